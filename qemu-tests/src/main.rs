@@ -1,3 +1,7 @@
-//! Placeholder.
+//! The tool `qemu-tests`; all of it is in the library, where it is tested.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    qemu_tests::cli::main()
+}

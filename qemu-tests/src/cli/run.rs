@@ -1,0 +1,58 @@
+//! `run`: what `make run` ends with: a node at READY, its own pod running, its status printed.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::machine::MachineArgs;
+use crate::deadline::Deadline;
+use crate::evidence::Evidence;
+use crate::lab::{Lab, Options};
+use crate::node::{Node, READY};
+use crate::qemu::firmware::FirmwareKind;
+use crate::qemu::machine::Network;
+
+/// Boot a throwaway copy, show its console until READY, print `ballast status`, power it off
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    machine: MachineArgs,
+    /// How to boot: through UEFI and the disk's boot entry, or the image's kernel directly (quicker)
+    #[arg(long, value_enum, default_value_t = FirmwareKind::Uefi)]
+    firmware: FirmwareKind,
+}
+
+impl Run {
+    pub(super) fn run(&self) -> Result<()> {
+        let (lab, options) = self.machine.open()?;
+        let options = Options { firmware: self.firmware, network: Network::User, echo: true, ..options };
+        let evidence = Evidence::fresh(lab.workspace.own("run"))?;
+        let outcome = in_node(&lab, &options, &evidence);
+        match &outcome {
+            Ok(()) => evidence.discard(),
+            Err(_) => {
+                eprintln!("qemu-tests: the console, journal and status are under {}", evidence.folder().display())
+            }
+        }
+        outcome
+    }
+}
+
+fn in_node(lab: &Lab, options: &Options, evidence: &Evidence) -> Result<()> {
+    println!("Booting a throwaway copy ({}) …", lab.accelerator.name());
+    let mut node = Node::start(lab, options, evidence.folder())?;
+    node.ready(Deadline::after(READY)).context("the node did not become READY")?;
+    node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
+    println!();
+    // The agent colours its report for terminals; the channel is none, so it is told what we write to.
+    let colours = if stdout().is_terminal() { "CLICOLOR_FORCE=1 " } else { "" };
+    let status = format!("{colours}ballast status");
+    let code = node.guest.stream(&status, &mut stdout(), &mut stderr(), Duration::from_secs(30))?;
+    if code != 0 {
+        bail!("`ballast status` ended with {code}");
+    }
+    println!("\nThe node is READY; powering it off. To stay in one: cargo run -q -p qemu-tests -- boot");
+    node.power_off()
+}

@@ -1,0 +1,10 @@
+//! The way into a running guest: commands over virtio-serial ports, served by a unit that comes as a credential.
+
+mod channel;
+mod output;
+mod stream;
+mod units;
+
+pub use channel::{Guest, PORTS};
+pub use output::{Output, quote};
+pub use units::{command_server, console_shell};

@@ -1,0 +1,54 @@
+//! What must hold after every healthy boot, in every test (scenarios.md, first paragraph).
+
+mod agreement;
+mod complaints;
+mod mounts;
+mod ports;
+mod setuid;
+
+use anyhow::{Context, Result, bail};
+
+use crate::node::Node;
+use crate::workspace::Image;
+
+/// Checks all of them on a node that is READY; all that fail are told at once.
+///
+/// # Errors
+/// One line for each that does not hold.
+pub fn check(node: &mut Node, image: &Image) -> Result<()> {
+    check_but(node, image, &[])
+}
+
+/// The same, where a test has broken the units `broken` on purpose.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_but(node: &mut Node, image: &Image, broken: &[&str]) -> Result<()> {
+    let checks = [
+        ("failed units", failed_units(node, broken)),
+        ("console", complaints::check(&node.console.lines())),
+        ("immutable /usr", mounts::check(&mut node.guest)),
+        ("setuid files", setuid::check(&mut node.guest)),
+        ("listening ports", ports::check(&mut node.guest)),
+        ("status", agreement::check(node, image)),
+    ];
+    let broken: Vec<String> = checks
+        .into_iter()
+        .filter_map(|(what, result)| result.err().map(|error| format!("{what}: {error:#}")))
+        .collect();
+    if !broken.is_empty() {
+        bail!("what must hold after every boot does not:\n  {}", broken.join("\n  "));
+    }
+    Ok(())
+}
+
+fn failed_units(node: &mut Node, broken: &[&str]) -> Result<()> {
+    let text =
+        node.guest.ask("systemctl list-units --failed --plain --no-legend --no-pager").context("asking systemd")?;
+    let names = text.lines().filter_map(|line| line.split_whitespace().next());
+    let failed: Vec<&str> = names.filter(|name| !broken.contains(name)).collect();
+    if !failed.is_empty() {
+        bail!("{} failed", failed.join(", "));
+    }
+    Ok(())
+}

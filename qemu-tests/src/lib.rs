@@ -1,0 +1,28 @@
+//! Black-box tests of Ballast: boots the real, unchanged image in QEMU and looks at it from outside.
+//!
+//! ```text
+//!  Workspace (target/)   Tools (target/tools)     Accelerator (probed by use)
+//!          └──────────────────┬──┴─────────────────────┘
+//!                        Machine ──argv──> QEMU ──┬─ serial ──> Console   (watched, with deadlines)
+//!   Disk (overlay|copy) ───┘                      ├─ QMP    ──> Qmp       (reset, quit)
+//!   Credentials (SMBIOS) ──┘                      └─ virtio ──> Guest     (run commands)
+//!                        Node = all of these + Evidence kept when something fails
+//!        tests/*.rs, `exec`, `boot`, `run`, `bench`  use Node; invariants hold after every healthy boot
+//! ```
+//! The way in is systemd credentials only: the image under test is the one that ships.
+
+pub mod cli;
+pub mod console;
+pub mod credentials;
+pub mod deadline;
+pub mod disk;
+pub mod evidence;
+pub mod guest;
+pub mod invariants;
+pub mod lab;
+pub mod node;
+pub mod qemu;
+pub mod scenario;
+pub mod status;
+pub mod tools;
+pub mod workspace;

@@ -1,0 +1,159 @@
+//! A booted machine and everything one holds of it: process, console, command channel, evidence.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::console::{Console, Line};
+use crate::deadline::Deadline;
+use crate::evidence::Evidence;
+use crate::guest::{self, Guest, PORTS};
+use crate::lab::{Lab, Options};
+use crate::qemu::process::Process;
+use crate::status::Status;
+
+/// READY takes 5 to 20 s when emulated on a quiet host; this is for a busy one.
+pub const READY: Duration = Duration::from_secs(240);
+/// The line of the agent that says so.
+pub const READY_LINE: &str = ": READY in";
+/// systemd's own limit for stopping a unit is 90 s; a node that needs longer than this hangs.
+const POWER_OFF: Duration = Duration::from_secs(120);
+
+/// A running node.
+pub struct Node {
+    process: Process,
+    /// Its serial console
+    pub console: Console,
+    /// Commands in it
+    pub guest: Guest,
+    evidence: PathBuf,
+    served: bool,
+    ended_well: bool,
+    // Sockets, overlay, UEFI variables: gone when the node is, after QEMU (fields drop in this order).
+    _scratch: TempDir,
+}
+
+impl Node {
+    /// Starts a machine; its console and complaints go to the folder `evidence`.
+    ///
+    /// # Errors
+    /// When a file it needs cannot be made or QEMU does not start.
+    pub fn start(lab: &Lab, options: &Options, evidence: &Path) -> Result<Self> {
+        let scratch = tempfile::Builder::new().prefix("ballast-vm-").tempdir().context("making a scratch folder")?;
+        let mut machine = options.machine(lab, scratch.path())?;
+        machine.credentials.extend(guest::command_server()?);
+        machine.ports = PORTS.to_vec();
+        machine.sockets = Some(scratch.path().to_owned());
+        let (mut process, ports) = Process::start(&lab.tools, &machine, evidence)?;
+        let stdout = process.take_stdout().context("taking QEMU's stdout")?;
+        let console = Console::follow(stdout, &evidence.join("console.log"), options.echo, process.started)?;
+        let evidence = evidence.to_owned();
+        let guest = Guest::new(ports)?;
+        Ok(Self { process, console, guest, evidence, served: false, ended_well: false, _scratch: scratch })
+    }
+
+    /// Waits for the agent's READY line on the console and for the command channel; gives the line.
+    ///
+    /// # Errors
+    /// When one of them does not come in time.
+    pub fn ready(&mut self, deadline: Deadline) -> Result<Line> {
+        let line = self.console.wait_for(READY_LINE, deadline);
+        if line.is_err() && !self.process.has_ended() {
+            // The channel opens even if the node is not ready: then the journal can be had.
+            self.served = self.guest.greeted(Deadline::secs(70)).is_ok();
+        }
+        let line = line?;
+        self.greeted(deadline)?;
+        Ok(line)
+    }
+
+    /// Waits for the command channel only.
+    ///
+    /// # Errors
+    /// When it does not open in time.
+    pub fn greeted(&mut self, deadline: Deadline) -> Result<String> {
+        let boot = self.guest.greeted(deadline)?;
+        self.served = true;
+        Ok(boot)
+    }
+
+    /// What `ballast status --json` says now.
+    ///
+    /// # Errors
+    /// When it fails, or a key of the issue is missing.
+    pub fn status(&mut self) -> Result<Status> {
+        let text = self.guest.ask("ballast status --json")?;
+        serde_json::from_str(&text).with_context(|| format!("reading the status {text}"))
+    }
+
+    /// Asks for the status until `wanted` holds; gives that status.
+    ///
+    /// # Errors
+    /// When it does not hold by the deadline; with the last status.
+    pub fn status_when(&mut self, what: &str, secs: u64, wanted: impl Fn(&Status) -> bool) -> Result<Status> {
+        let deadline = Deadline::secs(secs);
+        loop {
+            let status = self.status()?;
+            if wanted(&status) {
+                return Ok(status);
+            }
+            if deadline.is_over() {
+                bail!("{what}: not within {deadline}; the last status was {status:?}");
+            }
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// Shuts the node down in good order and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn power_off(mut self) -> Result<()> {
+        self.leave("systemctl --no-block poweroff")
+    }
+
+    /// Reboots the node in good order; with [`OnReboot::Exit`](crate::qemu::machine::OnReboot::Exit) this is its end, and the disk can boot again.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn reboot_to_exit(mut self) -> Result<()> {
+        self.leave("systemctl --no-block reboot")
+    }
+
+    /// Waits until the machine ends by itself, as one that reboots on a failure does.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn ends(mut self, deadline: Deadline) -> Result<Vec<Line>> {
+        self.process.wait(deadline)?;
+        self.ended_well = true;
+        Ok(self.console.lines())
+    }
+
+    /// Lets the machine go at once: nothing more is wanted of it, and its disk is thrown away.
+    pub fn discard(mut self) {
+        self.ended_well = true;
+    }
+
+    /// When QEMU was started.
+    pub fn started(&self) -> Instant {
+        self.process.started
+    }
+
+    fn leave(&mut self, command: &str) -> Result<()> {
+        self.guest.ask(command)?;
+        self.process.wait(Deadline::after(POWER_OFF)).with_context(|| format!("after {command}"))?;
+        self.ended_well = true;
+        Ok(())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if !self.ended_well && self.served && !self.process.has_ended() {
+            Evidence::collect(&self.evidence, &mut self.guest);
+        }
+    }
+}

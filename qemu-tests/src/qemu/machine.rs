@@ -1,0 +1,231 @@
+//! A machine as data, and its arguments: a pure function, so that what QEMU is told can be tested.
+
+use std::path::{Path, PathBuf};
+
+use super::accel::Accelerator;
+use super::firmware::Firmware;
+use crate::credentials::Credential;
+use crate::disk::Bus;
+
+/// A disk as QEMU sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drive {
+    /// The file
+    pub file: PathBuf,
+    /// `raw` or `qcow2`
+    pub format: &'static str,
+    /// What it is plugged into
+    pub bus: Bus,
+}
+
+/// Whether the machine has a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// No interface at all: the default, since a node must come up without (N13).
+    #[default]
+    None,
+    /// A virtio interface behind QEMU's user-mode network.
+    User,
+}
+
+/// What a reset by the guest does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnReboot {
+    /// QEMU exits: one run is one boot, and boots can be counted.
+    #[default]
+    Exit,
+    /// The machine resets and boots again.
+    Reset,
+}
+
+/// Where the serial console goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Serial {
+    /// QEMU's stdout, which we read.
+    #[default]
+    Watched,
+    /// The terminal of a person, multiplexed with QEMU's monitor (Ctrl-A X ends).
+    Terminal,
+}
+
+/// Everything that QEMU is told.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// How instructions are run
+    pub accelerator: Accelerator,
+    /// CPUs
+    pub smp: u32,
+    /// Memory in MiB
+    pub memory_mib: u32,
+    /// How it boots
+    pub firmware: Firmware,
+    /// Its disks; the first is the system's
+    pub drives: Vec<Drive>,
+    /// Its network
+    pub network: Network,
+    /// Handed to systemd
+    pub credentials: Vec<Credential>,
+    /// The control socket and the names of the virtio-serial ports, whose sockets lie in `sockets`
+    pub ports: Vec<&'static str>,
+    /// The folder with one listening socket per port and one for QMP, if there are any
+    pub sockets: Option<PathBuf>,
+    /// What a reset does
+    pub on_reboot: OnReboot,
+    /// Where the console goes
+    pub serial: Serial,
+}
+
+impl Machine {
+    /// A machine with a kernel and nothing else.
+    pub fn new(accelerator: Accelerator, firmware: Firmware) -> Self {
+        Self {
+            accelerator,
+            smp: 2,
+            memory_mib: 1024,
+            firmware,
+            drives: Vec::new(),
+            network: Network::None,
+            credentials: Vec::new(),
+            ports: Vec::new(),
+            sockets: None,
+            on_reboot: OnReboot::Exit,
+            serial: Serial::Watched,
+        }
+    }
+
+    /// QEMU's arguments.
+    pub fn arguments(&self) -> Vec<String> {
+        let sata = self.drives.iter().any(|drive| drive.bus == Bus::Sata);
+        let mut arguments = words("-nodefaults -no-user-config -display none");
+        // Without system management mode and empty SATA ports there is less to emulate and nothing to probe for nothing.
+        arguments
+            .extend(["-machine".into(), format!("q35,smm=off,vmport=off,sata={}", if sata { "on" } else { "off" })]);
+        arguments.extend(self.accelerator.arguments());
+        arguments.extend(["-smp".into(), self.smp.to_string(), "-m".into(), self.memory_mib.to_string()]);
+        arguments.extend(self.firmware.arguments());
+        for (index, drive) in self.drives.iter().enumerate() {
+            arguments.extend(drive.arguments(index));
+        }
+        arguments.extend(match self.network {
+            Network::None => words("-nic none"),
+            Network::User => words("-nic user,model=virtio-net-pci"),
+        });
+        for credential in &self.credentials {
+            arguments.extend(["-smbios".into(), credential.smbios()]);
+        }
+        arguments.extend(words(match self.serial {
+            Serial::Watched => "-serial stdio -monitor none",
+            Serial::Terminal => "-serial mon:stdio",
+        }));
+        if let Some(sockets) = &self.sockets {
+            arguments.extend(control(sockets));
+            arguments.extend(channels(sockets, &self.ports));
+        }
+        if self.on_reboot == OnReboot::Exit {
+            arguments.push("-no-reboot".into());
+        }
+        arguments
+    }
+}
+
+impl Drive {
+    fn arguments(&self, index: usize) -> Vec<String> {
+        // Losing the host is losing the test, so QEMU need not wait for the host's disk.
+        let backend = format!(
+            "if=none,id=disk{index},file={},format={},cache=unsafe,discard=unmap",
+            self.file.display(),
+            self.format
+        );
+        let device = match self.bus {
+            Bus::Virtio => format!("-device virtio-blk-pci,drive=disk{index}"),
+            Bus::Nvme => format!("-device nvme,drive=disk{index},serial=disk{index}"),
+            Bus::Scsi => {
+                format!("-device virtio-scsi-pci,id=scsi{index} -device scsi-hd,bus=scsi{index}.0,drive=disk{index}")
+            }
+            Bus::Sata => format!("-device ide-hd,bus=ide.{index},drive=disk{index}"),
+        };
+        let mut arguments = vec!["-drive".into(), backend];
+        arguments.extend(words(&device));
+        arguments
+    }
+}
+
+/// QEMU connects to sockets that we listen on already, so neither side has to wait for the other's file to appear.
+fn control(sockets: &Path) -> Vec<String> {
+    let socket = sockets.join("qmp");
+    let mut arguments = vec!["-chardev".into(), format!("socket,id=qmp,server=off,path={}", socket.display())];
+    arguments.extend(words("-mon chardev=qmp,mode=control"));
+    arguments
+}
+
+fn channels(sockets: &Path, ports: &[&str]) -> Vec<String> {
+    let mut arguments = Vec::new();
+    if !ports.is_empty() {
+        arguments.extend(words("-device virtio-serial-pci"));
+    }
+    for name in ports {
+        let socket = sockets.join(name);
+        arguments.extend(["-chardev".into(), format!("socket,id={name},server=off,path={}", socket.display())]);
+        arguments.extend(["-device".into(), format!("virtserialport,chardev={name},name={name}")]);
+    }
+    arguments
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        let firmware = Firmware::Direct { kernel: "/k".into(), initramfs: None, cmdline: "quiet".into() };
+        Machine::new(Accelerator::Tcg, firmware)
+    }
+
+    fn with_bus(bus: Bus) -> String {
+        let mut machine = machine();
+        machine.drives.push(Drive { file: "/d".into(), format: "qcow2", bus });
+        machine.arguments().join(" ")
+    }
+
+    #[test]
+    fn a_machine_has_no_network_and_ends_at_a_reset_unless_asked() {
+        let plain = machine().arguments();
+        assert!(plain.join(" ").contains("-nic none"));
+        assert!(plain.contains(&"-no-reboot".to_owned()));
+        let other = Machine { network: Network::User, on_reboot: OnReboot::Reset, ..machine() }.arguments();
+        assert!(other.join(" ").contains("-nic user,model=virtio-net-pci"));
+        assert!(!other.contains(&"-no-reboot".to_owned()));
+    }
+
+    #[test]
+    fn each_bus_has_its_device() {
+        for (bus, device) in [
+            (Bus::Virtio, "-device virtio-blk-pci,drive=disk0"),
+            (Bus::Nvme, "-device nvme,drive=disk0,serial=disk0"),
+            (Bus::Scsi, "-device virtio-scsi-pci,id=scsi0 -device scsi-hd,bus=scsi0.0,drive=disk0"),
+            (Bus::Sata, "-device ide-hd,bus=ide.0,drive=disk0"),
+        ] {
+            let arguments = with_bus(bus);
+            assert!(arguments.contains(device), "{arguments}");
+            assert_eq!(arguments.contains("sata=on"), bus == Bus::Sata);
+        }
+    }
+
+    #[test]
+    fn ports_and_control_connect_to_our_sockets() {
+        let machine = Machine { sockets: Some("/s".into()), ports: vec!["out"], ..machine() };
+        let arguments = machine.arguments().join(" ");
+        assert!(arguments.contains("-chardev socket,id=qmp,server=off,path=/s/qmp -mon chardev=qmp,mode=control"));
+        assert!(arguments.contains("-chardev socket,id=out,server=off,path=/s/out"));
+        assert!(arguments.contains("-device virtserialport,chardev=out,name=out"));
+    }
+
+    #[test]
+    fn the_terminal_shares_with_the_monitor() {
+        let machine = Machine { serial: Serial::Terminal, ..machine() };
+        assert!(machine.arguments().join(" ").contains("-serial mon:stdio"));
+    }
+}

@@ -1,0 +1,144 @@
+//! The process: started with its sockets, watched, ended; it never outlives its handle.
+
+use std::fs::File;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::binary::QEMU;
+use super::machine::{Machine, Serial};
+use super::qmp::Qmp;
+use crate::deadline::Deadline;
+use crate::tools::Tools;
+
+/// QEMU opens its sockets before anything else; this long means that it did not start.
+const START: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A running QEMU.
+pub struct Process {
+    child: Child,
+    qmp: Option<Qmp>,
+    /// When it was started.
+    pub started: Instant,
+    complaints: PathBuf,
+}
+
+impl Process {
+    /// Starts QEMU; gives it and the connected ports, in the machine's order. Its complaints go to `qemu.log` in `logs`.
+    ///
+    /// # Errors
+    /// When it cannot be started or ends at once, with what it said.
+    pub fn start(tools: &Tools, machine: &Machine, logs: &Path) -> Result<(Self, Vec<UnixStream>)> {
+        let names: Vec<&str> = std::iter::once("qmp").chain(machine.ports.iter().copied()).collect();
+        let listeners = match &machine.sockets {
+            Some(folder) => names.iter().map(|name| listen(&folder.join(name))).collect::<Result<Vec<_>>>()?,
+            None => Vec::new(),
+        };
+        let complaints = logs.join("qemu.log");
+        let log = File::create(&complaints).with_context(|| format!("making {}", complaints.display()))?;
+        let mut command = tools.qemu(QEMU);
+        command.args(machine.arguments()).stderr(log);
+        match machine.serial {
+            Serial::Watched => command.stdin(Stdio::null()).stdout(Stdio::piped()),
+            Serial::Terminal => command.stdin(Stdio::inherit()).stdout(Stdio::inherit()),
+        };
+        let child = command.spawn().with_context(|| format!("starting {QEMU} (`make setup` installs it)"))?;
+        let mut process = Self { child, qmp: None, started: Instant::now(), complaints };
+        let deadline = Deadline::after(START);
+        let mut streams = listeners.iter().map(|listener| process.accept(listener, deadline));
+        let control = streams.next().transpose()?;
+        let ports = streams.collect::<Result<Vec<_>>>()?;
+        process.qmp = control.map(Qmp::open).transpose().context("opening QEMU's control socket")?;
+        Ok((process, ports))
+    }
+
+    /// QEMU's stdout: the serial console of a watched machine.
+    pub fn take_stdout(&mut self) -> Option<std::process::ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// The control connection.
+    ///
+    /// # Errors
+    /// When the machine was started without one.
+    pub fn qmp(&mut self) -> Result<&mut Qmp> {
+        self.qmp.as_mut().context("this QEMU has no control socket")
+    }
+
+    /// Waits for QEMU to end by itself, which it does when the guest powers off (or resets, if so set up).
+    ///
+    /// # Errors
+    /// When it still runs at the deadline, or ended with an error.
+    pub fn wait(&mut self, deadline: Deadline) -> Result<()> {
+        let status = deadline.poll(PAUSE, || self.child.try_wait()).context("waiting for QEMU")?;
+        match status {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(self.failed(status)),
+            None => bail!("the machine did not end within {deadline}"),
+        }
+    }
+
+    /// Waits for the end without a deadline: a person sits at the terminal and ends it.
+    ///
+    /// # Errors
+    /// When QEMU ended with an error.
+    pub fn wait_for_a_person(&mut self) -> Result<()> {
+        match self.child.wait().context("waiting for QEMU")? {
+            status if status.success() => Ok(()),
+            status => Err(self.failed(status)),
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends it: asks, so that image files are left whole, then kills.
+    pub fn end(&mut self) {
+        if self.has_ended() {
+            return;
+        }
+        let asked = self.qmp.as_mut().is_some_and(|qmp| qmp.execute("quit").is_ok());
+        if asked && self.wait(Deadline::secs(5)).is_ok() {
+            return;
+        }
+        // It may have ended by itself in between; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn accept(&mut self, listener: &UnixListener, deadline: Deadline) -> Result<UnixStream> {
+        listener.set_nonblocking(true).context("preparing a socket")?;
+        let stream = deadline.poll(PAUSE, || match listener.accept() {
+            Ok((stream, _)) => Ok(Some(stream)),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => match self.child.try_wait()? {
+                Some(status) => Err(self.failed(status)),
+                None => Ok(None),
+            },
+            Err(error) => Err(error.into()),
+        })?;
+        let stream = stream.with_context(|| format!("QEMU did not open its sockets within {deadline}"))?;
+        stream.set_nonblocking(false).context("preparing a socket")?;
+        Ok(stream)
+    }
+
+    fn failed(&self, status: ExitStatus) -> anyhow::Error {
+        let said = std::fs::read_to_string(&self.complaints).unwrap_or_default();
+        anyhow::anyhow!("QEMU ended ({status}): {}", said.trim().replace('\n', "; "))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn listen(path: &Path) -> Result<UnixListener> {
+    UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))
+}

@@ -1,0 +1,92 @@
+//! A scenario test: its evidence folder, the machines it boots, and a failure message that says where to look.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::credentials::Credential;
+use crate::deadline::Deadline;
+use crate::disk::Disk;
+use crate::evidence::Evidence;
+use crate::invariants;
+use crate::lab::{Lab, Options};
+use crate::node::{Node, READY};
+
+/// What a scenario has at hand.
+pub struct Scenario {
+    /// Image, tools, accelerator
+    pub lab: Lab,
+    evidence: Evidence,
+    boots: u32,
+    scratch: tempfile::TempDir,
+}
+
+impl Scenario {
+    /// Runs the scenario `name`: a test of its id. Panics, as tests do, with all reasons and the place of the evidence.
+    ///
+    /// # Panics
+    /// When the scenario fails, or the image or QEMU is missing.
+    #[track_caller]
+    pub fn run(name: &str, body: impl FnOnce(&mut Self) -> Result<()>) {
+        let place = crate::workspace::Workspace::find().own(name);
+        let outcome = Self::open(place.clone()).and_then(|mut scenario| {
+            body(&mut scenario)?;
+            scenario.evidence.discard();
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            panic!("{name}: {error:#}\n  the console, journal and status are under {}", place.display());
+        }
+    }
+
+    fn open(place: PathBuf) -> Result<Self> {
+        let lab = Lab::open()?;
+        let scratch = tempfile::Builder::new().prefix("ballast-test-").tempdir().context("making a scratch folder")?;
+        Ok(Self { lab, evidence: Evidence::fresh(place)?, boots: 0, scratch })
+    }
+
+    /// Starts a node; each boot of a scenario keeps its own evidence.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start(&mut self, options: &Options) -> Result<Node> {
+        self.boots += 1;
+        let folder = self.evidence.folder().join(format!("boot-{}", self.boots));
+        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        Node::start(&self.lab, options, &folder)
+    }
+
+    /// Starts a node, waits until it is READY with its own pod running, and checks what must hold after every boot.
+    ///
+    /// # Errors
+    /// When one of these fails.
+    pub fn healthy(&mut self, options: &Options) -> Result<Node> {
+        let mut node = self.start(options)?;
+        node.ready(Deadline::after(READY))?;
+        node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
+        invariants::check(&mut node, &self.lab.image)?;
+        Ok(node)
+    }
+
+    /// A private raw copy of the image's disk, for more than one boot or for looking into from the host.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn disk(&self) -> Result<Disk> {
+        Disk::copy(&self.lab.image.disk, self.scratch.path().join("disk.raw"))
+    }
+
+    /// How many machines were started so far.
+    pub fn boots(&self) -> u32 {
+        self.boots
+    }
+}
+
+/// A credential that adds the unit `name`, for the guest to start when a test wants it.
+///
+/// # Errors
+/// When the name is not valid.
+pub fn unit(name: &str, text: &str) -> Result<Credential> {
+    ensure!(name.contains('.'), "{name} is no unit name");
+    Credential::extra_unit(name, text)
+}

@@ -1,0 +1,124 @@
+//! `ballast status --json` as the issue writes it down: read strictly, so that a missing key is a failure.
+
+use serde::Deserialize;
+
+/// The whole report.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the keys are the agent's, documented in its README")]
+pub struct Status {
+    pub os: Os,
+    pub ready: bool,
+    pub reasons: Vec<String>,
+    pub boot: Boot,
+    pub node: NodeIdentity,
+    pub deployments: Vec<Deployment>,
+    pub runtime: Runtime,
+    pub pods: Vec<Pod>,
+    pub clusters: Vec<serde_json::Value>,
+}
+
+/// The release that is booted.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Os {
+    pub id: String,
+    pub version: String,
+    pub commit: String,
+    pub digest: Option<String>,
+}
+
+/// Where the time of the boot went.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Boot {
+    pub kernel_ms: u64,
+    pub initramfs_ms: u64,
+    pub userspace_ms: u64,
+    pub ready_ms: u64,
+    pub busy_ms: u64,
+}
+
+/// Who this node is.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct NodeIdentity {
+    pub hostname: String,
+    pub machine_id: String,
+}
+
+/// A release on the disk.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Deployment {
+    pub version: String,
+    pub commit: String,
+    pub digest: Option<String>,
+    pub booted: bool,
+    pub next: bool,
+    pub state: String,
+}
+
+/// containerd.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Runtime {
+    pub name: String,
+    pub version: String,
+    pub ready: bool,
+    pub restarts: u32,
+}
+
+/// A pod and its containers.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Pod {
+    pub name: String,
+    pub phase: String,
+    pub containers: Vec<Container>,
+}
+
+/// A container of a pod.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Container {
+    pub name: String,
+    pub state: String,
+    pub restarts: u32,
+}
+
+impl Status {
+    /// The pod called `name`.
+    pub fn pod(&self, name: &str) -> Option<&Pod> {
+        self.pods.iter().find(|pod| pod.name == name)
+    }
+
+    /// Whether the pod called `name` runs with all its containers.
+    pub fn runs(&self, name: &str) -> bool {
+        self.pod(name).is_some_and(|pod| {
+            pod.phase == "Running" && pod.containers.iter().all(|container| container.state == "running")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_the_issue_are_read() {
+        let status: Status = serde_json::from_value(serde_json::json!({
+            "os": {"id": "ballast", "version": "20261121.1", "commit": "00", "digest": null},
+            "ready": true, "reasons": [],
+            "boot": {"kernel_ms": 1, "initramfs_ms": 2, "userspace_ms": 3, "ready_ms": 6, "busy_ms": 5, "steps": []},
+            "node": {"hostname": "n", "machine_id": "m"},
+            "deployments": [{"version": "1", "commit": "00", "digest": null, "booted": true, "next": true, "state": "trial"}],
+            "runtime": {"name": "containerd", "version": "2", "ready": true, "restarts": 0},
+            "pods": [{"name": "canary", "phase": "Running",
+                      "containers": [{"name": "canary", "state": "running", "restarts": 0}]}],
+            "clusters": []
+        }))
+        .unwrap();
+        assert!(status.runs("canary"));
+        assert!(!status.runs("other"));
+    }
+}
