@@ -1,3 +1,7 @@
-//! Placeholder.
+//! The `ballast` binary: the command line, and under `ballast agent` the daemon.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ballast::cli::run()
+}

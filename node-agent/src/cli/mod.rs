@@ -1,0 +1,55 @@
+//! The command line: one file per command.
+
+mod agent;
+mod screen;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::clients::host::Host;
+
+/// The node agent of Ballast, and its command line.
+#[derive(Debug, Parser)]
+#[command(name = "ballast", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Works on a tree of files in place of the host's (for tests)
+    #[arg(long, global = true, hide = true, default_value = "/", value_name = "FOLDER")]
+    root: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Status(status::Arguments),
+    Agent(agent::Arguments),
+}
+
+/// Parses the command line, does what it says, and tells the exit status.
+pub fn run() -> ExitCode {
+    let Arguments { command, root } = Arguments::parse();
+    let host = Host::new(root);
+    let result = match command {
+        Command::Status(arguments) => status::run(&arguments, &host),
+        Command::Agent(agent::Arguments {}) => agent::run(host),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("ballast: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,161 @@
+//! The status for a person: one screen, the important first.
+
+use std::fmt::Write;
+
+use crate::report::status::{Deployment, Pod, Status};
+
+const BOLD: &str = "\x1b[1m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const RED: &str = "\x1b[31m";
+const RESET: &str = "\x1b[0m";
+
+/// A digest is recognised by its first letters.
+const SHORT_COMMIT: usize = 12;
+
+/// The screen; in colour if `colour`.
+pub(super) fn render(status: &Status, colour: bool) -> String {
+    let paint = |code: &str, text: &str| if colour { format!("{code}{text}{RESET}") } else { text.to_owned() };
+    let state = match (status.ready, status.reasons.is_empty()) {
+        (true, true) => paint(GREEN, "ready"),
+        (true, false) => paint(YELLOW, "ready, degraded"),
+        (false, _) => paint(RED, "not ready"),
+    };
+    let mut out = String::new();
+    line(&mut out, &format!("{} {}", paint(BOLD, &status.node.hostname), state));
+    for reason in &status.reasons {
+        line(&mut out, &format!("  {} {reason}", paint(if status.ready { YELLOW } else { RED }, "!")));
+    }
+    line(&mut out, "");
+    let commit = status.os.commit.as_deref().map_or(String::new(), |commit| format!("  {}", short(commit)));
+    field(&mut out, "OS", &format!("{} {}{commit}", status.os.id, status.os.version));
+    field(&mut out, "Boot", &boot(status));
+    let runtime = &status.runtime;
+    let ready = if runtime.ready { paint(GREEN, "ready") } else { paint(RED, "not ready") };
+    let restarts = times(runtime.restarts);
+    field(&mut out, "Runtime", format!("{} {}  {ready}{restarts}", runtime.name, runtime.version).trim());
+    field(&mut out, "Machine", &status.node.machine_id);
+    if !status.deployments.is_empty() {
+        line(&mut out, &format!("\n{}", paint(BOLD, "DEPLOYMENTS")));
+        for deployment in &status.deployments {
+            line(&mut out, &format!("{} {}", if deployment.booted { "*" } else { " " }, describe(deployment)));
+        }
+    }
+    line(&mut out, &format!("\n{}", paint(BOLD, "PODS")));
+    if status.pods.is_empty() {
+        line(&mut out, "  none");
+    }
+    for pod in &status.pods {
+        let code = match pod.phase.as_str() {
+            "Running" | "Succeeded" => GREEN,
+            "Failed" => RED,
+            _ => YELLOW,
+        };
+        let phase = paint(code, &format!("{:<10}", pod.phase));
+        line(&mut out, &format!("  {:<28} {phase} {}", pod.name, containers(pod)));
+    }
+    out
+}
+
+fn boot(status: &Status) -> String {
+    let secs = |ms: Option<u64>| ms.map_or("?".to_owned(), |ms| format!("{}.{:03} s", ms / 1000, ms % 1000));
+    let boot = &status.boot;
+    match boot.ready_ms {
+        None => "not ready yet".to_owned(),
+        Some(_) => format!(
+            "ready in {} (kernel {}, initramfs {}, userspace {})",
+            secs(boot.ready_ms),
+            secs(boot.kernel_ms),
+            secs(boot.initramfs_ms),
+            secs(boot.userspace_ms),
+        ),
+    }
+}
+
+fn describe(deployment: &Deployment) -> String {
+    let next = if deployment.next { "  next" } else { "" };
+    format!("{:<14} {}  {}{next}", deployment.version, short(&deployment.commit), deployment.state)
+}
+
+fn containers(pod: &Pod) -> String {
+    let one = |container: &crate::report::status::Container| {
+        format!("{} {}{}", container.name, container.state, times(container.restarts))
+    };
+    pod.containers.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn times(restarts: u32) -> String {
+    match restarts {
+        0 => String::new(),
+        1 => " (1 restart)".to_owned(),
+        many => format!(" ({many} restarts)"),
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..SHORT_COMMIT).unwrap_or(commit)
+}
+
+fn field(out: &mut String, name: &str, value: &str) {
+    line(out, &format!("  {name:<9} {value}"));
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{
+        boot::Boot,
+        status::{Container, Node, Os, Runtime},
+    };
+
+    fn status() -> Status {
+        Status {
+            os: Os {
+                id: "ballast".into(),
+                version: "20261121.1".into(),
+                commit: Some("0123456789abcdef".into()),
+                digest: None,
+            },
+            ready: true,
+            reasons: vec!["unit x.service failed".into()],
+            boot: Boot { ready_ms: Some(4310), kernel_ms: Some(1470), ..Boot::default() },
+            node: Node { hostname: "node-1".into(), machine_id: "ab".into() },
+            deployments: Vec::new(),
+            runtime: Runtime { name: "containerd".into(), version: "2.1.9".into(), ready: true, restarts: 1 },
+            pods: vec![Pod {
+                name: "canary".into(),
+                phase: "Running".into(),
+                containers: vec![Container { name: "canary".into(), state: "running".into(), restarts: 2 }],
+            }],
+            clusters: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_screen_says_it_all() {
+        let expected = "\
+node-1 ready, degraded
+  ! unit x.service failed
+
+  OS        ballast 20261121.1  0123456789ab
+  Boot      ready in 4.310 s (kernel 1.470 s, initramfs ?, userspace ?)
+  Runtime   containerd 2.1.9  ready (1 restart)
+  Machine   ab
+
+PODS
+  canary                       Running    canary running (2 restarts)
+";
+        assert_eq!(render(&status(), false), expected);
+    }
+
+    #[test]
+    fn colour_only_where_asked_for() {
+        assert!(!render(&status(), false).contains('\x1b'));
+        assert!(render(&status(), true).contains(YELLOW));
+    }
+}

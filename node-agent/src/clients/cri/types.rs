@@ -1,0 +1,168 @@
+//! What the callers of the CRI see: plain data without a wire format.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+/// What the runtime says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeStatus {
+    /// Whether its RuntimeReady condition is true.
+    pub ready: bool,
+    /// Why it is not, in the runtime's words.
+    pub message: String,
+}
+
+/// A sandbox to run.
+#[derive(Debug, Clone, Default)]
+pub struct SandboxSpec {
+    /// The pod's name.
+    pub name: String,
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's uid.
+    pub uid: String,
+    /// How many sandboxes this pod had before.
+    pub attempt: u32,
+    /// The host name inside; empty to take the node's.
+    pub hostname: String,
+    /// Where the logs of its containers go.
+    pub log_directory: String,
+    /// Labels, to find it again.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations, to know it again.
+    pub annotations: BTreeMap<String, String>,
+    /// The control group that its containers lie in.
+    pub cgroup_parent: String,
+    /// Whether it shares the node's network.
+    pub host_network: bool,
+    /// Whether one of its containers is privileged.
+    pub privileged: bool,
+}
+
+/// A sandbox that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// The runtime's id.
+    pub id: String,
+    /// The pod's name.
+    pub name: String,
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's uid.
+    pub uid: String,
+    /// How many sandboxes this pod had before.
+    pub attempt: u32,
+    /// Whether it runs.
+    pub ready: bool,
+    /// When it was made.
+    pub created_at: SystemTime,
+    /// As given when it was made.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A container to make.
+#[derive(Debug, Clone, Default)]
+pub struct ContainerSpec {
+    /// Its name within the pod.
+    pub name: String,
+    /// How often it was made before.
+    pub attempt: u32,
+    /// The image's reference.
+    pub image: String,
+    /// Replaces the image's entry point, unless empty.
+    pub command: Vec<String>,
+    /// Replaces the image's arguments, unless empty.
+    pub args: Vec<String>,
+    /// Replaces the image's working directory, unless empty.
+    pub working_dir: String,
+    /// Environment, in order.
+    pub env: Vec<(String, String)>,
+    /// What of the host is to be seen inside.
+    pub mounts: Vec<MountSpec>,
+    /// Labels, to find it again.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations, to know it again.
+    pub annotations: BTreeMap<String, String>,
+    /// The log's file, below the sandbox's log directory.
+    pub log_path: String,
+    /// Whether it may do anything that root on the node may.
+    pub privileged: bool,
+    /// The user id that it runs as; None: the image's.
+    pub run_as_user: Option<i64>,
+    /// Whether its root file system is read-only.
+    pub read_only_root: bool,
+    /// Limits.
+    pub resources: Resources,
+}
+
+/// One bind mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountSpec {
+    /// Absolute path inside.
+    pub container_path: String,
+    /// Absolute path on the host.
+    pub host_path: String,
+    /// Whether it is read-only inside.
+    pub read_only: bool,
+}
+
+/// Limits of a container in the kernel's terms; 0 is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// CPU time per 100 ms, in microseconds.
+    pub cpu_quota_us: i64,
+    /// Share of the CPU against others.
+    pub cpu_shares: i64,
+    /// Memory.
+    pub memory_bytes: i64,
+    /// How early the kernel kills it when memory is short.
+    pub oom_score_adj: i64,
+}
+
+/// The state of a container in the runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Made, not started.
+    Created,
+    /// Runs.
+    Running,
+    /// Ended.
+    Exited,
+    /// The runtime lost sight of it.
+    Unknown,
+}
+
+/// A container that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerStatus {
+    /// The runtime's id.
+    pub id: String,
+    /// The sandbox that it is in.
+    pub sandbox_id: String,
+    /// Its name within the pod.
+    pub name: String,
+    /// How often it was made before.
+    pub attempt: u32,
+    /// What it does.
+    pub state: ContainerState,
+    /// When it started, if it did.
+    pub started_at: Option<SystemTime>,
+    /// When it ended, if it did.
+    pub finished_at: Option<SystemTime>,
+    /// Its exit status, if it ended.
+    pub exit_code: i32,
+    /// Why it ended, in one word (`OOMKilled`, `Error`, …).
+    pub reason: String,
+    /// Why it ended or did not start, in the runtime's words.
+    pub message: String,
+    /// As given when it was made.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An image in the runtime's store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The digest of its configuration.
+    pub id: String,
+    /// The references that name it, by tag and by digest.
+    pub references: Vec<String>,
+}

@@ -1,0 +1,102 @@
+//! The kernel's own figures: /proc/uptime, /proc/stat, the command line, the host name.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use super::host::Host;
+
+/// Linux reports times in /proc/stat in units of USER_HZ, which is 100 on every architecture that we run on (proc(5)).
+const MICROS_PER_TICK: u64 = 10_000;
+
+/// How long the machine is up, and how much of that time its CPUs worked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuTime {
+    /// Microseconds since the kernel started (/proc/uptime, 10 ms steps).
+    pub uptime_us: u64,
+    /// Uptime of all CPUs together less idle and iowait, in microseconds.
+    pub busy_us: u64,
+}
+
+/// Reads [`CpuTime`] from /proc/uptime and /proc/stat.
+///
+/// # Errors
+/// If either file is missing or not of the form that proc(5) gives.
+pub fn cpu_time(host: &Host) -> Result<CpuTime> {
+    let uptime = read(host, "/proc/uptime")?;
+    let stat = read(host, "/proc/stat")?;
+    parse_cpu_time(&uptime, &stat).context("reading /proc/uptime and /proc/stat: not of the form in proc(5)")
+}
+
+fn parse_cpu_time(uptime: &str, stat: &str) -> Option<CpuTime> {
+    let (secs, hundredths) = uptime.split_whitespace().next()?.split_once('.')?;
+    let uptime_us = secs.parse::<u64>().ok()? * 1_000_000 + hundredths.parse::<u64>().ok()? * 10_000;
+    let mut cpus = 0;
+    let mut waiting_ticks = 0;
+    for line in stat.lines() {
+        let mut fields = line.split_whitespace();
+        match fields.next()? {
+            // cpu user nice system idle iowait …
+            "cpu" => waiting_ticks = fields.nth(3)?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?,
+            name if name.starts_with("cpu") => cpus += 1,
+            _ => break,
+        }
+    }
+    let busy_us = (uptime_us * cpus).saturating_sub(waiting_ticks * MICROS_PER_TICK);
+    Some(CpuTime { uptime_us, busy_us })
+}
+
+/// The value of `key=` on the kernel's command line, if it is there. The last one wins, as in the kernel.
+///
+/// # Errors
+/// If /proc/cmdline cannot be read.
+pub fn kernel_argument(host: &Host, key: &str) -> Result<Option<String>> {
+    let line = read(host, "/proc/cmdline")?;
+    Ok(line.split_whitespace().rev().find_map(|word| word.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned))
+}
+
+/// The host's name as the kernel has it.
+///
+/// # Errors
+/// If /proc/sys/kernel/hostname cannot be read.
+pub fn hostname(host: &Host) -> Result<String> {
+    Ok(read(host, "/proc/sys/kernel/hostname")?.trim().to_owned())
+}
+
+/// The id of this boot.
+///
+/// # Errors
+/// If /proc/sys/kernel/random/boot_id cannot be read.
+pub fn boot_id(host: &Host) -> Result<String> {
+    Ok(read(host, "/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+fn read(host: &Host, path: &str) -> Result<String> {
+    fs::read_to_string(host.path(path)).with_context(|| format!("reading {path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn busy_is_uptime_of_all_cpus_less_idle_and_iowait() {
+        let stat = "cpu  10 0 20 150 30 0 0 0 0 0\ncpu0 5 0 10 75 15 0 0 0 0 0\ncpu1 5 0 10 75 15\nintr 1 2 3\n";
+        let time = parse_cpu_time("2.50 1.50\n", stat);
+        assert_eq!(time, Some(CpuTime { uptime_us: 2_500_000, busy_us: 5_000_000 - 1_800_000 }));
+        for (uptime, stat) in [("", stat), ("2.50 1\n", "cpu 1 2\n"), ("x.y\n", stat)] {
+            assert_eq!(parse_cpu_time(uptime, stat), None, "{uptime:?} {stat:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_kernel_argument_wins() -> Result<()> {
+        let tree = tempfile::tempdir()?;
+        fs::create_dir_all(tree.path().join("proc"))?;
+        fs::write(tree.path().join("proc/cmdline"), "quiet a=1 ab=2 a=3\n")?;
+        let host = Host::new(tree.path());
+        assert_eq!(kernel_argument(&host, "a")?.as_deref(), Some("3"));
+        assert_eq!(kernel_argument(&host, "b")?, None);
+        Ok(())
+    }
+}

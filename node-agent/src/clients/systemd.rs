@@ -1,0 +1,191 @@
+//! systemd's manager, spoken to on its private socket: it is there before any D-Bus daemon, and needs none.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::{net::UnixStream, sync::Notify, task::JoinHandle, time::timeout};
+use zbus::{
+    Connection, MessageStream,
+    message::Type,
+    zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type as Signature},
+};
+
+/// Where systemd listens for root (sd-bus, `bus_connect_system_systemd`).
+pub const PRIVATE_SOCKET: &str = "/run/systemd/private";
+
+const MANAGER: &str = "/org/freedesktop/systemd1";
+const MANAGER_INTERFACE: &str = "org.freedesktop.systemd1.Manager";
+
+/// PID 1 answers at once or is in trouble; the loop must not wait longer than its watchdog allows.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// What systemd says of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// `active`, `activating`, `failed`, `inactive`, …
+    pub active_state: String,
+    /// The main process, 0 if there is none.
+    pub main_pid: u32,
+    /// How often systemd restarted it by itself since its last start by hand.
+    pub restarts: u32,
+}
+
+/// A connection to systemd's manager.
+#[derive(Debug, Clone)]
+pub struct Systemd {
+    connection: Connection,
+    reader: Arc<JoinHandle<()>>,
+}
+
+/// One row of ListUnits (org.freedesktop.systemd1(5)).
+#[derive(Debug, Deserialize, Signature)]
+struct Row {
+    name: String,
+    _description: String,
+    _load_state: String,
+    _active_state: String,
+    _sub_state: String,
+    _following: String,
+    _path: OwnedObjectPath,
+    _job_id: u32,
+    _job_type: String,
+    _job_path: OwnedObjectPath,
+}
+
+impl Systemd {
+    /// Connects to the manager's socket at `path`. Each change of a unit, and the end of the connection, wakes `changed`.
+    ///
+    /// systemd sends its private connections the signals of all units, wanted or not. So this connection is opened only
+    /// when it is needed, and the signals are not parsed: that there was one says that there may be something to see.
+    ///
+    /// # Errors
+    /// If the socket cannot be connected to or refuses us.
+    pub async fn connect(path: &Path, changed: Arc<Notify>) -> Result<Self> {
+        let doing = || format!("connecting to systemd at {}", path.display());
+        let stream = UnixStream::connect(path).await.with_context(doing)?;
+        let builder = zbus::connection::Builder::unix_stream(stream).p2p();
+        let connection = within(builder.build()).await.with_context(doing)?;
+        let mut messages = MessageStream::from(&connection);
+        let reader = tokio::spawn(async move {
+            while let Some(Ok(message)) = messages.next().await {
+                if message.message_type() == Type::Signal {
+                    changed.notify_one();
+                }
+            }
+            changed.notify_one();
+        });
+        Ok(Self { connection, reader: Arc::new(reader) })
+    }
+
+    /// Whether the connection broke; a new one is to be made then.
+    pub fn is_closed(&self) -> bool {
+        self.reader.is_finished()
+    }
+
+    /// The state of the service `name`.
+    ///
+    /// # Errors
+    /// If systemd does not answer, or does not know the service.
+    pub async fn service(&self, name: &str) -> Result<Unit> {
+        let path = unit_path(name);
+        Ok(Unit {
+            active_state: self.property(&path, "Unit", "ActiveState").await?,
+            main_pid: self.property(&path, "Service", "MainPID").await?,
+            restarts: self.property(&path, "Service", "NRestarts").await?,
+        })
+    }
+
+    /// The names of all failed units, sorted.
+    ///
+    /// # Errors
+    /// If systemd does not answer.
+    pub async fn failed_units(&self) -> Result<Vec<String>> {
+        let rows: Vec<Row> = self.manager("ListUnitsFiltered", &(["failed"].as_slice(),)).await?;
+        let mut names: Vec<String> = rows.into_iter().map(|row| row.name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Forgets that `name` failed, so that a start limit no longer holds it back, and queues its start.
+    ///
+    /// # Errors
+    /// If systemd does not answer or refuses.
+    pub async fn start(&self, name: &str) -> Result<()> {
+        // Refused for a unit that is not loaded; starting it loads it, and tells if that is the trouble.
+        if let Err(error) = self.call::<()>(MANAGER, MANAGER_INTERFACE, "ResetFailedUnit", &(name,)).await {
+            log::debug!("{error:#}");
+        }
+        let _job: OwnedObjectPath = self.manager("StartUnit", &(name, "replace")).await?;
+        Ok(())
+    }
+
+    /// Sends SIGKILL to the main process of `name` and to no other: the pods' shims live in the same control group.
+    ///
+    /// # Errors
+    /// If systemd does not answer or refuses.
+    pub async fn kill_main(&self, name: &str) -> Result<()> {
+        self.manager("KillUnit", &(name, "main", 9_i32)).await
+    }
+
+    async fn property<T>(&self, path: &str, interface: &str, name: &str) -> Result<T>
+    where
+        T: TryFrom<OwnedValue>,
+        T::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let interface = format!("org.freedesktop.systemd1.{interface}");
+        let value: OwnedValue =
+            self.call(path, "org.freedesktop.DBus.Properties", "Get", &(interface.as_str(), name)).await?;
+        T::try_from(value).with_context(|| format!("reading {name} of {path}"))
+    }
+
+    async fn manager<T>(&self, method: &str, body: &(impl serde::Serialize + DynamicType)) -> Result<T>
+    where
+        T: DeserializeOwned + Signature,
+    {
+        self.call(MANAGER, MANAGER_INTERFACE, method, body).await
+    }
+
+    async fn call<T>(
+        &self,
+        path: &str,
+        interface: &str,
+        method: &str,
+        body: &(impl serde::Serialize + DynamicType),
+    ) -> Result<T>
+    where
+        T: DeserializeOwned + Signature,
+    {
+        let doing = || format!("asking systemd for {method} of {path}");
+        let call = self.connection.call_method(None::<&str>, path, Some(interface), method, body);
+        let reply = within(call).await.with_context(doing)?;
+        reply.body().deserialize().with_context(doing)
+    }
+}
+
+async fn within<T>(work: impl Future<Output = zbus::Result<T>>) -> Result<T> {
+    Ok(timeout(DEADLINE, work).await.with_context(|| format!("no answer within {} s", DEADLINE.as_secs()))??)
+}
+
+/// The object path of a unit: what is not a letter or a digit is escaped (sd_bus_path_encode(3)).
+fn unit_path(name: &str) -> String {
+    let mut path = format!("{MANAGER}/unit/");
+    for (index, byte) in name.bytes().enumerate() {
+        let plain = byte.is_ascii_alphabetic() || (index > 0 && byte.is_ascii_digit());
+        if plain { path.push(char::from(byte)) } else { path.push_str(&format!("_{byte:02x}")) }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unit_names_are_escaped_as_sd_bus_does() {
+        for (name, escaped) in [("containerd.service", "containerd_2eservice"), ("1-x.mount", "_31_2dx_2emount")] {
+            assert_eq!(unit_path(name), format!("{MANAGER}/unit/{escaped}"));
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Tells when a folder changes (inotify).
+
+use std::{fs, path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use inotify::{Inotify, WatchMask};
+use tokio::sync::Notify;
+
+/// Watches `folders` and wakes `changed` after each change to one of their entries; several changes in a row may
+/// be told as one. A file counts when it is closed after writing or moved in, not while it is half written; a socket
+/// when it appears and again when its permissions are set, by when its owner listens.
+///
+/// # Errors
+/// If a folder is not there and cannot be watched.
+pub fn folders<'a>(folders: impl IntoIterator<Item = &'a Path>, changed: Arc<Notify>) -> Result<()> {
+    let inotify = Inotify::init().context("setting up inotify")?;
+    let mask = WatchMask::CREATE
+        | WatchMask::ATTRIB
+        | WatchMask::CLOSE_WRITE
+        | WatchMask::MOVED_TO
+        | WatchMask::MOVED_FROM
+        | WatchMask::DELETE
+        | WatchMask::ONLYDIR;
+    for folder in folders {
+        inotify.watches().add(folder, mask).with_context(|| format!("watching {}", folder.display()))?;
+    }
+    // One event with the longest name is 272 bytes; what does not fit is read in the next round.
+    let mut events = inotify.into_event_stream([0; 1024]).context("reading from inotify")?;
+    tokio::spawn(async move {
+        while events.next().await.is_some() {
+            changed.notify_one();
+        }
+    });
+    Ok(())
+}
+
+/// Makes `folder` and those above it if they are missing.
+///
+/// # Errors
+/// If one cannot be made.
+pub fn ensure_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))
+}

@@ -1,0 +1,18 @@
+//! Ballast's node agent and command line.
+//!
+//! ```text
+//!  pod files ──> desired ──> plan (pure) ──> act ──> host
+//!                               ▲                      │
+//!                            observed <── observe <────┘        report: READY line, systemd, status socket
+//! ```
+//!
+//! One loop, left to right ([`agent`]), then it waits for the next event. The domains ([`runtime`], [`pods`], [`update`],
+//! [`health`], [`storage`]) have equal rooms (`model`, `observe`, `plan`, `act`, as far as they need them) and none
+//! knows another. `model` and `plan` are pure: no I/O, no clock, no async. Outside systems are spoken to in [`clients`],
+//! which know no domain. Only [`report`] publishes. `tests/arrows.rs` holds all of this.
+
+pub mod agent;
+pub mod cli;
+pub mod clients;
+pub mod report;
+pub mod runtime;

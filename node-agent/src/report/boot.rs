@@ -1,0 +1,141 @@
+//! Where this boot's time went: /init's own record, and the clock at READY.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::clients::{
+    host::Host,
+    proc::{self, CpuTime},
+};
+
+/// Where /init leaves its record.
+const INITRAMFS_RECORD: &str = "/run/ballast/initramfs.json";
+
+/// Where the agent keeps the figures of this boot, so that it tells the same after a restart.
+const BOOT_RECORD: &str = "/run/ballast/boot.json";
+
+/// The figures of one boot. What was not measured is null, never guessed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// From the kernel's start to /init's.
+    pub kernel_ms: Option<u64>,
+    /// From /init's start to systemd's.
+    pub initramfs_ms: Option<u64>,
+    /// From systemd's start to READY.
+    pub userspace_ms: Option<u64>,
+    /// From the kernel's start to READY.
+    pub ready_ms: Option<u64>,
+    /// CPU time of all CPUs up to READY: uptime less idle and iowait.
+    pub busy_ms: Option<u64>,
+    /// What /init did.
+    pub steps: Vec<InitStep>,
+}
+
+/// One step of /init, in microseconds since the kernel started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitStep {
+    /// What it did.
+    pub name: String,
+    /// When it began.
+    pub start_us: u64,
+    /// When it was done.
+    pub end_us: u64,
+}
+
+/// What /init left, reduced to what is used here.
+#[derive(Debug, Deserialize)]
+struct InitRecord {
+    steps: Vec<InitStep>,
+    start: Moment,
+    end: Moment,
+}
+
+#[derive(Debug, Deserialize)]
+struct Moment {
+    uptime_us: u64,
+}
+
+/// The figures of a boot that is READY just now.
+///
+/// # Errors
+/// If the kernel's clock cannot be read, or /init's record is damaged. That it is missing is no error.
+pub fn measure(host: &Host) -> Result<Boot> {
+    let ready = proc::cpu_time(host)?;
+    let record = match fs::read_to_string(host.path(INITRAMFS_RECORD)) {
+        Ok(text) => Some(serde_json::from_str(&text).with_context(|| format!("reading {INITRAMFS_RECORD}"))?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("reading {INITRAMFS_RECORD}")),
+    };
+    Ok(figures(ready, record))
+}
+
+fn figures(ready: CpuTime, record: Option<InitRecord>) -> Boot {
+    let known = Boot { ready_ms: Some(ready.uptime_us / 1000), busy_ms: Some(ready.busy_us / 1000), ..Boot::default() };
+    let Some(InitRecord { steps, start, end }) = record else { return known };
+    Boot {
+        kernel_ms: Some(start.uptime_us / 1000),
+        initramfs_ms: Some(end.uptime_us.saturating_sub(start.uptime_us) / 1000),
+        userspace_ms: Some(ready.uptime_us.saturating_sub(end.uptime_us) / 1000),
+        steps,
+        ..known
+    }
+}
+
+/// The figures that an earlier run of the agent left in this boot.
+pub fn recall(host: &Host) -> Option<Boot> {
+    let text = fs::read_to_string(host.path(BOOT_RECORD)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Leaves the figures for later runs of the agent in this boot.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn remember(host: &Host, boot: &Boot) -> Result<()> {
+    let text = serde_json::to_vec(boot).context("encoding the boot figures")?;
+    fs::write(host.path(BOOT_RECORD), text).with_context(|| format!("writing {BOOT_RECORD}"))
+}
+
+/// The line on the console.
+pub fn ready_line(version: &str, boot: &Boot) -> String {
+    let secs = |ms: Option<u64>| ms.map_or("?".to_owned(), |ms| format!("{}.{:03} s", ms / 1000, ms % 1000));
+    format!(
+        "ballast {version}: READY in {} (kernel {}, initramfs {}, userspace {}; busy {})",
+        secs(boot.ready_ms),
+        secs(boot.kernel_ms),
+        secs(boot.initramfs_ms),
+        secs(boot.userspace_ms),
+        secs(boot.busy_ms),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READY: CpuTime = CpuTime { uptime_us: 4_310_000, busy_us: 4_160_000 };
+
+    #[test]
+    fn the_line_splits_the_boot() {
+        let record = r#"{"steps":[{"name":"root","start_us":1470100,"end_us":1500000}],
+            "start":{"uptime_us":1470000,"busy_us":1}, "end":{"uptime_us":1560000,"busy_us":2}, "verity":true}"#;
+        let boot = figures(READY, Some(serde_json::from_str(record).unwrap()));
+        assert_eq!(boot.steps.len(), 1);
+        assert_eq!(
+            ready_line("20261121.1", &boot),
+            "ballast 20261121.1: READY in 4.310 s (kernel 1.470 s, initramfs 0.090 s, userspace 2.750 s; busy 4.160 s)"
+        );
+    }
+
+    #[test]
+    fn without_a_record_of_init_nothing_is_invented() {
+        let boot = figures(READY, None);
+        assert_eq!(boot, Boot { ready_ms: Some(4310), busy_ms: Some(4160), ..Boot::default() });
+        assert_eq!(
+            ready_line("x", &boot),
+            "ballast x: READY in 4.310 s (kernel ?, initramfs ?, userspace ?; busy 4.160 s)"
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! What the agent tells: the READY line on the console, systemd, and the status socket. Only this publishes, and it
+//! never feeds back into what the agent does.
+
+pub mod boot;
+pub mod console;
+pub mod notify;
+pub mod socket;
+pub mod status;

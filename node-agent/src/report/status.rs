@@ -1,0 +1,135 @@
+//! The status of the node: the form in which it is published, and read by the command line.
+
+use serde::{Deserialize, Serialize};
+
+use super::boot::Boot;
+
+/// Everything that `ballast status` tells. The JSON keys are an interface: add, do not rename.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The release that runs.
+    pub os: Os,
+    /// Whether the container runtime is ready and the agent has taken over.
+    pub ready: bool,
+    /// What is wrong, one sentence each. A node can be ready and still have reasons: it is degraded then.
+    pub reasons: Vec<String>,
+    /// Where the boot's time went.
+    pub boot: Boot,
+    /// Which node this is.
+    pub node: Node,
+    /// The releases on the disk, the booted one first.
+    pub deployments: Vec<Deployment>,
+    /// The container runtime.
+    pub runtime: Runtime,
+    /// What runs here.
+    pub pods: Vec<Pod>,
+    /// The clusters that this node belongs to.
+    pub clusters: Vec<String>,
+}
+
+/// The operating system.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Os {
+    /// ID of os-release(5).
+    pub id: String,
+    /// VERSION_ID of os-release(5).
+    pub version: String,
+    /// The ostree commit that was booted.
+    pub commit: Option<String>,
+    /// The manifest digest of the OCI image that it came as.
+    pub digest: Option<String>,
+}
+
+/// The node's identity.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name.
+    pub hostname: String,
+    /// Its machine-id(5).
+    pub machine_id: String,
+}
+
+/// A release on the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Its version.
+    pub version: String,
+    /// Its ostree commit.
+    pub commit: String,
+    /// The manifest digest of the OCI image that it came as.
+    pub digest: Option<String>,
+    /// Whether it runs now.
+    pub booted: bool,
+    /// Whether it is the next to boot.
+    pub next: bool,
+    /// `trial`, `good` or `bad`; `unknown` while there is no boot entry to tell it.
+    pub state: String,
+}
+
+/// The container runtime.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runtime {
+    /// What it calls itself.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// How often it was restarted in this boot.
+    pub restarts: u32,
+}
+
+/// A pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pod {
+    /// `name` in the namespace `default`, else `namespace/name`.
+    pub name: String,
+    /// Pending, Running, Succeeded, Failed.
+    pub phase: String,
+    /// Its containers, in the manifest's order.
+    pub containers: Vec<Container>,
+}
+
+/// A container of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// `waiting`, `running` or `exited`.
+    pub state: String,
+    /// How often it was started again.
+    pub restarts: u32,
+}
+
+/// The state as systemd shows it, in one line.
+pub fn summary(status: &Status) -> String {
+    let state = match (status.ready, status.reasons.is_empty()) {
+        (true, true) => "ready",
+        (true, false) => "ready, degraded",
+        (false, _) => "not ready",
+    };
+    match status.reasons.as_slice() {
+        [] => state.to_owned(),
+        [reason] => format!("{state}: {reason}"),
+        [reason, rest @ ..] => format!("{state}: {reason}, and {} more", rest.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_the_first_reason() {
+        let table: [(bool, &[&str], &str); 4] = [
+            (true, &[], "ready"),
+            (true, &["a"], "ready, degraded: a"),
+            (false, &["a", "b", "c"], "not ready: a, and 2 more"),
+            (false, &[], "not ready"),
+        ];
+        for (ready, reasons, expected) in table {
+            let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+            assert_eq!(summary(&Status { ready, reasons, ..Status::default() }), expected);
+        }
+    }
+}

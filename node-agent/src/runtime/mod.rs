@@ -1,0 +1,6 @@
+//! The container runtime: is it there, does it answer, and what to do if it does not.
+
+pub mod act;
+pub mod model;
+pub mod observe;
+pub mod plan;
