@@ -1,0 +1,64 @@
+# Thin: each target is one or two commands. `make help` lists them.
+SHELL := /bin/bash
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ballast
+BUILD := target/x86_64-unknown-linux-gnu/release
+CARGO := cargo --locked
+# Programs of the image: the same sources give the same bytes, in whatever folder they lie.
+REMAP := --remap-path-prefix=$(CURDIR)=/ballast --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+RELEASE := --release --target x86_64-unknown-linux-gnu
+MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work
+# What the image is made from; tests and texts do not change it.
+SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/')
+
+.PHONY: help run test image setup programs reproduce bench fmt lint unit vm clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: image ## build the OS, boot it through UEFI to READY, print the node's status
+	@$(CARGO) run -q -p qemu-tests -- run
+
+test: lint unit image reproduce vm ## all that CI runs
+
+image: setup target/image/manifest.json ## the OS: disk, compressed disk, manifest, SBOM in target/image
+
+target/image/manifest.json: $(SOURCES)
+	@$(MAKE) --no-print-directory programs
+	@echo "image: building (the log is target/image.log)"
+	@$(MKOSI) --cache-dir=$(CACHE)/mkosi --force build >target/image.log 2>&1 || { tail -n 40 target/image.log; exit 1; }
+	@touch $@ && tail -n 1 target/image.log
+
+setup: ## install what is missing, get mkosi, build the tools tree once
+	@image/setup/host
+	@mkdir -p $(CACHE)/{packages,mkosi,work} target
+	@image/setup/apt target/setup && image/setup/mkosi target/setup $(CACHE) target/mkosi
+	@image/setup/tools target/mkosi target/setup $(CACHE) target/tools
+
+programs: ## what Rust builds for the image, and the kernel, staged under target/stage
+	@RUSTFLAGS="$(REMAP)" $(CARGO) build $(RELEASE) -p ballast
+	@RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods --target-dir target/static
+	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
+	@image/kernel/fetch target/setup $(CACHE) target/stage/kernel
+
+reproduce: ## build the commit a second time, from nothing, and compare checksums
+	@image/release/reproduce $(MKOSI)
+
+bench: image ## the figures of the README: target/bench/boot.json and boot.svg (QUICK=1 for two rounds)
+	@$(CARGO) run -q -p qemu-tests --release -- bench
+
+fmt: ## format the sources
+	@cargo fmt --all
+
+lint: setup ## formatting, clippy, licences and sources of the dependencies
+	@cargo fmt --all --check
+	@$(CARGO) clippy -q --workspace --all-targets --all-features -- -D warnings
+	@image/setup/cargo-deny $(CACHE) --locked --offline check bans licenses sources
+
+unit: ## unit tests and flows over fakes; boots nothing
+	@$(CARGO) test -q --workspace
+
+vm: image ## the scenarios: the real image in QEMU
+	@$(CARGO) test -p qemu-tests --features vm -- --test-threads=2
+
+clean: ## remove target/; the cache stays (its place: $(CACHE))
+	@rm -rf target
