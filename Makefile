@@ -7,7 +7,7 @@ CARGO := cargo --locked
 REMAP := --remap-path-prefix=$(CURDIR)=/ballast --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 RELEASE := --release --target x86_64-unknown-linux-gnu
 MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work
-# What the image is made from; tests and texts do not change it.
+# What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/')
 
 .PHONY: help run test image setup programs reproduce bench fmt lint unit vm clean
@@ -22,7 +22,7 @@ test: lint unit image reproduce vm ## all that CI runs
 
 image: setup target/image/manifest.json ## the OS: disk, compressed disk, manifest, SBOM in target/image
 
-target/image/manifest.json: $(SOURCES)
+target/image/manifest.json: $(SOURCES) $(sort $(dir $(SOURCES)))
 	@$(MAKE) --no-print-directory programs
 	@echo "image: building (the log is target/image.log)"
 	@$(MKOSI) --cache-dir=$(CACHE)/mkosi --force build >target/image.log 2>&1 || { tail -n 40 target/image.log; exit 1; }
@@ -52,7 +52,7 @@ fmt: ## format the sources
 lint: setup ## formatting, clippy, licences and sources of the dependencies
 	@cargo fmt --all --check
 	@$(CARGO) clippy -q --workspace --all-targets --all-features -- -D warnings
-	@image/setup/cargo-deny $(CACHE) --locked --offline check bans licenses sources
+	@image/setup/cargo-deny $(CACHE) -L error --locked --offline check bans licenses sources
 
 unit: ## unit tests and flows over fakes; boots nothing
 	@$(CARGO) test -q --workspace
@@ -60,5 +60,5 @@ unit: ## unit tests and flows over fakes; boots nothing
 vm: image ## the scenarios: the real image in QEMU
 	@$(CARGO) test -p qemu-tests --features vm -- --test-threads=2
 
-clean: ## remove target/; the cache stays (its place: $(CACHE))
+clean: ## remove target/ (the cache outside the checkout stays)
 	@rm -rf target
