@@ -1,0 +1,113 @@
+//! Loads the modules that this machine's devices and our root need.
+
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use rustix::io::Errno;
+use rustix::system::finit_module;
+
+use crate::modules::{BUSES, Catalogue, is_compressed, parse_catalogue};
+
+/// Where `pack` puts the modules and what is known of them.
+pub const FOLDER: &str = "/modules";
+/// MODULE_INIT_COMPRESSED_FILE: the kernel unpacks the file.
+const COMPRESSED_FILE: i32 = 4;
+const NO_PARAMETERS: &CStr = c"";
+
+/// The modules aboard, and which of them are in the kernel by now.
+#[derive(Debug)]
+pub struct Drivers {
+    catalogue: Catalogue,
+    loaded: BTreeSet<String>,
+    failed: Vec<String>,
+    since: Instant,
+}
+
+impl Drivers {
+    /// Reads what is aboard.
+    ///
+    /// # Errors
+    /// If the files that `pack` made are missing or damaged.
+    pub fn open() -> Result<Self> {
+        let read = |name: &str| {
+            let path = Path::new(FOLDER).join(name);
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+        };
+        let catalogue = parse_catalogue(&read("list")?, &read("modules.dep")?, &read("modules.alias")?)?;
+        Ok(Self { catalogue, loaded: BTreeSet::new(), failed: Vec::new(), since: Instant::now() })
+    }
+
+    /// Loads what every boot needs.
+    ///
+    /// # Errors
+    /// If one of them cannot be loaded.
+    pub fn load_always(&mut self) -> Result<()> {
+        let Self { catalogue, loaded, .. } = self;
+        catalogue.always().try_for_each(|name| load(catalogue, loaded, name))
+    }
+
+    /// Loads what the devices now present need. A driver that cannot be loaded is remembered for `failures`, as the
+    /// root may be behind another. Returns whether a patient driver still holds back.
+    ///
+    /// # Errors
+    /// If sysfs cannot be read.
+    pub fn load_for_devices(&mut self) -> Result<bool> {
+        let devices = modaliases()?;
+        let Self { catalogue, loaded, failed, since } = self;
+        let (wanted, hold) = catalogue.wanted(&devices, since.elapsed());
+        for name in wanted {
+            if let Err(error) = load(catalogue, loaded, name) {
+                failed.push(format!("{error:#}"));
+            }
+        }
+        Ok(hold)
+    }
+
+    /// What could not be loaded, and why.
+    pub fn failures(&self) -> &[String] {
+        &self.failed
+    }
+}
+
+fn load(catalogue: &Catalogue, loaded: &mut BTreeSet<String>, name: &str) -> Result<()> {
+    for path in catalogue.load_order(name) {
+        // Also if it fails: once is enough.
+        if loaded.insert(path.to_owned()) {
+            insert(path).with_context(|| format!("loading module {path}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn insert(path: &str) -> Result<()> {
+    let file = File::open(Path::new(FOLDER).join(path))?;
+    match finit_module(&file, NO_PARAMETERS, if is_compressed(path) { COMPRESSED_FILE } else { 0 }) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(Errno::OPNOTSUPP) if is_compressed(path) => {
+            Err(Errno::OPNOTSUPP).context("this kernel cannot unpack it (CONFIG_MODULE_DECOMPRESS)")
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The modaliases of all devices on our buses, in the kernel's order.
+fn modaliases() -> Result<Vec<String>> {
+    let mut found = BTreeSet::new();
+    for bus in BUSES {
+        let folder = format!("/sys/bus/{bus}/devices");
+        // A bus whose driver is not there has no folder.
+        let Ok(devices) = fs::read_dir(&folder) else { continue };
+        for device in devices {
+            let path = device.with_context(|| format!("listing {folder}"))?.path().join("modalias");
+            // Not every device has one (a SCSI host), and devices go away.
+            if let Ok(text) = fs::read_to_string(path) {
+                found.insert(text.trim_end().to_owned());
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
+}

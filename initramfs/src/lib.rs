@@ -1,0 +1,31 @@
+//! What stands between the kernel and systemd: find the root by identity, verify it, mount it, move in.
+//!
+//! ```text
+//! cmdline ─> Request ─┐
+//! drivers ─> devices ─┴─> root ─> deployment ─> composefs ─> etc, var ─> ostree ─> switch root ─> systemd
+//!    (modules, uevent)   (partition, gpt)         (verity)      (identity)   (booted, gvariant)
+//! ```
+//!
+//! Parsers and choices are pure and table-tested beside their code (`cmdline`, `modules`, `uevent`, `partition`, `gpt`,
+//! `deployment`, `gvariant`, `booted`, `report`); the other files make the system calls that those decided.
+
+pub mod booted;
+pub mod clock;
+pub mod cmdline;
+pub mod composefs;
+pub mod deployment;
+pub mod drivers;
+pub mod failure;
+pub mod gpt;
+pub mod gvariant;
+pub mod identity;
+pub mod modules;
+pub mod mounts;
+pub mod ostree;
+pub mod partition;
+pub mod report;
+pub mod root;
+pub mod sealing;
+pub mod switch;
+pub mod uevent;
+pub mod verity;

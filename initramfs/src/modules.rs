@@ -1,0 +1,272 @@
+//! Which kernel modules are aboard, which device wants which, and in what order they load. Pure.
+//!
+//! Reads `modules.dep` and `modules.alias` as depmod writes them for the modules aboard, and our own list
+//! (`initramfs/modules`). Modules that the kernel has built in are not aboard: `pack` leaves them out.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+
+/// How long a `patient` driver waits for the others: an NVMe or SCSI disk is there within a fraction of it.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The buses whose devices lead to a disk, as sysfs and modaliases name them.
+pub const BUSES: [&str; 3] = ["pci", "virtio", "scsi"];
+
+/// When a module is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// On every boot.
+    Always,
+    /// When a device asks for it.
+    Device,
+    /// When a device asks for it, and no other storage controller is there or brought the root in time.
+    Patient,
+}
+
+/// A module aboard.
+#[derive(Debug, PartialEq, Eq)]
+struct Module {
+    path: String,
+    needs: Vec<String>,
+}
+
+/// All that is known of the modules aboard.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    list: Vec<(String, When)>,
+    modules: Vec<Module>,
+    aliases: Vec<(String, String)>,
+}
+
+/// Parses the three files.
+///
+/// # Errors
+/// If one of them is not of its form.
+pub fn parse_catalogue(list: &str, dep: &str, alias: &str) -> Result<Catalogue> {
+    Ok(Catalogue { list: parse_list(list)?, modules: parse_dep(dep)?, aliases: parse_alias(alias)? })
+}
+
+/// `NAME WHEN REASON…`, `#` for comments.
+fn parse_list(text: &str) -> Result<Vec<(String, When)>> {
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let (Some(name), Some(when)) = (words.next(), words.next()) else {
+                bail!("not NAME WHEN REASON: {line:?}")
+            };
+            let when = match when {
+                "always" => When::Always,
+                "device" => When::Device,
+                "patient" => When::Patient,
+                other => bail!("module {name}: {other:?} is not always, device or patient"),
+            };
+            Ok((name.replace('-', "_"), when))
+        })
+        .collect()
+}
+
+/// `PATH: PATH…`
+fn parse_dep(text: &str) -> Result<Vec<Module>> {
+    text.lines()
+        .map(|line| {
+            let (path, needs) =
+                line.split_once(':').ok_or_else(|| anyhow!("modules.dep: not PATH: PATH…: {line:?}"))?;
+            Ok(Module { path: path.into(), needs: needs.split_ascii_whitespace().map(Into::into).collect() })
+        })
+        .collect()
+}
+
+/// `alias PATTERN MODULE`, of which only devices on our buses matter.
+fn parse_alias(text: &str) -> Result<Vec<(String, String)>> {
+    let is_ours = |pattern: &&str| BUSES.iter().any(|bus| pattern.starts_with(bus));
+    let lines = text.lines().filter_map(|line| line.strip_prefix("alias ")).filter(is_ours);
+    lines
+        .map(|line| {
+            let (pattern, module) =
+                line.split_once(' ').ok_or_else(|| anyhow!("modules.alias: not alias PATTERN MODULE: {line:?}"))?;
+            Ok((pattern.into(), module.into()))
+        })
+        .collect()
+}
+
+impl Catalogue {
+    /// The modules aboard that every boot loads.
+    pub fn always(&self) -> impl Iterator<Item = &str> {
+        let always = self.list.iter().filter(|(_, when)| *when == When::Always);
+        always.map(|(name, _)| name.as_str()).filter(|name| self.find(name).is_some())
+    }
+
+    /// The modules that the devices with these modaliases want, `waited` into the wait for the root. The second value
+    /// tells whether a patient one still holds back.
+    pub fn wanted<'a>(&'a self, devices: &[String], waited: Duration) -> (Vec<&'a str>, bool) {
+        let (mut now, mut patient, mut others) = (Vec::new(), Vec::new(), false);
+        for device in devices {
+            let mut driven_by_patient = false;
+            for (_, module) in self.aliases.iter().filter(|(pattern, _)| glob(pattern.as_bytes(), device.as_bytes())) {
+                match self.list.iter().find(|(name, _)| name == module).map(|(_, when)| *when) {
+                    Some(When::Patient) => {
+                        patient.push(module.as_str());
+                        driven_by_patient = true;
+                    }
+                    Some(When::Always | When::Device) => now.push(module.as_str()),
+                    // Aboard as another's dependency only.
+                    None => {}
+                }
+            }
+            others |= is_storage_controller(device) && !driven_by_patient;
+        }
+        let hold = !patient.is_empty() && others && waited < PATIENCE;
+        if !hold {
+            now.append(&mut patient);
+        }
+        (now, hold)
+    }
+
+    /// The files to load for a module, those it needs first. Empty if it is not aboard.
+    pub fn load_order(&self, name: &str) -> Vec<&str> {
+        // depmod lists a module's needs nearest first.
+        self.find(name).map_or_else(Vec::new, |module| {
+            module.needs.iter().rev().chain([&module.path]).map(String::as_str).collect()
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&Module> {
+        self.modules.iter().find(|module| module_name(&module.path) == name)
+    }
+}
+
+/// `kernel/drivers/block/virtio-blk.ko.xz` is the module `virtio_blk`.
+fn module_name(path: &str) -> String {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    file.split('.').next().unwrap_or(file).replace('-', "_")
+}
+
+/// Whether the file is compressed, so that the kernel has to be told.
+pub fn is_compressed(path: &str) -> bool {
+    !path.ends_with(".ko")
+}
+
+/// PCI class 01: mass storage.
+fn is_storage_controller(modalias: &str) -> bool {
+    modalias.starts_with("pci:") && modalias.contains("bc01")
+}
+
+/// fnmatch as modalias patterns need it: `*`, `?`, `[a-z]`.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern {
+        [] => text.is_empty(),
+        [b'*', rest @ ..] => (0..=text.len()).any(|skip| glob(rest, &text[skip..])),
+        [b'[', rest @ ..] => match (rest.iter().position(|byte| *byte == b']'), text) {
+            (Some(end), [first, text @ ..]) => in_set(&rest[..end], *first) && glob(&rest[end + 1..], text),
+            _ => false,
+        },
+        [first, rest @ ..] => match text {
+            [byte, text @ ..] => (*first == b'?' || first == byte) && glob(rest, text),
+            [] => false,
+        },
+    }
+}
+
+fn in_set(set: &[u8], byte: u8) -> bool {
+    match set {
+        [low, b'-', high, rest @ ..] => (*low..=*high).contains(&byte) || in_set(rest, byte),
+        [one, rest @ ..] => *one == byte || in_set(rest, byte),
+        [] => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "# a comment\n\noverlay always it is the root\nvirtio-blk device a disk\nsd_mod device\next4 always built in\nahci patient slow\n";
+    const DEP: &str = "overlay.ko:\nerofs.ko: netfs.ko libcrc32c.ko\nnetfs.ko:\nlibcrc32c.ko:\nvirtio_blk.ko.xz:\nscsi_mod.ko: scsi_common.ko\nscsi_common.ko:\nsd_mod.ko: scsi_mod.ko scsi_common.ko\nahci.ko: libata.ko scsi_mod.ko scsi_common.ko\nlibata.ko: scsi_mod.ko scsi_common.ko\n";
+    const ALIAS: &str = "# Aliases extracted from modules themselves.\nalias virtio:d00000002v* virtio_blk\nalias pci:v*d*sv*sd*bc01sc06i01* ahci\nalias scsi:t-0x00* sd_mod\nalias fs-overlay overlay\n";
+
+    const VIRTIO_PCI: &str = "pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc00i00";
+    const NVME: &str = "pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02";
+    const AHCI: &str = "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01";
+    const NIC: &str = "pci:v00001AF4d00001041sv00001AF4sd00001100bc02sc00i00";
+
+    fn catalogue() -> Catalogue {
+        parse_catalogue(LIST, DEP, ALIAS).unwrap()
+    }
+
+    #[test]
+    fn needs_come_first() {
+        let cases: &[(&str, &[&str])] = &[
+            ("overlay", &["overlay.ko"]),
+            ("erofs", &["libcrc32c.ko", "netfs.ko", "erofs.ko"]),
+            ("ahci", &["scsi_common.ko", "scsi_mod.ko", "libata.ko", "ahci.ko"]),
+            ("virtio_blk", &["virtio_blk.ko.xz"]),
+            ("ext4", &[]),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(catalogue().load_order(name), *expected, "{name}");
+        }
+        assert_eq!(catalogue().always().collect::<Vec<_>>(), ["overlay"], "what is not aboard is built in");
+    }
+
+    #[test]
+    fn what_the_hardware_wants() {
+        let early = Duration::ZERO;
+        let cases: &[(&[&str], Duration, &[&str], bool)] = &[
+            (&[], early, &[], false),
+            (&["virtio:d00000002v00001AF4"], early, &["virtio_blk"], false),
+            (&[VIRTIO_PCI, "virtio:d00000002v00001AF4", AHCI], early, &["virtio_blk"], true),
+            (&[VIRTIO_PCI, "virtio:d00000002v00001AF4", AHCI], PATIENCE, &["virtio_blk", "ahci"], false),
+            (&[NVME, AHCI], early, &[], true),
+            (&[AHCI, NIC], early, &["ahci"], false),
+            (&[AHCI, NIC, "scsi:t-0x00"], early, &["sd_mod", "ahci"], false),
+            (&["scsi:t-0x05"], early, &[], false),
+        ];
+        for (devices, waited, expected, hold) in cases {
+            let devices: Vec<_> = devices.iter().map(ToString::to_string).collect();
+            assert_eq!(catalogue().wanted(&devices, *waited), (expected.to_vec(), *hold), "{devices:?}");
+        }
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, text, expected) in [
+            ("abc", "abc", true),
+            ("abc", "abcd", false),
+            ("a*", "a", true),
+            ("a*c*e", "abcde", true),
+            ("a*c*e", "abcdef", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("i0[13]*", "i03", true),
+            ("i0[13]*", "i02", false),
+            ("i0[0-3a]x", "i02x", true),
+            ("i0[0-3a]x", "i0ax", true),
+            ("i0[0-3", "i02", false),
+            ("", "", true),
+        ] {
+            assert_eq!(glob(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn bad_files_are_refused() {
+        for (list, dep, alias) in
+            [("overlay", "", ""), ("overlay sometimes why", "", ""), ("", "overlay.ko", ""), ("", "", "alias pci:x")]
+        {
+            assert!(parse_catalogue(list, dep, alias).is_err(), "{list} {dep} {alias}");
+        }
+    }
+
+    #[test]
+    fn names_and_compression() {
+        for (path, name, compressed) in [
+            ("kernel/drivers/block/virtio-blk.ko.xz", "virtio_blk", true),
+            ("overlay.ko", "overlay", false),
+            ("x/sd_mod.ko.zst", "sd_mod", true),
+        ] {
+            assert_eq!(module_name(path), name);
+            assert_eq!(is_compressed(path), compressed);
+        }
+    }
+}

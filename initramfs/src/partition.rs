@@ -1,0 +1,161 @@
+//! Partitions as sysfs describes them, and which of them can be ROOT. Pure.
+
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+
+/// The label of ROOT.
+const ROOT_LABEL: &str = "ballast-root";
+/// The label of VAR, on ROOT's disk.
+const VAR_LABEL: &str = "ballast-var";
+
+/// How the command line names ROOT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RootSpec {
+    /// By the label in the partition table.
+    Label(String),
+    /// By the partition's own UUID.
+    Uuid(String),
+}
+
+impl Default for RootSpec {
+    fn default() -> Self {
+        Self::Label(ROOT_LABEL.into())
+    }
+}
+
+impl FromStr for RootSpec {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once('=') {
+            Some((_, "")) => bail!("the name is empty"),
+            Some(("PARTLABEL", label)) => Ok(Self::Label(label.into())),
+            Some(("PARTUUID", uuid)) => Ok(Self::Uuid(uuid.to_ascii_lowercase())),
+            _ => bail!("the root is named by PARTLABEL= or PARTUUID="),
+        }
+    }
+}
+
+impl std::fmt::Display for RootSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Label(label) => write!(f, "PARTLABEL={label}"),
+            Self::Uuid(uuid) => write!(f, "PARTUUID={uuid}"),
+        }
+    }
+}
+
+/// A partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition {
+    /// The disk's name in /dev.
+    pub disk: String,
+    /// The partition's name in /dev.
+    pub name: String,
+    /// Its number in the partition table.
+    pub number: u32,
+    label: Option<String>,
+    uuid: Option<String>,
+}
+
+/// Reads one entry of /sys/class/block: where the link points (`…/block/DISK/PARTITION`), and its `uevent` file. `None`
+/// for what is no partition.
+pub fn parse_partition(link: &str, uevent: &str) -> Option<Partition> {
+    let field = |key: &str| {
+        uevent
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(k, _)| *k == key)
+            .map(|(_, value)| value.to_owned())
+    };
+    if field("DEVTYPE")? != "partition" {
+        return None;
+    }
+    let disk = link.rsplit('/').nth(1)?;
+    Some(Partition {
+        // sysfs writes the / of a name such as cciss/c0d0 as !.
+        disk: disk.replace('!', "/"),
+        name: field("DEVNAME")?,
+        number: field("PARTN")?.parse().ok()?,
+        label: field("PARTNAME"),
+        uuid: field("PARTUUID").map(|uuid| uuid.to_ascii_lowercase()),
+    })
+}
+
+/// The order in which partitions are looked at: that of their names, vdb before vdaa.
+pub fn sort(partitions: &mut [Partition]) {
+    partitions.sort_by(|a, b| (a.disk.len(), &a.disk, a.number).cmp(&(b.disk.len(), &b.disk, b.number)));
+}
+
+/// The partitions that are what the command line names.
+pub fn named<'a>(spec: &RootSpec, partitions: &'a [Partition]) -> Vec<&'a Partition> {
+    let is_named = |partition: &&Partition| match spec {
+        RootSpec::Label(label) => partition.label.as_ref() == Some(label),
+        RootSpec::Uuid(uuid) => partition.uuid.as_ref() == Some(uuid),
+    };
+    partitions.iter().filter(is_named).collect()
+}
+
+/// VAR: the one so labelled on the same disk as ROOT.
+pub fn var_beside<'a>(root: &Partition, partitions: &'a [Partition]) -> Option<&'a Partition> {
+    partitions.iter().find(|other| other.disk == root.disk && other.label.as_deref() == Some(VAR_LABEL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(disk: &str, number: u32, label: &str) -> Partition {
+        Partition {
+            disk: disk.into(),
+            name: format!("{disk}{number}"),
+            number,
+            label: Some(label.into()),
+            uuid: Some(format!("uuid-{disk}-{number}")),
+        }
+    }
+
+    #[test]
+    fn reads_sysfs() {
+        let link = "../../devices/pci0000:00/0000:00:02.0/virtio1/block/vda/vda2";
+        let uevent = "MAJOR=254\nMINOR=2\nDEVNAME=vda2\nDEVTYPE=partition\nDISKSEQ=1\nPARTN=2\nPARTNAME=ballast-root\nPARTUUID=4F68bce3\n";
+        let expected = Partition {
+            disk: "vda".into(),
+            name: "vda2".into(),
+            number: 2,
+            label: Some("ballast-root".into()),
+            uuid: Some("4f68bce3".into()),
+        };
+        assert_eq!(parse_partition(link, uevent), Some(expected));
+        assert_eq!(parse_partition("x/block/vda", "DEVNAME=vda\nDEVTYPE=disk\n"), None);
+        assert_eq!(parse_partition("x/block/vda/vda1", "DEVTYPE=partition\nDEVNAME=vda1\n"), None, "no number");
+        let unlabelled =
+            parse_partition("b/nvme0n1/nvme0n1p1", "DEVNAME=nvme0n1p1\nDEVTYPE=partition\nPARTN=1").unwrap();
+        assert_eq!((unlabelled.disk.as_str(), unlabelled.label), ("nvme0n1", None));
+    }
+
+    #[test]
+    fn picks_by_name() {
+        let mut all = vec![
+            partition("vdaa", 2, "ballast-root"),
+            partition("vdb", 3, "ballast-var"),
+            partition("vdb", 2, "ballast-root"),
+            partition("vdb", 10, "ballast-root"),
+            partition("vda", 1, "data"),
+        ];
+        sort(&mut all);
+        let names = |spec: &RootSpec| named(spec, &all).iter().map(|p| p.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&RootSpec::default()), ["vdb2", "vdb10", "vdaa2"]);
+        assert_eq!(names(&"PARTLABEL=data".parse().unwrap()), ["vda1"]);
+        assert_eq!(names(&"PARTUUID=UUID-vdb-2".parse().unwrap()), ["vdb2"]);
+        assert_eq!(names(&"PARTLABEL=other".parse().unwrap()), [""; 0]);
+    }
+
+    #[test]
+    fn var_is_on_the_disk_of_root() {
+        let all = [partition("vda", 3, "ballast-var"), partition("vdb", 3, "ballast-var")];
+        assert_eq!(var_beside(&partition("vdb", 2, "ballast-root"), &all).unwrap().name, "vdb3");
+        assert_eq!(var_beside(&partition("vdc", 2, "ballast-root"), &all), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! Waits for ROOT by its identity, and mounts it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::mount::MountFlags;
+
+use crate::deployment::DeploymentId;
+use crate::drivers::Drivers;
+use crate::gpt;
+use crate::modules::PATIENCE;
+use crate::mounts;
+use crate::partition::{self, Partition, RootSpec};
+use crate::uevent::Uevents;
+
+/// A disk that is not there by then will not come.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+/// When a root without the wanted deployment has been found: for how long after the last new device another may come.
+const SETTLE: Duration = Duration::from_secs(1);
+
+const BLOCK_DEVICES: &str = "/sys/class/block";
+
+/// ROOT, mounted, and the partitions beside it.
+#[derive(Debug)]
+pub struct Root {
+    /// The partition that is mounted.
+    pub partition: Partition,
+    /// Every partition that was there then.
+    pub all: Vec<Partition>,
+    mounted: bool,
+}
+
+/// Waits for a partition that is what the command line names and holds the named deployment, and mounts it. If several
+/// disks do, the first by name among those present is taken. If the time is up and none holds it, the first that could
+/// be mounted is, so that the next step can tell what is there.
+///
+/// # Errors
+/// If no partition is named so, or none of them can be mounted.
+pub fn mount(spec: &RootSpec, id: &DeploymentId, drivers: &mut Drivers, uevents: &Uevents) -> Result<Root> {
+    let root = wait(spec, drivers, uevents, |candidate| attempt(candidate, id))?;
+    if !root.mounted {
+        mounts::root(&device(&root.partition), MountFlags::RDONLY)?;
+    }
+    Ok(root)
+}
+
+/// Waits for the named partition that `attempt` accepts; if the time is up, the first that it found second best.
+///
+/// # Errors
+/// If there is neither.
+pub fn wait(
+    spec: &RootSpec,
+    drivers: &mut Drivers,
+    uevents: &Uevents,
+    mut attempt: impl FnMut(&Partition) -> Attempt,
+) -> Result<Root> {
+    let start = Instant::now();
+    let mut tried = BTreeMap::<String, Attempt>::new();
+    loop {
+        let patient = drivers.load_for_devices()?;
+        let all = partitions()?;
+        for candidate in candidates(spec, &all) {
+            if !tried.contains_key(&candidate.name) {
+                let result = attempt(candidate);
+                if result == Attempt::Mounted {
+                    return Ok(Root { partition: candidate.clone(), all, mounted: true });
+                }
+                tried.insert(candidate.name.clone(), result);
+            }
+        }
+        let second_best = all.iter().find(|partition| tried.get(&partition.name) == Some(&Attempt::SecondBest));
+        let patience = match (second_best, patient) {
+            (_, true) => PATIENCE,
+            (Some(_), false) => SETTLE,
+            (None, false) => DEADLINE,
+        };
+        let device_came = uevents.wait((Instant::now() + patience).min(start + DEADLINE))?;
+        if device_came || (patient && start.elapsed() < DEADLINE) {
+            continue;
+        }
+        return match second_best.cloned() {
+            Some(partition) => Ok(Root { partition, all, mounted: false }),
+            None => Err(describe_absence(spec, &all, &tried, drivers.failures())),
+        };
+    }
+}
+
+/// The device node of a partition.
+pub fn device(partition: &Partition) -> PathBuf {
+    Path::new("/dev").join(&partition.name)
+}
+
+/// What came of mounting a candidate.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// It is the one, and mounted.
+    Mounted,
+    /// It can be mounted, but does not hold what was looked for.
+    SecondBest,
+    /// It cannot be mounted.
+    Refused(String),
+}
+
+/// Mounts a candidate, and leaves it mounted if the deployment is there.
+fn attempt(candidate: &Partition, id: &DeploymentId) -> Attempt {
+    let result = mounts::root(&device(candidate), MountFlags::RDONLY).and_then(|()| {
+        if id.path(Path::new(mounts::ROOT)).is_dir() {
+            return Ok(Attempt::Mounted);
+        }
+        mounts::root_off().map(|()| Attempt::SecondBest)
+    });
+    result.unwrap_or_else(|error| Attempt::Refused(format!("{error:#}")))
+}
+
+/// What is named so; without an explicit or present label, what is of the root type in its disk's partition table.
+fn candidates<'a>(spec: &RootSpec, all: &'a [Partition]) -> Vec<&'a Partition> {
+    let named = partition::named(spec, all);
+    if !named.is_empty() || *spec != RootSpec::default() {
+        return named;
+    }
+    let mut tables = BTreeMap::new();
+    for partition in all {
+        // A disk whose table cannot be read has no candidate.
+        tables.entry(&partition.disk).or_insert_with(|| roots_by_type(&partition.disk).unwrap_or_default());
+    }
+    all.iter().filter(|partition| tables.get(&partition.disk).is_some_and(|n| n.contains(&partition.number))).collect()
+}
+
+fn roots_by_type(disk: &str) -> Result<Vec<u32>> {
+    let mut start = Vec::with_capacity(gpt::TABLE_BYTES);
+    File::open(Path::new("/dev").join(disk))?.take(gpt::TABLE_BYTES as u64).read_to_end(&mut start)?;
+    gpt::partitions_of_type(&start, &gpt::ROOT_X86_64)
+}
+
+/// Every partition there is, in order.
+fn partitions() -> Result<Vec<Partition>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(BLOCK_DEVICES).with_context(|| format!("listing {BLOCK_DEVICES}"))? {
+        let path = entry.with_context(|| format!("listing {BLOCK_DEVICES}"))?.path();
+        // A device may go away between the two looks.
+        if let (Ok(link), Ok(uevent)) = (fs::read_link(&path), fs::read_to_string(path.join("uevent"))) {
+            all.extend(partition::parse_partition(&link.to_string_lossy(), &uevent));
+        }
+    }
+    partition::sort(&mut all);
+    Ok(all)
+}
+
+fn describe_absence(
+    spec: &RootSpec,
+    all: &[Partition],
+    tried: &BTreeMap<String, Attempt>,
+    failures: &[String],
+) -> anyhow::Error {
+    let mut reasons = Vec::new();
+    for (name, attempt) in tried {
+        if let Attempt::Refused(reason) = attempt {
+            reasons.push(format!("{name}: {reason}"));
+        }
+    }
+    if tried.is_empty() {
+        let names: Vec<_> = all.iter().map(|partition| partition.name.as_str()).collect();
+        let seen = if names.is_empty() { "none at all".into() } else { names.join(", ") };
+        reasons.push(format!("no such partition after {} s (there: {seen})", DEADLINE.as_secs()));
+    }
+    reasons.extend(failures.iter().cloned());
+    anyhow::anyhow!(reasons.join("; ")).context(format!("looking for {spec}"))
+}
+
+/// VAR's partition.
+///
+/// # Errors
+/// If there is none on ROOT's disk.
+pub fn var_partition(root: &Root) -> Result<&Partition> {
+    match partition::var_beside(&root.partition, &root.all) {
+        Some(var) => Ok(var),
+        None => bail!("there is no partition labelled ballast-var on {}", root.partition.disk),
+    }
+}
