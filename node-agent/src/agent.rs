@@ -18,7 +18,7 @@ use crate::{
         host::Host,
         identity::{self, OsRelease},
         proc,
-        systemd::{PRIVATE_SOCKET, Systemd},
+        systemd::{BUS_SOCKET, Systemd},
         watch as watching,
     },
     report::{
@@ -142,7 +142,7 @@ impl Agent {
         }
         let wanted = self.boot.is_some() || self.started.elapsed() >= RUNTIME_PATIENCE;
         if self.systemd.is_none() && wanted {
-            match Systemd::connect(&self.host.path(PRIVATE_SOCKET), Arc::clone(&self.changed)).await {
+            match Systemd::connect(&self.host.path(BUS_SOCKET), Arc::clone(&self.changed)).await {
                 Ok(systemd) => self.systemd = Some(systemd),
                 Err(error) => log::warn!("{error:#}"),
             }

@@ -1,20 +1,22 @@
-//! systemd's manager, spoken to on its private socket: it is there before any D-Bus daemon, and needs none.
+//! systemd's manager, spoken to over the system bus. Its private socket would need no bus, but names a sender there that
+//! zbus refuses: only unique names are allowed in that place.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::{net::UnixStream, sync::Notify, task::JoinHandle, time::timeout};
+use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 use zbus::{
-    Connection, MessageStream,
+    Connection, MatchRule, MessageStream,
     message::Type,
     zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type as Signature},
 };
 
-/// Where systemd listens for root (sd-bus, `bus_connect_system_systemd`).
-pub const PRIVATE_SOCKET: &str = "/run/systemd/private";
+/// Where the system bus listens (D-Bus Specification, "System message bus"); the first to connect starts the broker.
+pub const BUS_SOCKET: &str = "/run/dbus/system_bus_socket";
 
+const NAME: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "/org/freedesktop/systemd1";
 const MANAGER_INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 
@@ -55,28 +57,36 @@ struct Row {
 }
 
 impl Systemd {
-    /// Connects to the manager's socket at `path`. Each change of a unit, and the end of the connection, wakes `changed`.
+    /// Connects to the system bus at `path`. Each change of a unit's state, and the end of the connection, wakes `changed`.
     ///
-    /// systemd sends its private connections the signals of all units, wanted or not. So this connection is opened only
-    /// when it is needed, and the signals are not parsed: that there was one says that there may be something to see.
+    /// What changed is not parsed: that something did says that there may be something to see.
     ///
     /// # Errors
-    /// If the socket cannot be connected to or refuses us.
+    /// If the bus cannot be connected to, or systemd does not answer there.
     pub async fn connect(path: &Path, changed: Arc<Notify>) -> Result<Self> {
-        let doing = || format!("connecting to systemd at {}", path.display());
-        let stream = UnixStream::connect(path).await.with_context(doing)?;
-        let builder = zbus::connection::Builder::unix_stream(stream).p2p();
-        let connection = within(builder.build()).await.with_context(doing)?;
-        let mut messages = MessageStream::from(&connection);
+        let doing = || format!("connecting to systemd over the bus at {}", path.display());
+        let builder = zbus::connection::Builder::address(format!("unix:path={}", path.display()).as_str());
+        let connection = within(builder.with_context(doing)?.build()).await.with_context(doing)?;
+        let changes = MatchRule::builder()
+            .msg_type(Type::Signal)
+            .sender(NAME)?
+            .path_namespace(format!("{MANAGER}/unit"))?
+            .interface("org.freedesktop.DBus.Properties")?
+            .member("PropertiesChanged")?
+            .arg(0, "org.freedesktop.systemd1.Unit")?
+            .build();
+        let stream = MessageStream::for_match_rule(changes, &connection, None);
+        let mut messages = within(stream).await.with_context(doing)?;
         let reader = tokio::spawn(async move {
-            while let Some(Ok(message)) = messages.next().await {
-                if message.message_type() == Type::Signal {
-                    changed.notify_one();
-                }
+            while let Some(Ok(_)) = messages.next().await {
+                changed.notify_one();
             }
             changed.notify_one();
         });
-        Ok(Self { connection, reader: Arc::new(reader) })
+        let systemd = Self { connection, reader: Arc::new(reader) };
+        // Without a subscriber systemd keeps its signals to itself.
+        systemd.manager::<()>("Subscribe", &()).await?;
+        Ok(systemd)
     }
 
     /// Whether the connection broke; a new one is to be made then.
@@ -158,7 +168,7 @@ impl Systemd {
         T: DeserializeOwned + Signature,
     {
         let doing = || format!("asking systemd for {method} of {path}");
-        let call = self.connection.call_method(None::<&str>, path, Some(interface), method, body);
+        let call = self.connection.call_method(Some(NAME), path, Some(interface), method, body);
         let reply = within(call).await.with_context(doing)?;
         reply.body().deserialize().with_context(doing)
     }
