@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use rustix::io::Errno;
-use rustix::system::finit_module;
+use rustix::system::{finit_module, init_module};
 
-use crate::modules::{BUSES, Catalogue, is_compressed, parse_catalogue};
+use crate::modules::{BUSES, Catalogue, is_compressed, parse_catalogue, without_signature};
 
 /// Where `pack` puts the modules and what is known of them.
 pub const FOLDER: &str = "/modules";
@@ -84,13 +84,27 @@ fn load(catalogue: &Catalogue, loaded: &mut BTreeSet<String>, name: &str) -> Res
 }
 
 fn insert(path: &str) -> Result<()> {
-    let file = File::open(Path::new(FOLDER).join(path))?;
-    match finit_module(&file, NO_PARAMETERS, if is_compressed(path) { COMPRESSED_FILE } else { 0 }) {
+    let path = Path::new(FOLDER).join(path);
+    let result = match is_compressed(&path) {
+        true => finit_module(File::open(path)?, NO_PARAMETERS, COMPRESSED_FILE),
+        false => insert_trusted(&fs::read(path)?),
+    };
+    match result {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(Errno::OPNOTSUPP) if is_compressed(path) => {
+        Err(Errno::OPNOTSUPP) => {
             Err(Errno::OPNOTSUPP).context("this kernel cannot unpack it (CONFIG_MODULE_DECOMPRESS)")
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Loads a module that came in the same archive as this program. To check its signature would add nothing: who can
+/// change the one can change the other. It would cost much, 28 million instructions a module with Debian's ECDSA key,
+/// more than all else that /init does. A kernel that insists (lockdown, module.sig_enforce) gets the signature.
+fn insert_trusted(module: &[u8]) -> rustix::io::Result<()> {
+    match init_module(without_signature(module), NO_PARAMETERS) {
+        Err(Errno::PERM | Errno::KEYREJECTED) => init_module(module, NO_PARAMETERS),
+        result => result,
     }
 }
 

@@ -4,11 +4,12 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use anyhow::Context;
+use ballast_initramfs::clock::Watch;
 use ballast_initramfs::drivers::Drivers;
 use ballast_initramfs::failure::{self, Failure};
 use ballast_initramfs::report::{self, Report, Steps};
 use ballast_initramfs::uevent::Uevents;
-use ballast_initramfs::{clock, cmdline, composefs, deployment, identity, mounts, ostree, root, switch};
+use ballast_initramfs::{cmdline, composefs, deployment, identity, mounts, ostree, root, switch};
 
 fn main() {
     match boot() {
@@ -19,10 +20,10 @@ fn main() {
 fn boot() -> Result<Infallible, Failure> {
     let mut steps = Steps::default();
 
-    let (start, request) = steps.run("command line", || {
+    let (watch, request) = steps.run("command line", || {
         mounts::kernel_filesystems()?;
         failure::arm().context("starting the watch over the time")?;
-        Ok((clock::moment()?, cmdline::load_request()?))
+        Ok((Watch::start()?, cmdline::load_request()?))
     })?;
     let (uevents, mut drivers) = steps.run("modules", || {
         let uevents = Uevents::listen()?;
@@ -48,7 +49,7 @@ fn boot() -> Result<Infallible, Failure> {
     steps.run("switch root", switch::root)?;
     let report = Report {
         steps: &steps,
-        start,
+        start: watch.start,
         deployment: request.deployment.to_string(),
         root_device: root::device(&root.partition).display().to_string(),
         var_device: var.display().to_string(),
@@ -56,7 +57,7 @@ fn boot() -> Result<Infallible, Failure> {
         first_boot,
     };
     let hand_over = || {
-        report::write(&report, clock::moment()?)?;
+        report::write(&report, watch.now()?)?;
         switch::exec()
     };
     hand_over().map_err(|error| Failure { step: "switch root", error })

@@ -3,6 +3,7 @@
 //! Reads `modules.dep` and `modules.alias` as depmod writes them for the modules aboard, and our own list
 //! (`initramfs/modules`). Modules that the kernel has built in are not aboard: `pack` leaves them out.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
@@ -47,14 +48,14 @@ pub fn parse_catalogue(list: &str, dep: &str, alias: &str) -> Result<Catalogue> 
     Ok(Catalogue { list: parse_list(list)?, modules: parse_dep(dep)?, aliases: parse_alias(alias)? })
 }
 
-/// `NAME WHEN REASON…`, `#` for comments.
+/// `NAME WHEN FORM REASON…`, `#` for comments. How a module travels (FORM) is the business of `pack`.
 fn parse_list(text: &str) -> Result<Vec<(String, When)>> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
             let mut words = line.split_ascii_whitespace();
             let (Some(name), Some(when)) = (words.next(), words.next()) else {
-                bail!("not NAME WHEN REASON: {line:?}")
+                bail!("not NAME WHEN FORM REASON: {line:?}")
             };
             let when = match when {
                 "always" => When::Always,
@@ -144,8 +145,17 @@ fn module_name(path: &str) -> String {
 }
 
 /// Whether the file is compressed, so that the kernel has to be told.
-pub fn is_compressed(path: &str) -> bool {
-    !path.ends_with(".ko")
+pub fn is_compressed(path: &Path) -> bool {
+    path.extension() != Some("ko".as_ref())
+}
+
+/// A module's file as it was before the kernel's build signed it. Behind a signature stand the 12 bytes of
+/// `struct module_signature`, whose last four are the signature's length, and the marker.
+pub fn without_signature(module: &[u8]) -> &[u8] {
+    let head = module.strip_suffix(b"~Module signature appended~\n").and_then(<[u8]>::split_last_chunk::<4>);
+    let bare =
+        head.and_then(|(rest, length)| rest.len().checked_sub(8 + usize::try_from(u32::from_be_bytes(*length)).ok()?));
+    &module[..bare.unwrap_or(module.len())]
 }
 
 /// PCI class 01: mass storage.
@@ -181,7 +191,7 @@ fn in_set(set: &[u8], byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    const LIST: &str = "# a comment\n\noverlay always it is the root\nvirtio-blk device a disk\nsd_mod device\next4 always built in\nahci patient slow\n";
+    const LIST: &str = "# a comment\n\noverlay always plain it is the root\nvirtio-blk device plain a disk\nsd_mod device packed\next4 always plain built in\nahci patient packed slow\n";
     const DEP: &str = "overlay.ko:\nerofs.ko: netfs.ko libcrc32c.ko\nnetfs.ko:\nlibcrc32c.ko:\nvirtio_blk.ko.xz:\nscsi_mod.ko: scsi_common.ko\nscsi_common.ko:\nsd_mod.ko: scsi_mod.ko scsi_common.ko\nahci.ko: libata.ko scsi_mod.ko scsi_common.ko\nlibata.ko: scsi_mod.ko scsi_common.ko\n";
     const ALIAS: &str = "# Aliases extracted from modules themselves.\nalias virtio:d00000002v* virtio_blk\nalias pci:v*d*sv*sd*bc01sc06i01* ahci\nalias scsi:t-0x00* sd_mod\nalias fs-overlay overlay\n";
 
@@ -259,6 +269,23 @@ mod tests {
     }
 
     #[test]
+    fn signatures_come_off() {
+        let marker = b"~Module signature appended~\n";
+        let signed = |length: u32| [&b"ELF signature"[..], &[0; 8], &length.to_be_bytes(), marker].concat();
+        for (module, expected) in [
+            (signed(9), &b"ELF "[..]),
+            (signed(13), b""),
+            (signed(14), &signed(14)[..]),
+            (signed(u32::MAX), &signed(u32::MAX)[..]),
+            (b"ELF".to_vec(), b"ELF"),
+            (marker.to_vec(), marker),
+            (Vec::new(), b""),
+        ] {
+            assert_eq!(without_signature(&module), expected);
+        }
+    }
+
+    #[test]
     fn names_and_compression() {
         for (path, name, compressed) in [
             ("kernel/drivers/block/virtio-blk.ko.xz", "virtio_blk", true),
@@ -266,7 +293,7 @@ mod tests {
             ("x/sd_mod.ko.zst", "sd_mod", true),
         ] {
             assert_eq!(module_name(path), name);
-            assert_eq!(is_compressed(path), compressed);
+            assert_eq!(is_compressed(Path::new(path)), compressed);
         }
     }
 }
