@@ -11,6 +11,7 @@
 //! ```
 //! The way in is systemd credentials only: the image under test is the one that ships.
 
+pub mod bench;
 pub mod cli;
 pub mod console;
 pub mod credentials;

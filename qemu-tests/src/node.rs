@@ -43,7 +43,7 @@ impl Node {
     pub fn start(lab: &Lab, options: &Options, evidence: &Path) -> Result<Self> {
         let scratch = tempfile::Builder::new().prefix("ballast-vm-").tempdir().context("making a scratch folder")?;
         let mut machine = options.machine(lab, scratch.path())?;
-        machine.credentials.extend(guest::command_server()?);
+        machine.credentials.extend(guest::command_server("ballast.service")?);
         machine.ports = PORTS.to_vec();
         machine.sockets = Some(scratch.path().to_owned());
         let (mut process, ports) = Process::start(&lab.tools, &machine, evidence)?;
@@ -148,6 +148,18 @@ impl Node {
         self.ended_well = true;
         Ok(())
     }
+}
+
+/// The agent's resident memory in bytes, what it shares with others included.
+///
+/// # Errors
+/// When there is no agent.
+pub fn agent_resident(guest: &mut Guest) -> Result<u64> {
+    let pid = guest.ask("systemctl show --property=MainPID --value ballast.service")?;
+    let status = guest.ask(&format!("cat /proc/{pid}/status"))?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Ok(kib.with_context(|| format!("there is no VmRSS of process {pid}"))? * 1024)
 }
 
 impl Drop for Node {

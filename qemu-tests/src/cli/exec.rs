@@ -51,7 +51,7 @@ impl Exec {
         match &outcome {
             Ok(_) => evidence.discard(),
             Err(_) => {
-                eprintln!("qemu-tests: the console, journal and status are under {}", evidence.folder().display())
+                eprintln!("qemu-tests: the console, journal and status are under {}", evidence.folder().display());
             }
         }
         outcome

@@ -1,5 +1,6 @@
 //! The tool: one file per command, each thin over the library.
 
+mod bench;
 mod boot;
 mod exec;
 mod machine;
@@ -27,6 +28,7 @@ enum Command {
     Exec(exec::Exec),
     Run(run::Run),
     Boot(boot::Boot),
+    Bench(bench::Bench),
 }
 
 /// What the tool itself ends with when it fails, so that it is not mistaken for the guest's command: as env(1), docker(1).
@@ -39,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Exec(command) => command.run(),
         Command::Run(command) => command.run().map(|()| 0),
         Command::Boot(command) => command.run().map(|()| 0),
+        Command::Bench(command) => command.run().map(|()| 0),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

@@ -33,7 +33,7 @@ impl Run {
         match &outcome {
             Ok(()) => evidence.discard(),
             Err(_) => {
-                eprintln!("qemu-tests: the console, journal and status are under {}", evidence.folder().display())
+                eprintln!("qemu-tests: the console, journal and status are under {}", evidence.folder().display());
             }
         }
         outcome

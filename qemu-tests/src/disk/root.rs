@@ -58,15 +58,14 @@ impl<'a> Root<'a> {
         self.debugfs(true, &format!("set_inode_field {path} size {bytes}")).map(drop)
     }
 
-    /// The names in the folder `path`.
+    /// The content objects of the ostree repository: the files that have data of their own.
     ///
     /// # Errors
-    /// When there is no such folder.
-    pub fn list(&self, path: &str) -> Result<Vec<String>> {
-        let listing = self.debugfs(false, &format!("ls -p {path}"))?;
-        // "/INODE/MODE/UID/GID/NAME/SIZE/"
-        let names = listing.lines().filter_map(|line| line.split('/').nth(5));
-        Ok(names.filter(|name| !matches!(*name, "" | "." | "..")).map(str::to_owned).collect())
+    /// When there is no repository.
+    pub fn objects(&self) -> Result<Vec<String>> {
+        let folders: Vec<String> = (0..=255).map(|byte| format!("/ostree/repo/objects/{byte:02x}")).collect();
+        let listings = self.script(folders.iter().map(|folder| format!("ls -p {folder}")))?;
+        Ok(content_objects(&listings))
     }
 
     /// Flips every bit of the first block of the file `path`, beneath the file system.
@@ -95,17 +94,22 @@ impl<'a> Root<'a> {
     /// # Errors
     /// When a file is missing.
     pub fn verity(&self, paths: &[String]) -> Result<Vec<bool>> {
-        let script = tempfile::NamedTempFile::new().context("making a script for debugfs")?;
-        let lines: String = paths.iter().map(|path| format!("stat {path}\n")).collect();
-        std::fs::write(&script, lines).context("writing a script for debugfs")?;
-        let mut command = self.tools.command("debugfs");
-        command.arg("-f").arg(script.path()).arg(self.device());
-        let text = tools::output("debugfs", command.env("DEBUGFS_PAGER", "cat"))?;
-        let flags = verity_flags(&String::from_utf8_lossy(&text));
+        let text = self.script(paths.iter().map(|path| format!("stat {path}")))?;
+        let flags = verity_flags(&text);
         if flags.len() != paths.len() {
             bail!("debugfs told the flags of {} files, not of {}", flags.len(), paths.len());
         }
         Ok(flags)
+    }
+
+    /// Runs many read-only requests at once; debugfs prints each before its answer.
+    fn script(&self, requests: impl Iterator<Item = String>) -> Result<String> {
+        let script = tempfile::NamedTempFile::new().context("making a script for debugfs")?;
+        let lines: String = requests.map(|request| request + "\n").collect();
+        std::fs::write(&script, lines).context("writing a script for debugfs")?;
+        let mut command = self.tools.command("debugfs");
+        command.arg("-f").arg(script.path()).arg(self.device()).env("DEBUGFS_PAGER", "cat");
+        Ok(String::from_utf8_lossy(&tools::output("debugfs", &mut command)?).into_owned())
     }
 
     fn debugfs(&self, write: bool, request: &str) -> Result<String> {
@@ -130,6 +134,26 @@ impl<'a> Root<'a> {
     }
 }
 
+/// Reads `debugfs: ls -p FOLDER` and under it `/INODE/MODE/UID/GID/NAME/SIZE/` of each file in it.
+fn content_objects(listings: &str) -> Vec<String> {
+    let mut folder = "";
+    let mut objects = Vec::new();
+    for line in listings.lines() {
+        if let Some(named) = line.strip_prefix("debugfs: ls -p ") {
+            folder = named;
+        }
+        let fields: Vec<&str> = line.split('/').collect();
+        // Links are objects too, but have no data that could be sealed.
+        if let ["", _, mode, _, _, name, _, ""] = fields[..]
+            && mode.starts_with("100")
+            && name.ends_with(".file")
+        {
+            objects.push(format!("{folder}/{name}"));
+        }
+    }
+    objects
+}
+
 /// Reads `Inode: 12   Type: regular    Mode:  0644   Flags: 0x180000` of each `stat`.
 fn verity_flags(text: &str) -> Vec<bool> {
     let flags =
@@ -140,6 +164,13 @@ fn verity_flags(text: &str) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn objects_are_the_regular_files_under_their_folders() {
+        let text = "debugfs: ls -p /o/00\n/2/040755/0/0/.//\n/5/100644/0/0/ab.file/300/\n/6/120777/0/0/cd.file/7/\n\
+                    /7/100644/0/0/ef.dirtree/9/\ndebugfs: ls -p /o/01\n/8/100755/0/0/12.file/1/\n";
+        assert_eq!(content_objects(text), ["/o/00/ab.file", "/o/01/12.file"]);
+    }
 
     #[test]
     fn the_verity_flag_is_read_for_each_file() {

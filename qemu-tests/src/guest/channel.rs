@@ -166,8 +166,8 @@ mod tests {
         let (ports, theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| UnixStream::pair().unwrap()).unzip();
         let work = tempfile::tempdir().unwrap();
         let server = include_str!("server.sh");
-        let loop_only = server.split_once("exec 3<").unwrap().1.split_once('\n').unwrap().1;
-        let script = format!("work={}\nexec 3<&0 4<&0 5>&1 6>&2\n{loop_only}", work.path().display());
+        let loop_only = server.split_once("exec 3<>").unwrap().1.split_once('\n').unwrap().1;
+        let script = format!("work={}\nexec 3<&0 5>&1 6>&2\n{loop_only}", work.path().display());
         let [control, out, err] = <[UnixStream; 3]>::try_from(theirs).unwrap().map(OwnedFd::from).map(Stdio::from);
         let mut sh = Command::new("sh").arg("-c").arg(script).stdin(control).stdout(out).stderr(err).spawn().unwrap();
         let mut guest = Guest::new(ports).unwrap();

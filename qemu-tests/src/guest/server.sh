@@ -22,16 +22,17 @@ until control=$(port control) && out=$(port stdout) && err=$(port stderr); do
     [ "$tries" -lt 100 ] || { echo "the host's virtio-serial ports are not here" >&2; exit 1; }
     sleep 0.1
 done
-exec 3<"$control" 4>"$control" 5>"$out" 6>"$err"
+# A port opens once only: for both directions at once.
+exec 3<>"$control" 5>"$out" 6>"$err"
 
 read -r boot </proc/sys/kernel/random/boot_id
-echo "HELLO $boot" >&4
+echo "HELLO $boot" >&3
 while read -r verb id mark seconds script <&3; do
     [ "$verb" = RUN ] || continue
     echo "$script" | base64 -d >"$work/script"
-    timeout -k 2 "$seconds" /bin/sh "$work/script" </dev/null >&5 2>&6 3<&- 4>&- 5>&- 6>&-
+    timeout -k 2 "$seconds" /bin/sh "$work/script" </dev/null >&5 2>&6 3>&- 5>&- 6>&-
     status=$?
     printf '\000%s\000' "$mark" >&5
     printf '\000%s\000' "$mark" >&6
-    echo "DONE $id $status" >&4
+    echo "DONE $id $status" >&3
 done

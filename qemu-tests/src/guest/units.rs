@@ -4,11 +4,9 @@ use anyhow::Result;
 
 use crate::credentials::{Credential, wanted_by_boot};
 
-/// Serves commands once the agent has told systemd that it is up (or has failed to: then there is something to look at).
+/// Serves commands. It is ordered after the unit that makes the node READY, which it shall not slow down; it starts as
+/// well when that one has failed: then there is something to look at.
 const SERVER: &str = "\
-[Unit]
-Description=qemu-tests: commands from the host
-After=ballast.service
 [Service]
 ExecStart=/bin/sh /run/credentials/@system/qemu-tests.server
 StandardOutput=journal
@@ -36,14 +34,15 @@ Restart=always
 RestartSec=0
 ";
 
-/// The command server and what starts it.
+/// The command server, started after `unit`, and what starts it.
 ///
 /// # Errors
 /// Never in practice: all names are fixed and valid.
-pub fn command_server() -> Result<Vec<Credential>> {
+pub fn command_server(unit: &str) -> Result<Vec<Credential>> {
+    let text = format!("[Unit]\nDescription=qemu-tests: commands from the host\nAfter={unit}\n{SERVER}");
     Ok(vec![
         Credential::new("qemu-tests.server", include_str!("server.sh"))?,
-        Credential::extra_unit("qemu-tests.service", SERVER)?,
+        Credential::extra_unit("qemu-tests.service", &text)?,
         wanted_by_boot(&["qemu-tests.service"])?,
     ])
 }

@@ -33,8 +33,8 @@ struct Mount {
 impl Mount {
     /// The last mount on `place`: the one that is seen.
     fn at(table: &str, place: &str) -> Result<Self> {
-        let mounts = table.lines().filter(|line| line.split(' ').nth(4) == Some(place));
-        mounts.last().and_then(Self::parse).with_context(|| format!("nothing is mounted on {place}"))
+        let mut mounts = table.lines().filter(|line| line.split(' ').nth(4) == Some(place));
+        mounts.next_back().and_then(Self::parse).with_context(|| format!("nothing is mounted on {place}"))
     }
 
     fn parse(line: &str) -> Option<Self> {

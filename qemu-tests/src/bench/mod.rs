@@ -1,0 +1,22 @@
+//! The figures of the README: how much work a boot is, how long it takes beside others, how large the image is.
+//!
+//! ```text
+//!  subject (ours | stock | floor) ──boot──> console line ──> instructions (icount) and wall seconds
+//!  ours, stock with the command channel ──> timeline (kernel, initramfs steps, units) ──> boot.svg
+//!  manifests ──> sizes                                                     all of it ──> boot.json
+//! ```
+
+mod cpio;
+mod floor;
+mod instructions;
+mod report;
+mod session;
+mod sizes;
+mod stock;
+mod subject;
+mod svg;
+mod table;
+mod timeline;
+mod wall;
+
+pub use session::run;

@@ -1,0 +1,97 @@
+//! One session of the bench, from top to bottom.
+
+use anyhow::{Context, Result};
+
+use super::instructions::{of_others, of_ours};
+use super::report::{self, Details, Report};
+use super::stock::Stock;
+use super::subject::Subject;
+use super::timeline::{Initramfs, Timeline};
+use super::{floor, sizes, stock, svg, table, wall};
+use crate::lab::Lab;
+use crate::node::agent_resident;
+use crate::qemu::accel::Accelerator;
+
+/// Runs of ours under the instruction counter: their spread shows what the figure is worth.
+const COUNTED_RUNS: usize = 3;
+
+/// Measures everything, `rounds` rounds of wall time, and writes `target/bench/boot.json`, `details.json`, `boot.svg`.
+///
+/// # Errors
+/// When an image is missing and cannot be built, or a machine does not become READY.
+pub fn run(rounds: u32) -> Result<()> {
+    let lab = Lab::open()?;
+    let folder = lab.workspace.target.join("bench");
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let manifest = lab.workspace.target.join("image/manifest.json");
+    let (ours, floor, Stock { subject: stock, figures }) =
+        (Subject::ours(&lab), floor::build(&lab)?, stock::build(&lab)?);
+
+    println!("bench: counting instructions: ours {COUNTED_RUNS} times, the floor, the stock image (some minutes)");
+    let count = |subject: &Subject| subject.ready(&lab, Accelerator::Icount, 1);
+    let counts = (0..COUNTED_RUNS).map(|_| of_ours(&count(&ours)?.text)).collect::<Result<Vec<_>>>()?;
+    let floor_instructions = of_others(&count(&floor)?.text)?;
+    let (initramfs, agent_resident_bytes, our_boot) = ours.ask(&lab, |line, guest| {
+        let initramfs = Initramfs::of(guest)?;
+        let figures = (initramfs.start.busy_us, initramfs.end.busy_us);
+        Ok((
+            figures,
+            agent_resident(guest)?,
+            Timeline::ours(guest, initramfs, seconds_after(&line.text, "READY in ")?)?,
+        ))
+    })?;
+    let (stock_ready_instructions, stock_boot) = stock.ask(&lab, |line, guest| {
+        Ok((of_others(&line.text)?, Timeline::stock(guest, seconds_after(&line.text, "uptime ")?)?))
+    })?;
+
+    let wall = wall::measure(&lab, [&ours, &stock, &floor], rounds)?;
+    let report = Report {
+        ready_instructions: middle(&counts),
+        kernel_instructions: initramfs.0 * 1000,
+        initramfs_instructions: initramfs.1.saturating_sub(initramfs.0) * 1000,
+        floor_instructions,
+        stock_ready_instructions,
+        wall,
+        image: sizes::of_image(&manifest)?,
+        stock: sizes::of_stock(&figures)?,
+    };
+    let details = Details {
+        accelerator_of_wall: lab.accelerator.name(),
+        ready_instructions_of_each_run: counts,
+        agent_resident_bytes,
+        ours: our_boot,
+        stock: stock_boot,
+    };
+    report::write(&folder.join("boot.json"), &report)?;
+    report::write(&folder.join("details.json"), &details)?;
+    let picture = svg::draw(&details.ours, &details.stock, floor_instructions / 1000);
+    std::fs::write(folder.join("boot.svg"), picture).context("writing boot.svg")?;
+    print!("{}", table::render(&report, &details));
+    println!("bench: the figures are in {0}/boot.json, the picture is {0}/boot.svg", folder.display());
+    Ok(())
+}
+
+/// The number of seconds that follows `mark`, in microseconds.
+fn seconds_after(line: &str, mark: &str) -> Result<u64> {
+    let number = line.split_once(mark).and_then(|(_, rest)| rest.split_whitespace().next());
+    let seconds: f64 = number.and_then(|text| text.parse().ok()).with_context(|| format!("no time in {line:?}"))?;
+    Ok((seconds * 1e6) as u64)
+}
+
+fn middle(counts: &[u64]) -> u64 {
+    let mut sorted = counts.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_found_in_lines() {
+        assert_eq!(seconds_after("ballast 1: READY in 4.310 s (kernel", "READY in ").unwrap(), 4_310_000);
+        assert_eq!(seconds_after("stock: READY uptime 22.5 cpu", "uptime ").unwrap(), 22_500_000);
+        assert_eq!(middle(&[3, 1, 2]), 2);
+    }
+}

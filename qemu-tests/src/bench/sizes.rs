@@ -1,0 +1,53 @@
+//! Packages and bytes, from the manifest of our image and the figures that the stock recipe writes.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// Our image, as `make image` wrote it down.
+#[derive(Debug, Serialize)]
+pub(super) struct ImageSize {
+    pub(super) packages: u64,
+    pub(super) installed_bytes: u64,
+    pub(super) compressed_bytes: u64,
+    pub(super) initramfs_bytes: u64,
+}
+
+/// The stock image.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StockSize {
+    pub(super) packages: u64,
+    pub(super) installed_bytes: u64,
+    pub(super) compressed_bytes: u64,
+}
+
+/// Of manifest.json, only what is needed here.
+#[derive(Deserialize)]
+struct Manifest {
+    packages: Vec<serde_json::Value>,
+    installed_bytes: u64,
+    compressed_bytes: u64,
+    initramfs_bytes: u64,
+}
+
+/// Reads `manifest.json`.
+pub(super) fn of_image(manifest: &Path) -> Result<ImageSize> {
+    let manifest: Manifest = read(manifest)?;
+    Ok(ImageSize {
+        packages: manifest.packages.len() as u64,
+        installed_bytes: manifest.installed_bytes,
+        compressed_bytes: manifest.compressed_bytes,
+        initramfs_bytes: manifest.initramfs_bytes,
+    })
+}
+
+/// Reads `stock.json`.
+pub(super) fn of_stock(figures: &Path) -> Result<StockSize> {
+    read(figures)
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))
+}

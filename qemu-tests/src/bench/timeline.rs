@@ -1,0 +1,131 @@
+//! Where a boot goes: the kernel, the steps of the initramfs, the units, each with its start and its end.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::guest::Guest;
+
+/// A part of the boot, in microseconds since the kernel started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Span {
+    pub(super) name: String,
+    pub(super) start_us: u64,
+    pub(super) end_us: u64,
+    /// Its CPU time, where systemd accounts for it
+    #[serde(default)]
+    pub(super) cpu_us: Option<u64>,
+}
+
+/// A whole boot.
+#[derive(Debug, Serialize)]
+pub(super) struct Timeline {
+    pub(super) kernel_us: u64,
+    pub(super) initramfs_us: u64,
+    pub(super) ready_us: u64,
+    pub(super) steps: Vec<Span>,
+    pub(super) units: Vec<Span>,
+}
+
+/// What /init leaves under /run/ballast (initramfs/README.md).
+#[derive(Debug, Deserialize)]
+pub(super) struct Initramfs {
+    steps: Vec<Span>,
+    pub(super) start: Moment,
+    pub(super) end: Moment,
+}
+
+/// A moment of the boot, and how much of the time until then was work.
+#[derive(Debug, Deserialize)]
+pub(super) struct Moment {
+    uptime_us: u64,
+    pub(super) busy_us: u64,
+}
+
+impl Initramfs {
+    /// Asks a node.
+    pub(super) fn of(guest: &mut Guest) -> Result<Self> {
+        let text = guest.ask("cat /run/ballast/initramfs.json")?;
+        serde_json::from_str(&text).with_context(|| format!("reading what /init left: {text}"))
+    }
+}
+
+impl Timeline {
+    /// Ours, of which /init tells its part.
+    pub(super) fn ours(guest: &mut Guest, initramfs: Initramfs, ready_us: u64) -> Result<Self> {
+        Ok(Self {
+            kernel_us: initramfs.start.uptime_us,
+            initramfs_us: initramfs.end.uptime_us,
+            ready_us,
+            units: units(guest, ready_us)?,
+            steps: initramfs.steps,
+        })
+    }
+
+    /// The stock image's: its kernel and its systemd tell when they began.
+    pub(super) fn stock(guest: &mut Guest, ready_us: u64) -> Result<Self> {
+        let kernel = guest.ask("dmesg")?;
+        let userspace = guest.ask("systemctl show --property=UserspaceTimestampMonotonic --value")?;
+        let init = kernel.lines().find(|line| line.contains("Run /init as init process"));
+        let kernel_us = init.and_then(stamp).context("the kernel's log does not tell when /init was run")?;
+        let initramfs_us = userspace.parse().with_context(|| format!("reading systemd's start {userspace:?}"))?;
+        Ok(Self { kernel_us, initramfs_us, ready_us, steps: Vec::new(), units: units(guest, ready_us)? })
+    }
+}
+
+/// `[    1.234567] text` as microseconds.
+fn stamp(line: &str) -> Option<u64> {
+    let (seconds, micros) = line.strip_prefix('[')?.split_once(']')?.0.trim().split_once('.')?;
+    Some(seconds.parse::<u64>().ok()? * 1_000_000 + micros.parse::<u64>().ok()?)
+}
+
+fn units(guest: &mut Guest, ready_us: u64) -> Result<Vec<Span>> {
+    let properties =
+        "Id,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic,InactiveEnterTimestampMonotonic,CPUUsageNSec";
+    let text = guest.ask(&format!("systemctl show --no-pager --property={properties} '*.service' '*.mount'"))?;
+    let mut units: Vec<Span> = text.split("\n\n").filter_map(unit).filter(|unit| unit.start_us < ready_us).collect();
+    units.sort_by_key(|unit| unit.start_us);
+    Ok(units)
+}
+
+/// One block of `systemctl show`; `None` for a unit that never started.
+fn unit(block: &str) -> Option<Span> {
+    let value = |key: &str| block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let micros = |key: &str| value(key).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let start_us = micros("InactiveExitTimestampMonotonic");
+    // A oneshot unit that does not stay active was never "active": it ended when it went back to inactive.
+    let ends = [micros("ActiveEnterTimestampMonotonic"), micros("InactiveEnterTimestampMonotonic")];
+    let end_us = ends.into_iter().find(|&end| end >= start_us).unwrap_or(start_us);
+    let cpu_us = value("CPUUsageNSec").and_then(|text| text.parse::<u64>().ok()).map(|ns| ns / 1000);
+    (start_us > 0).then(|| Span { name: value("Id").unwrap_or_default().to_owned(), start_us, end_us, cpu_us })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_whether_they_stay_or_not() {
+        let active = "Id=containerd.service\nInactiveExitTimestampMonotonic=100\nActiveEnterTimestampMonotonic=250\n\
+                      InactiveEnterTimestampMonotonic=0\nCPUUsageNSec=90000";
+        let want = Span { name: "containerd.service".into(), start_us: 100, end_us: 250, cpu_us: Some(90) };
+        assert_eq!(unit(active), Some(want));
+        let oneshot = "Id=a.service\nInactiveExitTimestampMonotonic=5\nActiveEnterTimestampMonotonic=0\n\
+                       InactiveEnterTimestampMonotonic=9\nCPUUsageNSec=[not set]";
+        assert_eq!(unit(oneshot), Some(Span { name: "a.service".into(), start_us: 5, end_us: 9, cpu_us: None }));
+        assert_eq!(unit("Id=never.service\nInactiveExitTimestampMonotonic=0"), None);
+    }
+
+    #[test]
+    fn kernel_stamps_are_read() {
+        assert_eq!(stamp("[    1.000042] Run /init as init process"), Some(1_000_042));
+        assert_eq!(stamp("Run /init"), None);
+    }
+
+    #[test]
+    fn what_init_leaves_is_read() {
+        let text = r#"{"steps":[{"name":"modules","start_us":1,"end_us":2}],"start":{"uptime_us":1,"busy_us":1},
+                       "end":{"uptime_us":3,"busy_us":2},"deployment":"a.0","verity":true}"#;
+        let initramfs: Initramfs = serde_json::from_str(text).unwrap();
+        assert_eq!((initramfs.steps[0].name.as_str(), initramfs.end.busy_us), ("modules", 2));
+    }
+}
