@@ -1,8 +1,9 @@
 //! The one loop: look at the host, plan, act, report, then wait for the next event or deadline.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, Result};
@@ -21,14 +22,17 @@ use crate::{
         systemd::{BUS_SOCKET, Systemd},
         watch as watching,
     },
+    health,
+    pods::{self, desired::Desired},
     report::{
         boot::{self, Boot},
+        compose::{self, Facts},
         console,
         notify::Notifier,
         socket,
-        status::{Node, Os, Runtime, Status, summary},
+        status::{Node, Status, summary},
     },
-    runtime::{self, observe::Watcher},
+    runtime, storage, update,
 };
 
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
@@ -38,9 +42,11 @@ const READY_PATIENCE: Duration = Duration::from_secs(60);
 /// earlier would cost the boot: systemd then sends us the signals of every unit.
 const RUNTIME_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Until the runtime answers for the first time, a look is cheap: the socket's appearing wakes us, this is for the
-/// moment between the socket and the first answer.
+/// The socket's appearing wakes us; this, doubling, is for the moment between the socket and the first answer.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
+
+/// If the runtime does not tell of changes to containers, they are looked for this often.
+const RELIST: Duration = Duration::from_secs(3);
 
 /// Events come in bursts; one pass sees them all.
 const BURST: Duration = Duration::from_millis(50);
@@ -63,26 +69,52 @@ pub async fn run(host: Host) -> Result<()> {
     Ok(())
 }
 
+/// The domains, and what the loop itself keeps.
 struct Agent {
     host: Host,
     started: Instant,
     changed: Arc<Notify>,
     systemd: Option<Systemd>,
-    runtime: Watcher,
+    runtime: runtime::observe::Watcher,
+    pods: pods::observe::Observer,
+    jobs: pods::act::Jobs,
+    storage: storage::act::Grower,
+    update: update::act::Mounter,
+    /// The figures of this boot; there since it was READY.
     boot: Option<Boot>,
     retry: Duration,
     notifier: Notifier,
     os: OsRelease,
     status: watch::Sender<Status>,
+    last: Option<(Desired, pods::plan::Plan)>,
+}
+
+/// What one look at the host shows. The parts below `runtime` are looked at only once the node was READY.
+struct Observed {
+    runtime: runtime::model::Observed,
+    health: Option<health::model::Observed>,
+    update: Option<update::model::Observed>,
+    storage: Option<storage::model::Observed>,
+    pods: Option<(Desired, pods::model::Observed)>,
+}
+
+/// What is to be done.
+struct Plan {
+    runtime: Option<runtime::model::Step>,
+    storage: Option<storage::model::Step>,
+    pods: Option<pods::plan::Plan>,
 }
 
 impl Agent {
     fn new(host: Host) -> Result<Self> {
-        let socket_folder = host.path("/run/containerd");
-        watching::ensure_folder(&host.path("/run/ballast"))?;
-        watching::ensure_folder(&socket_folder)?;
+        let socket = host.path(cri::SOCKET);
+        let mut folders = pods::observe::folders(&host)?;
+        if let Some(folder) = socket.parent() {
+            watching::ensure_folder(folder)?;
+            folders.push(folder.to_owned());
+        }
         let changed = Arc::new(Notify::new());
-        watching::folders([socket_folder.as_path()], Arc::clone(&changed))?;
+        watching::folders(&folders, Arc::clone(&changed))?;
         let os = identity::os_release(&host).unwrap_or_else(|error| {
             log::warn!("{error:#}");
             OsRelease::default()
@@ -91,7 +123,11 @@ impl Agent {
         socket::serve(&host, published)?;
         Ok(Self {
             started: Instant::now(),
-            runtime: Watcher::new(host.path(cri::SOCKET), Arc::clone(&changed)),
+            runtime: runtime::observe::Watcher::new(socket.clone(), Arc::clone(&changed)),
+            pods: pods::observe::Observer::default(),
+            jobs: pods::act::Jobs::new(host.clone(), socket, Arc::clone(&changed)),
+            storage: storage::act::Grower::new(Arc::clone(&changed)),
+            update: update::act::Mounter::default(),
             changed,
             systemd: None,
             boot: boot::recall(&host),
@@ -99,15 +135,16 @@ impl Agent {
             notifier: Notifier::default(),
             os,
             status,
+            last: None,
             host,
         })
     }
 
-    async fn turn(&mut self) -> std::convert::Infallible {
+    async fn turn(&mut self) -> Infallible {
         loop {
             let wait = self.pass().await;
             self.notifier.alive();
-            // That it took the whole time is as good as an event.
+            // That the whole time passed is as good as an event.
             let _ = timeout(wait, self.changed.notified()).await;
             if self.boot.is_some() {
                 sleep(BURST).await;
@@ -117,23 +154,40 @@ impl Agent {
 
     /// One turn of the loop; tells how long to wait for an event before the next.
     async fn pass(&mut self) -> Duration {
+        let observed = self.observe().await;
+        let plan = plan(&observed, SystemTime::now());
+        let wait = self.wait(&observed, &plan);
+        self.act(&observed, &plan).await;
+        self.report(observed, plan).await;
+        wait
+    }
+
+    async fn observe(&mut self) -> Observed {
         self.connect_systemd().await;
-        let now = self.started.elapsed();
-        let observed = self.runtime.observe(self.systemd.as_ref(), now).await;
-        if observed.is_ready() && self.boot.is_none() {
+        let runtime = self.runtime.observe(self.systemd.as_ref(), self.started.elapsed()).await;
+        if runtime.is_ready() && self.boot.is_none() {
             self.become_ready();
+            self.connect_systemd().await;
         }
-        if self.boot.is_some() {
-            self.runtime.settle().await;
+        let mut observed = Observed { runtime, health: None, update: None, storage: None, pods: None };
+        if self.boot.is_none() {
+            return observed;
         }
-        let step = runtime::plan::plan(&observed);
-        if let (Some(step), Some(systemd)) = (step, &self.systemd) {
-            if let Err(error) = self.runtime.act(step, systemd).await {
-                log::error!("{error:#}");
-            }
+        observed.health = Some(health::observe::observe(self.systemd.as_ref()).await);
+        observed.update = told(update::observe::observe(&self.host));
+        observed.storage = told(storage::observe::observe(&self.host)).flatten();
+        if observed.runtime.is_ready() {
+            observed.runtime.version = self.runtime.settle().await;
+            observed.pods = self.observe_pods().await;
         }
-        self.report(&observed);
-        self.wait(&observed)
+        observed
+    }
+
+    async fn observe_pods(&mut self) -> Option<(Desired, pods::model::Observed)> {
+        let cri = self.runtime.cri()?;
+        let observed = told(self.pods.observe(&self.host, cri, &mut self.jobs).await)?;
+        let desired = pods::desired::desired(pods::observe::manifests(&self.host), &observed.sandboxes);
+        Some((desired, observed))
     }
 
     async fn connect_systemd(&mut self) {
@@ -142,44 +196,65 @@ impl Agent {
         }
         let wanted = self.boot.is_some() || self.started.elapsed() >= RUNTIME_PATIENCE;
         if self.systemd.is_none() && wanted {
-            match Systemd::connect(&self.host.path(BUS_SOCKET), Arc::clone(&self.changed)).await {
-                Ok(systemd) => self.systemd = Some(systemd),
-                Err(error) => log::warn!("{error:#}"),
+            self.systemd = told(Systemd::connect(&self.host.path(BUS_SOCKET), Arc::clone(&self.changed)).await);
+        }
+    }
+
+    /// The moment that the boot is for. Everything that can wait comes after it.
+    fn become_ready(&mut self) {
+        let boot = told(boot::measure(&self.host)).unwrap_or_default();
+        let line = boot::ready_line(&self.os.version, &boot);
+        told(console::print(&self.host, &line));
+        self.notifier.ready();
+        log::info!("{line}");
+        told(boot::remember(&self.host, &boot));
+        self.boot = Some(boot);
+    }
+
+    async fn act(&mut self, observed: &Observed, plan: &Plan) {
+        if let (Some(step), Some(systemd)) = (plan.runtime, &self.systemd) {
+            told(self.runtime.act(step, systemd).await);
+        }
+        if let Some(device) = observed.update.as_ref().and_then(|update| update.to_mount.as_ref()) {
+            self.update.mount(&self.host, device);
+        }
+        if let Some(step) = &plan.storage {
+            self.storage.start(step.clone());
+        }
+        if let (Some((desired, _)), Some(plan), Some(cri)) = (&observed.pods, &plan.pods, self.runtime.cri()) {
+            self.jobs.give_up(|key, uid| desired.pods.get(key).is_some_and(|pod| pod.uid == uid));
+            for job in &plan.jobs {
+                self.jobs.start(job.clone(), cri);
             }
         }
     }
 
-    fn become_ready(&mut self) {
-        let boot = boot::measure(&self.host).unwrap_or_else(|error| {
-            log::warn!("{error:#}");
-            Boot::default()
+    async fn report(&mut self, observed: Observed, plan: Plan) {
+        let Observed { runtime, health, update, storage: _, pods } = observed;
+        if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
+            self.last = Some((desired, plan));
+        }
+        let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
+        problems.extend(self.update.problem());
+        // While the runtime is away its pods run on, as they were when it was last seen.
+        let pods = self.last.as_ref().map_or(&[][..], |(desired, plan)| {
+            problems.extend(desired.problems.iter().cloned());
+            &plan.pods
         });
-        let line = boot::ready_line(&self.os.version, &boot);
-        if let Err(error) = console::print(&self.host, &line) {
-            log::warn!("{error:#}");
-        }
-        self.notifier.ready();
-        log::info!("{line}");
-        if let Err(error) = boot::remember(&self.host, &boot) {
-            log::warn!("{error:#}");
-        }
-        self.boot = Some(boot);
-    }
-
-    fn report(&mut self, runtime: &runtime::model::Observed) {
-        let (name, version) = runtime.version.clone().unwrap_or_default();
-        let status = Status {
-            os: Os { id: self.os.id.clone(), version: self.os.version.clone(), commit: None, digest: None },
-            ready: runtime.is_ready(),
-            reasons: runtime::plan::reason(runtime).into_iter().collect(),
-            boot: self.boot.clone().unwrap_or_default(),
+        let status = compose::status(Facts {
+            os_id: &self.os.id,
+            os_version: &self.os.version,
             node: Node {
                 hostname: proc::hostname(&self.host).unwrap_or_default(),
                 machine_id: identity::machine_id(&self.host).unwrap_or_default(),
             },
-            runtime: Runtime { name, version, ready: runtime.is_ready(), restarts: runtime.restarts },
-            ..Status::default()
-        };
+            boot: self.boot.as_ref(),
+            runtime: &runtime,
+            health: health.as_ref(),
+            update: update.as_ref(),
+            pods,
+            problems,
+        });
         if status.ready || self.started.elapsed() >= READY_PATIENCE {
             self.notifier.ready();
         }
@@ -187,18 +262,38 @@ impl Agent {
         self.status.send_replace(status);
     }
 
-    fn wait(&mut self, runtime: &runtime::model::Observed) -> Duration {
+    fn wait(&mut self, observed: &Observed, plan: &Plan) -> Duration {
         let mut wait = runtime::model::PROBE_EVERY;
-        if self.boot.is_none() {
-            let before_systemd = self.systemd.is_none();
-            if before_systemd {
-                wait = wait.min(RUNTIME_PATIENCE);
-            }
-            if matches!(runtime.health, runtime::model::Health::NotReady { .. }) {
-                wait = wait.min(self.retry);
-                self.retry = self.retry.saturating_mul(2);
-            }
+        if let Some(watchdog) = self.notifier.watchdog_every() {
+            wait = wait.min(watchdog);
         }
-        self.notifier.watchdog_every().map_or(wait, |every| wait.min(every))
+        if let Some(at) = plan.pods.as_ref().and_then(|pods| pods.wake_at) {
+            wait = wait.min(at.duration_since(SystemTime::now()).unwrap_or_default());
+        }
+        if observed.pods.is_some() && !self.runtime.tells_changes() {
+            wait = wait.min(RELIST);
+        }
+        if self.boot.is_none() && self.systemd.is_none() {
+            wait = wait.min(RUNTIME_PATIENCE);
+        }
+        if self.boot.is_none() && matches!(observed.runtime.health, runtime::model::Health::NotReady { .. }) {
+            wait = wait.min(self.retry);
+            self.retry = self.retry.saturating_mul(2);
+        }
+        wait
     }
+}
+
+/// What the host's state calls for: pure, as the domains' plans are that it is made of.
+fn plan(observed: &Observed, now: SystemTime) -> Plan {
+    Plan {
+        runtime: runtime::plan::plan(&observed.runtime),
+        storage: observed.storage.as_ref().and_then(storage::plan::plan),
+        pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
+    }
+}
+
+/// What there is; an error is told to the log, and tried again in the next pass.
+fn told<T>(result: Result<T>) -> Option<T> {
+    result.map_err(|error| log::warn!("{error:#}")).ok()
 }

@@ -14,5 +14,9 @@
 pub mod agent;
 pub mod cli;
 pub mod clients;
+pub mod health;
+pub mod pods;
 pub mod report;
 pub mod runtime;
+pub mod storage;
+pub mod update;

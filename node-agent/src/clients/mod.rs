@@ -1,6 +1,10 @@
 //! One file per outside system. Wire types stay private here; no client knows a domain.
 
+pub mod archive;
 pub mod cri;
+pub mod disk;
+pub mod esp;
+pub mod exec;
 pub mod host;
 pub mod identity;
 pub mod proc;

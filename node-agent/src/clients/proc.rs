@@ -46,13 +46,17 @@ fn parse_cpu_time(uptime: &str, stat: &str) -> Option<CpuTime> {
     Some(CpuTime { uptime_us, busy_us })
 }
 
-/// The value of `key=` on the kernel's command line, if it is there. The last one wins, as in the kernel.
+/// The value of `key=` on the kernel's command line, if it is there.
 ///
 /// # Errors
 /// If /proc/cmdline cannot be read.
 pub fn kernel_argument(host: &Host, key: &str) -> Result<Option<String>> {
-    let line = read(host, "/proc/cmdline")?;
-    Ok(line.split_whitespace().rev().find_map(|word| word.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned))
+    Ok(argument(&read(host, "/proc/cmdline")?, key))
+}
+
+/// The value of `key=` on the command line `line`. The last one wins, as in the kernel. Our own keys are never quoted.
+pub fn argument(line: &str, key: &str) -> Option<String> {
+    line.split_whitespace().rev().find_map(|word| word.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned)
 }
 
 /// The host's name as the kernel has it.
@@ -61,14 +65,6 @@ pub fn kernel_argument(host: &Host, key: &str) -> Result<Option<String>> {
 /// If /proc/sys/kernel/hostname cannot be read.
 pub fn hostname(host: &Host) -> Result<String> {
     Ok(read(host, "/proc/sys/kernel/hostname")?.trim().to_owned())
-}
-
-/// The id of this boot.
-///
-/// # Errors
-/// If /proc/sys/kernel/random/boot_id cannot be read.
-pub fn boot_id(host: &Host) -> Result<String> {
-    Ok(read(host, "/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 fn read(host: &Host, path: &str) -> Result<String> {
@@ -90,13 +86,9 @@ mod tests {
     }
 
     #[test]
-    fn the_last_kernel_argument_wins() -> Result<()> {
-        let tree = tempfile::tempdir()?;
-        fs::create_dir_all(tree.path().join("proc"))?;
-        fs::write(tree.path().join("proc/cmdline"), "quiet a=1 ab=2 a=3\n")?;
-        let host = Host::new(tree.path());
-        assert_eq!(kernel_argument(&host, "a")?.as_deref(), Some("3"));
-        assert_eq!(kernel_argument(&host, "b")?, None);
-        Ok(())
+    fn the_last_kernel_argument_wins() {
+        for (key, expected) in [("a", Some("3")), ("ab", Some("2")), ("b", None), ("quiet", None)] {
+            assert_eq!(argument("quiet a=1 ab=2 a=3\n", key).as_deref(), expected, "{key}");
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Tells when a folder changes (inotify).
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
@@ -13,7 +17,7 @@ use tokio::sync::Notify;
 ///
 /// # Errors
 /// If a folder is not there and cannot be watched.
-pub fn folders<'a>(folders: impl IntoIterator<Item = &'a Path>, changed: Arc<Notify>) -> Result<()> {
+pub fn folders(folders: &[PathBuf], changed: Arc<Notify>) -> Result<()> {
     let inotify = Inotify::init().context("setting up inotify")?;
     let mask = WatchMask::CREATE
         | WatchMask::ATTRIB

@@ -84,9 +84,10 @@ impl Watcher {
         }
     }
 
-    /// Asks for what is of use only once the node is ready: name, version, the stream of events.
-    pub async fn settle(&mut self) {
-        let Some(cri) = self.cri.clone() else { return };
+    /// Asks for what is of use only once the node is ready: the stream of events, and the name and version, which it
+    /// tells.
+    pub async fn settle(&mut self) -> Option<(String, String)> {
+        let cri = self.cri.clone()?;
         if self.version.is_none() {
             match cri.version().await {
                 Ok(version) => self.version = Some(version),
@@ -101,6 +102,7 @@ impl Watcher {
                 changed.notify_one();
             }));
         }
+        self.version.clone()
     }
 
     async fn health(&mut self) -> Health {

@@ -1,0 +1,218 @@
+//! Does the jobs of the plan: beside the loop, one at a time for each pod. What came of them is seen by the next look.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use anyhow::{Context, Result, anyhow};
+use tokio::{
+    sync::Notify,
+    task::{AbortHandle, JoinSet},
+};
+
+use super::{
+    model::{Failure, Key, Pod},
+    plan::{Image, Job, Step},
+    sandbox, volumes,
+};
+use crate::clients::{archive, cri::Cri, host::Host};
+
+/// Jobs at work, and what became of the last one for each pod.
+#[derive(Debug)]
+pub struct Jobs {
+    host: Host,
+    socket: PathBuf,
+    changed: Arc<Notify>,
+    tasks: JoinSet<(Key, String, Result<()>)>,
+    busy: BTreeMap<Key, Running>,
+    failures: BTreeMap<Key, Failure>,
+}
+
+/// A job at work.
+#[derive(Debug)]
+struct Running {
+    uid: String,
+    task: AbortHandle,
+    /// Whether it brings the pod up; what takes one down is always let finish.
+    is_start: bool,
+}
+
+/// What a job works with.
+struct Worker {
+    host: Host,
+    socket: PathBuf,
+    cri: Cri,
+    key: Key,
+}
+
+impl Jobs {
+    /// No jobs yet. `socket` is the runtime's; the end of a job wakes `changed`.
+    pub fn new(host: Host, socket: PathBuf, changed: Arc<Notify>) -> Self {
+        Self { host, socket, changed, tasks: JoinSet::new(), busy: BTreeMap::new(), failures: BTreeMap::new() }
+    }
+
+    /// Starts a job.
+    pub fn start(&mut self, job: Job, cri: &Cri) {
+        let Job { key, uid, steps } = job;
+        let is_start = steps.iter().any(|step| matches!(step, Step::RunSandbox { .. } | Step::StartContainer { .. }));
+        let worker =
+            Worker { host: self.host.clone(), socket: self.socket.clone(), cri: cri.clone(), key: key.clone() };
+        let changed = Arc::clone(&self.changed);
+        let done = (key.clone(), uid.clone());
+        let task = self.tasks.spawn(async move {
+            let result = worker.work(steps).await;
+            changed.notify_one();
+            (done.0, done.1, result)
+        });
+        self.busy.insert(key, Running { uid, task, is_start });
+    }
+
+    /// Gives up the jobs that bring up versions of pods that `is_wanted` denies: a fetch that takes for ever must not
+    /// keep the next version waiting.
+    pub fn give_up(&mut self, is_wanted: impl Fn(&Key, &str) -> bool) {
+        for (key, job) in &self.busy {
+            if job.is_start && !is_wanted(key, &job.uid) {
+                job.task.abort();
+                self.changed.notify_one();
+            }
+        }
+    }
+
+    /// Takes note of the jobs that ended.
+    pub(super) fn collect(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Ok((key, uid, result)) = ended {
+                self.note(key, uid, result);
+            }
+        }
+        self.busy.retain(|_, job| !job.task.is_finished());
+    }
+
+    fn note(&mut self, key: Key, uid: String, result: Result<()>) {
+        self.busy.remove(&key);
+        match result {
+            Ok(()) => {
+                self.failures.remove(&key);
+            }
+            Err(error) => {
+                let earlier = self.failures.get(&key).filter(|earlier| earlier.uid == uid);
+                let count = earlier.map_or(0, |earlier| earlier.count).saturating_add(1);
+                log::error!("pod {key}: {error:#}");
+                let failure = Failure { uid, at: SystemTime::now(), count, message: format!("{error:#}") };
+                self.failures.insert(key, failure);
+            }
+        }
+    }
+
+    pub(super) fn busy(&self) -> BTreeSet<Key> {
+        self.busy.keys().cloned().collect()
+    }
+
+    pub(super) fn failures(&self) -> &BTreeMap<Key, Failure> {
+        &self.failures
+    }
+}
+
+impl Worker {
+    async fn work(&self, steps: Vec<Step>) -> Result<()> {
+        let mut result = Ok(());
+        for step in steps {
+            let goes_on = matches!(step, Step::StartContainer { .. });
+            match self.step(step).await {
+                Ok(()) => {}
+                Err(error) if goes_on => result = result.and(Err(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        result
+    }
+
+    async fn step(&self, step: Step) -> Result<()> {
+        let cri = &self.cri;
+        match step {
+            Step::StopContainers { ids, grace } => {
+                log::info!("pod {}: stopping", self.key);
+                let mut stops = JoinSet::new();
+                for id in ids {
+                    let cri = cri.clone();
+                    stops.spawn(async move { cri.stop_container(&id, grace).await });
+                }
+                while let Some(stop) = stops.join_next().await {
+                    stop.context("stopping a container")??;
+                }
+                Ok(())
+            }
+            Step::StopSandbox { id } => cri.stop_sandbox(&id).await.context("stopping the sandbox"),
+            Step::RemoveSandbox { id } => cri.remove_sandbox(&id).await.context("removing the sandbox"),
+            Step::RemoveContainer { id } => cri.remove_container(&id).await.context("removing a container"),
+            Step::RemoveFiles { uid } => self.remove_files(uid).await,
+            Step::ProvideImage(image) => self.provide(&image).await,
+            Step::RunSandbox { pod, attempt } => {
+                log::info!("pod {}: starting, from {}", self.key, pod.source);
+                volumes::provide(&self.host, &pod)?;
+                cri.run_sandbox(&sandbox::spec(&pod, attempt)).await.context("starting the sandbox")?;
+                Ok(())
+            }
+            Step::StartContainer { pod, name, sandbox_id, sandbox_attempt, attempt, crashes, leftover, image } => {
+                if let Some(id) = leftover {
+                    cri.remove_container(&id).await.context("removing what is left of an earlier start")?;
+                }
+                if let Some(image) = image {
+                    self.provide(&image).await.with_context(|| format!("container {name}"))?;
+                }
+                let start = self.start_container(&pod, &name, &sandbox_id, sandbox_attempt, attempt, crashes);
+                start.await.with_context(|| format!("starting container {name}"))
+            }
+        }
+    }
+
+    async fn provide(&self, image: &Image) -> Result<()> {
+        match image {
+            Image::Archive { path } => {
+                log::info!("importing {path}");
+                archive::import(&self.socket, Path::new(path)).await
+            }
+            Image::Registry { reference } => {
+                log::info!("pod {}: pulling {reference}", self.key);
+                self.cri.pull_image(reference).await.with_context(|| format!("pulling {reference}"))
+            }
+        }
+    }
+
+    async fn start_container(
+        &self,
+        pod: &Pod,
+        name: &str,
+        sandbox_id: &str,
+        sandbox_attempt: u32,
+        attempt: u32,
+        crashes: u32,
+    ) -> Result<()> {
+        let container = pod.spec.containers.iter().find(|container| container.name == name);
+        let container = container.ok_or_else(|| anyhow!("the manifest has no such container"))?;
+        let volumes = volumes::provide(&self.host, pod)?;
+        let spec = sandbox::container(pod, container, attempt, crashes, &volumes);
+        let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt), &spec).await?;
+        self.cri.start_container(&id).await?;
+        Ok(())
+    }
+
+    /// What a pod left may be much, so the loop does not wait for it.
+    async fn remove_files(&self, uid: String) -> Result<()> {
+        let host = self.host.clone();
+        let logs = self.host.path(sandbox::log_folder_of(&self.key, &uid));
+        let work = move || {
+            volumes::remove(&host, &uid)?;
+            match std::fs::remove_dir_all(&logs) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(error).with_context(|| format!("removing {}", logs.display()))
+                }
+                Ok(()) | Err(_) => Ok(()),
+            }
+        };
+        tokio::task::spawn_blocking(work).await.context("removing the pod's files")?
+    }
+}

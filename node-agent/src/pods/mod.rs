@@ -1,0 +1,12 @@
+//! The pods that this node runs: described by Kubernetes Pod manifests in folders, run through the CRI.
+
+pub mod act;
+pub mod desired;
+pub mod manifest;
+pub mod model;
+pub mod observe;
+pub mod phase;
+pub mod plan;
+mod restart;
+mod sandbox;
+mod volumes;

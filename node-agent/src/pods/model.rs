@@ -1,0 +1,282 @@
+//! What a pod is to this node: the valid form of a manifest, and what the runtime says of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use serde::Serialize;
+
+/// The folders with manifests: the image's own pods first, then the operator's.
+pub const MANIFEST_FOLDERS: [&str; 2] = ["/usr/lib/ballast/pods", "/var/lib/ballast/pods"];
+
+/// The namespace of a manifest that names none.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
+/// Which pod: unique on the node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Key {
+    /// metadata.namespace
+    pub namespace: String,
+    /// metadata.name
+    pub name: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace.as_str() {
+            DEFAULT_NAMESPACE => write!(formatter, "{}", self.name),
+            namespace => write!(formatter, "{namespace}/{}", self.name),
+        }
+    }
+}
+
+/// A pod that shall run here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// The file that describes it.
+    pub source: String,
+    /// What the file said.
+    pub text: String,
+    /// Derived from what the file means: another meaning is another pod, as another comment is not.
+    pub uid: String,
+    /// What it means.
+    pub spec: Spec,
+}
+
+/// What a manifest means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Spec {
+    /// Which pod.
+    pub key: Key,
+    /// metadata.labels
+    pub labels: BTreeMap<String, String>,
+    /// metadata.annotations
+    pub annotations: BTreeMap<String, String>,
+    /// Whether it shares the node's network.
+    pub host_network: bool,
+    /// What happens when a container ends.
+    pub restart_policy: RestartPolicy,
+    /// How long a container may take to end when told to.
+    pub grace: Duration,
+    /// Its volumes, by name.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Its containers, at least one.
+    pub containers: Vec<Container>,
+}
+
+/// spec.restartPolicy
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum RestartPolicy {
+    /// Whenever a container ends.
+    Always,
+    /// When a container ends with another status than 0.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+/// A volume of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Volume {
+    /// A path of the node.
+    HostPath {
+        /// Absolute.
+        path: String,
+        /// What it must be.
+        kind: HostPathKind,
+    },
+    /// A folder that lives as long as the pod.
+    EmptyDir {
+        /// In memory rather than on the disk; with its size, if limited.
+        memory: Option<MemoryDir>,
+    },
+}
+
+/// An emptyDir in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MemoryDir {
+    /// emptyDir.sizeLimit
+    pub size_bytes: Option<u64>,
+}
+
+/// spec.volumes\[\].hostPath.type
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum HostPathKind {
+    /// Not looked at.
+    Any,
+    /// Made if it is missing.
+    DirectoryOrCreate,
+    /// Must be there.
+    Directory,
+    /// Made if it is missing.
+    FileOrCreate,
+    /// Must be there.
+    File,
+    /// Must be there.
+    Socket,
+    /// Must be there.
+    CharDevice,
+    /// Must be there.
+    BlockDevice,
+}
+
+/// A container of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Container {
+    /// Its name within the pod.
+    pub name: String,
+    /// The image's full reference.
+    pub image: String,
+    /// When to ask the registry.
+    pub pull: PullPolicy,
+    /// Replaces the image's entry point, unless empty. `$(NAME)` is already expanded.
+    pub command: Vec<String>,
+    /// Replaces the image's arguments, unless empty. `$(NAME)` is already expanded.
+    pub args: Vec<String>,
+    /// Environment, in order.
+    pub env: Vec<(String, String)>,
+    /// Replaces the image's working directory, unless empty.
+    pub working_dir: String,
+    /// Where it sees the pod's volumes.
+    pub mounts: Vec<Mount>,
+    /// Whether it may do anything that root on the node may.
+    pub privileged: bool,
+    /// The user id that it runs as; None: the image's.
+    pub run_as_user: Option<i64>,
+    /// Whether its root file system is read-only.
+    pub read_only_root: bool,
+    /// Limits.
+    pub resources: Resources,
+}
+
+/// spec.containers\[\].imagePullPolicy
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum PullPolicy {
+    /// On every start.
+    Always,
+    /// If it is not on the node.
+    IfNotPresent,
+    /// Never.
+    Never,
+}
+
+/// spec.containers\[\].volumeMounts\[\]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mount {
+    /// A volume of the pod.
+    pub volume: String,
+    /// Absolute path inside.
+    pub path: String,
+    /// Whether it is read-only inside.
+    pub read_only: bool,
+}
+
+/// spec.containers\[\].resources; None is no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Resources {
+    /// Thousandths of a CPU that it may use.
+    pub cpu_limit_milli: Option<u64>,
+    /// Thousandths of a CPU that it gets when the CPU is short.
+    pub cpu_request_milli: Option<u64>,
+    /// Bytes that it may use.
+    pub memory_limit_bytes: Option<u64>,
+    /// Bytes that it needs.
+    pub memory_request_bytes: Option<u64>,
+}
+
+/// What the runtime has of one sandbox of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// The runtime's id.
+    pub id: String,
+    /// Whose.
+    pub key: Key,
+    /// Which version of it.
+    pub uid: String,
+    /// How many sandboxes this version had before.
+    pub attempt: u32,
+    /// Whether it runs.
+    pub ready: bool,
+    /// The file that described it.
+    pub source: String,
+    /// What that file said.
+    pub text: String,
+    /// How long its containers may take to end.
+    pub grace: Duration,
+    /// What is in it.
+    pub containers: Vec<Instance>,
+}
+
+/// One run of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// The runtime's id.
+    pub id: String,
+    /// Which container of the pod.
+    pub name: String,
+    /// How many runs there were before.
+    pub attempt: u32,
+    /// How many of them in a row ended soon.
+    pub crashes: u32,
+    /// What it does.
+    pub state: State,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Made, and not started: we were interrupted, or its start failed.
+    Created,
+    /// Runs.
+    Running,
+    /// Ended.
+    Exited {
+        /// When it had started, if it ever did.
+        started_at: Option<SystemTime>,
+        /// When.
+        finished_at: SystemTime,
+        /// With which status.
+        exit_code: i32,
+        /// Why, in one word, if the runtime knows.
+        reason: String,
+    },
+}
+
+/// Everything about the pods at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The sandboxes that are ours.
+    pub sandboxes: Vec<Sandbox>,
+    /// The images that the runtime has, by full reference; with the digest of their configuration.
+    pub images: BTreeMap<String, String>,
+    /// The images that the OS brings along.
+    pub archives: BTreeMap<String, Archive>,
+    /// Pods that a job is at work on.
+    pub busy: BTreeSet<Key>,
+    /// What the last job for a pod failed with, unless one succeeded since.
+    pub failures: BTreeMap<Key, Failure>,
+}
+
+/// An image that the OS brings along in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// The file.
+    pub path: String,
+    /// The digest of the image's configuration.
+    pub config: String,
+}
+
+/// A job that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which version of the pod it was for.
+    pub uid: String,
+    /// When.
+    pub at: SystemTime,
+    /// How many in a row.
+    pub count: u32,
+    /// Why.
+    pub message: String,
+}

@@ -1,0 +1,177 @@
+//! Looks at the manifest files, and at what the runtime has of ours.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result};
+
+use super::{
+    act::Jobs,
+    manifest::{self, ManifestError, full_reference},
+    model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Pod, Sandbox, State},
+    sandbox,
+};
+use crate::clients::{
+    archive,
+    cri::{self, ContainerState, ContainerStatus, Cri},
+    host::Host,
+};
+
+/// The images that the OS brings along.
+const ARCHIVE_FOLDER: &str = "/usr/lib/ballast/images";
+
+/// Makes the operator's manifest folder, if it is missing, and tells which folders to watch.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn folders(host: &Host) -> Result<Vec<std::path::PathBuf>> {
+    let [own, operator] = MANIFEST_FOLDERS.map(|folder| host.path(folder));
+    fs::create_dir_all(&operator).with_context(|| format!("making the folder {}", operator.display()))?;
+    Ok([own, operator].into_iter().filter(|folder| folder.is_dir()).collect())
+}
+
+/// All manifests, in the order of their precedence: the image's own first, each folder by file name.
+pub fn manifests(host: &Host) -> Vec<(String, Result<Pod, ManifestError>)> {
+    MANIFEST_FOLDERS.iter().flat_map(|folder| manifests_in(host, folder)).collect()
+}
+
+fn manifests_in(host: &Host, folder: &str) -> Vec<(String, Result<Pod, ManifestError>)> {
+    let names: std::io::Result<Vec<String>> = fs::read_dir(host.path(folder))
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect());
+    let mut names = match names {
+        Ok(names) => names,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            let error = ManifestError { line: None, key: String::new(), message: error.to_string() };
+            return vec![(folder.to_owned(), Err(error))];
+        }
+    };
+    names.retain(|name| is_manifest(name));
+    names.sort();
+    let read = |name: String| {
+        let source = format!("{folder}/{name}");
+        let pod = manifest::load(&host.path(&source), &source);
+        (source, pod)
+    };
+    names.into_iter().map(read).collect()
+}
+
+/// Editors' and package managers' leftovers are no manifests.
+fn is_manifest(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+    !name.starts_with('.') && matches!(extension, Some("yaml" | "yml" | "json"))
+}
+
+/// Looks at the runtime. Keeps what cannot change while the agent runs.
+#[derive(Debug, Default)]
+pub struct Observer {
+    archives: Option<BTreeMap<String, Archive>>,
+}
+
+impl Observer {
+    /// What the runtime has of ours, with what the `jobs` tell.
+    ///
+    /// # Errors
+    /// If the runtime does not answer.
+    pub async fn observe(&mut self, host: &Host, cri: &Cri, jobs: &mut Jobs) -> Result<Observed> {
+        jobs.collect();
+        let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
+        let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();
+        for container in cri.containers(managed()).await? {
+            if let Some(sandbox) = sandboxes.iter_mut().find(|sandbox| sandbox.id == container.sandbox_id) {
+                sandbox.containers.push(instance(container));
+            }
+        }
+        let mut images = BTreeMap::new();
+        for image in cri.images().await? {
+            images.extend(image.references.into_iter().map(|reference| (reference, image.id.clone())));
+        }
+        Ok(Observed {
+            sandboxes,
+            images,
+            archives: self.archives(host).clone(),
+            busy: jobs.busy(),
+            failures: jobs.failures().clone(),
+        })
+    }
+
+    fn archives(&mut self, host: &Host) -> &BTreeMap<String, Archive> {
+        self.archives.get_or_insert_with(|| {
+            let images = archive::list(&host.path(ARCHIVE_FOLDER)).unwrap_or_else(|error| {
+                log::error!("{error:#}");
+                Vec::new()
+            });
+            let entry = |image: archive::ArchivedImage| {
+                let path = image.path.display().to_string();
+                (full_reference(&image.reference), Archive { path, config: image.config })
+            };
+            images.into_iter().map(entry).collect()
+        })
+    }
+}
+
+fn sandbox_of(found: cri::Sandbox) -> Sandbox {
+    let annotation = |key: &str| found.annotations.get(key).cloned().unwrap_or_default();
+    Sandbox {
+        source: annotation(sandbox::SOURCE),
+        text: annotation(sandbox::MANIFEST),
+        grace: sandbox::grace(&found.annotations),
+        key: Key { namespace: found.namespace, name: found.name },
+        id: found.id,
+        uid: found.uid,
+        attempt: found.attempt,
+        ready: found.ready,
+        containers: Vec::new(),
+    }
+}
+
+fn instance(found: ContainerStatus) -> Instance {
+    let crashes = found.annotations.get(sandbox::CRASHES).and_then(|count| count.parse().ok()).unwrap_or(0);
+    let state = match found.state {
+        ContainerState::Created => State::Created,
+        ContainerState::Running => State::Running,
+        // Lost from sight is ended; when, nobody knows, so it starts again at once.
+        ContainerState::Exited | ContainerState::Unknown => State::Exited {
+            started_at: found.started_at,
+            finished_at: found.finished_at.unwrap_or(SystemTime::UNIX_EPOCH + Duration::from_secs(1)),
+            exit_code: if found.state == ContainerState::Unknown { UNKNOWN_EXIT } else { found.exit_code },
+            reason: found.reason,
+        },
+    };
+    Instance { id: found.id, name: found.name, attempt: found.attempt, crashes, state }
+}
+
+/// What containerd itself gives a container whose end it did not see.
+const UNKNOWN_EXIT: i32 = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yaml_and_json_files_are_manifests() {
+        for (name, expected) in
+            [("a.yaml", true), ("a.yml", true), ("a.json", true), (".a.yaml", false), ("a.yaml~", false), ("a", false)]
+        {
+            assert_eq!(is_manifest(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_folder_is_told_and_a_missing_one_is_empty() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        assert!(manifests(&host).is_empty());
+        fs::create_dir_all(tree.path().join("var/lib/ballast")).unwrap();
+        fs::write(tree.path().join("var/lib/ballast/pods"), "not a folder").unwrap();
+        let found = manifests(&host);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, "/var/lib/ballast/pods");
+        assert!(found[0].1.is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! What to do about the pods: a pure function of what shall run, what runs, and the time.
+
+mod pod;
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use self::pod::PodPlan;
+use super::{
+    desired::Desired,
+    model::{Key, Observed, Pod, Sandbox, State},
+    phase::{ContainerPhase, Phase},
+    restart,
+};
+
+/// What to do now, when to look again, and how the pods are.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Work, at most one job for a pod.
+    pub jobs: Vec<Job>,
+    /// When something is due that no event will tell.
+    pub wake_at: Option<SystemTime>,
+    /// How the pods are.
+    pub pods: Vec<Status>,
+}
+
+/// The steps for one pod, in order. The first that fails ends the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Which pod.
+    pub key: Key,
+    /// Which version of it.
+    pub uid: String,
+    /// What to do.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Tell containers to end, all at once, and kill them after `grace`.
+    StopContainers {
+        /// The runtime's ids.
+        ids: Vec<String>,
+        /// How long they may take.
+        grace: Duration,
+    },
+    /// Stop a sandbox and what still runs in it.
+    StopSandbox {
+        /// The runtime's id.
+        id: String,
+    },
+    /// Remove the volumes and logs of a version of a pod.
+    RemoveFiles {
+        /// Which.
+        uid: String,
+    },
+    /// Remove a sandbox and its containers.
+    RemoveSandbox {
+        /// The runtime's id.
+        id: String,
+    },
+    /// Remove a container that does not run.
+    RemoveContainer {
+        /// The runtime's id.
+        id: String,
+    },
+    /// Get an image.
+    ProvideImage(Image),
+    /// Make the pod's volumes, and a sandbox.
+    RunSandbox {
+        /// The pod.
+        pod: Box<Pod>,
+        /// How many sandboxes there were before.
+        attempt: u32,
+    },
+    /// Make and start a container. If this fails, the pod's other containers are started all the same.
+    StartContainer {
+        /// The pod.
+        pod: Box<Pod>,
+        /// The container's name.
+        name: String,
+        /// The sandbox.
+        sandbox_id: String,
+        /// How many sandboxes there were before this one.
+        sandbox_attempt: u32,
+        /// How many runs there were before.
+        attempt: u32,
+        /// How many of them in a row ended soon.
+        crashes: u32,
+        /// What is left of an interrupted start, to be removed first.
+        leftover: Option<String>,
+        /// How to get the image first.
+        image: Option<Image>,
+    },
+}
+
+/// Where an image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Image {
+    /// From a file that the OS brings along.
+    Archive {
+        /// The file.
+        path: String,
+    },
+    /// From its registry.
+    Registry {
+        /// Its reference.
+        reference: String,
+    },
+}
+
+/// How a pod is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Which pod.
+    pub key: Key,
+    /// Its phase.
+    pub phase: Phase,
+    /// Its containers: name, how it is, restarts.
+    pub containers: Vec<(String, ContainerPhase, u32)>,
+    /// What is wrong with it, in one sentence.
+    pub problem: Option<String>,
+}
+
+/// Decides what to do.
+pub fn plan(desired: &Desired, observed: &Observed, now: SystemTime) -> Plan {
+    let mut plan = Plan::default();
+    let mut by_key: BTreeMap<&Key, Vec<&Sandbox>> = BTreeMap::new();
+    for sandbox in &observed.sandboxes {
+        by_key.entry(&sandbox.key).or_default().push(sandbox);
+    }
+    for pod in desired.pods.values() {
+        let sandboxes = by_key.remove(&pod.spec.key).unwrap_or_default();
+        let mut one = PodPlan::new(pod, observed, now, &sandboxes);
+        plan.add(&pod.spec.key, &pod.uid, one.steps(), observed, now);
+        plan.wake(one.wake_at);
+        plan.pods.push(one.status());
+    }
+    for (key, sandboxes) in by_key {
+        let uid = sandboxes.first().map(|sandbox| sandbox.uid.clone()).unwrap_or_default();
+        let steps = sandboxes.iter().flat_map(|sandbox| tear_down(sandbox)).collect();
+        plan.add(key, &uid, steps, observed, now);
+    }
+    plan
+}
+
+impl Plan {
+    /// Adds a job, unless one is at work on the pod, or the last one failed just now.
+    fn add(&mut self, key: &Key, uid: &str, steps: Vec<Step>, observed: &Observed, now: SystemTime) {
+        if steps.is_empty() || observed.busy.contains(key) {
+            return;
+        }
+        if let Some(failure) = observed.failures.get(key).filter(|failure| failure.uid == uid) {
+            let retry_at = failure.at + restart::delay(failure.count);
+            if !restart::is_due(retry_at, now) {
+                self.wake(Some(retry_at));
+                return;
+            }
+        }
+        self.jobs.push(Job { key: key.clone(), uid: uid.to_owned(), steps });
+    }
+
+    fn wake(&mut self, at: Option<SystemTime>) {
+        self.wake_at = self.wake_at.into_iter().chain(at).min();
+    }
+}
+
+/// Ends everything of a sandbox. Its record goes last, so that an interrupted end is seen and ended.
+fn tear_down(sandbox: &Sandbox) -> Vec<Step> {
+    let running = sandbox.containers.iter().filter(|one| one.state == State::Running);
+    let ids: Vec<String> = running.map(|one| one.id.clone()).collect();
+    let mut steps = Vec::new();
+    if !ids.is_empty() {
+        steps.push(Step::StopContainers { ids, grace: sandbox.grace });
+    }
+    steps.push(Step::StopSandbox { id: sandbox.id.clone() });
+    steps.push(Step::RemoveFiles { uid: sandbox.uid.clone() });
+    steps.push(Step::RemoveSandbox { id: sandbox.id.clone() });
+    steps
+}
+
+#[cfg(test)]
+mod tests;

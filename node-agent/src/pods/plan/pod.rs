@@ -1,0 +1,199 @@
+//! What to do about one pod that shall run, and how it is.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+use super::{Image, Status, Step, tear_down};
+use crate::pods::{
+    model::{Archive, Container, Instance, Observed, Pod, PullPolicy, Sandbox, State},
+    phase::{self, ContainerPhase},
+    restart::{self, Next},
+};
+
+/// The image of the process that holds a sandbox: the runtime's configuration names it, the OS brings it along.
+const SANDBOX_IMAGE: &str = "localhost/ballast/pause:1";
+
+/// The latest run of each container, with the sandbox that it is in.
+type Latest<'a> = BTreeMap<&'a str, (&'a Sandbox, &'a Instance)>;
+
+/// The plan for one pod.
+pub(super) struct PodPlan<'a> {
+    pod: &'a Pod,
+    observed: &'a Observed,
+    now: SystemTime,
+    /// The sandboxes of this version of the pod.
+    own: Vec<&'a Sandbox>,
+    /// Those of others.
+    stale: Vec<&'a Sandbox>,
+    latest: Latest<'a>,
+    /// When something is due that no event will tell.
+    pub(super) wake_at: Option<SystemTime>,
+}
+
+/// A container that is to be started.
+struct Start<'a> {
+    container: &'a Container,
+    attempt: u32,
+    crashes: u32,
+    leftover: Option<String>,
+}
+
+impl<'a> PodPlan<'a> {
+    pub(super) fn new(pod: &'a Pod, observed: &'a Observed, now: SystemTime, sandboxes: &[&'a Sandbox]) -> Self {
+        let (own, stale): (Vec<&Sandbox>, Vec<&Sandbox>) = sandboxes.iter().partition(|sandbox| sandbox.uid == pod.uid);
+        let latest = phase::latest(&own);
+        Self { pod, observed, now, own, stale, latest, wake_at: None }
+    }
+
+    pub(super) fn steps(&mut self) -> Vec<Step> {
+        if !self.stale.is_empty() {
+            return self.stale.iter().flat_map(|sandbox| tear_down(sandbox)).collect();
+        }
+        let live = self.own.iter().copied().filter(|sandbox| sandbox.ready).max_by_key(|sandbox| sandbox.attempt);
+        let starts = self.due_starts(live);
+        let Some(live) = live else {
+            return if starts.is_empty() { Vec::new() } else { self.new_sandbox() };
+        };
+        let mut steps = self.clean_up(live);
+        let policy = self.pod.spec.restart_policy;
+        let over = |container: &Container| {
+            phase::container_phase(policy, self.latest_run(container)) == ContainerPhase::Exited
+        };
+        if self.pod.spec.containers.iter().all(over) {
+            steps.push(Step::StopSandbox { id: live.id.clone() });
+        }
+        steps.extend(starts.into_iter().map(|start| Step::StartContainer {
+            pod: Box::new(self.pod.clone()),
+            name: start.container.name.clone(),
+            sandbox_id: live.id.clone(),
+            sandbox_attempt: live.attempt,
+            attempt: start.attempt,
+            crashes: start.crashes,
+            leftover: start.leftover,
+            image: self.image(&start.container.image, start.container.pull),
+        }));
+        steps
+    }
+
+    fn latest_run(&self, container: &Container) -> Option<&'a Instance> {
+        self.latest.get(container.name.as_str()).map(|(_, run)| *run)
+    }
+
+    fn new_sandbox(&self) -> Vec<Step> {
+        // The network of a sandbox that died, as over a reboot, is still to be given back.
+        let mut steps: Vec<Step> = self.own.iter().map(|old| Step::StopSandbox { id: old.id.clone() }).collect();
+        steps.extend(self.image(SANDBOX_IMAGE, PullPolicy::Never).map(Step::ProvideImage));
+        let attempt = self.own.iter().map(|old| old.attempt + 1).max().unwrap_or(0);
+        steps.push(Step::RunSandbox { pod: Box::new(self.pod.clone()), attempt });
+        steps
+    }
+
+    /// The containers that should be running by now and are not.
+    fn due_starts(&mut self, live: Option<&Sandbox>) -> Vec<Start<'a>> {
+        let mut starts = Vec::new();
+        for container in &self.pod.spec.containers {
+            if !self.image_is_out_of_reach(container) {
+                starts.extend(self.due_start(container, live));
+            }
+        }
+        starts
+    }
+
+    fn due_start(&mut self, container: &'a Container, live: Option<&Sandbox>) -> Option<Start<'a>> {
+        let first = Start { container, attempt: 0, crashes: 0, leftover: None };
+        let Some((sandbox, run)) = self.latest.get(container.name.as_str()).copied() else { return Some(first) };
+        let again = Start { attempt: run.attempt + 1, ..first };
+        match (&run.state, phase::after(self.pod.spec.restart_policy, run)) {
+            // Of a sandbox that died nothing runs, whatever the runtime remembers.
+            (State::Running | State::Created, _) if live.is_none_or(|live| live.id != sandbox.id) => Some(again),
+            (State::Running, _) | (State::Exited { .. }, None | Some(Next::Nothing)) => None,
+            (State::Created, _) => {
+                Some(Start { attempt: run.attempt, crashes: run.crashes, leftover: Some(run.id.clone()), ..again })
+            }
+            (State::Exited { .. }, Some(Next::Start { at, crashes })) => {
+                if restart::is_due(at, self.now) {
+                    return Some(Start { crashes, ..again });
+                }
+                self.wake_at = self.wake_at.into_iter().chain([at]).min();
+                None
+            }
+        }
+    }
+
+    /// How to get `image` onto the node, if it has to be got. What the OS brings along is never asked of a registry.
+    fn image(&self, image: &str, pull: PullPolicy) -> Option<Image> {
+        let there = self.observed.images.get(image);
+        if let Some(Archive { path, config }) = self.observed.archives.get(image) {
+            return (there != Some(config)).then(|| Image::Archive { path: path.clone() });
+        }
+        let wanted = match pull {
+            PullPolicy::Always => true,
+            PullPolicy::IfNotPresent => there.is_none(),
+            PullPolicy::Never => false,
+        };
+        wanted.then(|| Image::Registry { reference: image.to_owned() })
+    }
+
+    fn image_is_out_of_reach(&self, container: &Container) -> bool {
+        container.pull == PullPolicy::Never
+            && !self.observed.images.contains_key(&container.image)
+            && !self.observed.archives.contains_key(&container.image)
+    }
+
+    /// What is over and not needed any more: other sandboxes than the live one, once none of the latest runs is in them;
+    /// and runs before the last but one, which is kept for its log.
+    fn clean_up(&self, live: &Sandbox) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for old in self.own.iter().filter(|sandbox| sandbox.id != live.id) {
+            if self.latest.values().all(|(sandbox, _)| sandbox.id != old.id) {
+                steps.push(Step::StopSandbox { id: old.id.clone() });
+                steps.push(Step::RemoveSandbox { id: old.id.clone() });
+            }
+        }
+        for run in &live.containers {
+            let newest = self.latest.get(run.name.as_str()).map_or(0, |(_, newest)| newest.attempt);
+            if run.attempt + 1 < newest && run.state != State::Running {
+                steps.push(Step::RemoveContainer { id: run.id.clone() });
+            }
+        }
+        steps
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let policy = self.pod.spec.restart_policy;
+        let containers = self.pod.spec.containers.iter().map(|container| {
+            let run = self.latest_run(container);
+            (container.name.clone(), phase::container_phase(policy, run), run.map_or(0, |run| run.attempt))
+        });
+        let key = &self.pod.spec.key;
+        Status {
+            key: key.clone(),
+            phase: phase::phase(self.pod, &self.latest),
+            containers: containers.collect(),
+            problem: self.problem().map(|problem| format!("pod {key}: {problem}")),
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        let failure = self.observed.failures.get(&self.pod.spec.key);
+        if let Some(failure) = failure.filter(|failure| failure.uid == self.pod.uid) {
+            return Some(failure.message.clone());
+        }
+        self.pod.spec.containers.iter().find_map(|container| self.container_problem(container))
+    }
+
+    fn container_problem(&self, container: &Container) -> Option<String> {
+        let name = &container.name;
+        if self.image_is_out_of_reach(container) {
+            return Some(format!("image {} is not on this node, and imagePullPolicy is Never", container.image));
+        }
+        let run = self.latest_run(container)?;
+        let State::Exited { exit_code, reason, .. } = &run.state else { return None };
+        let why = if reason.is_empty() || reason == "Error" { String::new() } else { format!(" ({reason})") };
+        match phase::after(self.pod.spec.restart_policy, run)? {
+            Next::Start { crashes, .. } => {
+                (crashes > 1).then(|| format!("container {name} ends again and again, with status {exit_code}{why}"))
+            }
+            Next::Nothing => (*exit_code != 0).then(|| format!("container {name} ended with status {exit_code}{why}")),
+        }
+    }
+}

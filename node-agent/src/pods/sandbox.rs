@@ -1,0 +1,154 @@
+//! From a pod to what the runtime is asked for; and the marks by which we know our own again.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::model::{Container, Key, Pod, Resources};
+use crate::clients::cri::{ContainerSpec, MountSpec, Resources as Limits, SandboxSpec};
+
+/// What bears this label is ours to keep or to remove.
+pub(super) const MANAGED: (&str, &str) = ("os.ballast.dev/managed", "true");
+
+pub(super) const SOURCE: &str = "os.ballast.dev/source";
+pub(super) const MANIFEST: &str = "os.ballast.dev/manifest";
+pub(super) const GRACE: &str = "os.ballast.dev/grace-seconds";
+pub(super) const CRASHES: &str = "os.ballast.dev/crashes";
+
+/// Pods lie in a control group of their own, beside systemd's, as the kubelet's do with its cgroupfs driver.
+const CGROUP: &str = "/ballast-pods";
+
+/// The kernel kills a pod that named no needs first, one that did next, and the node's own services last
+/// (the kubelet's values for its lowest class, and a middle one).
+const OOM_SCORE_UNNAMED: i64 = 1000;
+const OOM_SCORE_NAMED: i64 = 500;
+
+/// CPU shares of one whole CPU, and the least there can be (kernel: cpu.shares).
+const SHARES_PER_CPU: u64 = 1024;
+const LEAST_SHARES: u64 = 2;
+
+/// Where the logs of a version of a pod go (the kubelet's layout, which log collectors know).
+pub(super) fn log_folder_of(key: &Key, uid: &str) -> String {
+    format!("/var/log/pods/{}_{}_{uid}", key.namespace, key.name)
+}
+
+/// Where the emptyDir volumes of a version of a pod lie.
+pub(super) fn volumes_folder(uid: &str) -> String {
+    format!("/var/lib/ballast/volumes/{uid}")
+}
+
+pub(super) fn spec(pod: &Pod, attempt: u32) -> SandboxSpec {
+    let spec = &pod.spec;
+    let mut annotations = spec.annotations.clone();
+    annotations.insert(SOURCE.to_owned(), pod.source.clone());
+    annotations.insert(MANIFEST.to_owned(), pod.text.clone());
+    annotations.insert(GRACE.to_owned(), spec.grace.as_secs().to_string());
+    SandboxSpec {
+        name: spec.key.name.clone(),
+        namespace: spec.key.namespace.clone(),
+        uid: pod.uid.clone(),
+        attempt,
+        // A host name has at most 63 letters; the kubelet cuts it there too.
+        hostname: if spec.host_network { String::new() } else { hostname(&spec.key.name) },
+        log_directory: log_folder_of(&spec.key, &pod.uid),
+        labels: labels(pod),
+        annotations,
+        cgroup_parent: CGROUP.to_owned(),
+        host_network: spec.host_network,
+        privileged: spec.containers.iter().any(|container| container.privileged),
+    }
+}
+
+fn hostname(name: &str) -> String {
+    name.get(..63).unwrap_or(name).trim_end_matches(['-', '.']).to_owned()
+}
+
+fn labels(pod: &Pod) -> BTreeMap<String, String> {
+    let mut labels = pod.spec.labels.clone();
+    let own = [
+        MANAGED,
+        ("io.kubernetes.pod.name", &pod.spec.key.name),
+        ("io.kubernetes.pod.namespace", &pod.spec.key.namespace),
+        ("io.kubernetes.pod.uid", &pod.uid),
+    ];
+    labels.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    labels
+}
+
+/// `volumes` are the paths on the host, by the volumes' names.
+pub(super) fn container(
+    pod: &Pod,
+    container: &Container,
+    attempt: u32,
+    crashes: u32,
+    volumes: &BTreeMap<String, String>,
+) -> ContainerSpec {
+    let mut labels = labels(pod);
+    labels.insert("io.kubernetes.container.name".to_owned(), container.name.clone());
+    let mounts = container.mounts.iter().filter_map(|mount| {
+        let host_path = volumes.get(&mount.volume)?.clone();
+        Some(MountSpec { container_path: mount.path.clone(), host_path, read_only: mount.read_only })
+    });
+    ContainerSpec {
+        name: container.name.clone(),
+        attempt,
+        image: container.image.clone(),
+        command: container.command.clone(),
+        args: container.args.clone(),
+        working_dir: container.working_dir.clone(),
+        env: container.env.clone(),
+        mounts: mounts.collect(),
+        labels,
+        annotations: BTreeMap::from([(CRASHES.to_owned(), crashes.to_string())]),
+        log_path: format!("{}/{attempt}.log", container.name),
+        privileged: container.privileged,
+        run_as_user: container.run_as_user,
+        read_only_root: container.read_only_root,
+        resources: limits(&container.resources),
+    }
+}
+
+fn limits(resources: &Resources) -> Limits {
+    let number = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+    // Who names a limit and no request asks for the limit (Kubernetes' rule).
+    let cpu_request = resources.cpu_request_milli.or(resources.cpu_limit_milli);
+    let shares = cpu_request.map_or(LEAST_SHARES, |milli| (milli * SHARES_PER_CPU / 1000).max(LEAST_SHARES));
+    let named = resources.memory_request_bytes.or(resources.memory_limit_bytes).is_some();
+    Limits {
+        // Thousandths of a CPU are hundreds of microseconds per 100 ms.
+        cpu_quota_us: resources.cpu_limit_milli.map_or(0, |milli| number((milli * 100).max(1000))),
+        cpu_shares: number(shares),
+        memory_bytes: resources.memory_limit_bytes.map_or(0, number),
+        oom_score_adj: if named { OOM_SCORE_NAMED } else { OOM_SCORE_UNNAMED },
+    }
+}
+
+/// The grace period in a sandbox's annotations.
+pub(super) fn grace(annotations: &BTreeMap<String, String>) -> Duration {
+    let secs = annotations.get(GRACE).and_then(|secs| secs.parse().ok());
+    Duration::from_secs(secs.unwrap_or(30))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_told_in_the_kernels_terms() {
+        let resources = Resources {
+            cpu_limit_milli: Some(500),
+            cpu_request_milli: Some(250),
+            memory_limit_bytes: Some(64 << 20),
+            memory_request_bytes: None,
+        };
+        let expected =
+            Limits { cpu_quota_us: 50_000, cpu_shares: 256, memory_bytes: 64 << 20, oom_score_adj: OOM_SCORE_NAMED };
+        assert_eq!(limits(&resources), expected);
+        let none = Limits { cpu_quota_us: 0, cpu_shares: 2, memory_bytes: 0, oom_score_adj: OOM_SCORE_UNNAMED };
+        assert_eq!(limits(&Resources::default()), none);
+    }
+
+    #[test]
+    fn a_long_pod_name_makes_a_valid_host_name() {
+        assert_eq!(hostname("web"), "web");
+        assert_eq!(hostname(&format!("{}-b", "a".repeat(62))), "a".repeat(62));
+    }
+}

@@ -1,0 +1,166 @@
+//! Makes and removes the volumes of a pod on the host.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirBuilder, File, Permissions},
+    io::ErrorKind,
+    os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use super::{
+    model::{HostPathKind, MemoryDir, Pod, Volume},
+    sandbox,
+};
+use crate::clients::host::Host;
+
+/// Makes what is missing of the pod's volumes, and tells where on the host each lies.
+///
+/// # Errors
+/// If one cannot be made, or is not of the kind that the manifest says.
+pub(super) fn provide(host: &Host, pod: &Pod) -> Result<BTreeMap<String, String>> {
+    let mut paths = BTreeMap::new();
+    for (name, volume) in &pod.spec.volumes {
+        let path = match volume {
+            Volume::HostPath { path, kind } => {
+                host_path(&host.path(path), *kind).with_context(|| format!("volume {name}: {path}"))?;
+                path.clone()
+            }
+            Volume::EmptyDir { memory } => {
+                let path = format!("{}/{name}", sandbox::volumes_folder(&pod.uid));
+                empty_dir(&host.path(&path), memory.as_ref()).with_context(|| format!("volume {name}"))?;
+                path
+            }
+        };
+        paths.insert(name.clone(), host.path(&path).display().to_string());
+    }
+    Ok(paths)
+}
+
+/// Removes what `provide` made for the version `uid` of a pod, but for what lies at paths of the host.
+///
+/// # Errors
+/// If something cannot be removed.
+pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
+    let folder = host.path(sandbox::volumes_folder(uid));
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        read => read.with_context(|| format!("reading {}", folder.display()))?,
+    };
+    for entry in entries {
+        let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+        // Most are not mount points; detached, so that a file that is still open holds nothing up.
+        match unmount(&path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(error).with_context(|| format!("unmounting {}", path.display())),
+        }
+    }
+    fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))
+}
+
+fn host_path(path: &Path, kind: HostPathKind) -> Result<()> {
+    let is = |test: fn(&fs::FileType) -> bool, what: &str| -> Result<()> {
+        let found = fs::metadata(path).context("looking at it")?.file_type();
+        if test(&found) { Ok(()) } else { bail!("is not {what}") }
+    };
+    match kind {
+        HostPathKind::Any => Ok(()),
+        HostPathKind::DirectoryOrCreate => {
+            fs::create_dir_all(path).context("making the folder")?;
+            is(fs::FileType::is_dir, "a folder")
+        }
+        HostPathKind::Directory => is(fs::FileType::is_dir, "a folder"),
+        HostPathKind::FileOrCreate => {
+            match File::create_new(path) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).context("making the file"),
+                Ok(_) | Err(_) => {}
+            }
+            is(fs::FileType::is_file, "a file")
+        }
+        HostPathKind::File => is(fs::FileType::is_file, "a file"),
+        HostPathKind::Socket => is(FileTypeExt::is_socket, "a socket"),
+        HostPathKind::CharDevice => is(FileTypeExt::is_char_device, "a character device"),
+        HostPathKind::BlockDevice => is(FileTypeExt::is_block_device, "a block device"),
+    }
+}
+
+fn empty_dir(path: &Path, memory: Option<&MemoryDir>) -> Result<()> {
+    if path.exists() {
+        // From an earlier start of the pod, whose data it keeps; a reboot takes what was in memory.
+        if memory.is_none() || is_mount_point(path)? {
+            return Ok(());
+        }
+    }
+    // The folder above is for root alone, so that nobody but the pod gets at what is inside.
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(parent).context("making the folder above")?;
+    }
+    fs::create_dir_all(path).context("making the folder")?;
+    if let Some(MemoryDir { size_bytes }) = memory {
+        let options = size_bytes.map_or_else(String::new, |size| format!("size={size}"));
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        let options = std::ffi::CString::new(options).context("the mount options")?;
+        mount("tmpfs", path, "tmpfs", flags, options.as_c_str()).context("mounting it in memory")?;
+    }
+    // Whatever user the containers run as, they can write (as the kubelet does it).
+    fs::set_permissions(path, Permissions::from_mode(0o777)).context("opening it to all users of the pod")
+}
+
+fn is_mount_point(path: &Path) -> Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).context("looking at it");
+    Ok(match path.parent() {
+        Some(parent) => device(path)? != device(parent)?,
+        None => true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pods::manifest;
+
+    fn pod(volumes: &str) -> Pod {
+        let text = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{volumes: {volumes}, containers: [{{name: c, \
+             image: x}}]}}}}"
+        );
+        manifest::parse("/a.yaml", &text).unwrap()
+    }
+
+    #[test]
+    fn volumes_are_made_kept_and_removed() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let pod = pod("[{name: e, emptyDir: {}}, {name: h, hostPath: {path: /srv/h, type: DirectoryOrCreate}}]");
+        let paths = provide(&host, &pod).unwrap();
+        let inside = Path::new(&paths["e"]).join("file");
+        fs::write(&inside, "kept").unwrap();
+        assert_eq!(provide(&host, &pod).unwrap(), paths);
+        assert!(inside.exists() && tree.path().join("srv/h").is_dir());
+        assert_eq!(fs::metadata(&paths["e"]).unwrap().permissions().mode() & 0o777, 0o777);
+        remove(&host, &pod.uid).unwrap();
+        assert!(!inside.exists() && tree.path().join("srv/h").is_dir());
+        remove(&host, &pod.uid).unwrap();
+    }
+
+    #[test]
+    fn a_host_path_must_be_what_the_manifest_says() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        fs::write(tree.path().join("f"), "").unwrap();
+        for (kind, error) in
+            [("Directory", Some("is not a folder")), ("File", None), ("Socket", Some("is not a socket"))]
+        {
+            let pod = pod(&format!("[{{name: v, hostPath: {{path: /f, type: {kind}}}}}]"));
+            match (provide(&host, &pod), error) {
+                (Ok(_), None) => {}
+                (Err(found), Some(error)) => assert!(format!("{found:#}").ends_with(error), "{found:#}"),
+                (found, _) => panic!("{kind}: {found:?}"),
+            }
+        }
+    }
+}
