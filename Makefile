@@ -1,5 +1,6 @@
 # Thin: each target is one or two commands. `make help` lists them.
 SHELL := /bin/bash
+MAKEFLAGS += --no-builtin-rules
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ballast
 BUILD := target/x86_64-unknown-linux-gnu/release
 CARGO := cargo --locked
@@ -8,7 +9,7 @@ REMAP := --remap-path-prefix=$(CURDIR)=/ballast --remap-path-prefix=$(or $(CARGO
 RELEASE := --release --target x86_64-unknown-linux-gnu
 MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
-SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/')
+SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
 .PHONY: help run test image setup programs reproduce bench fmt lint unit vm clean
 
@@ -22,7 +23,7 @@ test: lint unit image reproduce vm ## all that CI runs
 
 image: setup target/image/manifest.json ## the OS: disk, compressed disk, manifest, SBOM in target/image
 
-target/image/manifest.json: $(SOURCES) $(sort $(dir $(SOURCES)))
+target/image/manifest.json: $(SOURCES) $(filter-out ./,$(sort $(dir $(SOURCES))))
 	@$(MAKE) --no-print-directory programs
 	@echo "image: building (the log is target/image.log)"
 	@$(MKOSI) --cache-dir=$(CACHE)/mkosi --force build >target/image.log 2>&1 || { tail -n 40 target/image.log; exit 1; }
