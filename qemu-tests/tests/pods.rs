@@ -28,7 +28,7 @@ fn manifest(word: &str) -> String {
                 "image": "localhost/ballast/canary:1",
                 "env": [{ "name": "WORD", "value": word }],
                 "volumeMounts": [
-                    { "name": "told", "mountPath": "/run/ballast/canary" },
+                    { "name": "told", "mountPath": "/run/canary" },
                     { "name": "scratch", "mountPath": "/scratch" }
                 ]
             }]

@@ -38,7 +38,7 @@ fn fails(name: &str, step: &str, reason: &str, damage: impl FnOnce(&Root<'_>, &s
 
 #[test]
 fn r06_root_is_missing() {
-    fails("r06_root", "root", "ballast-root", |root, _| root.relabel("somebody-elses"));
+    fails("r06_root", "root", "ballast-root", |root, _| root.delete_partition());
 }
 
 #[test]

@@ -31,14 +31,14 @@ impl<'a> Root<'a> {
         Ok(Self { tools, disk: path.to_owned(), partition: gpt::find(path, "ballast-root")? })
     }
 
-    /// Gives the partition another label, so that nothing finds it.
+    /// Takes the partition out of the table; its bytes stay.
     ///
     /// # Errors
     /// When sfdisk cannot.
-    pub fn relabel(&self, label: &str) -> Result<()> {
+    pub fn delete_partition(&self) -> Result<()> {
         let (disk, number) = (self.disk.display().to_string(), self.partition.number.to_string());
         self.tools
-            .output("sfdisk", ["--no-reread", "--no-tell-kernel", "--part-label", &disk, &number, label])
+            .output("sfdisk", ["--quiet", "--no-reread", "--no-tell-kernel", "--delete", &disk, &number])
             .map(drop)
     }
 
