@@ -1,24 +1,58 @@
-//! GUID partition tables: only which partition is of which type, since sysfs does not tell.
+//! GUID partition tables: what sysfs does not tell of a partition, its type and (before Linux 6.13) its identity.
 //!
 //! See UEFI 2.10, chapter 5.3. The kernel has checked the table's checksums before it showed the partitions.
 
+use std::fmt;
+
 use anyhow::{Result, anyhow, bail};
 
-/// Root partition of an x86-64 machine (Discoverable Partitions Specification):
-/// 4f68bce3-e8cd-4db1-96e7-fbcaf984b709, as the table holds it.
-pub const ROOT_X86_64: [u8; 16] =
-    [0xe3, 0xbc, 0x68, 0x4f, 0xcd, 0xe8, 0xb1, 0x4d, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09];
+/// A GUID as the table holds it: the first three of its five groups are little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guid([u8; 16]);
+
+/// Root partition of an x86-64 machine (Discoverable Partitions Specification): 4f68bce3-e8cd-4db1-96e7-fbcaf984b709.
+pub const ROOT_X86_64: Guid =
+    Guid([0xe3, 0xbc, 0x68, 0x4f, 0xcd, 0xe8, 0xb1, 0x4d, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09]);
+
+impl Guid {
+    /// From the bytes in a table.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+        for (i, at) in ORDER.into_iter().enumerate() {
+            let dash = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
+            write!(f, "{dash}{:02x}", self.0[at])?;
+        }
+        Ok(())
+    }
+}
+
+/// One partition of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number, from 1.
+    pub number: u32,
+    /// What it is for.
+    pub kind: Guid,
+    /// Which it is: the PARTUUID.
+    pub id: Guid,
+}
 
 /// Bytes from the start of a disk that hold any usual table: two blocks of at most 4 KiB, then 128 entries of 128 bytes.
 pub const TABLE_BYTES: usize = 2 * 4096 + 128 * 128;
 /// Blocks are of one of these sizes; the header is in the second one.
 const BLOCK_SIZES: [usize; 2] = [512, 4096];
 
-/// The numbers of the partitions of the given type.
+/// The partitions in a table, given the first `TABLE_BYTES` of its disk.
 ///
 /// # Errors
 /// If what is there is no table, or one of an unusual form.
-pub fn partitions_of_type(disk: &[u8], kind: &[u8; 16]) -> Result<Vec<u32>> {
+pub fn parse_table(disk: &[u8]) -> Result<Vec<Entry>> {
     let (block_size, header) = BLOCK_SIZES
         .into_iter()
         .find_map(|size| Some((size, disk.get(size..size + 92)?)).filter(|(_, header)| header.starts_with(b"EFI PART")))
@@ -28,7 +62,18 @@ pub fn partitions_of_type(disk: &[u8], kind: &[u8; 16]) -> Result<Vec<u32>> {
         bail!("unusual partition table: {count} entries of {size} bytes at block {start}");
     }
     let entries = disk.get(2 * block_size..).unwrap_or_default().chunks_exact(128);
-    Ok((1..=count).zip(entries).filter(|(_, entry)| entry.starts_with(kind)).map(|(number, _)| number).collect())
+    let entries = (1..=count).zip(entries).map(|(number, entry)| Entry {
+        number,
+        kind: guid_at(entry, 0),
+        id: guid_at(entry, 16),
+    });
+    Ok(entries.filter(|entry| entry.kind != Guid([0; 16])).collect())
+}
+
+fn guid_at(bytes: &[u8], at: usize) -> Guid {
+    let mut guid = [0; 16];
+    guid.copy_from_slice(&bytes[at..at + 16]);
+    Guid(guid)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -43,39 +88,50 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::*;
 
-    fn disk(block_size: usize, start: u64, count: u32, size: u32, types: &[[u8; 16]]) -> Vec<u8> {
+    const ESP: Guid = Guid(*b"\x28\x73\x2a\xc1\x1f\xf8\xd2\x11\xba\x4b\x00\xa0\xc9\x3e\xc9\x3b");
+    const NONE: Guid = Guid([0; 16]);
+
+    fn disk(block_size: usize, start: u64, count: u32, size: u32, types: &[Guid]) -> Vec<u8> {
         let mut disk = vec![0; TABLE_BYTES];
         let header = &mut disk[block_size..];
         header[..8].copy_from_slice(b"EFI PART");
         header[72..80].copy_from_slice(&start.to_le_bytes());
         header[80..84].copy_from_slice(&count.to_le_bytes());
         header[84..88].copy_from_slice(&size.to_le_bytes());
-        for (i, kind) in types.iter().enumerate() {
-            disk[2 * block_size + 128 * i..][..16].copy_from_slice(kind);
+        for (i, Guid(kind)) in types.iter().enumerate() {
+            let entry = &mut disk[2 * block_size + 128 * i..][..32];
+            entry[..16].copy_from_slice(kind);
+            entry[16..].fill(u8::try_from(i).unwrap());
         }
         disk
     }
 
     #[test]
-    fn finds_the_type() {
-        let esp = *b"\x28\x73\x2a\xc1\x1f\xf8\xd2\x11\xba\x4b\x00\xa0\xc9\x3e\xc9\x3b";
+    fn reads_the_table() {
+        let entry = |number: u32, kind| Entry { number, kind, id: Guid([u8::try_from(number - 1).unwrap(); 16]) };
         for block_size in BLOCK_SIZES {
-            let table = disk(block_size, 2, 128, 128, &[esp, ROOT_X86_64, [0; 16], ROOT_X86_64]);
-            assert_eq!(partitions_of_type(&table, &ROOT_X86_64).unwrap(), [2, 4]);
-            assert_eq!(partitions_of_type(&table, &esp).unwrap(), [1]);
+            let table = disk(block_size, 2, 128, 128, &[ESP, ROOT_X86_64, NONE, ROOT_X86_64]);
+            let expected = [entry(1, ESP), entry(2, ROOT_X86_64), entry(4, ROOT_X86_64)];
+            assert_eq!(parse_table(&table).unwrap(), expected);
         }
-        let beyond = disk(512, 2, 1, 128, &[esp, ROOT_X86_64]);
-        assert_eq!(partitions_of_type(&beyond, &ROOT_X86_64).unwrap(), [0; 0]);
+        let beyond = disk(512, 2, 1, 128, &[ESP, ROOT_X86_64]);
+        assert_eq!(parse_table(&beyond).unwrap(), [entry(1, ESP)]);
+    }
+
+    #[test]
+    fn guids_show_as_people_write_them() {
+        assert_eq!(ROOT_X86_64.to_string(), "4f68bce3-e8cd-4db1-96e7-fbcaf984b709");
+        assert_eq!(ESP.to_string(), "c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
     }
 
     #[test]
     fn refuses_what_it_does_not_know() {
         let short = &disk(512, 2, 128, 128, &[ROOT_X86_64])[..600];
         for bad in [&[][..], &[0; 512], &[0; TABLE_BYTES], short] {
-            assert!(partitions_of_type(bad, &ROOT_X86_64).is_err());
+            assert!(parse_table(bad).is_err());
         }
         for (start, count, size) in [(3, 128, 128), (2, 129, 128), (2, 128, 256)] {
-            assert!(partitions_of_type(&disk(512, start, count, size, &[]), &ROOT_X86_64).is_err());
+            assert!(parse_table(&disk(512, start, count, size, &[])).is_err());
         }
     }
 }

@@ -6,7 +6,7 @@
 //!    (modules, uevent)   (partition, gpt)         (verity)      (identity)   (booted, gvariant)
 //! ```
 //!
-//! Parsers and choices are pure and table-tested beside their code (`cmdline`, `modules`, `uevent`, `partition`, `gpt`,
+//! Parsers and choices are pure and table-tested beside their code (`cmdline`, `modules`, `glob`, `uevent`, `partition`, `gpt`,
 //! `deployment`, `gvariant`, `booted`, `report`); the other files make the system calls that those decided.
 
 pub mod booted;
@@ -16,6 +16,7 @@ pub mod composefs;
 pub mod deployment;
 pub mod drivers;
 pub mod failure;
+pub mod glob;
 pub mod gpt;
 pub mod gvariant;
 pub mod identity;

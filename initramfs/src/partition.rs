@@ -1,8 +1,11 @@
 //! Partitions as sysfs describes them, and which of them can be ROOT. Pure.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+
+use crate::gpt::{Entry, ROOT_X86_64};
 
 /// The label of ROOT.
 const ROOT_LABEL: &str = "ballast-root";
@@ -56,7 +59,6 @@ pub struct Partition {
     /// Its number in the partition table.
     pub number: u32,
     label: Option<String>,
-    uuid: Option<String>,
 }
 
 /// Reads one entry of /sys/class/block: where the link points (`…/block/DISK/PARTITION`), and its `uevent` file. `None`
@@ -79,7 +81,6 @@ pub fn parse_partition(link: &str, uevent: &str) -> Option<Partition> {
         name: field("DEVNAME")?,
         number: field("PARTN")?.parse().ok()?,
         label: field("PARTNAME"),
-        uuid: field("PARTUUID").map(|uuid| uuid.to_ascii_lowercase()),
     })
 }
 
@@ -88,13 +89,32 @@ pub fn sort(partitions: &mut [Partition]) {
     partitions.sort_by(|a, b| (a.disk.len(), &a.disk, a.number).cmp(&(b.disk.len(), &b.disk, b.number)));
 }
 
-/// The partitions that are what the command line names.
-pub fn named<'a>(spec: &RootSpec, partitions: &'a [Partition]) -> Vec<&'a Partition> {
-    let is_named = |partition: &&Partition| match spec {
-        RootSpec::Label(label) => partition.label.as_ref() == Some(label),
-        RootSpec::Uuid(uuid) => partition.uuid.as_ref() == Some(uuid),
+/// The partitions that are what the command line names. `table` reads the partition table of a disk, of which sysfs tells
+/// the labels only; it is asked if need be, once a disk. Without an explicit or a present label it is the type that counts.
+pub fn candidates<'a>(
+    spec: &RootSpec,
+    partitions: &'a [Partition],
+    table: impl Fn(&str) -> Vec<Entry>,
+) -> Vec<&'a Partition> {
+    let labelled = |label: &String| partitions.iter().filter(|p| p.label.as_ref() == Some(label)).collect::<Vec<_>>();
+    let is_wanted = |entry: &Entry| match spec {
+        RootSpec::Label(_) => entry.kind == ROOT_X86_64,
+        RootSpec::Uuid(uuid) => entry.id.to_string() == *uuid,
     };
-    partitions.iter().filter(is_named).collect()
+    if let RootSpec::Label(label) = spec {
+        let found = labelled(label);
+        if !found.is_empty() || *spec != RootSpec::default() {
+            return found;
+        }
+    }
+    let (mut tables, mut found) = (BTreeMap::new(), Vec::new());
+    for partition in partitions {
+        let entries = tables.entry(&partition.disk).or_insert_with(|| table(&partition.disk));
+        if entries.iter().any(|entry| entry.number == partition.number && is_wanted(entry)) {
+            found.push(partition);
+        }
+    }
+    found
 }
 
 /// VAR: the one so labelled on the same disk as ROOT.
@@ -105,28 +125,18 @@ pub fn var_beside<'a>(root: &Partition, partitions: &'a [Partition]) -> Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpt::Guid;
 
     fn partition(disk: &str, number: u32, label: &str) -> Partition {
-        Partition {
-            disk: disk.into(),
-            name: format!("{disk}{number}"),
-            number,
-            label: Some(label.into()),
-            uuid: Some(format!("uuid-{disk}-{number}")),
-        }
+        Partition { disk: disk.into(), name: format!("{disk}{number}"), number, label: Some(label.into()) }
     }
 
     #[test]
     fn reads_sysfs() {
         let link = "../../devices/pci0000:00/0000:00:02.0/virtio1/block/vda/vda2";
-        let uevent = "MAJOR=254\nMINOR=2\nDEVNAME=vda2\nDEVTYPE=partition\nDISKSEQ=1\nPARTN=2\nPARTNAME=ballast-root\nPARTUUID=4F68bce3\n";
-        let expected = Partition {
-            disk: "vda".into(),
-            name: "vda2".into(),
-            number: 2,
-            label: Some("ballast-root".into()),
-            uuid: Some("4f68bce3".into()),
-        };
+        let uevent = "MAJOR=254\nMINOR=2\nDEVNAME=vda2\nDEVTYPE=partition\nDISKSEQ=1\nPARTN=2\nPARTNAME=ballast-root\n";
+        let expected =
+            Partition { disk: "vda".into(), name: "vda2".into(), number: 2, label: Some("ballast-root".into()) };
         assert_eq!(parse_partition(link, uevent), Some(expected));
         assert_eq!(parse_partition("x/block/vda", "DEVNAME=vda\nDEVTYPE=disk\n"), None);
         assert_eq!(parse_partition("x/block/vda/vda1", "DEVTYPE=partition\nDEVNAME=vda1\n"), None, "no number");
@@ -136,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn picks_by_name() {
+    fn picks_what_is_named() {
         let mut all = vec![
             partition("vdaa", 2, "ballast-root"),
             partition("vdb", 3, "ballast-var"),
@@ -145,11 +155,31 @@ mod tests {
             partition("vda", 1, "data"),
         ];
         sort(&mut all);
-        let names = |spec: &RootSpec| named(spec, &all).iter().map(|p| p.name.clone()).collect::<Vec<_>>();
-        assert_eq!(names(&RootSpec::default()), ["vdb2", "vdb10", "vdaa2"]);
-        assert_eq!(names(&"PARTLABEL=data".parse().unwrap()), ["vda1"]);
-        assert_eq!(names(&"PARTUUID=UUID-vdb-2".parse().unwrap()), ["vdb2"]);
-        assert_eq!(names(&"PARTLABEL=other".parse().unwrap()), [""; 0]);
+        let names = |spec: &str| {
+            let found = candidates(&spec.parse().unwrap(), &all, |_| panic!("no table is needed"));
+            found.iter().map(|p| p.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("PARTLABEL=ballast-root"), ["vdb2", "vdb10", "vdaa2"]);
+        assert_eq!(names("PARTLABEL=data"), ["vda1"]);
+        assert_eq!(names("PARTLABEL=other"), [""; 0]);
+    }
+
+    #[test]
+    fn picks_by_type_and_by_identity() {
+        let all =
+            [partition("vda", 1, "a"), partition("vda", 2, "b"), partition("vdb", 1, "c"), partition("vdb", 2, "d")];
+        let table = |disk: &str| match disk {
+            "vda" => vec![
+                Entry { number: 1, kind: Guid::from_bytes([1; 16]), id: Guid::from_bytes([0x11; 16]) },
+                Entry { number: 2, kind: ROOT_X86_64, id: Guid::from_bytes([0xab; 16]) },
+            ],
+            _ => vec![],
+        };
+        let names = |spec: &RootSpec| candidates(spec, &all, table).iter().map(|p| p.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&RootSpec::default()), ["vda2"]);
+        assert_eq!(names(&"PARTUUID=11111111-1111-1111-1111-111111111111".parse().unwrap()), ["vda1"]);
+        assert_eq!(names(&"PARTUUID=ABABABAB-ABAB-ABAB-ABAB-ABABABABABAB".parse().unwrap()), ["vda2"]);
+        assert_eq!(names(&"PARTUUID=22222222-1111-1111-1111-111111111111".parse().unwrap()), [""; 0]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rustix::mount::MountFlags;
 
 use crate::deployment::DeploymentId;
 use crate::drivers::Drivers;
-use crate::gpt;
+use crate::gpt::{Entry, TABLE_BYTES, parse_table};
 use crate::modules::PATIENCE;
 use crate::mounts;
 use crate::partition::{self, Partition, RootSpec};
@@ -63,7 +63,7 @@ pub fn wait(
     loop {
         let patient = drivers.load_for_devices()?;
         let all = partitions()?;
-        for candidate in candidates(spec, &all) {
+        for candidate in partition::candidates(spec, &all, table) {
             if !tried.contains_key(&candidate.name) {
                 let result = attempt(candidate);
                 if result == Attempt::Mounted {
@@ -116,24 +116,14 @@ fn attempt(candidate: &Partition, id: &DeploymentId) -> Attempt {
     result.unwrap_or_else(|error| Attempt::Refused(format!("{error:#}")))
 }
 
-/// What is named so; without an explicit or present label, what is of the root type in its disk's partition table.
-fn candidates<'a>(spec: &RootSpec, all: &'a [Partition]) -> Vec<&'a Partition> {
-    let named = partition::named(spec, all);
-    if !named.is_empty() || *spec != RootSpec::default() {
-        return named;
-    }
-    let mut tables = BTreeMap::new();
-    for partition in all {
-        // A disk whose table cannot be read has no candidate.
-        tables.entry(&partition.disk).or_insert_with(|| roots_by_type(&partition.disk).unwrap_or_default());
-    }
-    all.iter().filter(|partition| tables.get(&partition.disk).is_some_and(|n| n.contains(&partition.number))).collect()
-}
-
-fn roots_by_type(disk: &str) -> Result<Vec<u32>> {
-    let mut start = Vec::with_capacity(gpt::TABLE_BYTES);
-    File::open(Path::new("/dev").join(disk))?.take(gpt::TABLE_BYTES as u64).read_to_end(&mut start)?;
-    gpt::partitions_of_type(&start, &gpt::ROOT_X86_64)
+/// The partition table of a disk; empty if it cannot be read, since such a disk has nothing for us.
+fn table(disk: &str) -> Vec<Entry> {
+    let read = || -> Result<Vec<Entry>> {
+        let mut start = Vec::with_capacity(TABLE_BYTES);
+        File::open(Path::new("/dev").join(disk))?.take(TABLE_BYTES as u64).read_to_end(&mut start)?;
+        parse_table(&start)
+    };
+    read().unwrap_or_default()
 }
 
 /// Every partition there is, in order.
