@@ -31,8 +31,8 @@ pub struct Node {
     evidence: PathBuf,
     served: bool,
     ended_well: bool,
-    // Sockets, overlay, UEFI variables: gone when the node is, after QEMU (fields drop in this order).
-    _scratch: TempDir,
+    // Overlay, UEFI variables, sockets: gone when the node is, after QEMU (fields drop in this order).
+    _folders: [TempDir; 2],
 }
 
 impl Node {
@@ -41,17 +41,18 @@ impl Node {
     /// # Errors
     /// When a file it needs cannot be made or QEMU does not start.
     pub fn start(lab: &Lab, options: &Options, evidence: &Path) -> Result<Self> {
-        let scratch = tempfile::Builder::new().prefix("ballast-vm-").tempdir().context("making a scratch folder")?;
+        let scratch = lab.workspace.scratch()?;
+        let sockets = sockets()?;
         let mut machine = options.machine(lab, scratch.path())?;
         machine.credentials.extend(guest::command_server("ballast.service")?);
         machine.ports = PORTS.to_vec();
-        machine.sockets = Some(scratch.path().to_owned());
+        machine.sockets = Some(sockets.path().to_owned());
         let (mut process, ports) = Process::start(&lab.tools, &machine, evidence)?;
         let stdout = process.take_stdout().context("taking QEMU's stdout")?;
         let console = Console::follow(stdout, &evidence.join("console.log"), options.echo, process.started)?;
         let evidence = evidence.to_owned();
         let guest = Guest::new(ports)?;
-        Ok(Self { process, console, guest, evidence, served: false, ended_well: false, _scratch: scratch })
+        Ok(Self { process, console, guest, evidence, served: false, ended_well: false, _folders: [scratch, sockets] })
     }
 
     /// Waits for the agent's READY line on the console and for the command channel; gives the line.
@@ -148,6 +149,11 @@ impl Node {
         self.ended_well = true;
         Ok(())
     }
+}
+
+/// A folder for sockets: a short path, since that of a socket may have 107 bytes.
+pub(crate) fn sockets() -> Result<TempDir> {
+    tempfile::Builder::new().prefix("ballast-vm-").tempdir().context("making a folder for sockets")
 }
 
 /// The agent's resident memory in bytes, what it shares with others included.

@@ -41,7 +41,7 @@ impl Scenario {
 
     fn open(place: PathBuf) -> Result<Self> {
         let lab = Lab::open()?;
-        let scratch = tempfile::Builder::new().prefix("ballast-test-").tempdir().context("making a scratch folder")?;
+        let scratch = lab.workspace.scratch()?;
         Ok(Self { lab, evidence: Evidence::fresh(place)?, boots: 0, scratch })
     }
 

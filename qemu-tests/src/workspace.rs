@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
 
 /// The folders this crate reads from and writes to.
 #[derive(Clone, Debug)]
@@ -24,6 +25,16 @@ impl Workspace {
     /// `target/qemu-tests/NAME`: evidence, verdicts and scratch of this crate.
     pub fn own(&self, name: &str) -> PathBuf {
         self.target.join("qemu-tests").join(name)
+    }
+
+    /// A folder for disks that vanishes with its handle; under `target/`, since /tmp may be memory.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn scratch(&self) -> Result<TempDir> {
+        let place = self.own("scratch");
+        std::fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
+        tempfile::Builder::new().prefix("vm-").tempdir_in(&place).context("making a scratch folder")
     }
 
     /// The image as `make image` left it.

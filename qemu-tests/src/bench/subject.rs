@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::disk::{Bus, Disk};
 use crate::guest::{self, Guest, PORTS};
 use crate::lab::Lab;
-use crate::node::READY_LINE;
+use crate::node::{READY_LINE, sockets};
 use crate::qemu::accel::Accelerator;
 use crate::qemu::firmware::Firmware;
 use crate::qemu::machine::{Machine, Network};
@@ -64,12 +64,12 @@ struct Run {
     console: Console,
     guest: Option<Guest>,
     _process: Process,
-    _scratch: tempfile::TempDir,
+    _folders: [tempfile::TempDir; 2],
 }
 
 impl Run {
     fn start(subject: &Subject, lab: &Lab, accelerator: Accelerator, smp: u32, channel: bool) -> Result<Self> {
-        let scratch = tempfile::Builder::new().prefix("ballast-bench-").tempdir().context("making a scratch folder")?;
+        let (scratch, sockets) = (lab.workspace.scratch()?, sockets()?);
         let logs = logs(lab, subject.name)?;
         let mut machine = Machine { smp, ..Machine::new(accelerator, subject.firmware.clone()) };
         if let Some(disk) = &subject.disk {
@@ -81,12 +81,12 @@ impl Run {
             machine.credentials = guest::command_server(unit)?;
             machine.ports = PORTS.to_vec();
         }
-        machine.sockets = Some(scratch.path().to_owned());
+        machine.sockets = Some(sockets.path().to_owned());
         let (mut process, ports) = Process::start(&lab.tools, &machine, &logs)?;
         let stdout = process.take_stdout().context("taking QEMU's stdout")?;
         let console = Console::follow(stdout, &logs.join("console.log"), false, process.started)?;
         let guest = if channel { Some(Guest::new(ports)?) } else { None };
-        Ok(Self { console, guest, _process: process, _scratch: scratch })
+        Ok(Self { console, guest, _process: process, _folders: [scratch, sockets] })
     }
 }
 

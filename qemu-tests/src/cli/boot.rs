@@ -1,6 +1,6 @@
 //! `boot`: a node with its console on the terminal, to look around in.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 use super::machine::MachineArgs;
@@ -32,7 +32,7 @@ impl Boot {
         let network = if self.no_network { Network::None } else { Network::User };
         let on_reboot = OnReboot::Reset;
         let options = Options { firmware: self.firmware, network, on_reboot, ..options };
-        let scratch = tempfile::Builder::new().prefix("ballast-vm-").tempdir().context("making a scratch folder")?;
+        let scratch = lab.workspace.scratch()?;
         let mut machine: Machine = options.machine(&lab, scratch.path())?;
         machine.credentials.extend(guest::console_shell()?);
         machine.serial = Serial::Terminal;

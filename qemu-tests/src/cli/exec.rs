@@ -62,6 +62,9 @@ impl Exec {
         node.ready(Deadline::secs(self.timeout)).context("the node did not become READY")?;
         let allowed = Duration::from_secs(self.timeout);
         let status = node.guest.stream(&quote(&self.command), &mut stdout(), &mut stderr(), allowed)?;
+        if matches!(status, 126 | 127) {
+            eprintln!("qemu-tests: the node has no program {:?} to run (status {status})", self.command[0]);
+        }
         node.discard();
         Ok(status)
     }

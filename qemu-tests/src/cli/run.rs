@@ -1,6 +1,6 @@
 //! `run`: what `make run` ends with: a node at READY, its own pod running, its status printed.
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{stderr, stdout};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -46,10 +46,7 @@ fn in_node(lab: &Lab, options: &Options, evidence: &Evidence) -> Result<()> {
     node.ready(Deadline::after(READY)).context("the node did not become READY")?;
     node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
     println!();
-    // The agent colours its report for terminals; the channel is none, so it is told what we write to.
-    let colours = if stdout().is_terminal() { "CLICOLOR_FORCE=1 " } else { "" };
-    let status = format!("{colours}ballast status");
-    let code = node.guest.stream(&status, &mut stdout(), &mut stderr(), Duration::from_secs(30))?;
+    let code = node.guest.stream("ballast status", &mut stdout(), &mut stderr(), Duration::from_secs(30))?;
     if code != 0 {
         bail!("`ballast status` ended with {code}");
     }
