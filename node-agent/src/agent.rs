@@ -19,13 +19,14 @@ use crate::{
         host::Host,
         identity::{self, OsRelease},
         proc,
-        systemd::{BUS_SOCKET, Systemd},
+        systemd::{self, BUS_SOCKET, Systemd},
         watch as watching,
     },
     health,
     pods::{self, desired::Desired},
     report::{
         boot::{self, Boot},
+        complaints::Complaints,
         compose::{self, Facts},
         console,
         notify::Notifier,
@@ -74,7 +75,7 @@ struct Agent {
     host: Host,
     started: Instant,
     changed: Arc<Notify>,
-    systemd: Option<Systemd>,
+    systemd: systemd::Link,
     runtime: runtime::observe::Watcher,
     pods: pods::observe::Observer,
     jobs: pods::act::Jobs,
@@ -84,6 +85,7 @@ struct Agent {
     boot: Option<Boot>,
     retry: Duration,
     notifier: Notifier,
+    complaints: Complaints,
     os: OsRelease,
     status: watch::Sender<Status>,
     last: Option<(Desired, pods::plan::Plan)>,
@@ -91,6 +93,7 @@ struct Agent {
 
 /// What one look at the host shows. The parts below `runtime` are looked at only once the node was READY.
 struct Observed {
+    systemd: Option<Systemd>,
     runtime: runtime::model::Observed,
     health: Option<health::model::Observed>,
     update: Option<update::model::Observed>,
@@ -115,10 +118,8 @@ impl Agent {
         }
         let changed = Arc::new(Notify::new());
         watching::folders(&folders, Arc::clone(&changed))?;
-        let os = identity::os_release(&host).unwrap_or_else(|error| {
-            log::warn!("{error:#}");
-            OsRelease::default()
-        });
+        let mut complaints = Complaints::default();
+        let os = complaints.note(identity::os_release(&host)).unwrap_or_default();
         let (status, published) = watch::channel(Status::default());
         socket::serve(&host, published)?;
         Ok(Self {
@@ -128,11 +129,12 @@ impl Agent {
             jobs: pods::act::Jobs::new(host.clone(), socket, Arc::clone(&changed)),
             storage: storage::act::Grower::new(Arc::clone(&changed)),
             update: update::act::Mounter::default(),
+            systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
-            systemd: None,
             boot: boot::recall(&host),
             retry: FIRST_RETRY,
             notifier: Notifier::default(),
+            complaints,
             os,
             status,
             last: None,
@@ -163,19 +165,19 @@ impl Agent {
     }
 
     async fn observe(&mut self) -> Observed {
-        self.connect_systemd().await;
-        let runtime = self.runtime.observe(self.systemd.as_ref(), self.started.elapsed()).await;
+        let mut systemd = self.systemd().await;
+        let runtime = self.runtime.observe(systemd.as_ref(), self.started.elapsed()).await;
         if runtime.is_ready() && self.boot.is_none() {
             self.become_ready();
-            self.connect_systemd().await;
+            systemd = self.systemd().await;
         }
-        let mut observed = Observed { runtime, health: None, update: None, storage: None, pods: None };
+        let mut observed = Observed { systemd, runtime, health: None, update: None, storage: None, pods: None };
         if self.boot.is_none() {
             return observed;
         }
-        observed.health = Some(health::observe::observe(self.systemd.as_ref()).await);
-        observed.update = told(update::observe::observe(&self.host));
-        observed.storage = told(storage::observe::observe(&self.host)).flatten();
+        observed.health = Some(health::observe::observe(observed.systemd.as_ref()).await);
+        observed.update = self.complaints.note(update::observe::observe(&self.host));
+        observed.storage = self.complaints.note(storage::observe::observe(&self.host)).flatten();
         if observed.runtime.is_ready() {
             observed.runtime.version = self.runtime.settle().await;
             observed.pods = self.observe_pods().await;
@@ -185,35 +187,32 @@ impl Agent {
 
     async fn observe_pods(&mut self) -> Option<(Desired, pods::model::Observed)> {
         let cri = self.runtime.cri()?;
-        let observed = told(self.pods.observe(&self.host, cri, &mut self.jobs).await)?;
+        let observed = self.pods.observe(&self.host, cri, &mut self.jobs).await;
+        let observed = self.complaints.note(observed)?;
         let desired = pods::desired::desired(pods::observe::manifests(&self.host), &observed.sandboxes);
         Some((desired, observed))
     }
 
-    async fn connect_systemd(&mut self) {
-        if self.systemd.as_ref().is_some_and(Systemd::is_closed) {
-            self.systemd = None;
-        }
-        let wanted = self.boot.is_some() || self.started.elapsed() >= RUNTIME_PATIENCE;
-        if self.systemd.is_none() && wanted {
-            self.systemd = told(Systemd::connect(&self.host.path(BUS_SOCKET), Arc::clone(&self.changed)).await);
-        }
+    async fn systemd(&mut self) -> Option<Systemd> {
+        let is_wanted = self.boot.is_some() || self.started.elapsed() >= RUNTIME_PATIENCE;
+        if is_wanted { self.systemd.get().await } else { None }
     }
 
     /// The moment that the boot is for. Everything that can wait comes after it.
     fn become_ready(&mut self) {
-        let boot = told(boot::measure(&self.host)).unwrap_or_default();
+        let boot = self.complaints.note(boot::measure(&self.host)).unwrap_or_default();
         let line = boot::ready_line(&self.os.version, &boot);
-        told(console::print(&self.host, &line));
+        self.complaints.note(console::print(&self.host, &line));
         self.notifier.ready();
         log::info!("{line}");
-        told(boot::remember(&self.host, &boot));
+        self.complaints.note(boot::remember(&self.host, &boot));
         self.boot = Some(boot);
     }
 
     async fn act(&mut self, observed: &Observed, plan: &Plan) {
-        if let (Some(step), Some(systemd)) = (plan.runtime, &self.systemd) {
-            told(self.runtime.act(step, systemd).await);
+        if let (Some(step), Some(systemd)) = (plan.runtime, &observed.systemd) {
+            let result = self.runtime.act(step, systemd).await;
+            self.complaints.note(result);
         }
         if let Some(device) = observed.update.as_ref().and_then(|update| update.to_mount.as_ref()) {
             self.update.mount(&self.host, device);
@@ -230,12 +229,14 @@ impl Agent {
     }
 
     async fn report(&mut self, observed: Observed, plan: Plan) {
-        let Observed { runtime, health, update, storage: _, pods } = observed;
+        let Observed { systemd: _, runtime, health, update, storage: _, pods } = observed;
         if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
             self.last = Some((desired, plan));
         }
         let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
         problems.extend(self.update.problem());
+        problems.extend(self.systemd.problem());
+        problems.extend(self.complaints.take());
         // While the runtime is away its pods run on, as they were when it was last seen.
         let pods = self.last.as_ref().map_or(&[][..], |(desired, plan)| {
             problems.extend(desired.problems.iter().cloned());
@@ -273,7 +274,7 @@ impl Agent {
         if observed.pods.is_some() && !self.runtime.tells_changes() {
             wait = wait.min(RELIST);
         }
-        if self.boot.is_none() && self.systemd.is_none() {
+        if self.boot.is_none() && observed.systemd.is_none() {
             wait = wait.min(RUNTIME_PATIENCE);
         }
         if self.boot.is_none() && matches!(observed.runtime.health, runtime::model::Health::NotReady { .. }) {
@@ -291,9 +292,4 @@ fn plan(observed: &Observed, now: SystemTime) -> Plan {
         storage: observed.storage.as_ref().and_then(storage::plan::plan),
         pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
     }
-}
-
-/// What there is; an error is told to the log, and tried again in the next pass.
-fn told<T>(result: Result<T>) -> Option<T> {
-    result.map_err(|error| log::warn!("{error:#}")).ok()
 }

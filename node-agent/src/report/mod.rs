@@ -2,6 +2,7 @@
 //! never feeds back into what the agent does.
 
 pub mod boot;
+pub mod complaints;
 pub mod compose;
 pub mod console;
 pub mod notify;

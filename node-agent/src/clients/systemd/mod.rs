@@ -1,8 +1,11 @@
 //! systemd's manager, spoken to over the system bus. Its private socket would need no bus, but names a sender there that
 //! zbus refuses: only unique names are allowed in that place.
 
+mod link;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
+pub use self::link::Link;
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -62,11 +65,10 @@ impl Systemd {
     /// What changed is not parsed: that something did says that there may be something to see.
     ///
     /// # Errors
-    /// If the bus cannot be connected to, or systemd does not answer there.
-    pub async fn connect(path: &Path, changed: Arc<Notify>) -> Result<Self> {
-        let doing = || format!("connecting to systemd over the bus at {}", path.display());
-        let builder = zbus::connection::Builder::address(format!("unix:path={}", path.display()).as_str());
-        let connection = within(builder.with_context(doing)?.build()).await.with_context(doing)?;
+    /// If the bus cannot be connected to, or systemd does not answer there. There is no deadline.
+    async fn connect(path: &Path, changed: Arc<Notify>) -> Result<Self> {
+        let builder = zbus::connection::Builder::address(format!("unix:path={}", path.display()).as_str())?;
+        let connection = builder.build().await?;
         let changes = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender(NAME)?
@@ -75,8 +77,7 @@ impl Systemd {
             .member("PropertiesChanged")?
             .arg(0, "org.freedesktop.systemd1.Unit")?
             .build();
-        let stream = MessageStream::for_match_rule(changes, &connection, None);
-        let mut messages = within(stream).await.with_context(doing)?;
+        let mut messages = MessageStream::for_match_rule(changes, &connection, None).await?;
         let reader = tokio::spawn(async move {
             while let Some(Ok(_)) = messages.next().await {
                 changed.notify_one();
@@ -85,12 +86,12 @@ impl Systemd {
         });
         let systemd = Self { connection, reader: Arc::new(reader) };
         // Without a subscriber systemd keeps its signals to itself.
-        systemd.manager::<()>("Subscribe", &()).await?;
+        systemd.connection.call_method(Some(NAME), MANAGER, Some(MANAGER_INTERFACE), "Subscribe", &()).await?;
         Ok(systemd)
     }
 
     /// Whether the connection broke; a new one is to be made then.
-    pub fn is_closed(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.reader.is_finished()
     }
 
