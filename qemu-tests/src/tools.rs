@@ -45,6 +45,11 @@ impl Tools {
         command
     }
 
+    /// Whether the program `name` is in the tree or on PATH.
+    pub fn has(&self, name: &str) -> bool {
+        self.in_tree(name).is_some() || on_path(name).is_some()
+    }
+
     /// QEMU, with its data and modules where the tree keeps them, dying with us if `setpriv` can see to that.
     pub fn qemu(&self, name: &str) -> Command {
         let plain = self.command(name);

@@ -28,9 +28,13 @@ pub fn run(rounds: u32) -> Result<()> {
         (Subject::ours(&lab), floor::build(&lab)?, stock::build(&lab)?);
 
     println!("bench: counting instructions: ours {COUNTED_RUNS} times, the floor, the stock image (some minutes)");
-    let count = |subject: &Subject| subject.ready(&lab, Accelerator::Icount, 1);
-    let counts = (0..COUNTED_RUNS).map(|_| of_ours(&count(&ours)?.text)).collect::<Result<Vec<_>>>()?;
-    let floor_instructions = of_others(&count(&floor)?.text)?;
+    let count = |subject: &Subject, read: fn(&str) -> Result<u64>| {
+        let instructions = read(&subject.ready(&lab, Accelerator::Icount, 1)?.text)?;
+        println!("bench: {}: {:.3} G instructions to READY", subject.name, instructions as f64 / 1e9);
+        Ok::<_, anyhow::Error>(instructions)
+    };
+    let counts = (0..COUNTED_RUNS).map(|_| count(&ours, of_ours)).collect::<Result<Vec<_>>>()?;
+    let floor_instructions = count(&floor, of_others)?;
     let (initramfs, agent_resident_bytes, our_boot) = ours.ask(&lab, |line, guest| {
         let initramfs = Initramfs::of(guest)?;
         let figures = (initramfs.start.busy_us, initramfs.end.busy_us);

@@ -14,6 +14,9 @@ const BAR: f64 = 14.0;
 /// More rows than this are not read by anybody; the longest are kept.
 const ROWS: usize = 26;
 
+/// What takes less is not seen on any scale.
+const SHORTEST_US: u64 = 1_000;
+
 const KERNEL: &str = "#4e79a7";
 const INITRAMFS: &str = "#e8871e";
 const USERSPACE: &str = "#59a14f";
@@ -103,6 +106,10 @@ impl Page {
             self.row(&format!("/init: {}", step.name), &scale, &[(step.start_us, step.end_us, INITRAMFS)]);
             self.figure(&millis(step.end_us.saturating_sub(step.start_us)));
         }
+        for part in &boot.manager {
+            self.row(&part.name, &scale, &[(part.start_us, part.end_us, USERSPACE)]);
+            self.figure(&millis(part.end_us - part.start_us));
+        }
         for unit in longest(&boot.units) {
             let end = unit.end_us.min(boot.ready_us);
             let work = unit.cpu_us.map_or(unit.start_us, |cpu| (unit.start_us + cpu).min(end));
@@ -169,7 +176,7 @@ impl Page {
 /// The longest units, in the order in which they started.
 fn longest(units: &[Span]) -> Vec<&Span> {
     let weight = |unit: &Span| unit.end_us.saturating_sub(unit.start_us).max(unit.cpu_us.unwrap_or(0));
-    let mut chosen: Vec<&Span> = units.iter().collect();
+    let mut chosen: Vec<&Span> = units.iter().filter(|unit| weight(unit) >= SHORTEST_US).collect();
     chosen.sort_by_key(|unit| std::cmp::Reverse(weight(unit)));
     chosen.truncate(ROWS);
     chosen.sort_by_key(|unit| unit.start_us);
@@ -196,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_longest_units_are_kept_in_order() {
-        let units: Vec<Span> = (0..40).map(|n| span(&format!("u{n}"), n, n + (n % 5) * 100)).collect();
+        let units: Vec<Span> = (0..40).map(|n| span(&format!("u{n}"), n, n + 1_000 + (n % 5) * 100)).collect();
         let chosen = longest(&units);
         assert_eq!(chosen.len(), ROWS);
         assert!(chosen.windows(2).all(|pair| pair[0].start_us <= pair[1].start_us));
@@ -209,11 +216,13 @@ mod tests {
             initramfs_us: 2_000,
             ready_us,
             steps: vec![span("modules", 1_000, 1_500)],
-            units: vec![span("a<b.service", 2_500, 3_000)],
+            manager: vec![span("systemd: generators", 2_000, 2_400)],
+            units: vec![span("a<b.service", 2_500, 4_000), span("short.mount", 2_500, 2_510)],
         };
         let picture = draw(&boot(4_000_000), &boot(22_000_000), 1_400_000);
-        for part in ["Ballast", "/init: modules", "a&lt;b.service", "READY 22.00 s", "</svg>"] {
+        for part in ["Ballast", "/init: modules", "systemd: generators", "a&lt;b.service", "READY 22.00 s", "</svg>"] {
             assert!(picture.contains(part), "{part}");
         }
+        assert!(!picture.contains("short.mount"));
     }
 }

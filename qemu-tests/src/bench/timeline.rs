@@ -23,6 +23,8 @@ pub(super) struct Timeline {
     pub(super) initramfs_us: u64,
     pub(super) ready_us: u64,
     pub(super) steps: Vec<Span>,
+    /// systemd's own work before its first unit
+    pub(super) manager: Vec<Span>,
     pub(super) units: Vec<Span>,
 }
 
@@ -56,8 +58,9 @@ impl Timeline {
             kernel_us: initramfs.start.uptime_us,
             initramfs_us: initramfs.end.uptime_us,
             ready_us,
-            units: units(guest, ready_us)?,
             steps: initramfs.steps,
+            manager: manager(guest)?,
+            units: units(guest, ready_us)?,
         })
     }
 
@@ -68,7 +71,8 @@ impl Timeline {
         let init = kernel.lines().find(|line| line.contains("Run /init as init process"));
         let kernel_us = init.and_then(stamp).context("the kernel's log does not tell when /init was run")?;
         let initramfs_us = userspace.parse().with_context(|| format!("reading systemd's start {userspace:?}"))?;
-        Ok(Self { kernel_us, initramfs_us, ready_us, steps: Vec::new(), units: units(guest, ready_us)? })
+        let (manager, units) = (manager(guest)?, units(guest, ready_us)?);
+        Ok(Self { kernel_us, initramfs_us, ready_us, steps: Vec::new(), manager, units })
     }
 }
 
@@ -76,6 +80,25 @@ impl Timeline {
 fn stamp(line: &str) -> Option<u64> {
     let (seconds, micros) = line.strip_prefix('[')?.split_once(']')?.0.trim().split_once('.')?;
     Some(seconds.parse::<u64>().ok()? * 1_000_000 + micros.parse::<u64>().ok()?)
+}
+
+/// What systemd does before its first unit starts, as it tells it itself.
+fn manager(guest: &mut Guest) -> Result<Vec<Span>> {
+    Ok(manager_spans(&guest.ask("systemctl show --no-pager '--property=*TimestampMonotonic'")?))
+}
+
+fn manager_spans(properties: &str) -> Vec<Span> {
+    let at = |key: &str| {
+        let value = properties.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix("TimestampMonotonic="));
+        value.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let parts = [
+        ("systemd: itself", at("Userspace"), at("GeneratorsStart")),
+        ("systemd: generators", at("GeneratorsStart"), at("GeneratorsFinish")),
+        ("systemd: loading units", at("UnitsLoadStart"), at("UnitsLoadFinish")),
+    ];
+    let known = parts.into_iter().filter(|(_, start, end)| *start > 0 && end > start);
+    known.map(|(name, start_us, end_us)| Span { name: name.to_owned(), start_us, end_us, cpu_us: None }).collect()
 }
 
 fn units(guest: &mut Guest, ready_us: u64) -> Result<Vec<Span>> {
@@ -113,6 +136,14 @@ mod tests {
                        InactiveEnterTimestampMonotonic=9\nCPUUsageNSec=[not set]";
         assert_eq!(unit(oneshot), Some(Span { name: "a.service".into(), start_us: 5, end_us: 9, cpu_us: None }));
         assert_eq!(unit("Id=never.service\nInactiveExitTimestampMonotonic=0"), None);
+    }
+
+    #[test]
+    fn what_systemd_tells_of_itself_is_read() {
+        let text = "UserspaceTimestampMonotonic=10\nGeneratorsStartTimestampMonotonic=20\n\
+                    GeneratorsFinishTimestampMonotonic=50\nUnitsLoadStartTimestampMonotonic=0\n";
+        let names: Vec<_> = manager_spans(text).into_iter().map(|span| (span.name, span.end_us)).collect();
+        assert_eq!(names, [("systemd: itself".to_owned(), 20), ("systemd: generators".to_owned(), 50)]);
     }
 
     #[test]

@@ -15,6 +15,9 @@ const OLDEST: (u32, u32) = (10, 0);
 /// # Errors
 /// One sentence that says which version there is and which is wanted.
 pub fn check(tools: &Tools) -> Result<(u32, u32)> {
+    if !tools.has(QEMU) {
+        bail!("there is no {QEMU} in target/tools or on PATH; `make setup` brings one");
+    }
     let mut command = tools.qemu(QEMU);
     command.arg("--version");
     let text = tools::output(QEMU, &mut command)?;
