@@ -90,10 +90,10 @@ fn insert(path: &str) -> Result<()> {
         false => insert_trusted(&fs::read(path)?),
     };
     match result {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(Errno::OPNOTSUPP) => {
-            Err(Errno::OPNOTSUPP).context("this kernel cannot unpack it (CONFIG_MODULE_DECOMPRESS)")
-        }
+        // NODEV: the hardware it drives is not there (an old processor has no SSSE3), so nothing misses it.
+        Ok(()) | Err(Errno::EXIST | Errno::NODEV) => Ok(()),
+        Err(error @ Errno::OPNOTSUPP) => Err(error).context("this kernel cannot unpack it (CONFIG_MODULE_DECOMPRESS)"),
+        Err(error @ Errno::NOEXEC) => Err(error).context("it is not for this kernel"),
         Err(error) => Err(error.into()),
     }
 }
