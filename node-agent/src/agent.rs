@@ -33,7 +33,11 @@ use crate::{
         socket,
         status::{Node, Status, summary},
     },
-    runtime, storage, update,
+    runtime::{
+        self,
+        model::{Health, PROBE_AGAIN, PROBE_EVERY},
+    },
+    storage, update,
 };
 
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
@@ -264,7 +268,12 @@ impl Agent {
     }
 
     fn wait(&mut self, observed: &Observed, plan: &Plan) -> Duration {
-        let mut wait = runtime::model::PROBE_EVERY;
+        let mut wait = match observed.runtime.health {
+            // It is still on its way; its socket will tell.
+            _ if self.boot.is_none() && observed.systemd.is_none() => RUNTIME_PATIENCE,
+            Health::Ready | Health::NotReady { .. } => PROBE_EVERY,
+            Health::Down { .. } | Health::Silent => PROBE_AGAIN,
+        };
         if let Some(watchdog) = self.notifier.watchdog_every() {
             wait = wait.min(watchdog);
         }
@@ -274,10 +283,7 @@ impl Agent {
         if observed.pods.is_some() && !self.runtime.tells_changes() {
             wait = wait.min(RELIST);
         }
-        if self.boot.is_none() && observed.systemd.is_none() {
-            wait = wait.min(RUNTIME_PATIENCE);
-        }
-        if self.boot.is_none() && matches!(observed.runtime.health, runtime::model::Health::NotReady { .. }) {
+        if self.boot.is_none() && matches!(observed.runtime.health, Health::NotReady { .. }) {
             wait = wait.min(self.retry);
             self.retry = self.retry.saturating_mul(2);
         }

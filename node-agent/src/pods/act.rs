@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    logs,
     model::{Failure, Key, Pod},
     plan::{Image, Job, Step},
     sandbox, volumes,
@@ -193,6 +194,8 @@ impl Worker {
     ) -> Result<()> {
         let container = pod.spec.containers.iter().find(|container| container.name == name);
         let container = container.ok_or_else(|| anyhow!("the manifest has no such container"))?;
+        let logs = self.host.path(sandbox::log_folder_of(&self.key, &pod.uid)).join(name);
+        logs::prune(&logs, attempt)?;
         let volumes = volumes::provide(&self.host, pod)?;
         let spec = sandbox::container(pod, container, attempt, crashes, &volumes);
         let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt), &spec).await?;

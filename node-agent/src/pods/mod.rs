@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod desired;
+mod logs;
 pub mod manifest;
 pub mod model;
 pub mod observe;

@@ -8,6 +8,9 @@ pub const UNIT: &str = "containerd.service";
 /// How often the runtime is asked for its health when nothing else happens.
 pub const PROBE_EVERY: Duration = Duration::from_secs(10);
 
+/// How soon it is asked again once it did not answer.
+pub const PROBE_AGAIN: Duration = Duration::from_secs(1);
+
 /// One unanswered probe may be a busy disk; two in a row are a runtime that hangs.
 pub const MISSES_TO_KILL: u32 = 2;
 

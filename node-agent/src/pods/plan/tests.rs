@@ -1,1 +1,233 @@
-//! The plan by table: what runs and when on the left, what is done on the right.
+//! What is there on the left, what is done on the right.
+
+use std::time::Duration;
+
+use super::*;
+use crate::pods::{
+    manifest,
+    model::{Archive, Failure, Instance},
+};
+
+const NOW: u64 = 10_000;
+
+fn at(secs: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(secs)
+}
+
+fn pod(policy: &str, containers: &str) -> Pod {
+    let text = format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: web}}, spec: {{restartPolicy: {policy}, \
+         terminationGracePeriodSeconds: 7, containers: {containers}}}}}"
+    );
+    manifest::parse("/m/web.yaml", &text).unwrap()
+}
+
+fn one(policy: &str) -> Pod {
+    pod(policy, "[{name: c, image: 'localhost/c:1'}]")
+}
+
+fn sandbox(pod: &Pod, id: &str, attempt: u32, ready: bool, containers: Vec<Instance>) -> Sandbox {
+    Sandbox {
+        id: id.to_owned(),
+        key: pod.spec.key.clone(),
+        uid: pod.uid.clone(),
+        attempt,
+        ready,
+        source: pod.source.clone(),
+        text: pod.text.clone(),
+        grace: pod.spec.grace,
+        containers,
+    }
+}
+
+fn run(id: &str, attempt: u32, crashes: u32, state: State) -> Instance {
+    Instance { id: id.to_owned(), name: "c".to_owned(), attempt, crashes, state }
+}
+
+fn exited(exit_code: i32, finished: u64) -> State {
+    State::Exited { started_at: Some(at(finished - 1)), finished_at: at(finished), exit_code, reason: String::new() }
+}
+
+fn plan_for(pods: &[&Pod], sandboxes: Vec<Sandbox>, change: impl FnOnce(&mut Observed)) -> Plan {
+    let pods = pods.iter().map(|&pod| (pod.spec.key.clone(), pod.clone())).collect();
+    let images = BTreeMap::from([("localhost/c:1".to_owned(), "sha256:c".to_owned())]);
+    let mut observed = Observed { sandboxes, images, ..Observed::default() };
+    change(&mut observed);
+    plan(&Desired { pods, problems: Vec::new() }, &observed, at(NOW))
+}
+
+/// The steps in short, as `run sandbox 0, start c 1 in s`.
+fn steps(plan: &Plan) -> String {
+    let image = |image: &Image| match image {
+        Image::Archive { path } => format!("import {path}"),
+        Image::Registry { reference } => format!("pull {reference}"),
+    };
+    let step = |step: &Step| match step {
+        Step::StopContainers { ids, grace } => format!("end {} in {} s", ids.join("+"), grace.as_secs()),
+        Step::StopSandbox { id } => format!("stop {id}"),
+        Step::RemoveFiles { .. } => "remove files".to_owned(),
+        Step::RemoveSandbox { id } => format!("remove {id}"),
+        Step::RemoveContainer { id } => format!("remove {id}"),
+        Step::ProvideImage(from) => image(from),
+        Step::RunSandbox { attempt, .. } => format!("run sandbox {attempt}"),
+        Step::StartContainer { name, sandbox_id, attempt, crashes, leftover, image: from, .. } => {
+            let leftover = leftover.as_ref().map_or(String::new(), |id| format!(" after {id}"));
+            let from = from.as_ref().map_or(String::new(), |from| format!(" with {}", image(from)));
+            format!("start {name} {attempt}/{crashes} in {sandbox_id}{leftover}{from}")
+        }
+    };
+    plan.jobs.iter().flat_map(|job| job.steps.iter().map(step)).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_pod_is_brought_up_step_by_step() {
+    let pod = one("Always");
+    let live = |containers| vec![sandbox(&pod, "s", 0, true, containers)];
+    for (sandboxes, expected, phase) in [
+        (vec![], "run sandbox 0", Phase::Pending),
+        (live(vec![]), "start c 0/0 in s", Phase::Pending),
+        (live(vec![run("r", 0, 0, State::Created)]), "start c 0/0 in s after r", Phase::Pending),
+        (live(vec![run("r", 0, 0, State::Running)]), "", Phase::Running),
+    ] {
+        let plan = plan_for(&[&pod], sandboxes, |_| {});
+        assert_eq!((steps(&plan).as_str(), plan.pods[0].phase), (expected, phase));
+    }
+}
+
+#[test]
+fn a_container_that_ended_is_started_again_by_its_policy() {
+    let table = [
+        ("Always", exited(0, NOW), 0, "start c 1/1 in s", None, Phase::Running),
+        ("Always", exited(1, NOW), 1, "", Some(NOW + 10), Phase::Running),
+        ("Always", exited(1, NOW - 11), 1, "start c 1/2 in s", None, Phase::Running),
+        ("Always", exited(1, NOW - 60), 4, "", Some(NOW + 20), Phase::Running),
+        ("OnFailure", exited(1, NOW), 0, "start c 1/1 in s", None, Phase::Running),
+        ("OnFailure", exited(0, NOW), 0, "stop s", None, Phase::Succeeded),
+        ("Never", exited(0, NOW), 0, "stop s", None, Phase::Succeeded),
+        ("Never", exited(1, NOW), 0, "stop s", None, Phase::Failed),
+    ];
+    for (policy, state, crashes, expected, wake_at, phase) in table {
+        let pod = one(policy);
+        let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, vec![run("r", 0, crashes, state)])], |_| {});
+        assert_eq!((steps(&plan).as_str(), plan.pods[0].phase), (expected, phase), "{policy}");
+        assert_eq!(plan.wake_at, wake_at.map(at), "{policy}");
+    }
+}
+
+#[test]
+fn after_a_reboot_a_new_sandbox_takes_over_and_the_old_one_goes_last() {
+    let pod = one("Always");
+    let old = || sandbox(&pod, "old", 0, false, vec![run("r", 0, 0, exited(255, NOW - 5))]);
+    let plan = plan_for(&[&pod], vec![old()], |_| {});
+    assert_eq!(steps(&plan), "stop old, run sandbox 1");
+    let plan = plan_for(&[&pod], vec![old(), sandbox(&pod, "new", 1, true, vec![])], |_| {});
+    assert_eq!(steps(&plan), "start c 1/1 in new");
+    let new = sandbox(&pod, "new", 1, true, vec![run("q", 1, 1, State::Running)]);
+    let plan = plan_for(&[&pod], vec![old(), new], |_| {});
+    assert_eq!(steps(&plan), "stop old, remove old");
+    assert_eq!(plan.pods[0].containers, [("c".to_owned(), ContainerPhase::Running, 1)]);
+}
+
+#[test]
+fn what_is_over_is_not_run_again_after_a_reboot() {
+    let pod = one("OnFailure");
+    let old = sandbox(&pod, "old", 0, false, vec![run("r", 0, 0, exited(0, NOW - 5))]);
+    let plan = plan_for(&[&pod], vec![old], |_| {});
+    assert_eq!((steps(&plan).as_str(), plan.pods[0].phase), ("", Phase::Succeeded));
+}
+
+#[test]
+fn a_changed_pod_ends_before_it_starts_anew_and_an_orphan_ends() {
+    let (before, after) = (one("Always"), one("OnFailure"));
+    let running = || vec![sandbox(&before, "s", 0, true, vec![run("r", 0, 0, State::Running)])];
+    let teardown = "end r in 7 s, stop s, remove files, remove s";
+    assert_eq!(steps(&plan_for(&[&after], running(), |_| {})), teardown);
+    assert_eq!(steps(&plan_for(&[], running(), |_| {})), teardown);
+    assert_eq!(steps(&plan_for(&[&after], vec![], |_| {})), "run sandbox 0");
+}
+
+#[test]
+fn old_runs_are_removed_but_for_the_last_dead_one() {
+    let pod = one("Always");
+    let runs = (0..3).map(|attempt| run(&format!("r{attempt}"), attempt, 1, exited(1, NOW - 60)));
+    let runs = runs.chain([run("r3", 3, 1, State::Running)]).collect();
+    let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, runs)], |_| {});
+    assert_eq!(steps(&plan), "remove r0, remove r1");
+}
+
+#[test]
+fn images_come_from_the_os_first_then_by_policy() {
+    let table = [
+        ("IfNotPresent", Some("sha256:c"), None, "start c 0/0 in s"),
+        ("IfNotPresent", None, None, "start c 0/0 in s with pull localhost/c:1"),
+        ("Always", Some("sha256:c"), None, "start c 0/0 in s with pull localhost/c:1"),
+        ("Never", None, None, ""),
+        ("Never", None, Some("sha256:c"), "start c 0/0 in s with import /i.tar"),
+        ("Always", Some("sha256:c"), Some("sha256:c"), "start c 0/0 in s"),
+        ("Always", Some("sha256:old"), Some("sha256:c"), "start c 0/0 in s with import /i.tar"),
+    ];
+    for (policy, present, archived, expected) in table {
+        let pod = pod("Always", &format!("[{{name: c, image: 'localhost/c:1', imagePullPolicy: {policy}}}]"));
+        let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, vec![])], |observed| {
+            let name = || "localhost/c:1".to_owned();
+            observed.images = present.map(|id| (name(), id.to_owned())).into_iter().collect();
+            let archive = |config: &str| Archive { path: "/i.tar".to_owned(), config: config.to_owned() };
+            observed.archives = archived.map(|config| (name(), archive(config))).into_iter().collect();
+        });
+        assert_eq!(steps(&plan), expected, "{policy} {present:?} {archived:?}");
+        assert_eq!(plan.pods[0].problem.is_some(), expected.is_empty());
+    }
+}
+
+#[test]
+fn the_sandbox_image_is_taken_from_the_os() {
+    let pod = one("Always");
+    let plan = plan_for(&[&pod], vec![], |observed| {
+        let archive = Archive { path: "/p.tar".to_owned(), config: "sha256:p".to_owned() };
+        observed.archives.insert("localhost/ballast/pause:1".to_owned(), archive);
+    });
+    assert_eq!(steps(&plan), "import /p.tar, run sandbox 0");
+}
+
+#[test]
+fn one_job_at_a_time_and_a_failed_one_waits() {
+    let pod = one("Always");
+    let failure = |uid: &str, ago, count| Failure {
+        uid: uid.to_owned(),
+        at: at(NOW - ago),
+        count,
+        message: "no such image".to_owned(),
+    };
+    let plan = plan_for(&[&pod], vec![], |observed| {
+        observed.busy.insert(pod.spec.key.clone());
+    });
+    assert_eq!(steps(&plan), "");
+    for (uid, ago, count, expected, wake_at) in [
+        (pod.uid.as_str(), 5, 1, "", Some(at(NOW + 5))),
+        (pod.uid.as_str(), 10, 1, "run sandbox 0", None),
+        (pod.uid.as_str(), 10, 2, "", Some(at(NOW + 10))),
+        ("another version", 5, 9, "run sandbox 0", None),
+    ] {
+        let plan = plan_for(&[&pod], vec![], |observed| {
+            observed.failures.insert(pod.spec.key.clone(), failure(uid, ago, count));
+        });
+        assert_eq!((steps(&plan).as_str(), plan.wake_at), (expected, wake_at), "{uid} {ago} {count}");
+        let expected = (uid == pod.uid).then(|| "pod web: no such image".to_owned());
+        assert_eq!(plan.pods[0].problem, expected);
+    }
+}
+
+#[test]
+fn problems_are_told_in_words() {
+    let table = [
+        ("Always", exited(0, NOW), 0, None),
+        ("Always", exited(3, NOW), 1, Some("pod web: container c ends again and again, with status 3")),
+        ("Never", exited(4, NOW), 0, Some("pod web: container c ended with status 4")),
+        ("Never", exited(0, NOW), 0, None),
+    ];
+    for (policy, state, crashes, expected) in table {
+        let pod = one(policy);
+        let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, vec![run("r", 0, crashes, state)])], |_| {});
+        assert_eq!(plan.pods[0].problem.as_deref(), expected);
+    }
+}

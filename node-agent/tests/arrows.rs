@@ -1,0 +1,182 @@
+//! Holds the direction in which the parts of the agent know each other: see the picture in `src/lib.rs`.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+const DOMAINS: [&str; 5] = ["health", "pods", "runtime", "storage", "update"];
+
+/// What a pure file does without: I/O, clocks, waiting, and whoever does such things.
+const IMPURE: [&str; 14] = [
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "std::time::Instant",
+    "tokio::",
+    "rustix::",
+    "crate::clients",
+    "SystemTime::now",
+    "async fn",
+    "async move",
+    ".await",
+];
+
+/// Files with other names than `model` and `plan` that are pure all the same.
+const ALSO_PURE: [&str; 4] = ["pods/desired.rs", "pods/phase.rs", "pods/restart.rs", "report/compose.rs"];
+
+struct Source {
+    /// As `pods/plan/mod.rs`.
+    name: String,
+    /// Without tests and comments.
+    text: String,
+    /// The paths that it imports or names from the crate's root, as `crate::clients::host::Host`.
+    paths: Vec<String>,
+}
+
+impl Source {
+    fn new(name: &str, text: &str) -> Self {
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        let text = lines.join("\n");
+        let mut paths = Vec::new();
+        for statement in text.split(';') {
+            if let Some((_, tree)) = statement.rsplit_once("use ") {
+                expand("", tree, &mut paths);
+            }
+        }
+        let word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
+        paths.extend(text.split(|letter| !word(letter)).filter(|path| path.contains("::")).map(str::to_owned));
+        Self { name: name.to_owned(), text, paths }
+    }
+
+    fn room(&self) -> &str {
+        self.name.split(['/', '.']).next().unwrap_or_default()
+    }
+
+    fn knows(&self, room: &str) -> bool {
+        let path = format!("crate::{room}");
+        self.paths.iter().any(|known| known == &path || known.starts_with(&format!("{path}::")))
+    }
+
+    fn is_pure(&self) -> bool {
+        let file = self.name.rsplit('/').next().unwrap_or_default();
+        file == "model.rs" || file == "plan.rs" || self.name.contains("/plan/") || ALSO_PURE.contains(&&*self.name)
+    }
+}
+
+/// `a::{b, c::{d, e}}` → a::b, a::c::d, a::c::e
+fn expand(prefix: &str, tree: &str, out: &mut Vec<String>) {
+    let tree = tree.trim();
+    let Some((head, rest)) = tree.split_once('{') else {
+        if !tree.is_empty() {
+            out.push(format!("{prefix}{tree}"));
+        }
+        return;
+    };
+    let inner = rest.rsplit_once('}').map_or(rest, |(inner, _)| inner);
+    let mut depth = 0;
+    let mut start = 0;
+    for (index, letter) in inner.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                expand(&format!("{prefix}{head}"), &inner[start..index], out);
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    expand(&format!("{prefix}{head}"), &inner[start..], out);
+}
+
+/// One sentence for each arrow that points the wrong way.
+fn wrong_arrows(source: &Source) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let room = source.room();
+    let mut forbid = |other: &str, why: &str| {
+        if source.knows(other) {
+            wrong.push(format!("{} knows crate::{other}: {why}", source.name));
+        }
+    };
+    if DOMAINS.contains(&room) {
+        for other in DOMAINS.iter().filter(|other| **other != room) {
+            forbid(other, "no domain knows another");
+        }
+    }
+    if room == "clients" {
+        DOMAINS.iter().for_each(|domain| forbid(domain, "clients know no domain"));
+    }
+    if DOMAINS.contains(&room) || room == "clients" {
+        for other in ["agent", "cli", "report"] {
+            forbid(other, "what is published never flows back");
+        }
+    }
+    if room == "report" {
+        forbid("agent", "report only publishes");
+        for domain in DOMAINS {
+            for act in ["act", "observe"] {
+                forbid(&format!("{domain}::{act}"), "report only publishes");
+            }
+        }
+    }
+    if source.is_pure() {
+        for impure in IMPURE {
+            let is_named = source.text.contains(impure) || source.paths.iter().any(|path| path.starts_with(impure));
+            if is_named {
+                wrong.push(format!("{} is pure and names {impure}", source.name));
+            }
+        }
+    }
+    wrong
+}
+
+fn sources(folder: &Path, root: &Path, out: &mut Vec<Source>) {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            sources(&path, root, out);
+        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            out.push(Source::new(&name, &fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn the_arrows_point_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut all = Vec::new();
+    sources(&root, &root, &mut all);
+    for domain in DOMAINS {
+        assert!(all.iter().any(|source| source.room() == domain), "there is no domain {domain}");
+    }
+    let wrong: Vec<String> = all.iter().flat_map(wrong_arrows).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_wrong_arrow_is_found() {
+    let table = [
+        ("pods/act.rs", "use crate::{clients::{cri::Cri, host}, runtime::model};", "pods/act.rs knows crate::runtime"),
+        ("pods/act.rs", "fn f() { crate::health::plan::reasons() }", "pods/act.rs knows crate::health"),
+        ("clients/proc.rs", "use crate::update;", "clients/proc.rs knows crate::update"),
+        ("storage/act.rs", "use crate::report::status::Status;", "storage/act.rs knows crate::report"),
+        ("report/status.rs", "use crate::pods::act::Jobs;", "report/status.rs knows crate::pods::act"),
+        ("pods/plan/pod.rs", "use std::{\n    fs::File,\n};", "pods/plan/pod.rs is pure and names std::fs"),
+        ("pods/model.rs", "let now = SystemTime::now();", "pods/model.rs is pure and names SystemTime::now"),
+        ("update/plan.rs", "use crate::clients::esp;", "update/plan.rs is pure and names crate::clients"),
+    ];
+    for (name, text, expected) in table {
+        let wrong = wrong_arrows(&Source::new(name, text));
+        assert!(wrong.iter().any(|wrong| wrong.starts_with(expected)), "{text}: {wrong:?}");
+    }
+    assert!(wrong_arrows(&Source::new("pods/act.rs", "// crate::runtime\nuse crate::pods::model::Key;")).is_empty());
+}

@@ -1,0 +1,125 @@
+//! A system bus with only systemd on it, as far as the agent asks of it.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::{net::UnixListener, task::JoinHandle};
+use zbus::{
+    Guid, connection, fdo, interface,
+    zvariant::{ObjectPath, OwnedObjectPath},
+};
+
+/// What systemd knows, and what it was told.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) failed: Vec<String>,
+    pub(crate) active_state: String,
+    pub(crate) main_pid: u32,
+    pub(crate) restarts: u32,
+    pub(crate) calls: Vec<String>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Systemd {
+    state: Arc<Mutex<State>>,
+}
+
+/// A row of ListUnits.
+type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+impl Systemd {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Serves at `path` until the task is aborted.
+    pub(crate) fn serve(&self, path: &Path) -> JoinHandle<()> {
+        let listener = UnixListener::bind(path).unwrap();
+        let systemd = self.clone();
+        tokio::spawn(async move {
+            let mut connections = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let unit = "/org/freedesktop/systemd1/unit/containerd_2eservice";
+                let builder = connection::Builder::unix_stream(stream).server(Guid::generate()).unwrap().p2p();
+                let builder = builder.serve_at("/org/freedesktop/DBus", Bus).unwrap();
+                let builder = builder.serve_at("/org/freedesktop/systemd1", Manager(systemd.clone())).unwrap();
+                let builder = builder.serve_at(unit, Unit(systemd.clone())).unwrap();
+                let builder = builder.serve_at(unit, Service(systemd.clone())).unwrap();
+                connections.push(builder.build().await.unwrap());
+            }
+        })
+    }
+}
+
+struct Bus;
+
+#[interface(name = "org.freedesktop.DBus")]
+impl Bus {
+    fn hello(&self) -> String {
+        ":1.1".to_owned()
+    }
+
+    fn add_match(&self, _rule: &str) {}
+
+    fn remove_match(&self, _rule: &str) {}
+}
+
+struct Manager(Systemd);
+
+#[interface(name = "org.freedesktop.systemd1.Manager")]
+impl Manager {
+    fn subscribe(&self) {}
+
+    fn list_units_filtered(&self, states: Vec<String>) -> Vec<Row> {
+        assert_eq!(states, ["failed"]);
+        let root = || OwnedObjectPath::from(ObjectPath::from_static_str_unchecked("/"));
+        let text = String::new;
+        let row =
+            |name: &String| (name.clone(), text(), text(), "failed".into(), text(), text(), root(), 0, text(), root());
+        self.0.state().failed.iter().map(row).collect()
+    }
+
+    fn reset_failed_unit(&self, name: &str) {
+        self.0.state().calls.push(format!("ResetFailedUnit {name}"));
+    }
+
+    fn start_unit(&self, name: &str, mode: &str) -> OwnedObjectPath {
+        let mut state = self.0.state();
+        state.calls.push(format!("StartUnit {name} {mode}"));
+        state.active_state = "active".to_owned();
+        state.main_pid += 1;
+        ObjectPath::from_static_str_unchecked("/org/freedesktop/systemd1/job/1").into()
+    }
+
+    fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> fdo::Result<()> {
+        self.0.state().calls.push(format!("KillUnit {name} {whom} {signal}"));
+        Ok(())
+    }
+}
+
+struct Unit(Systemd);
+
+#[interface(name = "org.freedesktop.systemd1.Unit")]
+impl Unit {
+    #[zbus(property)]
+    fn active_state(&self) -> String {
+        self.0.state().active_state.clone()
+    }
+}
+
+struct Service(Systemd);
+
+#[interface(name = "org.freedesktop.systemd1.Service")]
+impl Service {
+    #[zbus(property, name = "MainPID")]
+    fn main_pid(&self) -> u32 {
+        self.0.state().main_pid
+    }
+
+    #[zbus(property, name = "NRestarts")]
+    fn restarts(&self) -> u32 {
+        self.0.state().restarts
+    }
+}

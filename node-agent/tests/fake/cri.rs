@@ -1,0 +1,266 @@
+//! A container runtime that remembers what it is asked to run, and runs nothing.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+    time::SystemTime,
+};
+
+use prost::Message;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{
+    grpc::{self, Answer, Service},
+    wire,
+};
+
+pub(crate) const CREATED: i32 = 0;
+pub(crate) const RUNNING: i32 = 1;
+pub(crate) const EXITED: i32 = 2;
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) sandboxes: Vec<wire::Sandbox>,
+    pub(crate) containers: Vec<Container>,
+    /// References of the images that are there.
+    pub(crate) images: Vec<String>,
+    /// What was called, with the main argument, but for questions.
+    pub(crate) calls: Vec<String>,
+    /// References that cannot be pulled.
+    pub(crate) missing: Vec<String>,
+    pub(crate) is_ready: bool,
+    pub(crate) is_silent: bool,
+    /// Whether containers end with this status as soon as they start.
+    pub(crate) exit_at_once: Option<i32>,
+    listeners: Vec<mpsc::Sender<Vec<u8>>>,
+    count: u32,
+}
+
+pub(crate) struct Container {
+    pub(crate) id: String,
+    pub(crate) sandbox_id: String,
+    pub(crate) config: wire::ContainerConfig,
+    pub(crate) state: i32,
+    pub(crate) exit_code: i32,
+    pub(crate) started_at: i64,
+    pub(crate) finished_at: i64,
+}
+
+/// The runtime; it keeps what it runs while its server is stopped, as shims do.
+#[derive(Default)]
+pub(crate) struct Runtime {
+    state: Mutex<State>,
+}
+
+impl Runtime {
+    pub(crate) fn new() -> Arc<Self> {
+        let runtime = Arc::new(Self::default());
+        runtime.state().is_ready = true;
+        runtime
+    }
+
+    pub(crate) fn serve(self: &Arc<Self>, path: &Path) -> JoinHandle<()> {
+        grpc::serve(path, Arc::clone(self))
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// The calls so far that start with `prefix`.
+    pub(crate) fn calls(&self, prefix: &str) -> Vec<String> {
+        self.state().calls.iter().filter(|call| call.starts_with(prefix)).cloned().collect()
+    }
+
+    /// Ends the running container `name` with `exit_code`.
+    pub(crate) fn end(&self, name: &str, exit_code: i32) {
+        let mut state = self.state();
+        for container in &mut state.containers {
+            if container.name() == name && container.state == RUNNING {
+                container.end(exit_code);
+            }
+        }
+        state.tell();
+    }
+
+    /// Everything stops, as in a reboot.
+    pub(crate) fn reboot(&self) {
+        let mut state = self.state();
+        state.sandboxes.iter_mut().for_each(|sandbox| sandbox.state = 1);
+        state.containers.iter_mut().filter(|one| one.state == RUNNING).for_each(|one| one.end(255));
+        state.listeners.clear();
+    }
+}
+
+impl Container {
+    pub(crate) fn name(&self) -> &str {
+        self.config.metadata.as_ref().map_or("", |metadata| &metadata.name)
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
+        self.config.metadata.as_ref().map_or(0, |metadata| metadata.attempt)
+    }
+
+    fn end(&mut self, exit_code: i32) {
+        self.state = EXITED;
+        self.exit_code = exit_code;
+        self.finished_at = now();
+    }
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_nanos()).unwrap()
+}
+
+impl State {
+    fn tell(&mut self) {
+        self.listeners.retain(|listener| listener.try_send(Vec::new()).is_ok());
+    }
+
+    fn new_id(&mut self, kind: &str) -> String {
+        self.count += 1;
+        format!("{kind}{}", self.count)
+    }
+
+    fn act(&mut self, method: &str, message: &[u8]) -> Option<Answer> {
+        let id = wire::Id::decode(message).unwrap_or_default();
+        let done = || Some(Answer::Message(Vec::new()));
+        self.calls.push(format!("{method} {}", id.id));
+        match method {
+            "RunPodSandbox" => {
+                let config = wire::RunSandbox::decode(message).unwrap().config.unwrap();
+                let sandbox = wire::Sandbox {
+                    id: self.new_id("s"),
+                    metadata: config.metadata,
+                    state: 0,
+                    created_at: now(),
+                    labels: config.labels,
+                    annotations: config.annotations,
+                };
+                let id = wire::Id { id: sandbox.id.clone(), timeout: 0 };
+                self.sandboxes.push(sandbox);
+                Some(Answer::Message(id.encode_to_vec()))
+            }
+            "StopPodSandbox" => {
+                self.sandboxes.iter_mut().filter(|one| one.id == id.id).for_each(|one| one.state = 1);
+                let inside = self.containers.iter_mut().filter(|one| one.sandbox_id == id.id && one.state == RUNNING);
+                inside.for_each(|one| one.end(137));
+                done()
+            }
+            "RemovePodSandbox" => {
+                self.sandboxes.retain(|one| one.id != id.id);
+                self.containers.retain(|one| one.sandbox_id != id.id);
+                done()
+            }
+            "CreateContainer" => {
+                let request = wire::CreateContainer::decode(message).unwrap();
+                let config = request.config.unwrap();
+                let image = config.image.clone().unwrap_or_default().image;
+                if !self.images.contains(&image) {
+                    return Some(Answer::Refusal(format!("no such image: {image}")));
+                }
+                let id = self.new_id("c");
+                self.containers.push(Container {
+                    id: id.clone(),
+                    sandbox_id: request.sandbox_id,
+                    config,
+                    state: CREATED,
+                    exit_code: 0,
+                    started_at: 0,
+                    finished_at: 0,
+                });
+                Some(Answer::Message(wire::Id { id, timeout: 0 }.encode_to_vec()))
+            }
+            "StartContainer" => {
+                let exit_at_once = self.exit_at_once;
+                for container in self.containers.iter_mut().filter(|one| one.id == id.id) {
+                    container.state = RUNNING;
+                    container.started_at = now();
+                    if let Some(exit_code) = exit_at_once {
+                        container.end(exit_code);
+                    }
+                }
+                self.tell();
+                done()
+            }
+            "StopContainer" => {
+                self.containers.iter_mut().filter(|one| one.id == id.id).for_each(|one| one.end(143));
+                done()
+            }
+            "RemoveContainer" => {
+                self.containers.retain(|one| one.id != id.id);
+                done()
+            }
+            "PullImage" => {
+                let image = wire::PullImage::decode(message).unwrap().image.unwrap().image;
+                if let Some(call) = self.calls.last_mut() {
+                    *call = format!("PullImage {image}");
+                }
+                if self.missing.contains(&image) {
+                    return Some(Answer::Refusal(format!("{image}: not found")));
+                }
+                self.images.push(image);
+                done()
+            }
+            _ => None,
+        }
+    }
+
+    fn tell_of(&mut self, method: &str, message: &[u8]) -> Option<Answer> {
+        let message = match method {
+            "Version" => {
+                wire::VersionResponse { runtime_name: "fake".into(), runtime_version: "1.0".into() }.encode_to_vec()
+            }
+            "Status" => {
+                let ready =
+                    wire::Condition { r#type: "RuntimeReady".into(), status: self.is_ready, reason: "Starting".into() };
+                let network = wire::Condition { r#type: "NetworkReady".into(), ..wire::Condition::default() };
+                let status = Some(wire::Conditions { conditions: vec![network, ready] });
+                wire::StatusResponse { status }.encode_to_vec()
+            }
+            "ListPodSandbox" => wire::Sandboxes { items: self.sandboxes.clone() }.encode_to_vec(),
+            "ListContainers" => {
+                let row = |one: &Container| wire::Container { id: one.id.clone(), sandbox_id: one.sandbox_id.clone() };
+                wire::Containers { containers: self.containers.iter().map(row).collect() }.encode_to_vec()
+            }
+            "ContainerStatus" => {
+                let id = wire::Id::decode(message).unwrap().id;
+                let Some(container) = self.containers.iter().find(|one| one.id == id) else {
+                    return Some(Answer::Refusal(format!("no such container: {id}")));
+                };
+                let status = Some(wire::ContainerStatus {
+                    metadata: container.config.metadata.clone(),
+                    state: container.state,
+                    started_at: container.started_at,
+                    finished_at: container.finished_at,
+                    exit_code: container.exit_code,
+                    annotations: container.config.annotations.clone(),
+                });
+                wire::ContainerStatusResponse { status }.encode_to_vec()
+            }
+            "ListImages" => {
+                let image = |tag: &String| wire::Image { id: "sha256:0".into(), tags: vec![tag.clone()] };
+                wire::Images { images: self.images.iter().map(image).collect() }.encode_to_vec()
+            }
+            "GetContainerEvents" => {
+                let (send, receive) = mpsc::channel(16);
+                self.listeners.push(send);
+                return Some(Answer::Stream(receive));
+            }
+            _ => return None,
+        };
+        Some(Answer::Message(message))
+    }
+}
+
+impl Service for Runtime {
+    fn answer(&self, method: &str, message: &[u8]) -> Answer {
+        let mut state = self.state();
+        if state.is_silent {
+            return Answer::Silence;
+        }
+        let told = state.tell_of(method, message);
+        told.or_else(|| state.act(method, message)).unwrap_or_else(|| Answer::Refusal(format!("unknown: {method}")))
+    }
+}

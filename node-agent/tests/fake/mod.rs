@@ -1,0 +1,138 @@
+//! A node of files and sockets for the agent to run on: a tree of files in place of the host's, a container runtime that
+//! remembers, and a systemd that does what it is told.
+
+pub(crate) mod bus;
+pub(crate) mod cri;
+mod grpc;
+mod wire;
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use ballast::{
+    clients::host::Host,
+    report::{
+        socket::{Reply, SOCKET},
+        status::Status,
+    },
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+/// No wait in these flows is longer than this, however busy the machine is.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The node, and the agent on it.
+pub(crate) struct Node {
+    tree: tempfile::TempDir,
+    pub(crate) host: Host,
+    agent: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Node {
+    /// A node with what the kernel, the image and /init leave for the agent. It has no runtime and no systemd yet.
+    pub(crate) fn new() -> Self {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let node = Self { tree, host, agent: None };
+        for folder in ["dev", "run/containerd", "run/dbus", "run/ballast", "usr/lib/ballast/pods"] {
+            fs::create_dir_all(node.tree.path().join(folder)).unwrap();
+        }
+        node.write("/dev/console", "");
+        node.write("/etc/os-release", "ID=ballast\nVERSION_ID=20261121.1\n");
+        node.write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+        node.write("/proc/uptime", "4.31 0.20\n");
+        node.write("/proc/stat", "cpu 400 0 16 10 5 0 0\ncpu0 400 0 16 10 5 0 0\nintr 1\n");
+        node.write("/proc/cmdline", &format!("ballast.deployment={}.0 quiet\n", "ab".repeat(32)));
+        node.write("/proc/sys/kernel/hostname", "node-1\n");
+        node
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.host.path(path)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // As an editor does it: the agent never sees half a file.
+        let draft = path.with_extension("draft");
+        fs::write(&draft, text).unwrap();
+        fs::rename(&draft, &path).unwrap();
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        fs::remove_file(self.path(path)).unwrap();
+    }
+
+    pub(crate) fn start_agent(&mut self) {
+        self.agent = Some(tokio::spawn(ballast::agent::run(self.host.clone())));
+    }
+
+    /// The agent dies, as by SIGKILL.
+    pub(crate) async fn kill_agent(&mut self) {
+        let agent = self.agent.take().unwrap();
+        agent.abort();
+        assert!(agent.await.unwrap_err().is_cancelled());
+    }
+
+    pub(crate) async fn status(&self) -> Option<Status> {
+        let mut stream = UnixStream::connect(self.path(SOCKET)).await.ok()?;
+        stream.write_all(b"{\"command\":\"status\"}\n").await.ok()?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).await.ok()?;
+        match serde_json::from_str(&line).unwrap() {
+            Reply::Status(status) => Some(*status),
+            Reply::Error(error) => panic!("{error}"),
+        }
+    }
+
+    /// Waits until the status is as `wanted`.
+    pub(crate) async fn wait_for(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+        let last = std::cell::RefCell::new(None);
+        let poll = async {
+            loop {
+                if let Some(status) = self.status().await {
+                    if wanted(&status) {
+                        return status;
+                    }
+                    *last.borrow_mut() = Some(status);
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        match timeout(PATIENCE, poll).await {
+            Ok(status) => status,
+            Err(_) => panic!("waited in vain for: {what}\n{:#?}", last.borrow()),
+        }
+    }
+
+    /// Waits until `done`.
+    pub(crate) async fn wait_until(&self, what: &str, done: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < PATIENCE, "waited in vain for: {what}\n{:#?}", self.status().await);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// `web Running c running 0`
+pub(crate) fn shown(status: &Status) -> Vec<String> {
+    let pod = |pod: &ballast::report::status::Pod| {
+        let containers = pod.containers.iter().map(|one| format!(" {} {} {}", one.name, one.state, one.restarts));
+        format!("{} {}{}", pod.name, pod.phase, containers.collect::<String>())
+    };
+    status.pods.iter().map(pod).collect()
+}

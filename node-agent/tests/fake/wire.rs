@@ -1,0 +1,187 @@
+//! The CRI's messages as the fake runtime needs them, written down from api.proto once more: a wrong number on either
+//! side would show.
+
+use std::collections::HashMap;
+
+use prost::Message;
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Condition {
+    #[prost(string, tag = "1")]
+    pub(crate) r#type: String,
+    #[prost(bool, tag = "2")]
+    pub(crate) status: bool,
+    #[prost(string, tag = "3")]
+    pub(crate) reason: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Conditions {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) conditions: Vec<Condition>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StatusResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) status: Option<Conditions>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct VersionResponse {
+    #[prost(string, tag = "2")]
+    pub(crate) runtime_name: String,
+    #[prost(string, tag = "3")]
+    pub(crate) runtime_version: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SandboxMetadata {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(string, tag = "2")]
+    pub(crate) uid: String,
+    #[prost(string, tag = "3")]
+    pub(crate) namespace: String,
+    #[prost(uint32, tag = "4")]
+    pub(crate) attempt: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SandboxConfig {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) metadata: Option<SandboxMetadata>,
+    #[prost(map = "string, string", tag = "6")]
+    pub(crate) labels: HashMap<String, String>,
+    #[prost(map = "string, string", tag = "7")]
+    pub(crate) annotations: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RunSandbox {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) config: Option<SandboxConfig>,
+}
+
+/// A PodSandbox in a list.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Sandbox {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) metadata: Option<SandboxMetadata>,
+    #[prost(int32, tag = "3")]
+    pub(crate) state: i32,
+    #[prost(int64, tag = "4")]
+    pub(crate) created_at: i64,
+    #[prost(map = "string, string", tag = "5")]
+    pub(crate) labels: HashMap<String, String>,
+    #[prost(map = "string, string", tag = "6")]
+    pub(crate) annotations: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Sandboxes {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) items: Vec<Sandbox>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ContainerMetadata {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(uint32, tag = "2")]
+    pub(crate) attempt: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ImageSpec {
+    #[prost(string, tag = "1")]
+    pub(crate) image: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ContainerConfig {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) metadata: Option<ContainerMetadata>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) image: Option<ImageSpec>,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) args: Vec<String>,
+    #[prost(map = "string, string", tag = "10")]
+    pub(crate) annotations: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CreateContainer {
+    #[prost(string, tag = "1")]
+    pub(crate) sandbox_id: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) config: Option<ContainerConfig>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Id {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    /// StopContainerRequest.timeout
+    #[prost(int64, tag = "2")]
+    pub(crate) timeout: i64,
+}
+
+/// A Container in a list.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Container {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    #[prost(string, tag = "2")]
+    pub(crate) sandbox_id: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Containers {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) containers: Vec<Container>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ContainerStatus {
+    #[prost(message, optional, tag = "2")]
+    pub(crate) metadata: Option<ContainerMetadata>,
+    #[prost(int32, tag = "3")]
+    pub(crate) state: i32,
+    #[prost(int64, tag = "5")]
+    pub(crate) started_at: i64,
+    #[prost(int64, tag = "6")]
+    pub(crate) finished_at: i64,
+    #[prost(int32, tag = "7")]
+    pub(crate) exit_code: i32,
+    #[prost(map = "string, string", tag = "13")]
+    pub(crate) annotations: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ContainerStatusResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) status: Option<ContainerStatus>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Image {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) tags: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Images {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) images: Vec<Image>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PullImage {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) image: Option<ImageSpec>,
+}
