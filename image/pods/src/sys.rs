@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn reaps_what_has_ended() {
-        let child = std::process::Command::new("/bin/true").spawn().unwrap();
+        let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
         let entry = std::path::PathBuf::from(format!("/proc/{}", child.id()));
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while entry.exists() {
@@ -152,5 +152,6 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(1));
             reap();
         }
+        assert!(child.wait().is_err(), "nothing is left to wait for");
     }
 }
