@@ -84,7 +84,9 @@ fn stamp(line: &str) -> Option<u64> {
 
 /// What systemd does before its first unit starts, as it tells it itself.
 fn manager(guest: &mut Guest) -> Result<Vec<Span>> {
-    Ok(manager_spans(&guest.ask("systemctl show --no-pager '--property=*TimestampMonotonic'")?))
+    let moments = ["Userspace", "GeneratorsStart", "GeneratorsFinish", "UnitsLoadStart", "UnitsLoadFinish"];
+    let properties = moments.map(|moment| format!("{moment}TimestampMonotonic")).join(",");
+    Ok(manager_spans(&guest.ask(&format!("systemctl show --no-pager --property={properties}"))?))
 }
 
 fn manager_spans(properties: &str) -> Vec<Span> {
