@@ -61,7 +61,6 @@ pub fn wait(
     let start = Instant::now();
     let mut tried = BTreeMap::<String, Attempt>::new();
     loop {
-        let patient = drivers.load_for_devices()?;
         let all = partitions()?;
         for candidate in partition::candidates(spec, &all, table) {
             if !tried.contains_key(&candidate.name) {
@@ -72,6 +71,8 @@ pub fn wait(
                 tried.insert(candidate.name.clone(), result);
             }
         }
+        // Only now: what is there already needs no more drivers, however long its coming took.
+        let patient = drivers.load_for_devices()?;
         let second_best = all.iter().find(|partition| tried.get(&partition.name) == Some(&Attempt::SecondBest));
         let patience = match (second_best, patient) {
             (_, true) => PATIENCE,
