@@ -12,7 +12,7 @@ use rustix::system::{RebootCommand, reboot};
 /// Long enough to read the line on a console, short beside a boot.
 const REBOOT_DELAY: Duration = Duration::from_secs(5);
 /// For everything together, so that no disk that hangs holds a boot for ever. Far above what any working disk takes: the
-/// longest wait within is 10 s (`root::DEADLINE`), a journal replay on a slow disk comes on top, and and under QEMU's
+/// longest wait within is 10 s (`root::DEADLINE`), a journal replay on a slow disk comes on top, and under QEMU's
 /// icount clock time leaps, seen: by 104 s, while the guest waits for its host.
 const DEADLINE: Duration = Duration::from_secs(300);
 
