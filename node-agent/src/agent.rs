@@ -229,6 +229,7 @@ impl Agent {
             for job in &plan.jobs {
                 self.jobs.start(job.clone(), cri);
             }
+            self.jobs.clean(plan.leftovers.clone());
         }
     }
 

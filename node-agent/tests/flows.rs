@@ -83,11 +83,11 @@ async fn a_runtime_that_is_not_there_yet_is_waited_for() {
 
 #[tokio::test]
 async fn a_pod_runs_is_changed_and_removed_with_its_file() {
-    let Running { node, runtime, .. } =
-        start(|node, _| node.write(&pod_file("web"), &manifest("web", "localhost/c:1")));
+    let with_volume = |image: &str| manifest("web", image) + "  volumes:\n  - name: data\n    emptyDir: {}\n";
+    let Running { node, runtime, .. } = start(|node, _| node.write(&pod_file("web"), &with_volume("localhost/c:1")));
     node.wait_for("the pod", |status| shown(status) == ["web Running c running 0"]).await;
 
-    node.write(&pod_file("web"), &manifest("web", "localhost/c:2"));
+    node.write(&pod_file("web"), &with_volume("localhost/c:2"));
     let image = |runtime: &cri::Runtime| {
         let image = |one: &cri::Container| one.config.image.clone().unwrap().image;
         runtime.state().containers.iter().map(image).collect::<Vec<_>>()
@@ -99,6 +99,8 @@ async fn a_pod_runs_is_changed_and_removed_with_its_file() {
     node.remove(&pod_file("web"));
     node.wait_until("its end", || runtime.state().sandboxes.is_empty()).await;
     node.wait_for("an empty node", |status| status.pods.is_empty()).await;
+    let volumes = || fs::read_dir(node.path("/var/lib/ballast/volumes")).unwrap().count();
+    node.wait_until("its volumes to go", || volumes() == 0).await;
 }
 
 #[tokio::test]

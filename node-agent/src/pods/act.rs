@@ -1,7 +1,7 @@
 //! Does the jobs of the plan: beside the loop, one at a time for each pod. What came of them is seen by the next look.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -9,12 +9,12 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use tokio::{
-    sync::Notify,
-    task::{AbortHandle, JoinSet},
+    sync::{Mutex, Notify},
+    task::{AbortHandle, JoinHandle, JoinSet},
 };
 
 use super::{
-    logs,
+    files,
     model::{Failure, Key, Pod},
     plan::{Image, Job, Step},
     sandbox, volumes,
@@ -30,6 +30,9 @@ pub struct Jobs {
     tasks: JoinSet<(Key, String, Result<()>)>,
     busy: BTreeMap<Key, Running>,
     failures: BTreeMap<Key, Failure>,
+    cleaning: Option<JoinHandle<()>>,
+    /// Two pods may need the same archive at once; the second finds it imported.
+    importing: Arc<Mutex<()>>,
 }
 
 /// A job at work.
@@ -47,20 +50,35 @@ struct Worker {
     socket: PathBuf,
     cri: Cri,
     key: Key,
+    importing: Arc<Mutex<()>>,
 }
 
 impl Jobs {
     /// No jobs yet. `socket` is the runtime's; the end of a job wakes `changed`.
     pub fn new(host: Host, socket: PathBuf, changed: Arc<Notify>) -> Self {
-        Self { host, socket, changed, tasks: JoinSet::new(), busy: BTreeMap::new(), failures: BTreeMap::new() }
+        Self {
+            host,
+            socket,
+            changed,
+            tasks: JoinSet::new(),
+            busy: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            cleaning: None,
+            importing: Arc::default(),
+        }
     }
 
     /// Starts a job.
     pub fn start(&mut self, job: Job, cri: &Cri) {
         let Job { key, uid, steps } = job;
         let is_start = steps.iter().any(|step| matches!(step, Step::RunSandbox { .. } | Step::StartContainer { .. }));
-        let worker =
-            Worker { host: self.host.clone(), socket: self.socket.clone(), cri: cri.clone(), key: key.clone() };
+        let worker = Worker {
+            host: self.host.clone(),
+            socket: self.socket.clone(),
+            cri: cri.clone(),
+            key: key.clone(),
+            importing: Arc::clone(&self.importing),
+        };
         let changed = Arc::clone(&self.changed);
         let done = (key.clone(), uid.clone());
         let task = self.tasks.spawn(async move {
@@ -80,6 +98,21 @@ impl Jobs {
                 self.changed.notify_one();
             }
         }
+    }
+
+    /// Removes what is left of the versions `uids` of pods. That may be much, so the loop does not wait for it.
+    pub fn clean(&mut self, uids: Vec<String>) {
+        if uids.is_empty() || self.cleaning.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let host = self.host.clone();
+        self.cleaning = Some(tokio::task::spawn_blocking(move || {
+            for uid in uids {
+                if let Err(error) = files::remove(&host, &uid) {
+                    log::warn!("{error:#}");
+                }
+            }
+        }));
     }
 
     /// Takes note of the jobs that ended.
@@ -108,8 +141,8 @@ impl Jobs {
         }
     }
 
-    pub(super) fn busy(&self) -> BTreeSet<Key> {
-        self.busy.keys().cloned().collect()
+    pub(super) fn busy(&self) -> BTreeMap<Key, String> {
+        self.busy.iter().map(|(key, job)| (key.clone(), job.uid.clone())).collect()
     }
 
     pub(super) fn failures(&self) -> &BTreeMap<Key, Failure> {
@@ -149,7 +182,6 @@ impl Worker {
             Step::StopSandbox { id } => cri.stop_sandbox(&id).await.context("stopping the sandbox"),
             Step::RemoveSandbox { id } => cri.remove_sandbox(&id).await.context("removing the sandbox"),
             Step::RemoveContainer { id } => cri.remove_container(&id).await.context("removing a container"),
-            Step::RemoveFiles { uid } => self.remove_files(uid).await,
             Step::ProvideImage(image) => self.provide(&image).await,
             Step::RunSandbox { pod, attempt } => {
                 log::info!("pod {}: starting, from {}", self.key, pod.source);
@@ -172,9 +204,14 @@ impl Worker {
 
     async fn provide(&self, image: &Image) -> Result<()> {
         match image {
-            Image::Archive { path } => {
-                log::info!("importing {path}");
-                archive::import(&self.socket, Path::new(path)).await
+            Image::Archive { reference, archive } => {
+                let _one_at_a_time = self.importing.lock().await;
+                let images = self.cri.images().await?;
+                if images.iter().any(|image| image.id == archive.config && image.references.contains(reference)) {
+                    return Ok(());
+                }
+                log::info!("importing {}", archive.path);
+                archive::import(&self.socket, Path::new(&archive.path)).await
             }
             Image::Registry { reference } => {
                 log::info!("pod {}: pulling {reference}", self.key);
@@ -194,28 +231,11 @@ impl Worker {
     ) -> Result<()> {
         let container = pod.spec.containers.iter().find(|container| container.name == name);
         let container = container.ok_or_else(|| anyhow!("the manifest has no such container"))?;
-        let logs = self.host.path(sandbox::log_folder_of(&self.key, &pod.uid)).join(name);
-        logs::prune(&logs, attempt)?;
+        files::prune_logs(&self.host.path(sandbox::log_folder(pod)).join(name), attempt)?;
         let volumes = volumes::provide(&self.host, pod)?;
         let spec = sandbox::container(pod, container, attempt, crashes, &volumes);
         let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt), &spec).await?;
         self.cri.start_container(&id).await?;
         Ok(())
-    }
-
-    /// What a pod left may be much, so the loop does not wait for it.
-    async fn remove_files(&self, uid: String) -> Result<()> {
-        let host = self.host.clone();
-        let logs = self.host.path(sandbox::log_folder_of(&self.key, &uid));
-        let work = move || {
-            volumes::remove(&host, &uid)?;
-            match std::fs::remove_dir_all(&logs) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(error).with_context(|| format!("removing {}", logs.display()))
-                }
-                Ok(()) | Err(_) => Ok(()),
-            }
-        };
-        tokio::task::spawn_blocking(work).await.context("removing the pod's files")?
     }
 }

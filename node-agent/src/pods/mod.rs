@@ -2,7 +2,7 @@
 
 pub mod act;
 pub mod desired;
-mod logs;
+mod files;
 pub mod manifest;
 pub mod model;
 pub mod observe;

@@ -253,8 +253,10 @@ pub struct Observed {
     pub images: BTreeMap<String, String>,
     /// The images that the OS brings along.
     pub archives: BTreeMap<String, Archive>,
-    /// Pods that a job is at work on.
-    pub busy: BTreeSet<Key>,
+    /// Pods that a job is at work on, with the version that it is for.
+    pub busy: BTreeMap<Key, String>,
+    /// Versions of pods that have volumes or logs on the disk.
+    pub files: BTreeSet<String>,
     /// What the last job for a pod failed with, unless one succeeded since.
     pub failures: BTreeMap<Key, Failure>,
 }

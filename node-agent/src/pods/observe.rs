@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 
 use super::{
     act::Jobs,
+    files,
     manifest::{self, ManifestError, full_reference},
     model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Pod, Sandbox, State},
     sandbox,
@@ -96,6 +97,7 @@ impl Observer {
             images,
             archives: self.archives(host).clone(),
             busy: jobs.busy(),
+            files: files::owners(host),
             failures: jobs.failures().clone(),
         })
     }

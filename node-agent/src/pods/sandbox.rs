@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::model::{Container, Key, Pod, Resources};
+use super::model::{Container, Pod, Resources};
 use crate::clients::cri::{ContainerSpec, MountSpec, Resources as Limits, SandboxSpec};
 
 /// What bears this label is ours to keep or to remove.
@@ -25,14 +25,20 @@ const OOM_SCORE_NAMED: i64 = 500;
 const SHARES_PER_CPU: u64 = 1024;
 const LEAST_SHARES: u64 = 2;
 
+/// Where the logs of all pods go.
+pub(super) const LOGS: &str = "/var/log/pods";
+
+/// Where the emptyDir volumes of all pods lie.
+pub(super) const VOLUMES: &str = "/var/lib/ballast/volumes";
+
 /// Where the logs of a version of a pod go (the kubelet's layout, which log collectors know).
-pub(super) fn log_folder_of(key: &Key, uid: &str) -> String {
-    format!("/var/log/pods/{}_{}_{uid}", key.namespace, key.name)
+pub(super) fn log_folder(pod: &Pod) -> String {
+    format!("{LOGS}/{}_{}_{}", pod.spec.key.namespace, pod.spec.key.name, pod.uid)
 }
 
 /// Where the emptyDir volumes of a version of a pod lie.
 pub(super) fn volumes_folder(uid: &str) -> String {
-    format!("/var/lib/ballast/volumes/{uid}")
+    format!("{VOLUMES}/{uid}")
 }
 
 pub(super) fn spec(pod: &Pod, attempt: u32) -> SandboxSpec {
@@ -48,7 +54,7 @@ pub(super) fn spec(pod: &Pod, attempt: u32) -> SandboxSpec {
         attempt,
         // A host name has at most 63 letters; the kubelet cuts it there too.
         hostname: if spec.host_network { String::new() } else { hostname(&spec.key.name) },
-        log_directory: log_folder_of(&spec.key, &pod.uid),
+        log_directory: log_folder(pod),
         labels: labels(pod),
         annotations,
         cgroup_parent: CGROUP.to_owned(),

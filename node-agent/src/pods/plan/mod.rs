@@ -10,7 +10,7 @@ use std::{
 use self::pod::PodPlan;
 use super::{
     desired::Desired,
-    model::{Key, Observed, Pod, Sandbox, State},
+    model::{Archive, Key, Observed, Pod, Sandbox, State},
     phase::{ContainerPhase, Phase},
     restart,
 };
@@ -24,6 +24,8 @@ pub struct Plan {
     pub wake_at: Option<SystemTime>,
     /// How the pods are.
     pub pods: Vec<Status>,
+    /// Versions of pods of which only volumes and logs are left, to be removed.
+    pub leftovers: Vec<String>,
 }
 
 /// The steps for one pod, in order. The first that fails ends the job.
@@ -51,11 +53,6 @@ pub enum Step {
     StopSandbox {
         /// The runtime's id.
         id: String,
-    },
-    /// Remove the volumes and logs of a version of a pod.
-    RemoveFiles {
-        /// Which.
-        uid: String,
     },
     /// Remove a sandbox and its containers.
     RemoveSandbox {
@@ -102,8 +99,10 @@ pub enum Step {
 pub enum Image {
     /// From a file that the OS brings along.
     Archive {
-        /// The file.
-        path: String,
+        /// Its reference.
+        reference: String,
+        /// Where it is, and which image.
+        archive: Archive,
     },
     /// From its registry.
     Registry {
@@ -144,13 +143,19 @@ pub fn plan(desired: &Desired, observed: &Observed, now: SystemTime) -> Plan {
         let steps = sandboxes.iter().flat_map(|sandbox| tear_down(sandbox)).collect();
         plan.add(key, &uid, steps, observed, now);
     }
+    let in_use = |uid: &String| {
+        desired.pods.values().any(|pod| pod.uid == *uid)
+            || observed.sandboxes.iter().any(|sandbox| sandbox.uid == *uid)
+            || observed.busy.values().any(|busy| busy == uid)
+    };
+    plan.leftovers = observed.files.iter().filter(|uid| !in_use(uid)).cloned().collect();
     plan
 }
 
 impl Plan {
     /// Adds a job, unless one is at work on the pod, or the last one failed just now.
     fn add(&mut self, key: &Key, uid: &str, steps: Vec<Step>, observed: &Observed, now: SystemTime) {
-        if steps.is_empty() || observed.busy.contains(key) {
+        if steps.is_empty() || observed.busy.contains_key(key) {
             return;
         }
         if let Some(failure) = observed.failures.get(key).filter(|failure| failure.uid == uid) {
@@ -177,7 +182,6 @@ fn tear_down(sandbox: &Sandbox) -> Vec<Step> {
         steps.push(Step::StopContainers { ids, grace: sandbox.grace });
     }
     steps.push(Step::StopSandbox { id: sandbox.id.clone() });
-    steps.push(Step::RemoveFiles { uid: sandbox.uid.clone() });
     steps.push(Step::RemoveSandbox { id: sandbox.id.clone() });
     steps
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use super::{Image, Status, Step, tear_down};
 use crate::pods::{
-    model::{Archive, Container, Instance, Observed, Pod, PullPolicy, Sandbox, State},
+    model::{Container, Instance, Observed, Pod, PullPolicy, Sandbox, State},
     phase::{self, ContainerPhase},
     restart::{self, Next},
 };
@@ -122,8 +122,9 @@ impl<'a> PodPlan<'a> {
     /// How to get `image` onto the node, if it has to be got. What the OS brings along is never asked of a registry.
     fn image(&self, image: &str, pull: PullPolicy) -> Option<Image> {
         let there = self.observed.images.get(image);
-        if let Some(Archive { path, config }) = self.observed.archives.get(image) {
-            return (there != Some(config)).then(|| Image::Archive { path: path.clone() });
+        if let Some(archive) = self.observed.archives.get(image) {
+            let from = Image::Archive { reference: image.to_owned(), archive: archive.clone() };
+            return (there != Some(&archive.config)).then_some(from);
         }
         let wanted = match pull {
             PullPolicy::Always => true,

@@ -59,13 +59,12 @@ fn plan_for(pods: &[&Pod], sandboxes: Vec<Sandbox>, change: impl FnOnce(&mut Obs
 /// The steps in short, as `run sandbox 0, start c 1 in s`.
 fn steps(plan: &Plan) -> String {
     let image = |image: &Image| match image {
-        Image::Archive { path } => format!("import {path}"),
+        Image::Archive { archive, .. } => format!("import {}", archive.path),
         Image::Registry { reference } => format!("pull {reference}"),
     };
     let step = |step: &Step| match step {
         Step::StopContainers { ids, grace } => format!("end {} in {} s", ids.join("+"), grace.as_secs()),
         Step::StopSandbox { id } => format!("stop {id}"),
-        Step::RemoveFiles { .. } => "remove files".to_owned(),
         Step::RemoveSandbox { id } => format!("remove {id}"),
         Step::RemoveContainer { id } => format!("remove {id}"),
         Step::ProvideImage(from) => image(from),
@@ -140,7 +139,7 @@ fn what_is_over_is_not_run_again_after_a_reboot() {
 fn a_changed_pod_ends_before_it_starts_anew_and_an_orphan_ends() {
     let (before, after) = (one("Always"), one("OnFailure"));
     let running = || vec![sandbox(&before, "s", 0, true, vec![run("r", 0, 0, State::Running)])];
-    let teardown = "end r in 7 s, stop s, remove files, remove s";
+    let teardown = "end r in 7 s, stop s, remove s";
     assert_eq!(steps(&plan_for(&[&after], running(), |_| {})), teardown);
     assert_eq!(steps(&plan_for(&[], running(), |_| {})), teardown);
     assert_eq!(steps(&plan_for(&[&after], vec![], |_| {})), "run sandbox 0");
@@ -199,7 +198,7 @@ fn one_job_at_a_time_and_a_failed_one_waits() {
         message: "no such image".to_owned(),
     };
     let plan = plan_for(&[&pod], vec![], |observed| {
-        observed.busy.insert(pod.spec.key.clone());
+        observed.busy.insert(pod.spec.key.clone(), pod.uid.clone());
     });
     assert_eq!(steps(&plan), "");
     for (uid, ago, count, expected, wake_at) in [
@@ -230,4 +229,16 @@ fn problems_are_told_in_words() {
         let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, vec![run("r", 0, crashes, state)])], |_| {});
         assert_eq!(plan.pods[0].problem.as_deref(), expected);
     }
+}
+
+#[test]
+fn files_of_pods_that_are_gone_are_removed() {
+    let (wanted, ended) = (one("Always"), one("Never"));
+    let files = |observed: &mut Observed| {
+        observed.files = ["gone", "busy", &wanted.uid, &ended.uid].map(str::to_owned).into();
+        let key = Key { namespace: "default".to_owned(), name: "other".to_owned() };
+        observed.busy.insert(key, "busy".to_owned());
+    };
+    let plan = plan_for(&[&wanted], vec![sandbox(&ended, "s", 0, false, vec![])], files);
+    assert_eq!(plan.leftovers, ["gone"]);
 }

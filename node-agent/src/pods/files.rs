@@ -1,0 +1,98 @@
+//! The volumes and logs that pods have on the disk: which there are, and their removal.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use super::{sandbox, volumes};
+use crate::clients::host::Host;
+
+/// The versions of pods that have volumes or logs here.
+pub(super) fn owners(host: &Host) -> BTreeSet<String> {
+    let volumes = names(&host.path(sandbox::VOLUMES)).into_iter();
+    let logs = names(&host.path(sandbox::LOGS)).into_iter().filter_map(|name| owner(&name).map(str::to_owned));
+    volumes.chain(logs).collect()
+}
+
+/// Removes the volumes and logs of the version `uid` of a pod.
+///
+/// # Errors
+/// If something cannot be removed.
+pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
+    volumes::remove(host, uid)?;
+    let folder = host.path(sandbox::LOGS);
+    for name in names(&folder).iter().filter(|name| owner(name) == Some(uid)) {
+        let logs: PathBuf = folder.join(name);
+        fs::remove_dir_all(&logs).with_context(|| format!("removing {}", logs.display()))?;
+    }
+    Ok(())
+}
+
+/// Removes the logs in `folder`, one container's, that are older than the run before `attempt`: the runtime writes logs
+/// and never removes one.
+///
+/// # Errors
+/// If the folder cannot be read, or a log not removed.
+pub(super) fn prune_logs(folder: &Path, attempt: u32) -> Result<()> {
+    for name in names(folder) {
+        let number: Option<u32> = name.strip_suffix(".log").and_then(|number| number.parse().ok());
+        if number.is_some_and(|number| number + 1 < attempt) {
+            let log = folder.join(name);
+            fs::remove_file(&log).with_context(|| format!("removing {}", log.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// `NAMESPACE_NAME_UID` → UID; neither a namespace nor a name has a `_`.
+fn owner(log_folder: &str) -> Option<&str> {
+    log_folder.splitn(3, '_').nth(2)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                log::warn!("reading {}: {error}", folder.display());
+            }
+            return Vec::new();
+        }
+    };
+    entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pod_left_is_found_and_removed() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        for folder in ["var/lib/ballast/volumes/u1/data", "var/log/pods/ns_web_u1/c", "var/log/pods/ns_web_u2/c"] {
+            fs::create_dir_all(tree.path().join(folder)).unwrap();
+        }
+        assert_eq!(owners(&host), ["u1", "u2"].map(str::to_owned).into());
+        remove(&host, "u1").unwrap();
+        assert_eq!(owners(&host), ["u2".to_owned()].into());
+    }
+
+    #[test]
+    fn the_log_of_the_run_before_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["0.log", "8.log", "9.log", "notes"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        prune_logs(folder.path(), 10).unwrap();
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, ["9.log", "notes"]);
+        prune_logs(&folder.path().join("none"), 1).unwrap();
+    }
+}
