@@ -124,7 +124,8 @@ impl Agent {
         watching::folders(&folders, Arc::clone(&changed))?;
         let mut complaints = Complaints::default();
         let os = complaints.note(identity::os_release(&host)).unwrap_or_default();
-        let (status, published) = watch::channel(Status::default());
+        let (status, published) =
+            watch::channel(Status { reasons: vec!["the agent has just started".to_owned()], ..Status::default() });
         socket::serve(&host, published)?;
         Ok(Self {
             started: Instant::now(),

@@ -1,7 +1,8 @@
 //! Tells when a folder changes (inotify).
 
 use std::{
-    fs,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -39,10 +40,11 @@ pub fn folders(folders: &[PathBuf], changed: Arc<Notify>) -> Result<()> {
     Ok(())
 }
 
-/// Makes `folder` and those above it if they are missing.
+/// Makes `folder` and those above it, for root to write and all to pass through, if they are missing.
 ///
 /// # Errors
 /// If one cannot be made.
 pub fn ensure_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))
+    let made = DirBuilder::new().recursive(true).mode(0o711).create(folder);
+    made.with_context(|| format!("making the folder {}", folder.display()))
 }
