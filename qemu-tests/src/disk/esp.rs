@@ -1,8 +1,8 @@
-//! The ESP of a raw disk, read and changed in place with mtools: no mount, no privilege, no loop device.
+//! The ESP of a raw disk, read in place with mtools: no mount, no privilege, no loop device.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::entries::EntryName;
 use super::gpt;
@@ -47,26 +47,5 @@ impl<'a> Esp<'a> {
             (Some(entry), true) => Ok(entry),
             _ => bail!("the ESP should have one boot entry, but has: {names}"),
         }
-    }
-
-    /// The text of an entry.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn read_entry(&self, entry: &EntryName) -> Result<String> {
-        let path = format!("::/loader/entries/{entry}");
-        let bytes = self.tools.output("mtype", ["-i", &self.at, &path])?;
-        String::from_utf8(bytes).with_context(|| format!("reading the entry {entry}"))
-    }
-
-    /// Puts the host's file `from` onto the ESP at `to`, over what is there.
-    ///
-    /// # Errors
-    /// When mtools cannot.
-    pub fn put(&self, from: &Path, to: &str) -> Result<()> {
-        let from: PathBuf = from.to_owned();
-        let target = format!("::{to}");
-        let arguments = ["-o", "-i", &self.at].map(std::ffi::OsString::from);
-        self.tools.output("mcopy", arguments.into_iter().chain([from.into(), target.into()])).map(drop)
     }
 }

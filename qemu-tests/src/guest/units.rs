@@ -14,6 +14,9 @@ StandardError=journal
 OOMScoreAdjust=-1000
 ";
 
+/// The rest of the boot goes on after READY, and commands need not wait for it.
+const EARLY: &str = "DefaultDependencies=no\nConflicts=shutdown.target\nBefore=shutdown.target\n";
+
 /// A root shell on the serial console. It starts late so that the boot's own lines come first.
 const SHELL: &str = "\
 [Unit]
@@ -39,7 +42,7 @@ RestartSec=0
 /// # Errors
 /// Never in practice: all names are fixed and valid.
 pub fn command_server(unit: &str) -> Result<Vec<Credential>> {
-    let text = format!("[Unit]\nDescription=qemu-tests: commands from the host\nAfter={unit}\n{SERVER}");
+    let text = format!("[Unit]\nDescription=qemu-tests: commands from the host\nAfter={unit}\n{EARLY}{SERVER}");
     Ok(vec![
         Credential::new("qemu-tests.server", include_str!("server.sh"))?,
         Credential::extra_unit("qemu-tests.service", &text)?,

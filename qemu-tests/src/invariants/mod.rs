@@ -6,8 +6,11 @@ mod mounts;
 mod ports;
 mod setuid;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 
+use crate::deadline::Deadline;
 use crate::node::Node;
 use crate::workspace::Image;
 
@@ -24,6 +27,7 @@ pub fn check(node: &mut Node, image: &Image) -> Result<()> {
 /// # Errors
 /// As [`check`].
 pub fn check_but(node: &mut Node, image: &Image, broken: &[&str]) -> Result<()> {
+    boot_is_over(node)?;
     let checks = [
         ("failed units", failed_units(node, broken)),
         ("console", complaints::check(&node.console.lines())),
@@ -38,6 +42,20 @@ pub fn check_but(node: &mut Node, image: &Image, broken: &[&str]) -> Result<()> 
         .collect();
     if !broken.is_empty() {
         bail!("what must hold after every boot does not:\n  {}", broken.join("\n  "));
+    }
+    Ok(())
+}
+
+/// READY comes before the rest of the boot, in which units may fail as well.
+fn boot_is_over(node: &mut Node) -> Result<()> {
+    let deadline = Deadline::secs(180);
+    let over = deadline.poll(Duration::from_millis(500), || {
+        // "running" or "degraded": its exit status is that of the question, not of the asking.
+        let state = node.guest.shell("systemctl is-system-running")?.text();
+        Ok::<_, anyhow::Error>((!matches!(state.as_str(), "initializing" | "starting")).then_some(()))
+    })?;
+    if over.is_none() {
+        bail!("the boot is not over within {deadline}: {}", node.guest.ask("systemctl --no-pager list-jobs")?);
     }
     Ok(())
 }

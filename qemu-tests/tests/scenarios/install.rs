@@ -56,7 +56,7 @@ fn u01_i03_i07_first_boot_grows_the_disk_and_the_second_does_not_repeat_it() {
         grown(&mut first)?;
         let left = lasting(&mut first)?;
         first.guest.ask("echo kept >/var/lib/ballast/a-test-was-here")?;
-        first.power_off()?;
+        first.reboot_to_exit()?;
 
         let after = Esp::of(&scenario.lab.tools, &disk.file)?.only_entry()?;
         ensure!(after.stem == before.stem, "the entry {before} became {after}");

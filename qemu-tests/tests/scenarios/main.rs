@@ -1,0 +1,8 @@
+//! The scenarios: one program, so that two machines are always busy. `make image` first; see ../../README.md.
+
+mod install;
+mod integrity;
+mod node;
+mod pods;
+mod rollback;
+mod services;
