@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -59,11 +60,11 @@ const BURST: Duration = Duration::from_millis(50);
 /// Runs the agent until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// If it cannot set itself up: folders, sockets, watches. Later trouble is reported, logged and tried again.
+/// If it cannot handle signals. All other trouble is reported, logged and tried again.
 pub async fn run(host: Host) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("handling SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("handling SIGINT")?;
-    let mut agent = Agent::new(host)?;
+    let mut agent = Agent::new(host);
     tokio::select! {
         never = agent.turn() => match never {},
         _ = terminate.recv() => {}
@@ -108,26 +109,28 @@ struct Observed {
 /// What is to be done.
 struct Plan {
     runtime: Option<runtime::model::Step>,
+    update: Option<update::model::Step>,
     storage: Option<storage::model::Step>,
     pods: Option<pods::plan::Plan>,
 }
 
 impl Agent {
-    fn new(host: Host) -> Result<Self> {
-        let socket = host.path(cri::SOCKET);
-        let mut folders = pods::observe::folders(&host)?;
-        if let Some(folder) = socket.parent() {
-            watching::ensure_folder(folder)?;
-            folders.push(folder.to_owned());
-        }
-        let changed = Arc::new(Notify::new());
-        watching::folders(&folders, Arc::clone(&changed))?;
+    /// What cannot be set up is told and done without: a node with a full disk needs its agent all the more.
+    fn new(host: Host) -> Self {
         let mut complaints = Complaints::default();
+        let changed = Arc::new(Notify::new());
+        let socket = host.path(cri::SOCKET);
+        let mut folders = pods::observe::folders(&host);
+        folders.extend(socket.parent().map(Path::to_owned));
+        for folder in &folders {
+            complaints.note(watching::ensure_folder(folder));
+        }
+        complaints.note(watching::folders(&folders, Arc::clone(&changed)));
         let os = complaints.note(identity::os_release(&host)).unwrap_or_default();
-        let (status, published) =
-            watch::channel(Status { reasons: vec!["the agent has just started".to_owned()], ..Status::default() });
-        socket::serve(&host, published)?;
-        Ok(Self {
+        let starting = Status { reasons: vec!["the agent has just started".to_owned()], ..Status::default() };
+        let (status, published) = watch::channel(starting);
+        complaints.note(socket::serve(&host, published));
+        Self {
             started: Instant::now(),
             runtime: runtime::observe::Watcher::new(socket.clone(), Arc::clone(&changed)),
             pods: pods::observe::Observer::default(),
@@ -144,7 +147,7 @@ impl Agent {
             status,
             last: None,
             host,
-        })
+        }
     }
 
     async fn turn(&mut self) -> Infallible {
@@ -219,8 +222,8 @@ impl Agent {
             let result = self.runtime.act(step, systemd).await;
             self.complaints.note(result);
         }
-        if let Some(device) = observed.update.as_ref().and_then(|update| update.to_mount.as_ref()) {
-            self.update.mount(&self.host, device);
+        if let Some(step) = &plan.update {
+            self.update.act(step, &self.host);
         }
         if let Some(step) = &plan.storage {
             self.storage.start(step.clone());
@@ -297,6 +300,7 @@ impl Agent {
 fn plan(observed: &Observed, now: SystemTime) -> Plan {
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),
+        update: observed.update.as_ref().and_then(update::plan::plan),
         storage: observed.storage.as_ref().and_then(storage::plan::plan),
         pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
     }

@@ -82,6 +82,14 @@ async fn a_runtime_that_is_not_there_yet_is_waited_for() {
 }
 
 #[tokio::test]
+async fn s06_a_broken_var_does_not_keep_the_node_from_being_ready() {
+    let Running { node, .. } = start(|node, _| node.write("/var/lib", "not a folder"));
+    let status = node.wait_for("READY", |status| status.ready && !status.reasons.is_empty()).await;
+    let told = |reason: &String| reason.starts_with("/var/lib/ballast/pods: Not a directory");
+    assert!(status.reasons.iter().any(told), "{:?}", status.reasons);
+}
+
+#[tokio::test]
 async fn a_pod_runs_is_changed_and_removed_with_its_file() {
     let with_volume = |image: &str| manifest("web", image) + "  volumes:\n  - name: data\n    emptyDir: {}\n";
     let Running { node, runtime, .. } = start(|node, _| node.write(&pod_file("web"), &with_volume("localhost/c:1")));

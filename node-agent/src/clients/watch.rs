@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 /// when it appears and again when its permissions are set, by when its owner listens.
 ///
 /// # Errors
-/// If a folder is not there and cannot be watched.
+/// If a folder cannot be watched; the others are all the same.
 pub fn folders(folders: &[PathBuf], changed: Arc<Notify>) -> Result<()> {
     let inotify = Inotify::init().context("setting up inotify")?;
     let mask = WatchMask::CREATE
@@ -27,8 +27,10 @@ pub fn folders(folders: &[PathBuf], changed: Arc<Notify>) -> Result<()> {
         | WatchMask::MOVED_FROM
         | WatchMask::DELETE
         | WatchMask::ONLYDIR;
+    let mut watched = Ok(());
     for folder in folders {
-        inotify.watches().add(folder, mask).with_context(|| format!("watching {}", folder.display()))?;
+        let added = inotify.watches().add(folder, mask).with_context(|| format!("watching {}", folder.display()));
+        watched = watched.and(added.map(drop));
     }
     // One event with the longest name is 272 bytes; what does not fit is read in the next round.
     let mut events = inotify.into_event_stream([0; 1024]).context("reading from inotify")?;
@@ -37,7 +39,7 @@ pub fn folders(folders: &[PathBuf], changed: Arc<Notify>) -> Result<()> {
             changed.notify_one();
         }
     });
-    Ok(())
+    watched
 }
 
 /// Makes `folder` and those above it, for root to write and all to pass through, if they are missing.

@@ -4,11 +4,11 @@ use std::{
     collections::BTreeMap,
     fs,
     io::ErrorKind,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{
     act::Jobs,
@@ -26,14 +26,10 @@ use crate::clients::{
 /// The images that the OS brings along.
 const ARCHIVE_FOLDER: &str = "/usr/lib/ballast/images";
 
-/// Makes the operator's manifest folder, if it is missing, and tells which folders to watch.
-///
-/// # Errors
-/// If it cannot be made.
-pub fn folders(host: &Host) -> Result<Vec<std::path::PathBuf>> {
-    let [own, operator] = MANIFEST_FOLDERS.map(|folder| host.path(folder));
-    fs::create_dir_all(&operator).with_context(|| format!("making the folder {}", operator.display()))?;
-    Ok([own, operator].into_iter().filter(|folder| folder.is_dir()).collect())
+/// The folders whose changes matter to the pods: the operator's manifests. The image's own do not change.
+pub fn folders(host: &Host) -> Vec<PathBuf> {
+    let [_own, operator] = MANIFEST_FOLDERS;
+    vec![host.path(operator)]
 }
 
 /// All manifests, in the order of their precedence: the image's own first, each folder by file name.

@@ -1,10 +1,9 @@
 //! Makes the boot entries visible: mounts the EFI system partition, read-only.
 
-use anyhow::Result;
-
+use super::model::Step;
 use crate::clients::{esp, host::Host};
 
-/// Mounts the EFI system partition `device` once in a boot; a node runs without it too.
+/// Mounts the EFI system partition once in a boot; a node runs without it too.
 #[derive(Debug, Default)]
 pub struct Mounter {
     problem: Option<String>,
@@ -12,14 +11,14 @@ pub struct Mounter {
 }
 
 impl Mounter {
-    /// Mounts `device`, unless that was tried before.
-    pub fn mount(&mut self, host: &Host, device: &str) {
+    /// Does `step`, unless it was tried before.
+    pub fn act(&mut self, step: &Step, host: &Host) {
         if self.done {
             return;
         }
         self.done = true;
-        let result: Result<()> = esp::mount_read_only(host, device);
-        if let Err(error) = result {
+        let Step::MountEsp { device } = step;
+        if let Err(error) = esp::mount_read_only(host, device) {
             log::error!("{error:#}");
             self.problem = Some(format!("the boot entries cannot be read: {error:#}"));
         }

@@ -37,8 +37,18 @@ pub struct Observed {
     pub on_disk: Vec<DeploymentId>,
     /// The boot entries that name a deployment.
     pub entries: Vec<BootEntry>,
-    /// The EFI system partition, while it is not mounted.
-    pub to_mount: Option<String>,
+    /// The EFI system partition, while it is there and not mounted.
+    pub unmounted_esp: Option<String>,
+}
+
+/// What to do about the releases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Mount the EFI system partition, so that the boot entries can be read.
+    MountEsp {
+        /// As `/dev/vda1`.
+        device: String,
+    },
 }
 
 /// A boot entry.

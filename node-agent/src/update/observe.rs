@@ -28,7 +28,7 @@ const DEPLOYMENT_ARGUMENT: &str = "ballast.deployment";
 /// If /proc, /sys or a boot entry cannot be read.
 pub fn observe(host: &Host) -> Result<Observed> {
     let folder = host.path(esp::MOUNT_POINT).join("loader/entries");
-    let to_mount = if folder.exists() {
+    let unmounted_esp = if folder.exists() {
         None
     } else {
         Disk::below(host, "/sysroot")?.and_then(|disk| Some(disk.partition(ESP_LABEL)?.device.clone()))
@@ -39,7 +39,7 @@ pub fn observe(host: &Host) -> Result<Observed> {
         booted_version: identity::os_release(host)?.version,
         on_disk: on_disk(host),
         entries: esp::entries(&folder)?.into_iter().filter_map(boot_entry).collect(),
-        to_mount,
+        unmounted_esp,
     })
 }
 

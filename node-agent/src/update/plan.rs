@@ -2,7 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::model::{BootEntry, Deployment, DeploymentId, Observed, State};
+use super::model::{BootEntry, Deployment, DeploymentId, Observed, State, Step};
+
+/// What `observed` calls for, if anything.
+pub fn plan(observed: &Observed) -> Option<Step> {
+    observed.unmounted_esp.clone().map(|device| Step::MountEsp { device })
+}
 
 /// The releases on this node, the booted one first, the others by what would boot next.
 pub fn deployments(observed: &Observed) -> Vec<Deployment> {
@@ -89,7 +94,7 @@ mod tests {
             booted_version: "20261121.9".to_owned(),
             on_disk: vec![id("a"), id("b")],
             entries,
-            to_mount: None,
+            unmounted_esp: None,
         };
         let show = |one: Deployment| {
             let letter = one.id.commit.get(..1).unwrap().to_owned();
