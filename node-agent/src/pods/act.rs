@@ -70,8 +70,8 @@ impl Jobs {
 
     /// Starts a job.
     pub fn start(&mut self, job: Job, cri: &Cri) {
+        let is_start = job.is_start();
         let Job { key, uid, steps } = job;
-        let is_start = steps.iter().any(|step| matches!(step, Step::RunSandbox { .. } | Step::StartContainer { .. }));
         let worker = Worker {
             host: self.host.clone(),
             socket: self.socket.clone(),
@@ -126,16 +126,17 @@ impl Jobs {
     }
 
     fn note(&mut self, key: Key, uid: String, result: Result<()>) {
-        self.busy.remove(&key);
+        let of_start = self.busy.remove(&key).is_some_and(|job| job.is_start);
         match result {
             Ok(()) => {
                 self.failures.remove(&key);
             }
             Err(error) => {
-                let earlier = self.failures.get(&key).filter(|earlier| earlier.uid == uid);
+                let earlier =
+                    self.failures.get(&key).filter(|earlier| earlier.uid == uid && earlier.of_start == of_start);
                 let count = earlier.map_or(0, |earlier| earlier.count).saturating_add(1);
                 log::error!("pod {key}: {error:#}");
-                let failure = Failure { uid, at: SystemTime::now(), count, message: format!("{error:#}") };
+                let failure = Failure { uid, of_start, at: SystemTime::now(), count, message: format!("{error:#}") };
                 self.failures.insert(key, failure);
             }
         }

@@ -257,6 +257,8 @@ pub struct Observed {
     pub busy: BTreeMap<Key, String>,
     /// Versions of pods that have volumes or logs on the disk.
     pub files: BTreeSet<String>,
+    /// Files of the host that each sandbox is given a copy of, and that are not there (yet).
+    pub missing_files: Vec<String>,
     /// What the last job for a pod failed with, unless one succeeded since.
     pub failures: BTreeMap<Key, Failure>,
 }
@@ -275,6 +277,8 @@ pub struct Archive {
 pub struct Failure {
     /// Which version of the pod it was for.
     pub uid: String,
+    /// Whether it was to bring the pod up.
+    pub of_start: bool,
     /// When.
     pub at: SystemTime,
     /// How many in a row.

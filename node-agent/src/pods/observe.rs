@@ -26,6 +26,9 @@ use crate::clients::{
 /// The images that the OS brings along.
 const ARCHIVE_FOLDER: &str = "/usr/lib/ballast/images";
 
+/// What containerd copies into each sandbox, and cannot do without. The resolver's file comes late in a boot.
+const COPIED_FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
+
 /// The folders whose changes matter to the pods: the operator's manifests. The image's own do not change.
 pub fn folders(host: &Host) -> Vec<PathBuf> {
     let [_own, operator] = MANIFEST_FOLDERS;
@@ -94,6 +97,11 @@ impl Observer {
             archives: self.archives(host).clone(),
             busy: jobs.busy(),
             files: files::owners(host),
+            missing_files: COPIED_FILES
+                .into_iter()
+                .filter(|file| !host.path(file).exists())
+                .map(str::to_owned)
+                .collect(),
             failures: jobs.failures().clone(),
         })
     }

@@ -69,7 +69,7 @@ pub(super) fn container_phase(policy: RestartPolicy, instance: Option<&Instance>
 pub(super) fn phase(pod: &Pod, latest: &BTreeMap<&str, (&Sandbox, &Instance)>) -> Phase {
     let policy = pod.spec.restart_policy;
     let runs = || pod.spec.containers.iter().map(|one| latest.get(one.name.as_str()).map(|(_, instance)| *instance));
-    let never_ran = |run: Option<&Instance>| run.is_none_or(|run| run.state == State::Created);
+    let never_ran = |run: Option<&Instance>| run.is_none_or(|run| run.attempt == 0 && run.state == State::Created);
     if runs().any(never_ran) {
         return Phase::Pending;
     }

@@ -47,6 +47,8 @@ impl Node {
         }
         node.write("/dev/console", "");
         node.write("/etc/os-release", "ID=ballast\nVERSION_ID=20261121.1\n");
+        node.write("/etc/hosts", "127.0.0.1 localhost\n");
+        node.write("/etc/resolv.conf", "");
         node.write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
         node.write("/proc/uptime", "4.31 0.20\n");
         node.write("/proc/stat", "cpu 400 0 16 10 5 0 0\ncpu0 400 0 16 10 5 0 0\nintr 1\n");

@@ -10,7 +10,7 @@ use std::{
 use self::pod::PodPlan;
 use super::{
     desired::Desired,
-    model::{Archive, Key, Observed, Pod, Sandbox, State},
+    model::{Archive, Failure, Key, Observed, Pod, Sandbox, State},
     phase::{ContainerPhase, Phase},
     restart,
 };
@@ -152,20 +152,30 @@ pub fn plan(desired: &Desired, observed: &Observed, now: SystemTime) -> Plan {
     plan
 }
 
+impl Job {
+    /// Whether it brings the pod up.
+    pub fn is_start(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::RunSandbox { .. } | Step::StartContainer { .. }))
+    }
+}
+
 impl Plan {
     /// Adds a job, unless one is at work on the pod, or the last one failed just now.
     fn add(&mut self, key: &Key, uid: &str, steps: Vec<Step>, observed: &Observed, now: SystemTime) {
         if steps.is_empty() || observed.busy.contains_key(key) {
             return;
         }
-        if let Some(failure) = observed.failures.get(key).filter(|failure| failure.uid == uid) {
+        let job = Job { key: key.clone(), uid: uid.to_owned(), steps };
+        // That a pod could not be started is no reason to wait with its end.
+        let same = |failure: &&Failure| failure.uid == uid && failure.of_start == job.is_start();
+        if let Some(failure) = observed.failures.get(key).filter(same) {
             let retry_at = failure.at + restart::delay(failure.count);
             if !restart::is_due(retry_at, now) {
                 self.wake(Some(retry_at));
                 return;
             }
         }
-        self.jobs.push(Job { key: key.clone(), uid: uid.to_owned(), steps });
+        self.jobs.push(job);
     }
 
     fn wake(&mut self, at: Option<SystemTime>) {

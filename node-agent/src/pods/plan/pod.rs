@@ -1,6 +1,9 @@
 //! What to do about one pod that shall run, and how it is.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use super::{Image, Status, Step, tear_down};
 use crate::pods::{
@@ -11,6 +14,9 @@ use crate::pods::{
 
 /// The image of the process that holds a sandbox: the runtime's configuration names it, the OS brings it along.
 const SANDBOX_IMAGE: &str = "localhost/ballast/pause:1";
+
+/// How soon to look again for files that the rest of the boot brings.
+const FILES_AGAIN: Duration = Duration::from_secs(1);
 
 /// The latest run of each container, with the sandbox that it is in.
 type Latest<'a> = BTreeMap<&'a str, (&'a Sandbox, &'a Instance)>;
@@ -51,7 +57,14 @@ impl<'a> PodPlan<'a> {
         let live = self.own.iter().copied().filter(|sandbox| sandbox.ready).max_by_key(|sandbox| sandbox.attempt);
         let starts = self.due_starts(live);
         let Some(live) = live else {
-            return if starts.is_empty() { Vec::new() } else { self.new_sandbox() };
+            if starts.is_empty() {
+                return Vec::new();
+            }
+            if !self.observed.missing_files.is_empty() {
+                self.wake_at = Some(self.now + FILES_AGAIN);
+                return Vec::new();
+            }
+            return self.new_sandbox();
         };
         let mut steps = self.clean_up(live);
         let policy = self.pod.spec.restart_policy;
@@ -178,6 +191,9 @@ impl<'a> PodPlan<'a> {
         let failure = self.observed.failures.get(&self.pod.spec.key);
         if let Some(failure) = failure.filter(|failure| failure.uid == self.pod.uid) {
             return Some(failure.message.clone());
+        }
+        if let ([file, ..], true) = (self.observed.missing_files.as_slice(), self.own.is_empty()) {
+            return Some(format!("waits for {file}"));
         }
         self.pod.spec.containers.iter().find_map(|container| self.container_problem(container))
     }

@@ -193,6 +193,7 @@ fn one_job_at_a_time_and_a_failed_one_waits() {
     let pod = one("Always");
     let failure = |uid: &str, ago, count| Failure {
         uid: uid.to_owned(),
+        of_start: true,
         at: at(NOW - ago),
         count,
         message: "no such image".to_owned(),
@@ -214,6 +215,26 @@ fn one_job_at_a_time_and_a_failed_one_waits() {
         let expected = (uid == pod.uid).then(|| "pod web: no such image".to_owned());
         assert_eq!(plan.pods[0].problem, expected);
     }
+}
+
+#[test]
+fn a_pod_that_could_not_be_started_is_ended_without_delay() {
+    let pod = one("Always");
+    let plan = plan_for(&[], vec![sandbox(&pod, "s", 0, true, vec![])], |observed| {
+        let message = String::new();
+        let failure = Failure { uid: pod.uid.clone(), of_start: true, at: at(NOW), count: 9, message };
+        observed.failures.insert(pod.spec.key.clone(), failure);
+    });
+    assert_eq!(steps(&plan), "stop s, remove s");
+}
+
+#[test]
+fn a_sandbox_waits_for_the_files_that_it_is_given() {
+    let pod = one("Always");
+    let missing = |observed: &mut Observed| observed.missing_files = vec!["/etc/resolv.conf".to_owned()];
+    let plan = plan_for(&[&pod], vec![], missing);
+    assert_eq!((steps(&plan).as_str(), plan.wake_at), ("", Some(at(NOW + 1))));
+    assert_eq!(plan.pods[0].problem.as_deref(), Some("pod web: waits for /etc/resolv.conf"));
 }
 
 #[test]
