@@ -188,8 +188,11 @@ impl<'a> PodPlan<'a> {
     }
 
     fn problem(&self) -> Option<String> {
-        let failure = self.observed.failures.get(&self.pod.spec.key);
-        if let Some(failure) = failure.filter(|failure| failure.uid == self.pod.uid) {
+        let is_running =
+            |container: &Container| self.latest_run(container).is_some_and(|run| run.state == State::Running);
+        // A job that failed may have done its work all the same, as when the runtime broke off before it answered.
+        let failure = self.observed.failures.get(&self.pod.spec.key).filter(|failure| failure.uid == self.pod.uid);
+        if let (Some(failure), false) = (failure, self.pod.spec.containers.iter().all(is_running)) {
             return Some(failure.message.clone());
         }
         if let ([file, ..], true) = (self.observed.missing_files.as_slice(), self.own.is_empty()) {

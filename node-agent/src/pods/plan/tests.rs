@@ -229,6 +229,19 @@ fn a_pod_that_could_not_be_started_is_ended_without_delay() {
 }
 
 #[test]
+fn a_failure_is_forgotten_when_all_runs_anyway() {
+    let pod = one("Always");
+    for (state, told) in [(State::Created, true), (State::Running, false)] {
+        let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, vec![run("r", 0, 0, state)])], |observed| {
+            let message = "connection broke".to_owned();
+            let failure = Failure { uid: pod.uid.clone(), of_start: true, at: at(NOW), count: 1, message };
+            observed.failures.insert(pod.spec.key.clone(), failure);
+        });
+        assert_eq!(plan.pods[0].problem.is_some(), told);
+    }
+}
+
+#[test]
 fn a_sandbox_waits_for_the_files_that_it_is_given() {
     let pod = one("Always");
     let missing = |observed: &mut Observed| observed.missing_files = vec!["/etc/resolv.conf".to_owned()];
