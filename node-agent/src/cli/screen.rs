@@ -52,7 +52,8 @@ pub(super) fn render(status: &Status, colour: bool) -> String {
             _ => YELLOW,
         };
         let phase = paint(code, &format!("{:<10}", pod.phase));
-        line(&mut out, &format!("  {:<28} {phase} {}", pod.name, containers(pod)));
+        let name = format!("{}/{}", pod.namespace, pod.name);
+        line(&mut out, &format!("  {name:<28} {phase} {}", containers(pod)));
     }
     out
 }
@@ -129,6 +130,7 @@ mod tests {
             runtime: Runtime { name: "containerd".into(), version: "2.1.9".into(), ready: true, restarts: 1 },
             pods: vec![Pod {
                 name: "canary".into(),
+                namespace: "ballast".into(),
                 phase: "Running".into(),
                 containers: vec![Container { name: "canary".into(), state: "running".into(), restarts: 2 }],
             }],

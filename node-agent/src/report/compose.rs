@@ -99,5 +99,10 @@ fn pod(pod: &PodStatus) -> Pod {
         .to_owned(),
         restarts: *restarts,
     });
-    Pod { name: pod.key.to_string(), phase: phase.to_owned(), containers: containers.collect() }
+    Pod {
+        name: pod.key.name.clone(),
+        namespace: pod.key.namespace.clone(),
+        phase: phase.to_owned(),
+        containers: containers.collect(),
+    }
 }

@@ -82,8 +82,10 @@ pub struct Runtime {
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
-    /// `name` in the namespace `default`, else `namespace/name`.
+    /// Its name in its namespace.
     pub name: String,
+    /// Its namespace; `default` if the manifest names none.
+    pub namespace: String,
     /// Pending, Running, Succeeded, Failed.
     pub phase: String,
     /// Its containers, in the manifest's order.

@@ -62,7 +62,7 @@ impl<'a> PodPlan<'a> {
             }
             if !self.observed.missing_files.is_empty() {
                 self.wake_at = Some(self.now + FILES_AGAIN);
-                return Vec::new();
+                return self.sandbox_image().into_iter().collect();
             }
             return self.new_sandbox();
         };
@@ -94,10 +94,14 @@ impl<'a> PodPlan<'a> {
     fn new_sandbox(&self) -> Vec<Step> {
         // The network of a sandbox that died, as over a reboot, is still to be given back.
         let mut steps: Vec<Step> = self.own.iter().map(|old| Step::StopSandbox { id: old.id.clone() }).collect();
-        steps.extend(self.image(SANDBOX_IMAGE, PullPolicy::Never).map(Step::ProvideImage));
+        steps.extend(self.sandbox_image());
         let attempt = self.own.iter().map(|old| old.attempt + 1).max().unwrap_or(0);
         steps.push(Step::RunSandbox { pod: Box::new(self.pod.clone()), attempt });
         steps
+    }
+
+    fn sandbox_image(&self) -> Option<Step> {
+        self.image(SANDBOX_IMAGE, PullPolicy::Never).map(Step::ProvideImage)
     }
 
     /// The containers that should be running by now and are not.

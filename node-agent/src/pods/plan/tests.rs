@@ -248,6 +248,12 @@ fn a_sandbox_waits_for_the_files_that_it_is_given() {
     let plan = plan_for(&[&pod], vec![], missing);
     assert_eq!((steps(&plan).as_str(), plan.wake_at), ("", Some(at(NOW + 1))));
     assert_eq!(plan.pods[0].problem.as_deref(), Some("pod web: waits for /etc/resolv.conf"));
+    let plan = plan_for(&[&pod], vec![], |observed| {
+        missing(observed);
+        let archive = Archive { path: "/p.tar".to_owned(), config: "sha256:p".to_owned() };
+        observed.archives.insert("localhost/ballast/pause:1".to_owned(), archive);
+    });
+    assert_eq!(steps(&plan), "import /p.tar");
 }
 
 #[test]
