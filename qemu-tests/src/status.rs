@@ -87,9 +87,9 @@ pub struct Container {
 }
 
 impl Status {
-    /// The pod called `name`, in whatever namespace: the agent tells `NAMESPACE/NAME`.
+    /// The pod called `name`, in whatever namespace.
     pub fn pod(&self, name: &str) -> Option<&Pod> {
-        self.pods.iter().find(|pod| pod.name.rsplit('/').next() == Some(name))
+        self.pods.iter().find(|pod| pod.name == name)
     }
 
     /// Whether the pod called `name` runs with all its containers.
@@ -113,7 +113,7 @@ mod tests {
             "node": {"hostname": "n", "machine_id": "m"},
             "deployments": [{"version": "1", "commit": "00", "digest": null, "booted": true, "next": true, "state": "trial"}],
             "runtime": {"name": "containerd", "version": "2", "ready": true, "restarts": 0},
-            "pods": [{"name": "ballast/canary", "phase": "Running",
+            "pods": [{"name": "canary", "namespace": "ballast", "phase": "Running",
                       "containers": [{"name": "canary", "state": "running", "restarts": 0}]}],
             "clusters": []
         }))

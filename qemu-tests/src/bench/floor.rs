@@ -1,4 +1,5 @@
-//! The floor: the image's own kernel with an empty /init, built here, static.
+//! The floor: the image's own kernel and command line with an empty /init, built here, static. Less than this, no change
+//! to what comes after the kernel can reach.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -26,7 +27,7 @@ pub(super) fn build(lab: &Lab) -> Result<Subject> {
     let program = std::fs::read(&program).with_context(|| format!("reading {}", program.display()))?;
     let initramfs: PathBuf = folder.join("initramfs.cpio");
     std::fs::write(&initramfs, cpio::with_init(&program)).context("writing the floor's initramfs")?;
-    let cmdline = "console=ttyS0 quiet panic=-1".to_owned();
+    let cmdline = lab.image.cmdline.clone();
     Ok(Subject {
         name: "floor",
         firmware: Firmware::Direct { kernel: lab.image.kernel.clone(), initramfs: Some(initramfs), cmdline },

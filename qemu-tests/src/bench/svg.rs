@@ -22,10 +22,13 @@ const INITRAMFS: &str = "#e8871e";
 const USERSPACE: &str = "#59a14f";
 const CPU: &str = "#2f6b2a";
 
-/// The picture; times are the guest's, one nanosecond per instruction.
+/// The picture; times are the guest's: one nanosecond per instruction, and what it waited.
 pub(super) fn draw(ours: &Timeline, stock: &Timeline, floor_us: u64) -> String {
     let mut page = Page::default();
-    page.title("Where the boot goes", "guest time to READY on one CPU, one nanosecond per instruction (QEMU icount)");
+    page.title(
+        "Where the boot goes",
+        "guest time to READY on one CPU: a nanosecond per instruction (QEMU icount), and what it waited for the disk",
+    );
     page.overview(&[("Ballast", ours), ("stock Debian 13", stock)], floor_us);
     page.title("Ballast, part by part", "the dark part of a bar is CPU time, where systemd accounts for it");
     page.detail(ours);
