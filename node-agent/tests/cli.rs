@@ -73,7 +73,7 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         state: String::new(),
     };
     let container = Container { name: String::new(), state: String::new(), restarts: 0 };
-    let pod = Pod { name: String::new(), phase: String::new(), containers: vec![container] };
+    let pod = Pod { name: String::new(), namespace: String::new(), phase: String::new(), containers: vec![container] };
     let tree = agent(reply(&Status { deployments: vec![deployment], pods: vec![pod], ..Status::default() }));
     let output = ballast(tree.path(), &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -84,7 +84,7 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         ("/node", "hostname machine_id"),
         ("/deployments/0", "booted commit digest next state version"),
         ("/runtime", "name ready restarts version"),
-        ("/pods/0", "containers name phase"),
+        ("/pods/0", "containers name namespace phase"),
         ("/pods/0/containers/0", "name restarts state"),
     ];
     for (place, keys) in promised {

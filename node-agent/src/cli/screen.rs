@@ -150,7 +150,7 @@ node-1 ready, degraded
   Machine   ab
 
 PODS
-  canary                       Running    canary running (2 restarts)
+  ballast/canary               Running    canary running (2 restarts)
 ";
         assert_eq!(render(&status(), false), expected);
     }
