@@ -38,7 +38,8 @@ pub struct Console {
 }
 
 impl Console {
-    /// Follows `source` (QEMU's end of the serial port) to its end, into the file `log` and, if asked, onto our stdout.
+    /// Follows `source` (QEMU's end of the serial port) to its end, into the file `log` and, if asked, onto our stdout: there
+    /// as text, since firmware clears the screen it finds.
     ///
     /// # Errors
     /// When the log cannot be made.
@@ -53,10 +54,10 @@ impl Console {
                 let bytes = &chunk[..n];
                 // A full disk or a closed stdout must not stop the watching.
                 let _ = file.write_all(bytes);
-                if echo {
-                    let _ = std::io::stdout().write_all(bytes).and_then(|()| std::io::stdout().flush());
+                let lines = shared.take(&mut partial, bytes, start.elapsed());
+                for line in lines.iter().filter(|line| echo && !line.is_empty()) {
+                    let _ = writeln!(std::io::stdout(), "{line}");
                 }
-                shared.take(&mut partial, bytes, start.elapsed());
             }
             shared.end(&partial, start.elapsed());
         });
@@ -103,15 +104,16 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, partial: &mut Vec<u8>, bytes: &[u8], at: Duration) {
+    /// Takes what came, and gives the texts of the lines that it ended.
+    fn take(&self, partial: &mut Vec<u8>, bytes: &[u8], at: Duration) -> Vec<String> {
         partial.extend_from_slice(bytes);
-        let Some(end) = partial.iter().rposition(|&byte| byte == b'\n') else { return };
+        let Some(end) = partial.iter().rposition(|&byte| byte == b'\n') else { return Vec::new() };
         let whole: Vec<u8> = partial.drain(..=end).collect();
-        let mut state = self.lock();
-        for line in whole[..end].split(|&byte| byte == b'\n') {
-            state.lines.push(Line { at, text: plain(&String::from_utf8_lossy(line)) });
-        }
+        let texts: Vec<String> =
+            whole[..end].split(|&byte| byte == b'\n').map(|line| plain(&String::from_utf8_lossy(line))).collect();
+        self.lock().lines.extend(texts.iter().map(|text| Line { at, text: text.clone() }));
         self.changed.notify_all();
+        texts
     }
 
     fn end(&self, partial: &[u8], at: Duration) {
