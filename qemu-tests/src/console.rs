@@ -126,18 +126,18 @@ impl Shared {
     }
 }
 
-/// The text of a console line without escape sequences (ECMA-48 CSI and the two-byte ones) and control characters.
+/// The text of a console line without escape sequences (ECMA-48: CSI, OSC and the two-byte ones) and control characters.
 fn plain(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\u{1b}' => {
-                if chars.next() == Some('[') {
-                    // A CSI sequence ends with a byte from '@' to '~'.
-                    while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
-                }
-            }
+            '\u{1b}' => match chars.next() {
+                // A CSI sequence ends with a byte from '@' to '~', an OSC string with BEL or ESC \.
+                Some('[') => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
+                Some(']') => while chars.next().is_some_and(|c| !matches!(c, '\u{7}' | '\\')) {},
+                _ => {}
+            },
             '\t' => out.push(c),
             c if c.is_control() => {}
             c => out.push(c),
@@ -158,6 +158,7 @@ mod tests {
 
     #[test]
     fn escape_sequences_are_taken_off() {
+        assert_eq!(plain("\u{1b}[!p\u{1b}]104\u{7}\u{1b}[?7hballast: READY"), "ballast: READY");
         assert_eq!(plain("\u{1b}[2J\u{1b}[01;01H\u{1b}[=3hBdsDxe: \u{1b}[1mok\u{1b}[0m\r"), "BdsDxe: ok");
     }
 
