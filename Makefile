@@ -59,7 +59,7 @@ unit: ## unit tests and flows over fakes; boots nothing
 	@$(CARGO) test -q --workspace
 
 vm: image ## the scenarios: the real image in QEMU
-	@$(CARGO) test -p qemu-tests --features vm -- --test-threads=2
+	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=2
 
 clean: ## remove target/ (the cache outside the checkout stays)
 	@rm -rf target
