@@ -26,8 +26,9 @@ image: setup target/image/manifest.json ## the OS: disk, compressed disk, manife
 target/image/manifest.json: $(SOURCES) $(filter-out ./,$(sort $(dir $(SOURCES))))
 	@$(MAKE) --no-print-directory programs
 	@echo "image: building (the log is target/image.log)"
-	@$(MKOSI) --cache-dir=$(CACHE)/mkosi --force build >target/image.log 2>&1 || { tail -n 40 target/image.log; exit 1; }
-	@touch $@ && tail -n 1 target/image.log
+	@set -o pipefail; $(MKOSI) --cache-dir=$(CACHE)/mkosi --force build 2>&1 | tee target/image.log | \
+		sed -nuE '/^‣ +(Installing|Running)|^(seal|image): /p' || { tail -n 40 target/image.log; exit 1; }
+	@touch $@
 
 setup: ## install what is missing, get mkosi, build the tools tree once
 	@image/setup/host
