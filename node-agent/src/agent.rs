@@ -132,9 +132,9 @@ impl Agent {
         complaints.note(socket::serve(&host, published));
         Self {
             started: Instant::now(),
-            runtime: runtime::observe::Watcher::new(socket.clone(), Arc::clone(&changed)),
+            runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
             pods: pods::observe::Observer::default(),
-            jobs: pods::act::Jobs::new(host.clone(), socket, Arc::clone(&changed)),
+            jobs: pods::act::Jobs::new(host.clone(), Arc::clone(&changed)),
             storage: storage::act::Grower::new(Arc::clone(&changed)),
             update: update::act::Mounter::default(),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),

@@ -7,7 +7,7 @@ mod fake;
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use ballast::clients::cri::SOCKET as CRI_SOCKET;
-use fake::{Node, bus, cri, shown};
+use fake::{Node, bus, cri, shown, transfer};
 
 const BUS_SOCKET: &str = "/run/dbus/system_bus_socket";
 const RECORD: &str = r#"{"steps":[{"name":"root","start_us":1500000,"end_us":1510000}],
@@ -175,6 +175,46 @@ async fn an_image_that_cannot_be_pulled_is_named_and_holds_up_no_other_container
     let status = node.wait_for("the second container", |status| shown(status) == expected).await;
     assert_eq!(status.reasons, ["pod web: container c: pulling quay.io/no:1: PullImage: quay.io/no:1: not found"]);
     assert_eq!(runtime.calls("PullImage"), ["PullImage quay.io/no:1", "PullImage quay.io/yes:1"]);
+}
+
+#[tokio::test]
+async fn an_archive_of_the_image_is_imported_once_for_all_that_need_it() {
+    let brought = ["localhost/ballast/pause:1", "localhost/brought:1"];
+    // More than the runtime takes at a time.
+    let archive = transfer::archive(&brought, 100_000);
+    let Running { node, runtime, .. } = start(|node, _| {
+        node.write_bytes("/usr/lib/ballast/images/preloaded.tar", &archive);
+        node.write(&pod_file("a"), &manifest("a", "localhost/brought:1"));
+        node.write(&pod_file("b"), &manifest("b", "localhost/brought:1"));
+    });
+    let both = ["a Running c running 0", "b Running c running 0"];
+    node.wait_for("both pods", |status| shown(status) == both).await;
+    assert_eq!(runtime.calls("Transfer"), [format!("Transfer of {} bytes", archive.len())]);
+}
+
+#[tokio::test]
+async fn an_archive_that_the_runtime_refuses_is_named() {
+    let Running { node, runtime, .. } = start(|node, runtime| {
+        runtime.state().refuses_archives = true;
+        let archive = transfer::archive(&["localhost/brought:1"], 100_000);
+        node.write_bytes("/usr/lib/ballast/images/preloaded.tar", &archive);
+        node.write(&pod_file("a"), &manifest("a", "localhost/brought:1"));
+    });
+    let status = node.wait_for("the refusal", |status| !status.reasons.is_empty()).await;
+    let path = node.path("/usr/lib/ballast/images/preloaded.tar");
+    let reason = format!("pod a: container c: importing {}: Transfer: no space left on device", path.display());
+    assert_eq!(status.reasons, [reason]);
+    assert!(runtime.calls("Transfer").is_empty());
+}
+
+#[tokio::test]
+async fn images_that_the_disk_was_built_with_are_not_imported() {
+    let Running { node, runtime, .. } = start(|node, _| {
+        node.write_bytes("/usr/lib/ballast/images/preloaded.tar", &transfer::archive(&["localhost/c:1"], 1));
+        node.write(&pod_file("a"), &manifest("a", "localhost/c:1"));
+    });
+    node.wait_for("the pod", |status| shown(status) == ["a Running c running 0"]).await;
+    assert!(runtime.calls("Transfer").is_empty());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@
 pub mod bench;
 pub mod cli;
 pub mod console;
+pub mod containers;
 pub mod credentials;
 pub mod deadline;
 pub mod disk;

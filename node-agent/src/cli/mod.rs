@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod agent;
+mod import;
 mod screen;
 mod status;
 
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     Status(status::Arguments),
     Agent(agent::Arguments),
+    #[command(hide = true)]
+    Import(import::Arguments),
 }
 
 /// Parses the command line, does what it says, and tells the exit status.
@@ -35,6 +38,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Status(arguments) => status::run(&arguments, &host),
         Command::Agent(agent::Arguments {}) => agent::run(host),
+        Command::Import(import::Arguments {}) => import::run(&host),
     };
     result.unwrap_or_else(|error| {
         eprintln!("ballast: {error:#}");

@@ -1,18 +1,14 @@
-//! OCI image archives on the disk: what is in them, and how containerd gets it.
+//! OCI image archives on the disk: what is in them.
 //! (github.com/opencontainers/image-spec, image-layout)
 
 use std::{
-    ffi::OsString,
     fs::{self, File},
     io::{ErrorKind, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, de::DeserializeOwned};
-
-use super::exec;
 
 /// An image in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +20,6 @@ pub struct ArchivedImage {
     /// The archive.
     pub path: PathBuf,
 }
-
-/// Unpacking a preloaded image on a slow disk.
-const IMPORT: Duration = Duration::from_secs(300);
 
 /// JSON in an image is small; what is larger is no index or manifest.
 const MAX_JSON_BYTES: u64 = 1 << 20;
@@ -69,13 +62,21 @@ pub fn list(folder: &Path) -> Result<Vec<ArchivedImage>> {
     for entry in entries {
         let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
         if path.extension().is_some_and(|extension| extension == "tar") {
-            images.extend(read(&path).with_context(|| format!("reading the image archive {}", path.display()))?);
+            images.extend(read(&path)?);
         }
     }
     Ok(images)
 }
 
-fn read(path: &Path) -> Result<Vec<ArchivedImage>> {
+/// The images in the archive at `path`.
+///
+/// # Errors
+/// If it is damaged.
+pub fn read(path: &Path) -> Result<Vec<ArchivedImage>> {
+    read_index(path).with_context(|| format!("reading the image archive {}", path.display()))
+}
+
+fn read_index(path: &Path) -> Result<Vec<ArchivedImage>> {
     let mut file = File::open(path)?;
     let index: Index = json(&mut file, "index.json")?;
     let mut images = Vec::new();
@@ -100,24 +101,6 @@ fn json<T: DeserializeOwned>(file: &mut File, name: &str) -> Result<T> {
         }
     }
     bail!("there is no {name} in it")
-}
-
-/// Gives the images of the archive at `path` to the containerd that listens at `socket`, for its CRI.
-///
-/// # Errors
-/// If `ctr` is missing or fails.
-pub async fn import(socket: &Path, path: &Path) -> Result<()> {
-    let arguments: [OsString; 7] = [
-        "--address".into(),
-        socket.into(),
-        "--namespace".into(),
-        "k8s.io".into(),
-        "images".into(),
-        "import".into(),
-        path.into(),
-    ];
-    exec::run("ctr", arguments, IMPORT).await?;
-    Ok(())
 }
 
 #[cfg(test)]

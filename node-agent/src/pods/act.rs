@@ -1,11 +1,6 @@
 //! Does the jobs of the plan: beside the loop, one at a time for each pod. What came of them is seen by the next look.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::{
@@ -17,15 +12,14 @@ use super::{
     files,
     model::{Failure, Key, Pod},
     plan::{Image, Job, Step},
-    sandbox, volumes,
+    preloaded, sandbox, volumes,
 };
-use crate::clients::{archive, cri::Cri, host::Host};
+use crate::clients::{cri::Cri, host::Host};
 
 /// Jobs at work, and what became of the last one for each pod.
 #[derive(Debug)]
 pub struct Jobs {
     host: Host,
-    socket: PathBuf,
     changed: Arc<Notify>,
     tasks: JoinSet<(Key, String, Result<()>)>,
     busy: BTreeMap<Key, Running>,
@@ -47,18 +41,16 @@ struct Running {
 /// What a job works with.
 struct Worker {
     host: Host,
-    socket: PathBuf,
     cri: Cri,
     key: Key,
     importing: Arc<Mutex<()>>,
 }
 
 impl Jobs {
-    /// No jobs yet. `socket` is the runtime's; the end of a job wakes `changed`.
-    pub fn new(host: Host, socket: PathBuf, changed: Arc<Notify>) -> Self {
+    /// No jobs yet. The end of a job wakes `changed`.
+    pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         Self {
             host,
-            socket,
             changed,
             tasks: JoinSet::new(),
             busy: BTreeMap::new(),
@@ -74,7 +66,6 @@ impl Jobs {
         let Job { key, uid, steps } = job;
         let worker = Worker {
             host: self.host.clone(),
-            socket: self.socket.clone(),
             cri: cri.clone(),
             key: key.clone(),
             importing: Arc::clone(&self.importing),
@@ -207,12 +198,7 @@ impl Worker {
         match image {
             Image::Archive { reference, archive } => {
                 let _one_at_a_time = self.importing.lock().await;
-                let images = self.cri.images().await?;
-                if images.iter().any(|image| image.id == archive.config && image.references.contains(reference)) {
-                    return Ok(());
-                }
-                log::info!("importing {}", archive.path);
-                archive::import(&self.socket, Path::new(&archive.path)).await
+                preloaded::provide(&self.cri, reference, archive).await
             }
             Image::Registry { reference } => {
                 log::info!("pod {}: pulling {reference}", self.key);

@@ -8,6 +8,7 @@ pub mod model;
 pub mod observe;
 pub mod phase;
 pub mod plan;
+pub mod preloaded;
 mod restart;
 mod sandbox;
 mod volumes;

@@ -13,18 +13,14 @@ use anyhow::Result;
 use super::{
     act::Jobs,
     files,
-    manifest::{self, ManifestError, full_reference},
+    manifest::{self, ManifestError},
     model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Pod, Sandbox, State},
-    sandbox,
+    preloaded, sandbox,
 };
 use crate::clients::{
-    archive,
     cri::{self, ContainerState, ContainerStatus, Cri},
     host::Host,
 };
-
-/// The images that the OS brings along.
-const ARCHIVE_FOLDER: &str = "/usr/lib/ballast/images";
 
 /// What containerd copies into each sandbox, and cannot do without. The resolver's file comes late in a boot.
 const COPIED_FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
@@ -108,15 +104,10 @@ impl Observer {
 
     fn archives(&mut self, host: &Host) -> &BTreeMap<String, Archive> {
         self.archives.get_or_insert_with(|| {
-            let images = archive::list(&host.path(ARCHIVE_FOLDER)).unwrap_or_else(|error| {
+            preloaded::archives(host).unwrap_or_else(|error| {
                 log::error!("{error:#}");
-                Vec::new()
-            });
-            let entry = |image: archive::ArchivedImage| {
-                let path = image.path.display().to_string();
-                (full_reference(&image.reference), Archive { path, config: image.config })
-            };
-            images.into_iter().map(entry).collect()
+                BTreeMap::new()
+            })
         })
     }
 }

@@ -11,6 +11,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     grpc::{self, Answer, Service},
+    transfer::{self, Arriving},
     wire,
 };
 
@@ -24,10 +25,14 @@ pub(crate) struct State {
     pub(crate) containers: Vec<Container>,
     /// References of the images that are there.
     pub(crate) images: Vec<String>,
+    /// Archives that are coming in.
+    pub(crate) arriving: Arriving,
     /// What was called, with the main argument, but for questions.
     pub(crate) calls: Vec<String>,
     /// References that cannot be pulled.
     pub(crate) missing: Vec<String>,
+    /// Whether it takes no archives.
+    pub(crate) refuses_archives: bool,
     pub(crate) is_ready: bool,
     pub(crate) is_silent: bool,
     /// Whether containers end with this status as soon as they start.
@@ -255,12 +260,18 @@ impl State {
 }
 
 impl Service for Runtime {
-    fn answer(&self, method: &str, message: &[u8]) -> Answer {
+    fn answer(self: Arc<Self>, method: &str, message: &[u8]) -> Answer {
+        if method == "Transfer" {
+            return transfer::import(self, message);
+        }
         let mut state = self.state();
         if state.is_silent {
             return Answer::Silence;
         }
         let told = state.tell_of(method, message);
         told.or_else(|| state.act(method, message)).unwrap_or_else(|| Answer::Refusal(format!("unknown: {method}")))
+    }
+    fn converse(self: Arc<Self>, messages: mpsc::Receiver<Vec<u8>>) -> Answer {
+        transfer::receive(self, messages)
     }
 }

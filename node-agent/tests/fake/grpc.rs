@@ -27,7 +27,10 @@ pub(crate) enum Answer {
 
 pub(crate) trait Service: Send + Sync + 'static {
     /// Answers the call of `method` with `message`.
-    fn answer(&self, method: &str, message: &[u8]) -> Answer;
+    fn answer(self: Arc<Self>, method: &str, message: &[u8]) -> Answer;
+
+    /// Answers a stream of messages.
+    fn converse(self: Arc<Self>, messages: mpsc::Receiver<Vec<u8>>) -> Answer;
 }
 
 /// Serves until the returned task is aborted; then all connections break.
@@ -51,10 +54,16 @@ type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 async fn call(service: Arc<impl Service>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let method = request.uri().path().rsplit('/').next().unwrap().to_owned();
-    let message = request.into_body().collect().await.unwrap().to_bytes();
-    // One byte of flags, four of length.
     let (send, receive) = mpsc::channel(16);
-    match service.answer(&method, &message[5..]) {
+    let answer = if method == "Stream" {
+        let (send, receive) = mpsc::channel(16);
+        tokio::spawn(take_apart(request.into_body(), send));
+        service.converse(receive)
+    } else {
+        let message = request.into_body().collect().await.unwrap().to_bytes();
+        service.answer(&method, &message[HEADER_BYTES..])
+    };
+    match answer {
         Answer::Message(message) => {
             send.send(Ok(Frame::data(framed(&message)))).await.unwrap();
             send.send(Ok(Frame::trailers(status(0, "")))).await.unwrap();
@@ -77,6 +86,27 @@ async fn call(service: Arc<impl Service>, request: Request<Incoming>) -> Result<
     }));
     let response = Response::builder().header("content-type", "application/grpc");
     Ok(response.body(BodyExt::boxed_unsync(body)).unwrap())
+}
+
+/// One byte of flags, four of length.
+const HEADER_BYTES: usize = 5;
+
+/// Hands over the messages of a request as they come.
+async fn take_apart(mut body: Incoming, messages: mpsc::Sender<Vec<u8>>) {
+    let mut bytes = BytesMut::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        while let Some(header) = bytes.first_chunk::<HEADER_BYTES>() {
+            let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
+            if bytes.len() < HEADER_BYTES + length {
+                break;
+            }
+            let message = bytes.split_to(HEADER_BYTES + length).split_off(HEADER_BYTES);
+            if messages.send(message.to_vec()).await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 fn framed(message: &[u8]) -> Bytes {

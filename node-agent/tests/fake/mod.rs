@@ -4,6 +4,7 @@
 pub(crate) mod bus;
 pub(crate) mod cri;
 mod grpc;
+pub(crate) mod transfer;
 mod wire;
 
 use std::{
@@ -62,11 +63,15 @@ impl Node {
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
+        self.write_bytes(path, text.as_bytes());
+    }
+
+    pub(crate) fn write_bytes(&self, path: &str, bytes: &[u8]) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         // As an editor does it: the agent never sees half a file.
         let draft = path.with_extension("draft");
-        fs::write(&draft, text).unwrap();
+        fs::write(&draft, bytes).unwrap();
         fs::rename(&draft, &path).unwrap();
     }
 

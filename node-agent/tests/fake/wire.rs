@@ -1,5 +1,5 @@
-//! The CRI's messages as the fake runtime needs them, written down from api.proto once more: a wrong number on either
-//! side would show.
+//! The messages of the CRI, and of containerd's streams, as the fake runtime needs them, written down from the .proto files
+//! once more: a wrong number on either side would show.
 
 use std::collections::HashMap;
 
@@ -184,4 +184,63 @@ pub(crate) struct Images {
 pub(crate) struct PullImage {
     #[prost(message, optional, tag = "1")]
     pub(crate) image: Option<ImageSpec>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Any {
+    #[prost(string, tag = "1")]
+    pub(crate) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) value: Vec<u8>,
+}
+
+/// StreamInit and ImageImportStream: what they are about is field 1.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StreamName {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Window {
+    #[prost(int32, tag = "1")]
+    pub(crate) update: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Data {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) data: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Transfer {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) source: Option<Any>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) destination: Option<Any>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Destination {
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) references: Vec<Reference>,
+    #[prost(message, repeated, tag = "10")]
+    pub(crate) unpacks: Vec<Unpack>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Reference {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(bool, tag = "2")]
+    pub(crate) is_prefix: bool,
+    #[prost(bool, tag = "3")]
+    pub(crate) may_be_overruled: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Unpack {
+    #[prost(string, tag = "2")]
+    pub(crate) snapshotter: String,
 }

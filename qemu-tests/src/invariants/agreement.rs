@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::containers;
 use crate::node::Node;
 use crate::status::Status;
 use crate::workspace::Image;
@@ -36,11 +37,10 @@ pub(super) fn check(node: &mut Node, image: &Image) -> Result<()> {
         status.boot.ready_ms
     );
 
-    let tasks = guest.ask("ctr -n k8s.io tasks list")?;
-    let (claimed, running) = (claimed(&status), running(&tasks));
+    let (claimed, running) = (claimed(&status), containers::running(guest)?);
     ensure!(
-        claimed == running,
-        "it tells of {claimed} running sandboxes and containers, containerd of {running}: {tasks}"
+        claimed == running.len(),
+        "it tells of {claimed} running sandboxes and containers, but there run {running:?}"
     );
     Ok(())
 }
@@ -58,11 +58,6 @@ fn check_deployments(status: &Status, booted: &str) -> Result<()> {
 fn claimed(status: &Status) -> usize {
     let running = status.pods.iter().filter(|pod| pod.phase == "Running");
     running.map(|pod| 1 + pod.containers.iter().filter(|container| container.state == "running").count()).sum()
-}
-
-/// The running ones of `ctr tasks list`: `TASK PID STATUS`.
-fn running(tasks: &str) -> usize {
-    tasks.lines().skip(1).filter(|line| line.split_whitespace().nth(2) == Some("RUNNING")).count()
 }
 
 fn booted_commit(cmdline: &str) -> Result<&str> {
@@ -91,6 +86,5 @@ mod tests {
         assert_eq!(booted_commit("quiet ballast.deployment=ab12.0 panic=10").unwrap(), "ab12");
         assert!(booted_commit("quiet").is_err());
         assert_eq!(variable("ID=ballast\nVERSION_ID=\"1.2\"\n", "VERSION_ID").unwrap(), "1.2");
-        assert_eq!(running("TASK PID STATUS\nab 12 RUNNING\ncd 13 STOPPED\n"), 1);
     }
 }

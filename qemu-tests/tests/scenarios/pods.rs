@@ -1,6 +1,7 @@
 //! Pods of the operator: a manifest file in /var/lib/ballast/pods is created, changed, removed.
 
 use anyhow::{Context, Result, ensure};
+use qemu_tests::containers;
 use qemu_tests::guest::quote;
 use qemu_tests::invariants;
 use qemu_tests::lab::Options;
@@ -45,14 +46,14 @@ fn write(node: &mut Node, word: &str) -> Result<()> {
 
 /// The environment of the pod's container, from its process.
 fn environment(node: &mut Node) -> Result<String> {
-    let tasks = node.guest.ask("ctr -n k8s.io tasks list")?;
-    for pid in tasks.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)) {
+    let running = containers::running(&mut node.guest)?;
+    for pid in running.iter().map(|container| container.pid) {
         let environment = node.guest.ask(&format!("tr '\\0' '\\n' </proc/{pid}/environ"))?;
         if environment.contains("WORD=") {
             return Ok(environment);
         }
     }
-    anyhow::bail!("no container has WORD in its environment: {tasks}")
+    anyhow::bail!("no container has WORD in its environment: {running:?}")
 }
 
 #[test]

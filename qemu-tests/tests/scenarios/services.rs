@@ -1,26 +1,17 @@
 //! V: services crash, hang and fail; pods run on.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, ensure};
+use qemu_tests::containers;
 use qemu_tests::invariants;
 use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
 use qemu_tests::scenario::{Scenario, unit};
-
-/// The running containers, by id and process: `ctr tasks list` without its heading.
-fn tasks(node: &mut Node) -> Result<Vec<String>> {
-    let text = node.guest.ask("ctr -n k8s.io tasks list")?;
-    let mut tasks: Vec<String> =
-        text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    tasks.sort();
-    Ok(tasks)
-}
 
 /// Does `harm` to containerd and expects it back, restarted once more, with the very same containers running.
 fn comes_back(name: &str, harm: &str, within_secs: u64) {
     Scenario::run(name, |scenario| {
         let mut node = scenario.healthy(&Options::default())?;
         let restarts = node.status()?.runtime.restarts;
-        let before = tasks(&mut node)?;
+        let before = containers::running(&mut node.guest)?;
         ensure!(before.len() >= 2, "the canary and its sandbox do not run: {before:?}");
         let pid = node.guest.ask("systemctl show --property=MainPID --value containerd.service")?;
         node.guest.ask(&format!("kill {harm} {pid}"))?;
@@ -30,7 +21,7 @@ fn comes_back(name: &str, harm: &str, within_secs: u64) {
         ensure!(back.runtime.restarts == restarts + 1, "it was restarted {} times", back.runtime.restarts - restarts);
         let now = node.guest.ask("systemctl show --property=MainPID --value containerd.service")?;
         ensure!(now != pid, "containerd is still process {pid}");
-        let after = tasks(&mut node)?;
+        let after = containers::running(&mut node.guest)?;
         ensure!(before == after, "the containers were {before:?}, now they are {after:?}");
         let canary = back.pod("canary").context("the canary is gone from the status")?;
         ensure!(

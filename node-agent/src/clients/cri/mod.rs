@@ -1,10 +1,13 @@
 //! The container runtime, spoken to over the Container Runtime Interface v1 (gRPC on a unix socket).
 //!
-//! Every call has a deadline. The wire types stay in here.
+//! Every call has a deadline. The wire types stay in here. `import` speaks containerd's own API over the same connection:
+//! the CRI knows images from registries only.
 
 mod calls;
 mod channel;
 mod convert;
+mod import;
+mod transfer;
 mod types;
 mod wire;
 
@@ -73,7 +76,15 @@ impl Cri {
         self.channel.is_closed()
     }
 
-    async fn call<Q, R>(&self, method: &'static str, request: Q, deadline: Duration) -> Result<R, CallError>
+    async fn call<Q, R>(&self, method: &'static str, message: Q, deadline: Duration) -> Result<R, CallError>
+    where
+        Q: prost::Message + 'static,
+        R: prost::Message + Default + 'static,
+    {
+        self.request(method, Request::new(message), deadline).await
+    }
+
+    async fn request<Q, R>(&self, method: &'static str, request: Request<Q>, deadline: Duration) -> Result<R, CallError>
     where
         Q: prost::Message + 'static,
         R: prost::Message + Default + 'static,
@@ -82,7 +93,7 @@ impl Cri {
         let mut grpc = self.grpc();
         let work = async {
             grpc.ready().await.map_err(|error| error.to_string())?;
-            let reply = grpc.unary(Request::new(request), path, ProstCodec::<Q, R>::default()).await;
+            let reply = grpc.unary(request, path, ProstCodec::<Q, R>::default()).await;
             reply.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned())
         };
         match timeout(deadline, work).await {
