@@ -11,7 +11,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test image setup programs reproduce bench fmt lint unit vm clean
+.PHONY: help run test image setup programs reproduce bench budget fmt lint unit vm clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ help: ## this list
 run: image ## build the OS, boot it through UEFI to READY, print the node's status
 	@$(CARGO) run -q -p qemu-tests -- run
 
-test: lint unit image reproduce vm ## all that CI runs
+test: lint unit image budget reproduce vm ## all that CI runs
 
 image: setup target/image/manifest.json ## the OS: disk, compressed disk, manifest, SBOM in target/image
 
@@ -44,6 +44,9 @@ programs: ## what Rust builds for the image, and the kernel, staged under target
 
 reproduce: ## build the commit a second time, from nothing, and compare checksums
 	@image/release/reproduce $(MKOSI)
+
+budget: image ## what the image costs, beside qemu-tests/budget.toml: instructions, packages, bytes, memory
+	@$(CARGO) run -q -p qemu-tests -- budget
 
 bench: image ## the figures of the README: target/bench/boot.json and boot.svg (QUICK=1 for two rounds)
 	@$(CARGO) run -q -p qemu-tests --release -- bench

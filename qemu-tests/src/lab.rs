@@ -9,7 +9,7 @@ use crate::disk::{Bus, Disk};
 use crate::qemu::accel::Accelerator;
 use crate::qemu::binary;
 use crate::qemu::firmware::{Firmware, FirmwareKind};
-use crate::qemu::machine::{Machine, Network, OnReboot};
+use crate::qemu::machine::{Chipset, Machine, Network, OnReboot};
 use crate::tools::Tools;
 use crate::workspace::{Image, Workspace};
 
@@ -46,6 +46,8 @@ impl Lab {
 pub struct Options {
     /// Firmware, or the kernel directly
     pub firmware: FirmwareKind,
+    /// The board
+    pub chipset: Chipset,
     /// What the disk is plugged into
     pub bus: Bus,
     /// A disk of the caller's; none means a throwaway overlay over the image
@@ -68,6 +70,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             firmware: FirmwareKind::default(),
+            chipset: Chipset::default(),
             bus: Bus::default(),
             disk: None,
             smp: 2,
@@ -95,6 +98,7 @@ impl Options {
             FirmwareKind::Direct => Firmware::direct(&lab.image),
         };
         Ok(Machine {
+            chipset: self.chipset,
             smp: self.smp,
             memory_mib: self.memory_mib,
             drives: vec![disk.drive(self.bus)],

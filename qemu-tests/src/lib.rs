@@ -7,11 +7,12 @@
 //!   Disk (overlay|copy) ───┘                      ├─ QMP    ──> Qmp       (reset, quit)
 //!   Credentials (SMBIOS) ──┘                      └─ virtio ──> Guest     (run commands)
 //!                        Node = all of these + Evidence kept when something fails
-//!        tests/*.rs, `exec`, `boot`, `run`, `bench`  use Node; invariants hold after every healthy boot
+//!        tests/*.rs, `exec`, `boot`, `run`, `bench`, `budget`  use Node; invariants hold after every healthy boot
 //! ```
 //! The way in is systemd credentials only: the image under test is the one that ships.
 
 pub mod bench;
+pub mod budget;
 pub mod cli;
 pub mod console;
 pub mod containers;
@@ -22,6 +23,7 @@ pub mod evidence;
 pub mod guest;
 pub mod invariants;
 pub mod lab;
+pub mod memory;
 pub mod node;
 pub mod qemu;
 pub mod scenario;

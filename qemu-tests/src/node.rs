@@ -160,18 +160,6 @@ pub(crate) fn sockets() -> Result<TempDir> {
     tempfile::Builder::new().prefix("ballast-vm-").tempdir().context("making a folder for sockets")
 }
 
-/// The agent's resident memory in bytes, what it shares with others included.
-///
-/// # Errors
-/// When there is no agent.
-pub fn agent_resident(guest: &mut Guest) -> Result<u64> {
-    let pid = guest.ask("systemctl show --property=MainPID --value ballast.service")?;
-    let status = guest.ask(&format!("cat /proc/{pid}/status"))?;
-    let kib =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    Ok(kib.with_context(|| format!("there is no VmRSS of process {pid}"))? * 1024)
-}
-
 impl Drop for Node {
     fn drop(&mut self) {
         if !self.ended_well && self.served && !self.process.has_ended() {

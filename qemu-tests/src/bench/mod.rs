@@ -20,3 +20,5 @@ mod timeline;
 mod wall;
 
 pub use session::run;
+pub(crate) use sizes::image_size;
+pub(crate) use subject::count;

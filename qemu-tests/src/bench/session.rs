@@ -9,7 +9,7 @@ use super::subject::Subject;
 use super::timeline::{Initramfs, Timeline};
 use super::{floor, sizes, stock, svg, table, wall};
 use crate::lab::Lab;
-use crate::node::agent_resident;
+use crate::memory::agent_resident;
 use crate::qemu::accel::Accelerator;
 
 /// Runs of ours under the instruction counter: their spread shows what the figure is worth.
@@ -23,7 +23,6 @@ pub fn run(rounds: u32) -> Result<()> {
     let lab = Lab::open()?;
     let folder = lab.workspace.target.join("bench");
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let manifest = lab.workspace.target.join("image/manifest.json");
     let (ours, floor, Stock { subject: stock, figures }) =
         (Subject::ours(&lab), floor::build(&lab)?, stock::build(&lab)?);
 
@@ -56,7 +55,7 @@ pub fn run(rounds: u32) -> Result<()> {
         floor_instructions,
         stock_ready_instructions,
         wall,
-        image: sizes::of_image(&manifest)?,
+        image: sizes::image_size(&lab)?,
         stock: sizes::of_stock(&figures)?,
     };
     let details = Details {

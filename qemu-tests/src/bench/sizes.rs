@@ -5,13 +5,16 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::lab::Lab;
+
 /// Our image, as `make image` wrote it down.
 #[derive(Debug, Serialize)]
-pub(super) struct ImageSize {
-    pub(super) packages: u64,
-    pub(super) installed_bytes: u64,
-    pub(super) compressed_bytes: u64,
-    pub(super) initramfs_bytes: u64,
+pub(crate) struct ImageSize {
+    pub(crate) packages: u64,
+    pub(crate) installed_bytes: u64,
+    pub(crate) compressed_bytes: u64,
+    pub(crate) kernel_bytes: u64,
+    pub(crate) initramfs_bytes: u64,
 }
 
 /// The stock image.
@@ -28,16 +31,18 @@ struct Manifest {
     packages: Vec<serde_json::Value>,
     installed_bytes: u64,
     compressed_bytes: u64,
+    kernel_bytes: u64,
     initramfs_bytes: u64,
 }
 
-/// Reads `manifest.json`.
-pub(super) fn of_image(manifest: &Path) -> Result<ImageSize> {
-    let manifest: Manifest = read(manifest)?;
+/// Reads the image's `manifest.json`.
+pub(crate) fn image_size(lab: &Lab) -> Result<ImageSize> {
+    let manifest: Manifest = read(&lab.workspace.target.join("image/manifest.json"))?;
     Ok(ImageSize {
         packages: manifest.packages.len() as u64,
         installed_bytes: manifest.installed_bytes,
         compressed_bytes: manifest.compressed_bytes,
+        kernel_bytes: manifest.kernel_bytes,
         initramfs_bytes: manifest.initramfs_bytes,
     })
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::instructions::of_ours;
 use crate::console::{Console, Line};
 use crate::deadline::Deadline;
 use crate::disk::{Bus, Disk};
@@ -58,6 +59,11 @@ impl Subject {
         guest.greeted(Deadline::secs(PATIENCE)).with_context(what)?;
         ask(&line, &mut guest).with_context(what)
     }
+}
+
+/// Instructions of the image under test to READY: the one that the budget watches.
+pub(crate) fn count(lab: &Lab) -> Result<u64> {
+    of_ours(&Subject::ours(lab).ready(lab, Accelerator::Icount, 1)?.text)
 }
 
 struct Run {

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::credentials::Credential;
 use crate::disk::Bus;
 use crate::lab::{Lab, Options};
+use crate::qemu::machine::Chipset;
 
 /// The machine.
 #[derive(Debug, Args)]
@@ -27,6 +28,9 @@ pub(super) struct MachineArgs {
     /// What the disk is plugged into
     #[arg(long, value_enum, default_value_t)]
     disk_bus: Bus,
+    /// The board
+    #[arg(long, value_enum, default_value_t)]
+    chipset: Chipset,
 }
 
 impl MachineArgs {
@@ -38,8 +42,9 @@ impl MachineArgs {
         if let Some(disk) = &self.disk {
             lab.image.disk = disk.canonicalize().with_context(|| format!("there is no disk at {}", disk.display()))?;
         }
+        let (chipset, bus) = (self.chipset, self.disk_bus);
         let options =
-            Options { smp: self.smp, memory_mib: self.memory, bus: self.disk_bus, credentials, ..Options::default() };
+            Options { chipset, smp: self.smp, memory_mib: self.memory, bus, credentials, ..Options::default() };
         Ok((lab, options))
     }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod boot;
+mod budget;
 mod exec;
 mod machine;
 mod run;
@@ -29,6 +30,7 @@ enum Command {
     Run(run::Run),
     Boot(boot::Boot),
     Bench(bench::Bench),
+    Budget(budget::BudgetArgs),
 }
 
 /// What the tool itself ends with when it fails, so that it is not mistaken for the guest's command: as env(1), docker(1).
@@ -42,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run().map(|()| 0),
         Command::Boot(command) => command.run().map(|()| 0),
         Command::Bench(command) => command.run().map(|()| 0),
+        Command::Budget(command) => command.run(),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

@@ -18,6 +18,17 @@ pub struct Drive {
     pub bus: Bus,
 }
 
+/// The board: which buses there are, and how old they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Chipset {
+    /// PCI Express and AHCI, as machines have since 2009.
+    #[default]
+    Q35,
+    /// Conventional PCI and IDE, of 1996: the default of many clouds and of libvirt for years.
+    #[value(name = "i440fx")]
+    I440fx,
+}
+
 /// Whether the machine has a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Network {
@@ -53,6 +64,8 @@ pub enum Serial {
 pub struct Machine {
     /// How instructions are run
     pub accelerator: Accelerator,
+    /// Its board
+    pub chipset: Chipset,
     /// CPUs
     pub smp: u32,
     /// Memory in MiB
@@ -80,6 +93,7 @@ impl Machine {
     pub fn new(accelerator: Accelerator, firmware: Firmware) -> Self {
         Self {
             accelerator,
+            chipset: Chipset::default(),
             smp: 2,
             memory_mib: 1024,
             firmware,
@@ -98,13 +112,18 @@ impl Machine {
         let sata = self.drives.iter().any(|drive| drive.bus == Bus::Sata);
         let mut arguments = words("-nodefaults -no-user-config -display none");
         // Without system management mode and empty SATA ports there is less to emulate and nothing to probe for nothing.
-        arguments
-            .extend(["-machine".into(), format!("q35,smm=off,vmport=off,sata={}", if sata { "on" } else { "off" })]);
+        arguments.extend(words(match (self.chipset, sata) {
+            (Chipset::Q35, true) => "-machine q35,smm=off,vmport=off,sata=on",
+            (Chipset::Q35, false) => "-machine q35,smm=off,vmport=off,sata=off",
+            // This board has IDE only. Its AHCI is a card, with a name of its own: `ide.0` is the board's.
+            (Chipset::I440fx, true) => "-machine pc,smm=off,vmport=off -device ich9-ahci,id=ahci",
+            (Chipset::I440fx, false) => "-machine pc,smm=off,vmport=off",
+        }));
         arguments.extend(self.accelerator.arguments());
         arguments.extend(["-smp".into(), self.smp.to_string(), "-m".into(), self.memory_mib.to_string()]);
         arguments.extend(self.firmware.arguments());
         for (index, drive) in self.drives.iter().enumerate() {
-            arguments.extend(drive.arguments(index));
+            arguments.extend(drive.arguments(index, self.chipset));
         }
         arguments.extend(match self.network {
             Network::None => words("-nic none"),
@@ -129,7 +148,7 @@ impl Machine {
 }
 
 impl Drive {
-    fn arguments(&self, index: usize) -> Vec<String> {
+    fn arguments(&self, index: usize, chipset: Chipset) -> Vec<String> {
         // Losing the host is losing the test, so QEMU need not wait for the host's disk.
         let backend = format!(
             "if=none,id=disk{index},file={},format={},cache=unsafe,discard=unmap",
@@ -142,7 +161,10 @@ impl Drive {
             Bus::Scsi => {
                 format!("-device virtio-scsi-pci,id=scsi{index} -device scsi-hd,bus=scsi{index}.0,drive=disk{index}")
             }
-            Bus::Sata => format!("-device ide-hd,bus=ide.{index},drive=disk{index}"),
+            Bus::Sata => {
+                let bus = if chipset == Chipset::Q35 { "ide" } else { "ahci" };
+                format!("-device ide-hd,bus={bus}.{index},drive=disk{index}")
+            }
         };
         let mut arguments = vec!["-drive".into(), backend];
         arguments.extend(words(&device));
@@ -184,8 +206,8 @@ mod tests {
         Machine::new(Accelerator::Tcg, firmware)
     }
 
-    fn with_bus(bus: Bus) -> String {
-        let mut machine = machine();
+    fn with_bus(bus: Bus, chipset: Chipset) -> String {
+        let mut machine = Machine { chipset, ..machine() };
         machine.drives.push(Drive { file: "/d".into(), format: "qcow2", bus });
         machine.arguments().join(" ")
     }
@@ -208,10 +230,18 @@ mod tests {
             (Bus::Scsi, "-device virtio-scsi-pci,id=scsi0 -device scsi-hd,bus=scsi0.0,drive=disk0"),
             (Bus::Sata, "-device ide-hd,bus=ide.0,drive=disk0"),
         ] {
-            let arguments = with_bus(bus);
+            let arguments = with_bus(bus, Chipset::Q35);
             assert!(arguments.contains(device), "{arguments}");
             assert_eq!(arguments.contains("sata=on"), bus == Bus::Sata);
         }
+    }
+
+    #[test]
+    fn the_old_board_gets_its_ahci_as_a_card() {
+        let sata = with_bus(Bus::Sata, Chipset::I440fx);
+        assert!(sata.contains("-machine pc,smm=off,vmport=off -device ich9-ahci,id=ahci"), "{sata}");
+        assert!(sata.contains("-device ide-hd,bus=ahci.0,drive=disk0"), "{sata}");
+        assert!(!with_bus(Bus::Nvme, Chipset::I440fx).contains("ahci"));
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! I: the first boots of a disk, on every bus, on a disk larger than the image.
+//! I: the first boots of a disk that is larger than the image.
 
 use anyhow::{Result, ensure};
 use qemu_tests::deadline::Deadline;
-use qemu_tests::disk::Bus;
 use qemu_tests::disk::entries::Tries;
 use qemu_tests::disk::esp::Esp;
 use qemu_tests::disk::gpt;
@@ -20,7 +19,7 @@ struct Lasting {
 }
 
 /// The growth is done after READY; it is a matter of seconds, of more when emulated.
-fn grown(node: &mut Node) -> Result<()> {
+pub(crate) fn grown(node: &mut Node) -> Result<()> {
     let bytes = Deadline::secs(90).poll(std::time::Duration::from_secs(1), || {
         let blocks = node.guest.ask("stat --file-system --format='%b %S' /var")?;
         let (count, size) = blocks.split_once(' ').unwrap_or_default();
@@ -79,35 +78,4 @@ fn u01_i03_i07_first_boot_grows_the_disk_and_the_second_does_not_repeat_it() {
         ensure!(scenario.boots() == 2, "{} boots", scenario.boots());
         Ok(())
     });
-}
-
-fn boots_from(bus: Bus, name: &str, device: &str) {
-    Scenario::run(name, |scenario| {
-        let options = Options { firmware: FirmwareKind::Uefi, bus, ..Options::default() };
-        let mut node = scenario.healthy(&options)?;
-        let initramfs = node.guest.ask("cat /run/ballast/initramfs.json")?;
-        ensure!(initramfs.contains(&format!("\"root_device\":\"{device}\"")), "ROOT is not {device}: {initramfs}");
-        grown(&mut node)?;
-        node.power_off()
-    });
-}
-
-#[test]
-fn i05_boots_and_grows_on_virtio_blk() {
-    boots_from(Bus::Virtio, "i05_virtio", "/dev/vda2");
-}
-
-#[test]
-fn i05_boots_and_grows_on_virtio_scsi() {
-    boots_from(Bus::Scsi, "i05_scsi", "/dev/sda2");
-}
-
-#[test]
-fn i05_boots_and_grows_on_nvme() {
-    boots_from(Bus::Nvme, "i05_nvme", "/dev/nvme0n1p2");
-}
-
-#[test]
-fn i05_boots_and_grows_on_sata() {
-    boots_from(Bus::Sata, "i05_sata", "/dev/sda2");
 }

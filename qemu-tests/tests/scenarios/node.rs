@@ -1,12 +1,11 @@
 //! N, F and the node's own surface: without a network and without user-data it is READY; who may see what of it.
 
 use anyhow::{Result, ensure};
+use qemu_tests::budget::{Budget, Figure};
 use qemu_tests::lab::Options;
-use qemu_tests::node::{Node, agent_resident};
+use qemu_tests::memory::agent_resident;
+use qemu_tests::node::Node;
 use qemu_tests::scenario::Scenario;
-
-/// What the issue allows the agent.
-const AGENT_RESIDENT_MAX: u64 = 15_000_000;
 
 /// One boot, looked at from all sides: it has neither network nor user-data, as all boots here, but says so and checks.
 #[test]
@@ -22,7 +21,8 @@ fn n13_f01_ready_without_network_and_user_data() {
         ostree_shows_the_booted_deployment(&mut node, &scenario.lab.image.commit)?;
         let resident = agent_resident(&mut node.guest)?;
         println!("agent, resident: {:.1} MB", resident as f64 / 1e6);
-        ensure!(resident <= AGENT_RESIDENT_MAX, "the agent takes {resident} bytes of memory");
+        let limit = Budget::load()?.entry(Figure::AgentMemoryBytes).limit;
+        ensure!(resident <= limit, "the agent takes {resident} bytes of memory");
         let person = node.guest.ask("ballast status")?;
         ensure!(person.contains("ready") && person.contains("canary"), "the report for a person says: {person}");
         node.power_off()

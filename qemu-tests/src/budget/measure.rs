@@ -1,0 +1,68 @@
+//! Measuring: the manifest tells the sizes, one counted boot the instructions, one quiet node the memory.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::figure::Figure;
+use crate::bench;
+use crate::deadline::Deadline;
+use crate::evidence::Evidence;
+use crate::lab::{Lab, Options};
+use crate::memory;
+use crate::node::{Node, READY};
+
+/// How long the canary may take after READY, on a busy host.
+const PODS_SECS: u64 = 90;
+
+/// What was measured of each figure.
+#[derive(Debug)]
+pub struct Measured(BTreeMap<Figure, u64>);
+
+impl Measured {
+    /// Asks for each figure.
+    pub(super) fn with(value: impl Fn(Figure) -> u64) -> Self {
+        Self(Figure::ALL.iter().map(|&figure| (figure, value(figure))).collect())
+    }
+
+    /// What was measured of `figure`.
+    pub fn of(&self, figure: Figure) -> u64 {
+        // There is no way to make one that lacks a figure.
+        self.0[&figure]
+    }
+}
+
+/// Measures the image under test: two boots, half a minute each on two quiet cores.
+///
+/// # Errors
+/// When there is no image, or a machine does not come up.
+pub fn measure(lab: &Lab) -> Result<Measured> {
+    let image = bench::image_size(lab)?;
+    let instructions = bench::count(lab)?;
+    let memory = idle_node(lab)?;
+    Ok(Measured::with(|figure| match figure {
+        Figure::ReadyInstructions => instructions,
+        Figure::Packages => image.packages,
+        Figure::InstalledBytes => image.installed_bytes,
+        Figure::CompressedBytes => image.compressed_bytes,
+        Figure::KernelBytes => image.kernel_bytes,
+        Figure::InitramfsBytes => image.initramfs_bytes,
+        Figure::IdleMemoryBytes => memory.idle_bytes,
+        Figure::AgentMemoryBytes => memory.agent_bytes,
+    }))
+}
+
+fn idle_node(lab: &Lab) -> Result<memory::Memory> {
+    let evidence = Evidence::fresh(lab.workspace.own("budget"))?;
+    let mut node = Node::start(lab, &Options::default(), evidence.folder())?;
+    let measured = (|| {
+        node.ready(Deadline::after(READY))?;
+        node.status_when("the canary pod runs", PODS_SECS, |status| status.runs("canary"))?;
+        memory::when_idle(&mut node.guest, Duration::from_secs(PODS_SECS))
+    })();
+    let measured = measured.with_context(|| format!("measuring memory; see {}", evidence.folder().display()))?;
+    node.discard();
+    evidence.discard();
+    Ok(measured)
+}

@@ -1,0 +1,16 @@
+//! The gate: what a release costs, beside what `budget.toml` allows.
+//!
+//! ```text
+//!  budget.toml ──> Budget (recorded, limit, line of each figure) ──┐
+//!  manifest.json, one counted boot, one idle node ──> Measured ────┴──> Verdict of each figure ──> sentences, JSON
+//! ```
+
+mod figure;
+mod file;
+mod measure;
+mod verdict;
+
+pub use figure::Figure;
+pub use file::{Budget, Entry};
+pub use measure::{Measured, measure};
+pub use verdict::{Finding, Verdict, judge};

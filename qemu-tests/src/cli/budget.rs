@@ -1,0 +1,51 @@
+//! `budget`: the gate of `make test`.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::json;
+
+use crate::budget::{self, Budget, Finding};
+use crate::lab::Lab;
+
+/// What a figure that fails ends the tool with: told apart from the tool's own failure (125) and wrong usage (2).
+const EXIT_FAILED: u8 = 1;
+
+/// Measure what the image costs beside qemu-tests/budget.toml: instructions to READY, packages, bytes, memory
+///
+/// Each figure may be 3 % above what the budget records, and never above its limit. One that fell by more than 3 % is
+/// told, to be recorded. Two boots, a minute on two quiet cores.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all figures are within the budget; 1 some are not, each with a sentence on stderr; \
+                        125 they could not be measured; 2 wrong usage."
+)]
+pub(super) struct BudgetArgs {
+    /// Prints JSON, for programs
+    #[arg(long)]
+    json: bool,
+    /// Writes what was measured into budget.toml as recorded; limits still hold
+    #[arg(long)]
+    record: bool,
+}
+
+impl BudgetArgs {
+    pub(super) fn run(&self) -> Result<u8> {
+        let mut budget = Budget::load()?;
+        let measured = budget::measure(&Lab::open()?)?;
+        if self.record {
+            budget.record(&measured)?;
+            budget = Budget::load()?;
+        }
+        let findings = budget::judge(&budget, &measured);
+        if self.json {
+            let text = serde_json::to_string_pretty(&json!({ "figures": findings })).context("writing the figures")?;
+            println!("{text}");
+        } else {
+            findings.iter().for_each(|finding| println!("{}", finding.row()));
+        }
+        for sentence in findings.iter().flat_map(Finding::sentences) {
+            eprintln!("budget: {sentence}");
+        }
+        Ok(if findings.iter().any(Finding::fails) { EXIT_FAILED } else { 0 })
+    }
+}

@@ -1,0 +1,93 @@
+//! Memory of a node: what the whole of it needs when nothing is going on, and what the agent has of it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::deadline::Deadline;
+use crate::guest::Guest;
+
+/// Two looks this far apart …
+const PAUSE: Duration = Duration::from_secs(2);
+/// … this often in turn …
+const LOOKS: usize = 4;
+/// … within this share of each other: nothing is going on any more. A quiet node stays within a tenth of it.
+const STILL_PERMILLE: u64 = 5;
+
+/// What a quiet node uses, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// MemTotal − MemAvailable: kernel, OS, containerd and pods
+    pub idle_bytes: u64,
+    /// The agent's resident memory
+    pub agent_bytes: u64,
+}
+
+/// Waits, at most `patience`, until the boot is over and memory stands still, and measures it then. The shell that
+/// serves our commands is measured too; it has 2 MB.
+///
+/// # Errors
+/// When the node does not come to rest in time.
+pub fn when_idle(guest: &mut Guest, patience: Duration) -> Result<Memory> {
+    let deadline = Deadline::after(patience);
+    let mut looks: Vec<u64> = Vec::new();
+    loop {
+        // Its status is that of the question ("starting" fails), not of the asking.
+        let over = guest.shell("systemctl is-system-running")?.text();
+        let jobs = guest.ask("systemctl --no-pager --no-legend list-jobs")?;
+        looks.push(in_use(&guest.ask("cat /proc/meminfo")?)?);
+        let last = &looks[looks.len().saturating_sub(LOOKS)..];
+        if over != "starting" && over != "initializing" && jobs.is_empty() && last.len() == LOOKS && still(last) {
+            let idle_bytes = looks[looks.len() - 1];
+            return Ok(Memory { idle_bytes, agent_bytes: agent_resident(guest)? });
+        }
+        if deadline.is_over() {
+            bail!("the node did not come to rest within {deadline}: it is {over}, its jobs are {jobs:?}, {looks:?}");
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The agent's resident memory in bytes, what it shares with others included.
+///
+/// # Errors
+/// When there is no agent.
+pub fn agent_resident(guest: &mut Guest) -> Result<u64> {
+    let pid = guest.ask("systemctl show --property=MainPID --value ballast.service")?;
+    let status = guest.ask(&format!("cat /proc/{pid}/status"))?;
+    kib(&status, "VmRSS:").with_context(|| format!("there is no VmRSS of process {pid}"))
+}
+
+fn in_use(meminfo: &str) -> Result<u64> {
+    let value = |key| kib(meminfo, key).with_context(|| format!("there is no {key} in {meminfo}"));
+    Ok(value("MemTotal:")?.saturating_sub(value("MemAvailable:")?))
+}
+
+fn still(looks: &[u64]) -> bool {
+    let (least, most) = (looks.iter().min().copied().unwrap_or(0), looks.iter().max().copied().unwrap_or(0));
+    most - least <= most * STILL_PERMILLE / 1000
+}
+
+/// `Key:   123 kB` in bytes.
+fn kib(text: &str, key: &str) -> Option<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB"))?;
+    Some(value.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_available_is_in_use() {
+        let meminfo = "MemTotal:         989888 kB\nMemFree:          748804 kB\nMemAvailable:     889888 kB\n";
+        assert_eq!(in_use(meminfo).unwrap(), 100_000 * 1024);
+        assert!(in_use("MemTotal: 1 kB\n").unwrap_err().to_string().contains("MemAvailable"));
+    }
+
+    #[test]
+    fn still_is_half_a_percent() {
+        assert!(still(&[1000, 1004, 1002, 1000]));
+        assert!(!still(&[1000, 1010, 1002, 1000]));
+    }
+}
