@@ -66,12 +66,14 @@ pub struct Report<'a> {
 /// If /run cannot be written.
 pub fn write(report: &Report<'_>, end: Moment) -> Result<()> {
     folder(Path::new(FOLDER), 0o755)?;
-    fs::write(FILE, render(report, end)).with_context(|| format!("writing {FILE}"))
+    let text = render(report, end, clock::own_cpu_us());
+    fs::write(FILE, text).with_context(|| format!("writing {FILE}"))
 }
 
-/// The report as one line of JSON. `end` is when /init was about to hand over; `cpu_us` is the processor time that /init
-/// itself used in a step.
-pub fn render(report: &Report<'_>, end: Moment) -> String {
+/// The report as one line of JSON. `end` is when /init was about to hand over. The `cpu_us` of a step is the processor time
+/// that /init itself used in it; that of the whole is what process 1 has used since it began as the kernel's own thread, so that
+/// systemd, which goes on as process 1, can be told from it.
+pub fn render(report: &Report<'_>, end: Moment, cpu_us: u64) -> String {
     let mut out = String::from("{\"steps\":[");
     for (i, Step { name, start_us, end_us, cpu_us }) in report.steps.0.iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
@@ -87,6 +89,7 @@ pub fn render(report: &Report<'_>, end: Moment) -> String {
     for (key, Moment { uptime_us, busy_us }) in [("start", report.start), ("end", end)] {
         push(&mut out, format_args!(r#","{key}":{{"uptime_us":{uptime_us},"busy_us":{busy_us}}}"#));
     }
+    push(&mut out, format_args!(r#","cpu_us":{cpu_us}"#));
     for (key, value) in
         [("deployment", &report.deployment), ("root_device", &report.root_device), ("var_device", &report.var_device)]
     {
@@ -136,11 +139,11 @@ mod tests {
         let expected = concat!(
             r#"{"steps":[{"name":"modules","start_us":1,"end_us":20,"cpu_us":9},"#,
             r#"{"name":"switch root","start_us":20,"end_us":21,"cpu_us":1}],"#,
-            r#""start":{"uptime_us":1,"busy_us":2},"end":{"uptime_us":30,"busy_us":40},"deployment":"abc.0","#,
+            r#""start":{"uptime_us":1,"busy_us":2},"end":{"uptime_us":30,"busy_us":40},"cpu_us":35,"deployment":"abc.0","#,
             r#""root_device":"/dev/vda2","var_device":"/dev/\"odd\\\u000a","verity":true,"first_boot":false}"#,
             "\n"
         );
-        assert_eq!(render(&report, Moment { uptime_us: 30, busy_us: 40 }), expected);
+        assert_eq!(render(&report, Moment { uptime_us: 30, busy_us: 40 }, 35), expected);
     }
 
     #[test]

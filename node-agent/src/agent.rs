@@ -208,9 +208,10 @@ impl Agent {
 
     /// The moment that the boot is for. Everything that can wait comes after it.
     fn become_ready(&mut self) {
-        let boot = self.complaints.note(boot::measure(&self.host)).unwrap_or_default();
+        let mut boot = self.complaints.note(boot::measure(&self.host)).unwrap_or_default();
         let line = boot::ready_line(&self.os.version, &boot);
         self.complaints.note(console::print(&self.host, &line));
+        self.complaints.note(boot::account(&self.host, &mut boot));
         self.notifier.ready();
         log::info!("{line}");
         self.complaints.note(boot::remember(&self.host, &boot));

@@ -12,6 +12,7 @@ use std::{
 };
 
 use ballast::report::{
+    boot::Boot,
     socket::{Reply, SOCKET},
     status::{Container, Deployment, Pod, Status},
 };
@@ -80,7 +81,7 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
     let promised = [
         ("", "boot clusters deployments node os pods ready reasons runtime"),
         ("/os", "commit digest id version"),
-        ("/boot", "busy_ms initramfs_ms kernel_ms ready_ms steps userspace_ms"),
+        ("/boot", "busy_ms cpu initramfs_ms kernel_ms ready_ms steps userspace_ms"),
         ("/node", "hostname machine_id"),
         ("/deployments/0", "booted commit digest next state version"),
         ("/runtime", "name ready restarts version"),
@@ -96,11 +97,40 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
 }
 
 #[test]
+fn boot_tells_what_it_lacks() {
+    let ready = Boot { ready_ms: Some(3_100), ..Boot::default() };
+    let no_bus = agent(reply(&Status { boot: ready, ..Status::default() }));
+    let bus = no_bus.path().join("run/dbus/system_bus_socket");
+    let connecting = format!("ballast: connecting to systemd over the bus at {}: ", bus.display());
+    let table = [
+        (
+            tempfile::tempdir().unwrap(),
+            1,
+            "ballast: the agent is not running; see systemctl status ballast\n".to_owned(),
+        ),
+        (
+            agent(reply(&Status::default())),
+            3,
+            "ballast: the node has not been READY in this boot; see ballast status\n".to_owned(),
+        ),
+        (no_bus, 1, connecting),
+    ];
+    for (tree, code, expected) in table {
+        let output = ballast(tree.path(), &["boot", "--json"]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.starts_with(&expected), "{stderr}");
+        assert_eq!(output.status.code(), Some(code));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
 fn help_and_version_are_there() {
     let tree = tempfile::tempdir().unwrap();
     for (arguments, expected) in [
         (&["--version"][..], concat!("ballast ", env!("CARGO_PKG_VERSION"), "\n")),
         (&["--help"], "Usage: ballast <COMMAND>"),
+        (&["boot", "--help"], "Exit status: 0 the table is printed; 3 the node has not been READY"),
         (&["status", "--help"], "Exit status: 0 the node is ready; 3 it is not"),
     ] {
         let output = ballast(tree.path(), arguments);

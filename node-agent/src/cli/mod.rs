@@ -1,6 +1,8 @@
 //! The command line: one file per command.
 
 mod agent;
+mod ask;
+mod boot;
 mod import;
 mod screen;
 mod status;
@@ -26,6 +28,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::Arguments),
+    Boot(boot::Arguments),
     Agent(agent::Arguments),
     #[command(hide = true)]
     Import(import::Arguments),
@@ -37,6 +40,7 @@ pub fn run() -> ExitCode {
     let host = Host::new(root);
     let result = match command {
         Command::Status(arguments) => status::run(&arguments, &host),
+        Command::Boot(arguments) => boot::run(&arguments, &host),
         Command::Agent(agent::Arguments {}) => agent::run(host),
         Command::Import(import::Arguments {}) => import::run(&host),
     };

@@ -1,6 +1,7 @@
 //! One file per outside system. Wire types stay private here; no client knows a domain.
 
 pub mod archive;
+pub mod cgroup;
 pub mod cri;
 pub mod disk;
 pub mod esp;

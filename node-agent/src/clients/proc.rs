@@ -46,6 +46,21 @@ fn parse_cpu_time(uptime: &str, stat: &str) -> Option<CpuTime> {
     Some(CpuTime { uptime_us, busy_us })
 }
 
+/// Microseconds of CPU time that the process `pid` has used, if the kernel keeps that account (Documentation/scheduler/
+/// sched-stats.rst).
+///
+/// # Errors
+/// If /proc/PID/schedstat is there and cannot be read, or is not of the form documented.
+pub fn process_cpu_us(host: &Host, pid: u32) -> Result<Option<u64>> {
+    let path = format!("/proc/{pid}/schedstat");
+    let text = match fs::read_to_string(host.path(&path)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(|| format!("reading {path}"))?,
+    };
+    let ns = text.split_whitespace().next().and_then(|ns| ns.parse::<u64>().ok());
+    Ok(Some(ns.with_context(|| format!("reading {path}: {text:?} has no time"))? / 1000))
+}
+
 /// The value of `key=` on the kernel's command line, if it is there.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::clients::{
+    cgroup,
     host::Host,
     proc::{self, CpuTime},
 };
@@ -31,6 +32,19 @@ pub struct Boot {
     pub busy_ms: Option<u64>,
     /// What /init did.
     pub steps: Vec<InitStep>,
+    /// Whose work the CPU time was, as far as somebody accounts for it: `kernel` up to /init, `/init`, `systemd`, and the
+    /// services by name.
+    #[serde(default)]
+    pub cpu: Vec<Cpu>,
+}
+
+/// The CPU time of one of them up to READY.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cpu {
+    /// Whose.
+    pub name: String,
+    /// How much.
+    pub cpu_us: u64,
 }
 
 /// One step of /init, in microseconds since the kernel started.
@@ -50,11 +64,14 @@ struct InitRecord {
     steps: Vec<InitStep>,
     start: Moment,
     end: Moment,
+    /// What process 1 had used when /init became systemd.
+    cpu_us: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Moment {
     uptime_us: u64,
+    busy_us: u64,
 }
 
 /// The figures of a boot that is READY just now.
@@ -63,22 +80,41 @@ struct Moment {
 /// If the kernel's clock cannot be read, or /init's record is damaged. That it is missing is no error.
 pub fn measure(host: &Host) -> Result<Boot> {
     let ready = proc::cpu_time(host)?;
+    let first_process_us = proc::process_cpu_us(host, 1)?;
     let record = match fs::read_to_string(host.path(INITRAMFS_RECORD)) {
         Ok(text) => Some(serde_json::from_str(&text).with_context(|| format!("reading {INITRAMFS_RECORD}"))?),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| format!("reading {INITRAMFS_RECORD}")),
     };
-    Ok(figures(ready, record))
+    Ok(figures(ready, record, first_process_us))
 }
 
-fn figures(ready: CpuTime, record: Option<InitRecord>) -> Boot {
+/// Adds the services' CPU time so far: to be asked for at READY, before systemd lets the rest of the boot go.
+///
+/// # Errors
+/// If the kernel's account cannot be read.
+pub fn account(host: &Host, boot: &mut Boot) -> Result<()> {
+    let services = cgroup::services_cpu_us(host)?;
+    boot.cpu.extend(services.into_iter().map(|(name, cpu_us)| Cpu { name, cpu_us }));
+    Ok(())
+}
+
+fn figures(ready: CpuTime, record: Option<InitRecord>, first_process_us: Option<u64>) -> Boot {
     let known = Boot { ready_ms: Some(ready.uptime_us / 1000), busy_ms: Some(ready.busy_us / 1000), ..Boot::default() };
-    let Some(InitRecord { steps, start, end }) = record else { return known };
+    let Some(InitRecord { steps, start, end, cpu_us: init_us }) = record else { return known };
+    let systemd_us = first_process_us.zip(init_us).map(|(all, init)| all.saturating_sub(init));
+    let parts = [
+        ("kernel", Some(start.busy_us)),
+        ("/init", Some(end.busy_us.saturating_sub(start.busy_us))),
+        ("systemd", systemd_us),
+    ];
+    let cpu = parts.into_iter().filter_map(|(name, cpu_us)| Some(Cpu { name: name.to_owned(), cpu_us: cpu_us? }));
     Boot {
         kernel_ms: Some(start.uptime_us / 1000),
         initramfs_ms: Some(end.uptime_us.saturating_sub(start.uptime_us) / 1000),
         userspace_ms: Some(ready.uptime_us.saturating_sub(end.uptime_us) / 1000),
         steps,
+        cpu: cpu.collect(),
         ..known
     }
 }
@@ -120,9 +156,12 @@ mod tests {
     #[test]
     fn the_line_splits_the_boot() {
         let record = r#"{"steps":[{"name":"root","start_us":1470100,"end_us":1500000}],
-            "start":{"uptime_us":1470000,"busy_us":1}, "end":{"uptime_us":1560000,"busy_us":2}, "verity":true}"#;
-        let boot = figures(READY, Some(serde_json::from_str(record).unwrap()));
+            "start":{"uptime_us":1470000,"busy_us":1400000}, "end":{"uptime_us":1560000,"busy_us":1450000},
+            "cpu_us":1300000, "verity":true}"#;
+        let boot = figures(READY, Some(serde_json::from_str(record).unwrap()), Some(2_000_000));
         assert_eq!(boot.steps.len(), 1);
+        let cpu: Vec<_> = boot.cpu.iter().map(|one| (one.name.as_str(), one.cpu_us)).collect();
+        assert_eq!(cpu, [("kernel", 1_400_000), ("/init", 50_000), ("systemd", 700_000)]);
         assert_eq!(
             ready_line("20261121.1", &boot),
             "ballast 20261121.1: READY in 4.310 s (kernel 1.470 s, initramfs 0.090 s, userspace 2.750 s; busy 4.160 s)"
@@ -131,7 +170,7 @@ mod tests {
 
     #[test]
     fn without_a_record_of_init_nothing_is_invented() {
-        let boot = figures(READY, None);
+        let boot = figures(READY, None, Some(1));
         assert_eq!(boot, Boot { ready_ms: Some(4310), busy_ms: Some(4160), ..Boot::default() });
         assert_eq!(
             ready_line("x", &boot),

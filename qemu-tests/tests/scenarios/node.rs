@@ -1,6 +1,6 @@
 //! N, F and the node's own surface: without a network and without user-data it is READY; who may see what of it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use qemu_tests::budget::{Budget, Figure};
 use qemu_tests::lab::Options;
 use qemu_tests::memory::agent_resident;
@@ -23,6 +23,7 @@ fn n13_f01_ready_without_network_and_user_data() {
         println!("agent, resident: {:.1} MB", resident as f64 / 1e6);
         let limit = Budget::load()?.entry(Figure::AgentMemoryBytes).limit;
         ensure!(resident <= limit, "the agent takes {resident} bytes of memory");
+        boot_agrees_with_the_status(&mut node)?;
         let person = node.guest.ask("ballast status")?;
         ensure!(person.contains("ready") && person.contains("canary"), "the report for a person says: {person}");
         node.power_off()
@@ -50,5 +51,46 @@ fn ostree_shows_the_booted_deployment(node: &mut Node, commit: &str) -> Result<(
     let text = node.guest.ask("ostree admin status")?;
     let booted = text.lines().find(|line| line.trim_start().starts_with("* "));
     ensure!(booted.is_some_and(|line| line.contains(commit)), "ostree does not show {commit} as booted: {text}");
+    Ok(())
+}
+
+/// `ballast boot` tells of the same boot as the status, and has the rows that every boot has.
+fn boot_agrees_with_the_status(node: &mut Node) -> Result<()> {
+    let status = node.status()?.boot;
+    let text = node.guest.ask("ballast boot --json")?;
+    let boot: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("reading {text}"))?;
+    ensure!(
+        boot["ready_us"] == status.ready_ms * 1000,
+        "READY is {} there, {} ms here",
+        boot["ready_us"],
+        status.ready_ms
+    );
+    let parts = boot["parts"].as_array().context("there are no parts")?;
+    let part =
+        |name: &str| parts.iter().find(|part| part["name"] == name).with_context(|| format!("no {name} in {text}"));
+    for name in ["kernel", "/init", "root", "composefs", "switch root", "systemd", "systemd-journald.service"] {
+        part(name)?;
+    }
+    for name in ["containerd.service", "ballast.service"] {
+        let unit = part(name)?;
+        let (start, cpu) = (unit["start_us"].as_u64(), unit["cpu_us"].as_u64());
+        ensure!(start.is_some_and(|at| at > 0 && at < status.ready_ms * 1000), "{name} starts at {start:?}");
+        ensure!(cpu.is_some_and(|us| us > 0 && us < status.busy_ms * 1000), "{name} has {cpu:?} of CPU time");
+    }
+    let init = part("/init")?;
+    ensure!(
+        init["end_us"] == (status.kernel_ms + status.initramfs_ms) * 1000,
+        "/init is {init}, the status {status:?}"
+    );
+    let by = boot["busy_by"].as_array().context("there is no busy_by")?;
+    let sum: u64 = by.iter().filter_map(|one| one["cpu_us"].as_u64()).sum();
+    // Ticks of a hundredth of a second for each CPU on one side, exact time on the other.
+    ensure!(sum.abs_diff(status.busy_ms * 1000) <= 50_000, "of {} ms, {sum} us are accounted for", status.busy_ms);
+    let table = node.guest.ask("ballast boot")?;
+    let ready = format!("{}.{:03} s", status.ready_ms / 1000, status.ready_ms % 1000);
+    ensure!(table.contains(&format!("READY in {ready}")), "the table does not say READY in {ready}: {table}");
+    let row =
+        |name: &str| table.lines().position(|line| line.ends_with(name)).with_context(|| format!("no {name}: {table}"));
+    ensure!(row("containerd.service")? < row("---- READY ----")?, "containerd is not above READY: {table}");
     Ok(())
 }

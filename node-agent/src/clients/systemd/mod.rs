@@ -1,11 +1,15 @@
 //! systemd's manager, spoken to over the system bus. Its private socket would need no bus, but names a sender there that
 //! zbus refuses: only unique names are allowed in that place.
 
+mod boot;
 mod link;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-pub use self::link::Link;
+pub use self::{
+    boot::{Moments, Started},
+    link::Link,
+};
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -50,10 +54,10 @@ struct Row {
     name: String,
     _description: String,
     _load_state: String,
-    _active_state: String,
-    _sub_state: String,
+    active_state: String,
+    sub_state: String,
     _following: String,
-    _path: OwnedObjectPath,
+    path: OwnedObjectPath,
     _job_id: u32,
     _job_type: String,
     _job_path: OwnedObjectPath,
