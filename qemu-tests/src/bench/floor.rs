@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::cpio;
-use super::subject::Subject;
+use super::subject::{Subject, Uefi};
 use crate::lab::Lab;
 use crate::qemu::firmware::Firmware;
 use crate::tools;
@@ -31,6 +31,7 @@ pub(super) fn build(lab: &Lab) -> Result<Subject> {
     Ok(Subject {
         name: "floor",
         firmware: Firmware::Direct { kernel: lab.image.kernel.clone(), initramfs: Some(initramfs), cmdline },
+        uefi: Uefi::No,
         disk: None,
         ready: "floor: READY",
         last_unit: None,

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  subject (ours | stock | floor) ──boot──> console line ──> instructions (icount) and wall seconds
-//!  ours, stock with the command channel ──> timeline (kernel, initramfs steps, units) ──> boot.svg
-//!  manifests ──> sizes                                                     all of it ──> boot.json
+//!  ours (`ballast boot`), stock (systemctl) with the command channel ──> timeline ──> boot.svg
+//!  manifests ──> sizes, an idle node ──> memory                                             all of it ──> boot.json
 //! ```
 
 mod cpio;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::sizes::{ImageSize, StockSize};
-use super::timeline::Timeline;
+use super::timeline::{Share, Timeline};
 use super::wall::Wall;
 
 /// All figures. Instructions are the guest's; sizes are bytes.
@@ -17,6 +17,10 @@ pub(super) struct Report {
     pub(super) initramfs_instructions: u64,
     pub(super) floor_instructions: u64,
     pub(super) stock_ready_instructions: u64,
+    /// Whose they are, of one run with the command channel; the CPU time as the node's kernel accounts for it
+    pub(super) busy_by: Vec<Share>,
+    pub(super) idle_memory_bytes: u64,
+    pub(super) agent_memory_bytes: u64,
     pub(super) wall: Wall,
     pub(super) image: ImageSize,
     pub(super) stock: StockSize,
@@ -27,7 +31,6 @@ pub(super) struct Report {
 pub(super) struct Details {
     pub(super) accelerator_of_wall: &'static str,
     pub(super) ready_instructions_of_each_run: Vec<u64>,
-    pub(super) agent_resident_bytes: u64,
     pub(super) ours: Timeline,
     pub(super) stock: Timeline,
 }

@@ -6,10 +6,10 @@ use super::instructions::{of_others, of_ours};
 use super::report::{self, Details, Report};
 use super::stock::Stock;
 use super::subject::Subject;
-use super::timeline::{Initramfs, Timeline};
+use super::timeline::{NodesOwn, Timeline};
 use super::{floor, sizes, stock, svg, table, wall};
+use crate::budget::{self, Budget};
 use crate::lab::Lab;
-use crate::memory::agent_resident;
 use crate::qemu::accel::Accelerator;
 
 /// Runs of ours under the instruction counter: their spread shows what the figure is worth.
@@ -28,32 +28,28 @@ pub fn run(rounds: u32) -> Result<()> {
 
     println!("bench: counting instructions: ours {COUNTED_RUNS} times, the floor, the stock image (some minutes)");
     let count = |subject: &Subject, read: fn(&str) -> Result<u64>| {
-        let instructions = read(&subject.ready(&lab, Accelerator::Icount, 1)?.text)?;
+        let instructions = read(&subject.ready(&lab, Accelerator::Icount, 1)?.line.text)?;
         println!("bench: {}: {:.3} G instructions to READY", subject.name, instructions as f64 / 1e9);
         Ok::<_, anyhow::Error>(instructions)
     };
     let counts = (0..COUNTED_RUNS).map(|_| count(&ours, of_ours)).collect::<Result<Vec<_>>>()?;
     let floor_instructions = count(&floor, of_others)?;
-    let (initramfs, agent_resident_bytes, our_boot) = ours.ask(&lab, |line, guest| {
-        let initramfs = Initramfs::of(guest)?;
-        let figures = (initramfs.start.busy_us, initramfs.end.busy_us);
-        Ok((
-            figures,
-            agent_resident(guest)?,
-            Timeline::ours(guest, initramfs, seconds_after(&line.text, "READY in ")?)?,
-        ))
-    })?;
+    let own = ours.ask(&lab, |_, guest| NodesOwn::of(guest))?;
     let (stock_ready_instructions, stock_boot) = stock.ask(&lab, |line, guest| {
         Ok((of_others(&line.text)?, Timeline::stock(guest, seconds_after(&line.text, "uptime ")?)?))
     })?;
+    let memory = budget::idle_node(&lab)?;
 
     let wall = wall::measure(&lab, [&ours, &stock, &floor], rounds)?;
     let report = Report {
         ready_instructions: middle(&counts),
-        kernel_instructions: initramfs.0 * 1000,
-        initramfs_instructions: initramfs.1.saturating_sub(initramfs.0) * 1000,
+        kernel_instructions: own.instructions("kernel")?,
+        initramfs_instructions: own.instructions("/init")?,
         floor_instructions,
         stock_ready_instructions,
+        busy_by: own.busy_by.clone(),
+        idle_memory_bytes: memory.idle_bytes,
+        agent_memory_bytes: memory.agent_bytes,
         wall,
         image: sizes::image_size(&lab)?,
         stock: sizes::of_stock(&figures)?,
@@ -61,15 +57,14 @@ pub fn run(rounds: u32) -> Result<()> {
     let details = Details {
         accelerator_of_wall: lab.accelerator.name(),
         ready_instructions_of_each_run: counts,
-        agent_resident_bytes,
-        ours: our_boot,
+        ours: Timeline::ours(&own)?,
         stock: stock_boot,
     };
     report::write(&folder.join("boot.json"), &report)?;
     report::write(&folder.join("details.json"), &details)?;
     let picture = svg::draw(&details.ours, &details.stock, floor_instructions / 1000);
     std::fs::write(folder.join("boot.svg"), picture).context("writing boot.svg")?;
-    print!("{}", table::render(&report, &details));
+    print!("{}", table::render(&report, &details, &Budget::load()?));
     println!("bench: the figures are in {0}/boot.json, the picture is {0}/boot.svg", folder.display());
     Ok(())
 }
@@ -93,7 +88,6 @@ mod tests {
 
     #[test]
     fn times_are_found_in_lines() {
-        assert_eq!(seconds_after("ballast 1: READY in 4.310 s (kernel", "READY in ").unwrap(), 4_310_000);
         assert_eq!(seconds_after("stock: READY uptime 22.5 cpu", "uptime ").unwrap(), 22_500_000);
         assert_eq!(middle(&[3, 1, 2]), 2);
     }

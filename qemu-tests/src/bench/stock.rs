@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::subject::Subject;
+use super::subject::{Subject, Uefi};
 use crate::lab::Lab;
 use crate::qemu::firmware::Firmware;
 
@@ -36,6 +36,7 @@ pub(super) fn build(lab: &Lab) -> Result<Stock> {
     let subject = Subject {
         name: "stock",
         firmware,
+        uefi: Uefi::No,
         disk: Some(folder.join("stock.raw")),
         ready: "stock: READY",
         last_unit: Some("stock-ready.service"),

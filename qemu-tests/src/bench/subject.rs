@@ -1,6 +1,7 @@
 //! What is measured: a machine to boot, and the console line that says that it is READY.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -19,11 +20,35 @@ use crate::qemu::process::Process;
 /// The stock image counts 23 G instructions, at some 0.2 G a second on a slow host.
 const PATIENCE: u64 = 600;
 
-/// One of the three that are measured.
+/// Whether UEFI comes before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Uefi {
+    /// No: the kernel directly
+    No,
+    /// Yes, and the boot loader of the disk
+    Disk,
+    /// Yes, and the firmware gets the kernel from QEMU: the stock image has no boot loader, and is spared its time
+    Kernel,
+}
+
+/// What the firmware says when it is done and starts what the disk has to boot.
+const HANDS_OVER: &str = "BdsDxe: starting";
+
+/// A boot to READY.
+#[derive(Debug)]
+pub(super) struct Ready {
+    /// The line, and when it came
+    pub(super) line: Line,
+    /// When the firmware handed over to the disk's boot loader, if it did
+    pub(super) firmware: Option<Duration>,
+}
+
+/// One of those that are measured.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) firmware: Firmware,
+    pub(super) uefi: Uefi,
     /// Each boot gets a throwaway overlay over it
     pub(super) disk: Option<PathBuf>,
     /// What the READY line contains
@@ -38,16 +63,24 @@ impl Subject {
         Self {
             name: "ours",
             firmware: Firmware::direct(&lab.image),
+            uefi: Uefi::No,
             disk: Some(lab.image.disk.clone()),
             ready: READY_LINE,
             last_unit: Some("ballast.service"),
         }
     }
 
-    /// Boots to READY with nothing else plugged in; gives that line.
-    pub(super) fn ready(&self, lab: &Lab, accelerator: Accelerator, smp: u32) -> Result<Line> {
+    /// The same through UEFI, under a name of its own.
+    pub(super) fn through(&self, uefi: Uefi, name: &'static str) -> Self {
+        Self { name, uefi, ..self.clone() }
+    }
+
+    /// Boots to READY with nothing else plugged in.
+    pub(super) fn ready(&self, lab: &Lab, accelerator: Accelerator, smp: u32) -> Result<Ready> {
         let run = Run::start(self, lab, accelerator, smp, false)?;
-        run.console.wait_for(self.ready, Deadline::secs(PATIENCE)).with_context(|| format!("booting {}", self.name))
+        let line = run.console.wait_for(self.ready, Deadline::secs(PATIENCE));
+        let line = line.with_context(|| format!("booting {}", self.name))?;
+        Ok(Ready { line, firmware: run.console.find(HANDS_OVER).map(|line| line.at) })
     }
 
     /// Boots to READY, then asks the guest.
@@ -63,7 +96,7 @@ impl Subject {
 
 /// Instructions of the image under test to READY: the one that the budget watches.
 pub(crate) fn count(lab: &Lab) -> Result<u64> {
-    of_ours(&Subject::ours(lab).ready(lab, Accelerator::Icount, 1)?.text)
+    of_ours(&Subject::ours(lab).ready(lab, Accelerator::Icount, 1)?.line.text)
 }
 
 struct Run {
@@ -77,7 +110,15 @@ impl Run {
     fn start(subject: &Subject, lab: &Lab, accelerator: Accelerator, smp: u32, channel: bool) -> Result<Self> {
         let (scratch, sockets) = (lab.workspace.scratch()?, sockets()?);
         let logs = logs(lab, subject.name)?;
-        let mut machine = Machine { smp, ..Machine::new(accelerator, subject.firmware.clone()) };
+        let firmware = match subject.uefi {
+            Uefi::No => subject.firmware.clone(),
+            Uefi::Disk => Firmware::uefi(&lab.tools, scratch.path())?,
+            Uefi::Kernel => Firmware::UefiWithKernel {
+                uefi: Box::new(Firmware::uefi(&lab.tools, scratch.path())?),
+                kernel: Box::new(subject.firmware.clone()),
+            },
+        };
+        let mut machine = Machine { smp, ..Machine::new(accelerator, firmware) };
         if let Some(disk) = &subject.disk {
             machine.drives.push(Disk::overlay(&lab.tools, disk, scratch.path())?.drive(Bus::Virtio));
             // All that boot a system have a NIC: the stock image waits for its network, ours does not.

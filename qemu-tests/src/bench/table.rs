@@ -3,70 +3,108 @@
 use std::fmt::Write as _;
 
 use super::report::{Details, Report};
-use super::wall::median;
+use super::wall::{Wall, median};
+use crate::budget::{Budget, Figure};
+
+/// What issue 3 promises beside the limits of budget.toml: instructions of the floor and of /init, and the wall ratio.
+const FLOOR: u64 = 450_000_000;
+const INIT: u64 = 50_000_000;
+const RATIO: f64 = 7.0;
+
+/// Runs of one image lie closer together than this, or the figure says nothing.
+const SPREAD_PERCENT: f64 = 1.0;
 
 /// A figure and the limit that it shall keep.
 struct Row {
-    what: &'static str,
+    what: String,
     value: String,
-    limit: &'static str,
+    limit: String,
     kept: bool,
 }
 
+impl Row {
+    fn plain(what: &str, value: String) -> Self {
+        Self { what: what.to_owned(), value, limit: String::new(), kept: true }
+    }
+
+    fn limited(what: &str, value: String, limit: String, kept: bool) -> Self {
+        Self { what: what.to_owned(), value, limit, kept }
+    }
+}
+
 /// The table; a figure that misses its limit is marked.
-pub(super) fn render(report: &Report, details: &Details) -> String {
-    let rows = rows(report, details);
+pub(super) fn render(report: &Report, details: &Details, budget: &Budget) -> String {
     let mut text = String::new();
-    for Row { what, value, limit, kept } in &rows {
-        let mark = if *kept { "" } else { "  <-- missed" };
-        let _ = writeln!(text, "  {what:<42} {value:>22}   {limit:<14}{mark}");
+    for Row { what, value, limit, kept } in rows(report, details, budget) {
+        let mark = if kept { "" } else { "  <-- missed" };
+        let _ = writeln!(text, "{}", format!("  {what:<42} {value:>26}   {limit:<14}{mark}").trim_end());
     }
     text
 }
 
-fn rows(report: &Report, details: &Details) -> Vec<Row> {
-    let giga = |count: u64| format!("{:.3} G", count as f64 / 1e9);
+fn rows(report: &Report, details: &Details, budget: &Budget) -> Vec<Row> {
+    let watched = |what: &str, figure: Figure, value: u64| {
+        let limit = budget.entry(figure).limit;
+        Row::limited(what, figure.show(value), format!("<= {}", figure.show(limit)), value <= limit)
+    };
     let mega = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-    let plain = |what, value| Row { what, value, limit: "", kept: true };
-    let (wall, image, stock) = (&report.wall, &report.image, &report.stock);
     let counts = &details.ready_instructions_of_each_run;
     let (least, most) = (counts.iter().min().copied().unwrap_or(1), counts.iter().max().copied().unwrap_or(1));
     let spread = (most - least) as f64 / least.max(1) as f64 * 100.0;
-    let times = format!("{:.1} / {:.1} / {:.1} s", median(&wall.ours_s), median(&wall.stock_s), median(&wall.floor_s));
-    let row = |what, value, limit, kept| Row { what, value, limit, kept };
-    vec![
-        row(
-            "instructions to READY",
-            giga(report.ready_instructions),
-            "<= 5.0 G",
-            report.ready_instructions <= 5_000_000_000,
-        ),
-        row("  spread of the runs", format!("{spread:.2} %"), "<= 1 %", spread <= 1.0),
-        plain("  to the end of the kernel", giga(report.kernel_instructions)),
-        row(
-            "  of /init",
-            giga(report.initramfs_instructions),
-            "<= 0.1 G",
-            report.initramfs_instructions <= 100_000_000,
-        ),
-        plain("the floor (kernel, empty /init)", giga(report.floor_instructions)),
-        plain("the stock image to READY", giga(report.stock_ready_instructions)),
-        plain("wall to READY: ours / stock / floor", times),
-        row("  stock over ours", format!("{:.2}", wall.stock_over_ours), ">= 4", wall.stock_over_ours >= 4.0),
-        row("packages", image.packages.to_string(), "<= 130", image.packages <= 130),
-        row("installed", mega(image.installed_bytes), "<= 300 MB", image.installed_bytes <= 300_000_000),
-        row("compressed", mega(image.compressed_bytes), "<= 110 MB", image.compressed_bytes <= 110_000_000),
-        row("initramfs", mega(image.initramfs_bytes), "<= 1.5 MB", image.initramfs_bytes <= 1_500_000),
-        plain("stock: packages", stock.packages.to_string()),
-        plain(
+    let (image, stock) = (&report.image, &report.stock);
+    let mut rows = vec![
+        watched("instructions to READY", Figure::ReadyInstructions, report.ready_instructions),
+        Row::limited("  spread of the runs", format!("{spread:.2} %"), "<= 1 %".into(), spread <= SPREAD_PERCENT),
+    ];
+    // What is less than a hundredth of a G is noise here; boot.json has it.
+    for share in report.busy_by.iter().filter(|share| share.cpu_us >= 10_000) {
+        let kept = share.name != "/init" || share.cpu_us * 1000 <= INIT;
+        let limit = if share.name == "/init" { format!("<= {}", giga(INIT)) } else { String::new() };
+        rows.push(Row::limited(&format!("  of {}", share.name), giga(share.cpu_us * 1000), limit, kept));
+    }
+    rows.push(Row::limited(
+        "the floor (kernel, empty /init)",
+        giga(report.floor_instructions),
+        format!("<= {}", giga(FLOOR)),
+        report.floor_instructions <= FLOOR,
+    ));
+    rows.push(Row::plain("the stock image to READY", giga(report.stock_ready_instructions)));
+    rows.extend(wall_rows(&report.wall));
+    rows.extend([
+        watched("packages", Figure::Packages, image.packages),
+        watched("installed", Figure::InstalledBytes, image.installed_bytes),
+        watched("compressed", Figure::CompressedBytes, image.compressed_bytes),
+        watched("kernel", Figure::KernelBytes, image.kernel_bytes),
+        watched("initramfs", Figure::InitramfsBytes, image.initramfs_bytes),
+        Row::plain("stock: packages", stock.packages.to_string()),
+        Row::plain(
             "stock: installed / compressed",
             format!("{} / {}", mega(stock.installed_bytes), mega(stock.compressed_bytes)),
         ),
-        row(
-            "agent, resident",
-            mega(details.agent_resident_bytes),
-            "<= 15 MB",
-            details.agent_resident_bytes <= 15_000_000,
+        watched("memory of the idle node", Figure::IdleMemoryBytes, report.idle_memory_bytes),
+        watched("  of the agent", Figure::AgentMemoryBytes, report.agent_memory_bytes),
+    ]);
+    rows
+}
+
+fn wall_rows(wall: &Wall) -> Vec<Row> {
+    let times = |all: &[&[f64]]| -> String {
+        let medians: Vec<String> = all.iter().map(|times| format!("{:.1}", median(times))).collect();
+        medians.join(" / ") + " s"
+    };
+    let ratio =
+        |ratio: f64| Row::limited("  stock over ours", format!("{ratio:.2}"), format!(">= {RATIO}"), ratio >= RATIO);
+    vec![
+        Row::plain("wall to READY: ours / stock / floor", times(&[&wall.ours_s, &wall.stock_s, &wall.floor_s])),
+        ratio(wall.stock_over_ours),
+        Row::plain(
+            "through UEFI: ours / stock / firmware's own",
+            times(&[&wall.uefi.ours_s, &wall.uefi.stock_s, &wall.uefi.firmware_s]),
         ),
+        ratio(wall.uefi.stock_over_ours),
     ]
+}
+
+fn giga(count: u64) -> String {
+    format!("{:.3} G", count as f64 / 1e9)
 }

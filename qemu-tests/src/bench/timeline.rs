@@ -17,50 +17,82 @@ pub(super) struct Span {
 }
 
 /// A whole boot.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Timeline {
     pub(super) kernel_us: u64,
+    pub(super) kernel_cpu_us: Option<u64>,
+    /// The end of the initramfs
     pub(super) initramfs_us: u64,
+    pub(super) initramfs_cpu_us: Option<u64>,
     pub(super) ready_us: u64,
     pub(super) steps: Vec<Span>,
+    /// systemd's own CPU time until READY
+    pub(super) systemd_cpu_us: Option<u64>,
     /// systemd's own work before its first unit
     pub(super) manager: Vec<Span>,
     pub(super) units: Vec<Span>,
 }
 
-/// What /init leaves under /run/ballast (initramfs/README.md).
-#[derive(Debug, Deserialize)]
-pub(super) struct Initramfs {
-    steps: Vec<Span>,
-    pub(super) start: Moment,
-    pub(super) end: Moment,
+/// Whose work it was until READY.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Share {
+    pub(super) name: String,
+    pub(super) cpu_us: u64,
 }
 
-/// A moment of the boot, and how much of the time until then was work.
+/// What `ballast boot --json` says (node-agent/README.md).
 #[derive(Debug, Deserialize)]
-pub(super) struct Moment {
-    uptime_us: u64,
-    pub(super) busy_us: u64,
+pub(super) struct NodesOwn {
+    ready_us: u64,
+    parts: Vec<Part>,
+    pub(super) busy_by: Vec<Share>,
 }
 
-impl Initramfs {
+#[derive(Clone, Debug, Deserialize)]
+struct Part {
+    kind: String,
+    name: String,
+    start_us: Option<u64>,
+    end_us: Option<u64>,
+    cpu_us: Option<u64>,
+}
+
+impl NodesOwn {
     /// Asks a node.
     pub(super) fn of(guest: &mut Guest) -> Result<Self> {
-        let text = guest.ask("cat /run/ballast/initramfs.json")?;
-        serde_json::from_str(&text).with_context(|| format!("reading what /init left: {text}"))
+        let text = guest.ask("ballast boot --json")?;
+        serde_json::from_str(&text).with_context(|| format!("reading what `ballast boot` says: {text}"))
+    }
+
+    /// CPU time of `name` until READY, in nanoseconds: under the instruction counter, instructions.
+    pub(super) fn instructions(&self, name: &str) -> Result<u64> {
+        let share = self.busy_by.iter().find(|share| share.name == name);
+        Ok(share.with_context(|| format!("`ballast boot` tells no CPU time of {name}"))?.cpu_us * 1000)
     }
 }
 
 impl Timeline {
-    /// Ours, of which /init tells its part.
-    pub(super) fn ours(guest: &mut Guest, initramfs: Initramfs, ready_us: u64) -> Result<Self> {
+    /// Ours, as the node itself tells it.
+    pub(super) fn ours(own: &NodesOwn) -> Result<Self> {
+        let one = |kind: &str| {
+            let part = own.parts.iter().find(|part| part.kind == kind);
+            part.with_context(|| format!("`ballast boot` tells nothing of the {kind}"))
+        };
+        let (kernel, init, systemd) = (one("kernel")?, one("init")?, one("systemd")?);
+        let spans = |kind: &str, prefix: &str| -> Vec<Span> {
+            let parts = own.parts.iter().filter(|part| part.kind == kind);
+            parts.filter_map(|part| part.span(prefix, own.ready_us)).collect()
+        };
         Ok(Self {
-            kernel_us: initramfs.start.uptime_us,
-            initramfs_us: initramfs.end.uptime_us,
-            ready_us,
-            steps: initramfs.steps,
-            manager: manager(guest)?,
-            units: units(guest, ready_us)?,
+            kernel_us: kernel.end_us.context("the kernel has no end")?,
+            kernel_cpu_us: kernel.cpu_us,
+            initramfs_us: init.end_us.context("/init has no end")?,
+            initramfs_cpu_us: init.cpu_us,
+            ready_us: own.ready_us,
+            steps: spans("step", ""),
+            systemd_cpu_us: systemd.cpu_us,
+            manager: spans("manager", "systemd: "),
+            units: spans("unit", ""),
         })
     }
 
@@ -72,7 +104,16 @@ impl Timeline {
         let kernel_us = init.and_then(stamp).context("the kernel's log does not tell when /init was run")?;
         let initramfs_us = userspace.parse().with_context(|| format!("reading systemd's start {userspace:?}"))?;
         let (manager, units) = (manager(guest)?, units(guest, ready_us)?);
-        Ok(Self { kernel_us, initramfs_us, ready_us, steps: Vec::new(), manager, units })
+        Ok(Self { kernel_us, initramfs_us, ready_us, manager, units, ..Self::default() })
+    }
+}
+
+impl Part {
+    /// `None` for what started after READY. What is not up by then goes on until then.
+    fn span(&self, prefix: &str, ready_us: u64) -> Option<Span> {
+        let start_us = self.start_us.filter(|&start| start < ready_us)?;
+        let end_us = self.end_us.unwrap_or(ready_us);
+        Some(Span { name: format!("{prefix}{}", self.name), start_us, end_us, cpu_us: self.cpu_us })
     }
 }
 
@@ -155,10 +196,24 @@ mod tests {
     }
 
     #[test]
-    fn what_init_leaves_is_read() {
-        let text = r#"{"steps":[{"name":"modules","start_us":1,"end_us":2}],"start":{"uptime_us":1,"busy_us":1},
-                       "end":{"uptime_us":3,"busy_us":2},"deployment":"a.0","verity":true}"#;
-        let initramfs: Initramfs = serde_json::from_str(text).unwrap();
-        assert_eq!((initramfs.steps[0].name.as_str(), initramfs.end.busy_us), ("modules", 2));
+    fn what_the_node_tells_is_read() {
+        let text = r#"{"version":"1","ready_us":3000,"busy_us":2900,"parts":[
+            {"kind":"kernel","name":"kernel","start_us":0,"end_us":1000,"cpu_us":900},
+            {"kind":"init","name":"/init","start_us":1000,"end_us":1040,"cpu_us":40},
+            {"kind":"step","name":"root","start_us":1000,"end_us":1030,"cpu_us":null},
+            {"kind":"systemd","name":"systemd","start_us":1040,"end_us":3000,"cpu_us":700},
+            {"kind":"manager","name":"generators","start_us":1100,"end_us":1150,"cpu_us":null},
+            {"kind":"unit","name":"a.service","start_us":1500,"end_us":null,"cpu_us":5},
+            {"kind":"unit","name":"late.service","start_us":3500,"end_us":3600,"cpu_us":5},
+            {"kind":"unit","name":"again.service","start_us":null,"end_us":null,"cpu_us":5}],
+            "busy_by":[{"name":"kernel","cpu_us":900},{"name":"/init","cpu_us":40}]}"#;
+        let own: NodesOwn = serde_json::from_str(text).unwrap();
+        let boot = Timeline::ours(&own).unwrap();
+        assert_eq!((boot.kernel_us, boot.initramfs_us, boot.ready_us), (1000, 1040, 3000));
+        assert_eq!((boot.steps.len(), boot.systemd_cpu_us), (1, Some(700)));
+        assert_eq!(boot.manager[0].name, "systemd: generators");
+        assert_eq!(boot.units, [Span { name: "a.service".into(), start_us: 1500, end_us: 3000, cpu_us: Some(5) }]);
+        assert_eq!(own.instructions("/init").unwrap(), 40_000);
+        assert!(own.instructions("systemd").is_err());
     }
 }

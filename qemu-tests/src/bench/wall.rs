@@ -1,40 +1,74 @@
-//! Wall seconds to READY, the three in turn: what disturbs the host disturbs all of them alike.
+//! Wall seconds to READY, all in turn: what disturbs the host disturbs all of them alike.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::subject::Subject;
+use super::subject::{Ready, Subject, Uefi};
 use crate::lab::Lab;
 
 /// CPUs of the machines of this measure.
 const CPUS: u32 = 2;
 
-/// Seconds of each round, and the ratio of the medians.
+/// Seconds of each round from QEMU's start to READY, and the ratio of the medians.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Wall {
     pub(super) ours_s: Vec<f64>,
     pub(super) stock_s: Vec<f64>,
     pub(super) floor_s: Vec<f64>,
     pub(super) stock_over_ours: f64,
+    pub(super) uefi: UefiWall,
+}
+
+/// The same through UEFI: ours with the boot loader of its disk, the stock image with its kernel handed to the firmware.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct UefiWall {
+    pub(super) ours_s: Vec<f64>,
+    pub(super) stock_s: Vec<f64>,
+    /// Of ours, until the firmware started the boot loader; the same firmware runs for both
+    pub(super) firmware_s: Vec<f64>,
+    /// Of the medians less that of the firmware: its time is nobody's merit
+    pub(super) stock_over_ours: f64,
 }
 
 /// Measures `rounds` rounds.
 pub(super) fn measure(lab: &Lab, [ours, stock, floor]: [&Subject; 3], rounds: u32) -> Result<Wall> {
+    let ours_uefi = ours.through(Uefi::Disk, "ours-uefi");
+    let stock_uefi = stock.through(Uefi::Kernel, "stock-uefi");
+    let boot = |subject: &Subject| subject.ready(lab, lab.accelerator, CPUS);
     let mut wall = Wall::default();
     for round in 1..=rounds {
-        let seconds = |subject: &Subject| -> Result<f64> {
-            let line = subject.ready(lab, lab.accelerator, CPUS)?;
-            Ok((line.at.as_secs_f64() * 1000.0).round() / 1000.0)
-        };
-        wall.ours_s.push(seconds(ours)?);
-        wall.stock_s.push(seconds(stock)?);
-        wall.floor_s.push(seconds(floor)?);
+        wall.ours_s.push(seconds(&boot(ours)?));
+        wall.stock_s.push(seconds(&boot(stock)?));
+        wall.floor_s.push(seconds(&boot(floor)?));
+        let ready = boot(&ours_uefi)?;
+        let firmware = ready.firmware.context("the firmware did not say when it started the boot loader")?;
+        wall.uefi.ours_s.push(seconds(&ready));
+        wall.uefi.firmware_s.push(millis(firmware.as_secs_f64()));
+        wall.uefi.stock_s.push(seconds(&boot(&stock_uefi)?));
         let last = |all: &[f64]| all.last().copied().unwrap_or_default();
-        let (ours, stock, floor) = (last(&wall.ours_s), last(&wall.stock_s), last(&wall.floor_s));
-        println!("bench: wall {round}/{rounds}: ours {ours:.1} s, stock {stock:.1} s, floor {floor:.1} s");
+        println!(
+            "bench: wall {round}/{rounds}: ours {:.1} s, stock {:.1} s, floor {:.1} s; through UEFI ours {:.1} s, stock \
+             {:.1} s, of which the firmware {:.1} s",
+            last(&wall.ours_s),
+            last(&wall.stock_s),
+            last(&wall.floor_s),
+            last(&wall.uefi.ours_s),
+            last(&wall.uefi.stock_s),
+            last(&wall.uefi.firmware_s),
+        );
     }
     wall.stock_over_ours = ratio(median(&wall.stock_s), median(&wall.ours_s));
+    let firmware = median(&wall.uefi.firmware_s);
+    wall.uefi.stock_over_ours = ratio(median(&wall.uefi.stock_s) - firmware, median(&wall.uefi.ours_s) - firmware);
     Ok(wall)
+}
+
+fn seconds(ready: &Ready) -> f64 {
+    millis(ready.line.at.as_secs_f64())
+}
+
+fn millis(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }
 
 /// The middle value; of an even number, the mean of the middle two.

@@ -53,7 +53,8 @@ pub fn measure(lab: &Lab) -> Result<Measured> {
     }))
 }
 
-fn idle_node(lab: &Lab) -> Result<memory::Memory> {
+/// Boots a node, and measures its memory when nothing is going on any more.
+pub(crate) fn idle_node(lab: &Lab) -> Result<memory::Memory> {
     let evidence = Evidence::fresh(lab.workspace.own("budget"))?;
     let mut node = Node::start(lab, &Options::default(), evidence.folder())?;
     let measured = (|| {

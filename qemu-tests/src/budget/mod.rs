@@ -12,5 +12,6 @@ mod verdict;
 
 pub use figure::Figure;
 pub use file::{Budget, Entry};
+pub(crate) use measure::idle_node;
 pub use measure::{Measured, measure};
 pub use verdict::{Finding, Verdict, judge};
