@@ -19,6 +19,6 @@ mod table;
 mod timeline;
 mod wall;
 
-pub use session::run;
+pub use session::{redraw, run};
 pub(crate) use sizes::image_size;
 pub(crate) use subject::count;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::sizes::{ImageSize, StockSize};
 use super::timeline::{Share, Timeline};
@@ -27,10 +27,12 @@ pub(super) struct Report {
 }
 
 /// What the figures were made from, for whoever doubts them: `details.json`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Details {
-    pub(super) accelerator_of_wall: &'static str,
+    pub(super) accelerator_of_wall: String,
     pub(super) ready_instructions_of_each_run: Vec<u64>,
+    /// The end of the kernel with an empty /init, as the picture has it
+    pub(super) floor_us: u64,
     pub(super) ours: Timeline,
     pub(super) stock: Timeline,
 }
@@ -39,4 +41,10 @@ pub(super) struct Details {
 pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).context("writing figures as JSON")?;
     std::fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))
+}
+
+/// Reads the details of the last session.
+pub(super) fn details(path: &Path) -> Result<Details> {
+    let what = || format!("reading {}; a whole run of the bench leaves it", path.display());
+    serde_json::from_str(&std::fs::read_to_string(path).with_context(what)?).with_context(what)
 }

@@ -1,5 +1,7 @@
 //! One session of the bench, from top to bottom.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use super::instructions::{of_others, of_ours};
@@ -11,6 +13,7 @@ use super::{floor, sizes, stock, svg, table, wall};
 use crate::budget::{self, Budget};
 use crate::lab::Lab;
 use crate::qemu::accel::Accelerator;
+use crate::workspace::Workspace;
 
 /// Runs of ours under the instruction counter: their spread shows what the figure is worth.
 const COUNTED_RUNS: usize = 3;
@@ -55,18 +58,34 @@ pub fn run(rounds: u32) -> Result<()> {
         stock: sizes::of_stock(&figures)?,
     };
     let details = Details {
-        accelerator_of_wall: lab.accelerator.name(),
+        accelerator_of_wall: lab.accelerator.name().to_owned(),
         ready_instructions_of_each_run: counts,
+        floor_us: floor_instructions / 1000,
         ours: Timeline::ours(&own)?,
         stock: stock_boot,
     };
     report::write(&folder.join("boot.json"), &report)?;
     report::write(&folder.join("details.json"), &details)?;
-    let picture = svg::draw(&details.ours, &details.stock, floor_instructions / 1000);
-    std::fs::write(folder.join("boot.svg"), picture).context("writing boot.svg")?;
+    draw(&folder, &details)?;
     print!("{}", table::render(&report, &details, &Budget::load()?));
     println!("bench: the figures are in {0}/boot.json, the picture is {0}/boot.svg", folder.display());
     Ok(())
+}
+
+/// Draws the picture of the last session anew, from what it left in `details.json`.
+///
+/// # Errors
+/// When there was none, or the picture cannot be written.
+pub fn redraw() -> Result<()> {
+    let folder = Workspace::find().target.join("bench");
+    draw(&folder, &report::details(&folder.join("details.json"))?)?;
+    println!("bench: the picture is {}/boot.svg", folder.display());
+    Ok(())
+}
+
+fn draw(folder: &Path, details: &Details) -> Result<()> {
+    let picture = svg::draw(&details.ours, &details.stock, details.floor_us);
+    std::fs::write(folder.join("boot.svg"), picture).context("writing boot.svg")
 }
 
 /// The number of seconds that follows `mark`, in microseconds.

@@ -17,7 +17,7 @@ pub(super) struct Span {
 }
 
 /// A whole boot.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Timeline {
     pub(super) kernel_us: u64,
     pub(super) kernel_cpu_us: Option<u64>,
@@ -136,7 +136,7 @@ fn manager_spans(properties: &str) -> Vec<Span> {
         value.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
     };
     let parts = [
-        ("systemd: itself", at("Userspace"), at("GeneratorsStart")),
+        ("systemd: start", at("Userspace"), at("GeneratorsStart")),
         ("systemd: generators", at("GeneratorsStart"), at("GeneratorsFinish")),
         ("systemd: loading units", at("UnitsLoadStart"), at("UnitsLoadFinish")),
     ];
@@ -186,7 +186,7 @@ mod tests {
         let text = "UserspaceTimestampMonotonic=10\nGeneratorsStartTimestampMonotonic=20\n\
                     GeneratorsFinishTimestampMonotonic=50\nUnitsLoadStartTimestampMonotonic=0\n";
         let names: Vec<_> = manager_spans(text).into_iter().map(|span| (span.name, span.end_us)).collect();
-        assert_eq!(names, [("systemd: itself".to_owned(), 20), ("systemd: generators".to_owned(), 50)]);
+        assert_eq!(names, [("systemd: start".to_owned(), 20), ("systemd: generators".to_owned(), 50)]);
     }
 
     #[test]

@@ -16,10 +16,16 @@ pub(super) struct Bench {
     /// Rounds of wall time [default: 5, or 2 with QUICK=1 in the environment]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
+    /// Measures nothing, and draws boot.svg anew from the last run's details.json
+    #[arg(long, conflicts_with = "rounds")]
+    redraw: bool,
 }
 
 impl Bench {
     pub(super) fn run(&self) -> Result<()> {
+        if self.redraw {
+            return crate::bench::redraw();
+        }
         let quick = std::env::var_os("QUICK").is_some_and(|value| value != "0" && !value.is_empty());
         crate::bench::run(self.rounds.unwrap_or(if quick { QUICK_ROUNDS } else { ROUNDS }))
     }

@@ -18,8 +18,8 @@ pub(super) fn draw(ours: &Timeline, stock: &Timeline, floor_us: u64) -> String {
     let common = Scale::to(longest);
     let mut page = Page::default();
     page.heading(
-        "From power-on to containers: Ballast and stock Debian 13",
-        "Time on one emulated CPU: a nanosecond per instruction, plus what it waits for the disk. READY: containerd answers.",
+        "Boot to READY: Ballast and stock Debian 13",
+        "From the kernel's start until containerd answers, on one emulated CPU: a nanosecond per instruction, and the disk's time.",
     );
     overview(&mut page, &common, ours, stock, floor_us);
     let zoom = longest as f64 / ours.ready_us.max(1) as f64;
@@ -57,13 +57,15 @@ fn detail(page: &mut Page, title: &str, scale: &Scale, boot: &Timeline, fold: f6
 
 fn draw_row(page: &mut Page, scale: &Scale, row: &Row) {
     match row {
-        Row::Part { name, colour, start_us, end_us, cpu_us } => {
+        Row::Part { name, colour, start_us, end_us, cpu_us, note } => {
             page.begin_row(name, false);
-            // What is known to be work is solid, the rest of the time pale.
-            page.bar(scale, *start_us, *end_us, *colour, if cpu_us.is_some() { 0.35 } else { 0.6 });
+            // What is known to be work is solid, the rest of the time pale. Before the first unit nearly all is work.
+            let is_work = cpu_us.is_none() && *colour != Colour::Unit;
+            page.bar(scale, *start_us, *end_us, *colour, if is_work { 1.0 } else { 0.35 });
             if let Some(cpu_us) = cpu_us {
                 page.bar(scale, *start_us, (start_us + cpu_us).min(*end_us), *colour, 1.0);
             }
+            page.note_after(scale, *end_us, note);
             page.figures(Some(end_us.saturating_sub(*start_us)), *cpu_us);
         }
         Row::Folded { name, starts_us, cpu_us } => {
@@ -87,7 +89,7 @@ mod tests {
             ready_us,
             steps: vec![span("modules", 400_000, 430_000)],
             manager: vec![span("systemd: generators", 500_000, 700_000)],
-            units: vec![span("a<b.service", 800_000, ready_us), span("c.service", 900_000, 1_500_000)],
+            units: vec![span("a<b.mount", 800_000, ready_us), span("c.service", 900_000, 1_500_000)],
             ..Timeline::default()
         }
     }
@@ -100,7 +102,8 @@ mod tests {
             "READY 22.0 s",
             "Ballast, magnified 11 times",
             "systemd: generators",
-            "a&lt;b.service",
+            "a&lt;b.mount",
+            ">c</text>",
             "prefers-color-scheme: dark",
             "</svg>",
         ] {

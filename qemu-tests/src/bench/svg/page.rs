@@ -120,6 +120,14 @@ impl Page {
         if fits { self.text(x, "strong", text) } else { self.text(CPU, "strong end", text) }
     }
 
+    /// Small print behind the end of a bar, as far as there is room.
+    pub(super) fn note_after(&mut self, scale: &Scale, end_us: u64, text: &str) {
+        let x = scale.x(end_us) + 8.0;
+        if !text.is_empty() && x + text.chars().count() as f64 * LETTER * 0.83 < PLOT_END {
+            self.text(x, "note", text);
+        }
+    }
+
     /// The time axis under the rows, and where READY was.
     pub(super) fn end_plot(&mut self, scale: &Scale, ready_us: Option<u64>) {
         let (top, bottom) = (self.plot_top, self.y + 7.0);
@@ -177,10 +185,12 @@ impl Page {
     }
 }
 
-fn millis(us: u64) -> String {
+/// A time with two or three digits that count.
+pub(super) fn millis(us: u64) -> String {
     match us {
         0..=9_999 => format!("{:.1} ms", us as f64 / 1e3),
-        10_000..=9_999_999 => format!("{} ms", us / 1000),
+        10_000..=999_999 => format!("{} ms", us / 1000),
+        1_000_000..=9_999_999 => format!("{:.2} s", us as f64 / 1e6),
         _ => format!("{:.1} s", us as f64 / 1e6),
     }
 }
@@ -198,8 +208,8 @@ mod tests {
     }
 
     #[test]
-    fn figures_keep_three_digits() {
-        for (us, text) in [(1_234, "1.2 ms"), (12_345, "12 ms"), (1_234_567, "1234 ms"), (12_345_678, "12.3 s")] {
+    fn figures_keep_two_or_three_digits() {
+        for (us, text) in [(1_234, "1.2 ms"), (12_345, "12 ms"), (1_234_567, "1.23 s"), (12_345_678, "12.3 s")] {
             assert_eq!(millis(us), text);
         }
     }

@@ -1,9 +1,13 @@
 //! Which rows a boot gets: the parts that took long, in the order of their start, and one row for all others.
 
 use super::super::timeline::{Span, Timeline};
+use super::page::millis;
 
 /// More rows than this are not read by anybody; of the units the longest are kept.
 const UNITS: usize = 16;
+
+/// So many of /init's steps fit beside its bar.
+const STEPS: usize = 3;
 
 /// Whose time it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ impl Colour {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Row {
     /// A part with its own bar
-    Part { name: String, colour: Colour, start_us: u64, end_us: u64, cpu_us: Option<u64> },
+    Part { name: String, colour: Colour, start_us: u64, end_us: u64, cpu_us: Option<u64>, note: String },
     /// The units that are too short for one
     Folded { name: String, starts_us: Vec<u64>, cpu_us: u64 },
 }
@@ -38,16 +42,16 @@ pub(super) enum Row {
 pub(super) fn rows(boot: &Timeline, fold_us: u64) -> Vec<Row> {
     let part = |name: &str, colour, start_us, end_us: u64, cpu_us| {
         // A unit that is up long after READY has no more of the picture than until there.
-        Row::Part { name: name.to_owned(), colour, start_us, end_us: end_us.min(boot.ready_us).max(start_us), cpu_us }
+        let end_us = end_us.min(boot.ready_us).max(start_us);
+        Row::Part { name: name.to_owned(), colour, start_us, end_us, cpu_us, note: String::new() }
     };
-    let init =
-        if boot.steps.is_empty() { "initramfs".to_owned() } else { format!("/init, {} steps", boot.steps.len()) };
+    let init = if boot.steps.is_empty() { "initramfs" } else { "/init" };
     let mut rows = vec![
         part("kernel", Colour::Kernel, 0, boot.kernel_us, boot.kernel_cpu_us),
-        part(&init, Colour::Init, boot.kernel_us, boot.initramfs_us, boot.initramfs_cpu_us),
+        part(init, Colour::Init, boot.kernel_us, boot.initramfs_us, boot.initramfs_cpu_us),
     ];
-    for step in boot.steps.iter().filter(|step| length(step, boot) >= fold_us) {
-        rows.push(part(&format!("    {}", step.name), Colour::Init, step.start_us, step.end_us, step.cpu_us));
+    if let Some(Row::Part { note, .. }) = rows.last_mut() {
+        *note = steps(boot);
     }
     if boot.systemd_cpu_us.is_some() {
         rows.push(part("systemd itself", Colour::Systemd, boot.initramfs_us, boot.ready_us, boot.systemd_cpu_us));
@@ -56,13 +60,30 @@ pub(super) fn rows(boot: &Timeline, fold_us: u64) -> Vec<Row> {
         rows.push(part(&step.name, Colour::Systemd, step.start_us, step.end_us, step.cpu_us));
     }
     let (long, short) = longest(boot, fold_us);
-    rows.extend(long.iter().map(|unit| part(&unit.name, Colour::Unit, unit.start_us, unit.end_us, unit.cpu_us)));
+    // Nearly all are services: what is not says so.
+    let short_name = |unit: &Span| unit.name.strip_suffix(".service").unwrap_or(&unit.name).to_owned();
+    rows.extend(long.iter().map(|unit| part(&short_name(unit), Colour::Unit, unit.start_us, unit.end_us, unit.cpu_us)));
     if !short.is_empty() {
         let name = format!("{} shorter units", short.len());
         let cpu_us = short.iter().filter_map(|unit| unit.cpu_us).sum();
         rows.push(Row::Folded { name, starts_us: short.iter().map(|unit| unit.start_us).collect(), cpu_us });
     }
     rows
+}
+
+/// The steps of /init are too short for bars of their own: the longest as text.
+fn steps(boot: &Timeline) -> String {
+    let mut steps: Vec<&Span> = boot.steps.iter().collect();
+    steps.sort_by_key(|step| std::cmp::Reverse(step.end_us.saturating_sub(step.start_us)));
+    let told: Vec<String> = steps
+        .iter()
+        .take(STEPS)
+        .map(|step| format!("{} {}", step.name, millis(step.end_us.saturating_sub(step.start_us))))
+        .collect();
+    match steps.len().saturating_sub(STEPS) {
+        0 => told.join(", "),
+        more => format!("{}, {more} more steps", told.join(", ")),
+    }
 }
 
 /// What a span has of the time until READY, be it as time or as CPU time.
@@ -113,10 +134,11 @@ mod tests {
         };
         let rows = rows(&boot, 50);
         let names: Vec<&str> = rows.iter().map(name).collect();
-        assert_eq!(names, ["kernel", "/init, 2 steps", "    var", "busy.service", "late.service", "1 shorter units"]);
+        assert_eq!(names, ["kernel", "/init", "busy", "late", "1 shorter units"]);
         assert!(rows.contains(&Row::Folded { name: "1 shorter units".into(), starts_us: vec![300], cpu_us: 3 }));
-        let Row::Part { end_us, .. } = rows[4] else { panic!("not a part") };
+        let Row::Part { end_us, .. } = rows[3] else { panic!("not a part") };
         assert_eq!(end_us, 10_000, "cut at READY");
+        assert_eq!(steps(&boot), "var 0.1 ms, root 0.0 ms");
     }
 
     #[test]
