@@ -2,12 +2,16 @@
 SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ballast
+# Which kernel: ours, or debian for its cloud kernel; each has a folder of its own.
+KERNEL := ballast
+OUT := $(if $(filter ballast,$(KERNEL)),target,target/$(KERNEL))
 BUILD := target/x86_64-unknown-linux-gnu/release
 CARGO := cargo --locked
 # Programs of the image: the same sources give the same bytes, in whatever folder they lie.
 REMAP := --remap-path-prefix=$(CURDIR)=/ballast --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 RELEASE := --release --target x86_64-unknown-linux-gnu
-MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work
+MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work \
+	--extra-tree=$(OUT)/stage/kernel --environment=KERNEL=$(OUT)/stage/kernel --output-directory=$(OUT)/image
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
@@ -21,13 +25,13 @@ run: image ## build the OS, boot it through UEFI to READY, print the node's stat
 
 test: lint unit image budget reproduce vm ## all that CI runs
 
-image: setup target/image/manifest.json ## the OS: disk, compressed disk, manifest, SBOM in target/image
+image: setup $(OUT)/image/manifest.json ## the OS: disk, compressed disk, manifest, SBOM in target/image (KERNEL=debian: Debian's kernel, target/debian/image)
 
-target/image/manifest.json: $(SOURCES) $(filter-out ./,$(sort $(dir $(SOURCES))))
+$(OUT)/image/manifest.json: $(SOURCES) $(filter-out ./,$(sort $(dir $(SOURCES))))
 	@$(MAKE) --no-print-directory programs
-	@echo "image: building (the log is target/image.log)"
-	@set -o pipefail; $(MKOSI) --cache-dir=$(CACHE)/mkosi --force build 2>&1 | tee target/image.log | \
-		sed -nuE '/^‣ +(Installing|Running)|^(seal|image): /p' || { tail -n 40 target/image.log; exit 1; }
+	@echo "image: building (the log is $(OUT)/image.log)"
+	@set -o pipefail; $(MKOSI) --cache-dir=$(CACHE)/mkosi --force build 2>&1 | tee $(OUT)/image.log | \
+		sed -nuE '/^‣ +(Installing|Running)|^(seal|image): /p' || { tail -n 40 $(OUT)/image.log; exit 1; }
 	@touch $@
 
 setup: ## install what is missing, get mkosi, build the tools tree once
@@ -40,7 +44,7 @@ programs: ## what Rust builds for the image, and the kernel, staged under target
 	@RUSTFLAGS="$(REMAP)" $(CARGO) build $(RELEASE) -p ballast
 	@RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods --target-dir target/static
 	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
-	@image/kernel/fetch target/setup $(CACHE) target/stage/kernel
+	@image/kernel/$(KERNEL) target/setup $(CACHE) $(OUT)/stage/kernel
 
 reproduce: ## build the commit a second time, from nothing, and compare checksums
 	@image/release/reproduce $(MKOSI)
