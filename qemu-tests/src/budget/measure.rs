@@ -15,6 +15,8 @@ use crate::node::{Node, READY};
 
 /// How long the canary may take after READY, on a busy host.
 const PODS_SECS: u64 = 90;
+/// And then the rest of the boot, until nothing is going on.
+const REST_SECS: u64 = 180;
 
 /// What was measured of each figure.
 #[derive(Debug)]
@@ -60,7 +62,7 @@ pub(crate) fn idle_node(lab: &Lab) -> Result<memory::Memory> {
     let measured = (|| {
         node.ready(Deadline::after(READY))?;
         node.status_when("the canary pod runs", PODS_SECS, |status| status.runs("canary"))?;
-        memory::when_idle(&mut node.guest, Duration::from_secs(PODS_SECS))
+        memory::when_idle(&mut node.guest, Duration::from_secs(REST_SECS))
     })();
     let measured = measured.with_context(|| format!("measuring memory; see {}", evidence.folder().display()))?;
     node.discard();

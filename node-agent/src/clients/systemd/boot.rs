@@ -1,11 +1,15 @@
 //! What systemd knows of the boot: its own moments, and when each unit started and was up (org.freedesktop.systemd1(5)).
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio::time::timeout;
 
-use super::{DEADLINE, MANAGER, Row, Systemd};
+use super::{MANAGER, Row, Systemd};
+
+/// Somebody waits who would rather wait than be refused: the bus broker starts when the first client comes, and systemd answers
+/// late, amid the rest of the boot.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// CPUUsageNSec of a unit that has no account.
 const NOT_SET: u64 = u64::MAX;
@@ -52,8 +56,9 @@ impl Systemd {
     pub async fn for_questions(path: &Path) -> Result<Self> {
         let builder = zbus::connection::Builder::address(format!("unix:path={}", path.display()).as_str())?;
         let doing = || format!("connecting to systemd over the bus at {}", path.display());
-        let connection = timeout(DEADLINE, builder.build()).await.with_context(doing)?.with_context(doing)?;
-        Ok(Self { connection, reader: Arc::new(tokio::spawn(std::future::pending())) })
+        let connection = timeout(PATIENCE, builder.build()).await.with_context(doing)?.with_context(doing)?;
+        let reader = Arc::new(tokio::spawn(std::future::pending()));
+        Ok(Self { connection, reader, patience: PATIENCE })
     }
 
     /// Its own moments.

@@ -46,6 +46,8 @@ pub struct Unit {
 pub struct Systemd {
     connection: Connection,
     reader: Arc<JoinHandle<()>>,
+    /// How long an answer may take.
+    patience: Duration,
 }
 
 /// One row of ListUnits (org.freedesktop.systemd1(5)).
@@ -88,7 +90,7 @@ impl Systemd {
             }
             changed.notify_one();
         });
-        let systemd = Self { connection, reader: Arc::new(reader) };
+        let systemd = Self { connection, reader: Arc::new(reader), patience: DEADLINE };
         // Without a subscriber systemd keeps its signals to itself.
         systemd.connection.call_method(Some(NAME), MANAGER, Some(MANAGER_INTERFACE), "Subscribe", &()).await?;
         Ok(systemd)
@@ -174,13 +176,13 @@ impl Systemd {
     {
         let doing = || format!("asking systemd for {method} of {path}");
         let call = self.connection.call_method(Some(NAME), path, Some(interface), method, body);
-        let reply = within(call).await.with_context(doing)?;
+        let reply = within(self.patience, call).await.with_context(doing)?;
         reply.body().deserialize().with_context(doing)
     }
 }
 
-async fn within<T>(work: impl Future<Output = zbus::Result<T>>) -> Result<T> {
-    Ok(timeout(DEADLINE, work).await.with_context(|| format!("no answer within {} s", DEADLINE.as_secs()))??)
+async fn within<T>(patience: Duration, work: impl Future<Output = zbus::Result<T>>) -> Result<T> {
+    Ok(timeout(patience, work).await.with_context(|| format!("no answer within {} s", patience.as_secs()))??)
 }
 
 /// The object path of a unit: what is not a letter or a digit is escaped (sd_bus_path_encode(3)).
