@@ -66,8 +66,9 @@ lint: setup ## formatting, clippy, licences and sources of the dependencies
 unit: ## unit tests and flows over fakes; boots nothing
 	@$(CARGO) test -q --workspace
 
-vm: image ## the scenarios: the real image in QEMU
-	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=2
+vm: image ## the scenarios: the real image in QEMU (KERNEL=debian: those of the boot)
+	@BALLAST_TARGET=$(abspath $(OUT)) BALLAST_TOOLS=$(abspath target/tools) $(CARGO) test -p qemu-tests --features vm --test scenarios -- \
+		--test-threads=2 $(if $(filter debian,$(KERNEL)),install:: rollback:: integrity::)
 
 clean: ## remove target/ (the cache outside the checkout stays)
 	@rm -rf target

@@ -3,6 +3,7 @@
 mod hardware;
 mod install;
 mod integrity;
+mod kernel;
 mod node;
 mod pods;
 mod rollback;
