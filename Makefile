@@ -15,7 +15,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test image setup programs reproduce bench budget fmt lint unit vm clean
+.PHONY: help run test image setup programs why reproduce bench budget fmt lint unit vm clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,9 +42,13 @@ setup: ## install what is missing, get mkosi, build the tools tree once
 
 programs: ## what Rust builds for the image, and the kernel, staged under target/stage
 	@RUSTFLAGS="$(REMAP)" $(CARGO) build $(RELEASE) -p ballast
-	@RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods --target-dir target/static
+	@RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods -p ballast-why --target-dir target/static
 	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
+	@image/lean/build target/mkosi target/setup $(CACHE) target/stage/lean
 	@image/kernel/$(KERNEL) target/setup $(CACHE) $(OUT)/stage/kernel
+
+why: ## why is FILE in the image? (make why FILE=/usr/bin/ip)
+	@$(CARGO) run -q -p ballast-why -- file target/image $(FILE)
 
 reproduce: ## build the commit a second time, from nothing, and compare checksums
 	@image/release/reproduce $(MKOSI)
@@ -66,9 +70,8 @@ lint: setup ## formatting, clippy, licences and sources of the dependencies
 unit: ## unit tests and flows over fakes; boots nothing
 	@$(CARGO) test -q --workspace
 
-vm: image ## the scenarios: the real image in QEMU (KERNEL=debian: those of the boot)
-	@BALLAST_TARGET=$(abspath $(OUT)) BALLAST_TOOLS=$(abspath target/tools) $(CARGO) test -p qemu-tests --features vm --test scenarios -- \
-		--test-threads=2 $(if $(filter debian,$(KERNEL)),install:: rollback:: integrity::)
+vm: image ## the scenarios: the real image in QEMU
+	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=2
 
 clean: ## remove target/ (the cache outside the checkout stays)
 	@rm -rf target
