@@ -7,7 +7,7 @@ mod fake;
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use ballast::clients::cri::SOCKET as CRI_SOCKET;
-use fake::{Node, bus, cri, shown, transfer};
+use fake::{Node, RESOLV_CONF, bus, cri, shown, transfer, wire};
 
 const BUS_SOCKET: &str = "/run/dbus/system_bus_socket";
 const RECORD: &str = r#"{"steps":[{"name":"root","start_us":1500000,"end_us":1510000}],
@@ -215,6 +215,37 @@ async fn images_that_the_disk_was_built_with_are_not_imported() {
     });
     node.wait_for("the pod", |status| shown(status) == ["a Running c running 0"]).await;
     assert!(runtime.calls("Transfer").is_empty());
+}
+
+#[tokio::test]
+async fn pods_wait_for_name_servers_and_are_given_them() {
+    let Running { node, runtime, .. } = start(|node, _| {
+        node.remove(RESOLV_CONF);
+        node.write(&pod_file("own"), &manifest("own", "localhost/c:1"));
+        node.write(&pod_file("host"), &(manifest("host", "localhost/c:1") + "  hostNetwork: true\n"));
+    });
+    let first = ["host Running c running 0", "own Pending c waiting 0"];
+    let status = node.wait_for("the pod on the host's network", |status| shown(status) == first).await;
+    assert_eq!(status.reasons, ["pod own: waits for the network to name its name servers"]);
+    node.write(RESOLV_CONF, "nameserver 192.0.2.1\nnameserver 192.0.2.2\noptions edns0\nsearch a b\n");
+    let both = ["host Running c running 0", "own Running c running 0"];
+    node.wait_for("the other pod", |status| shown(status) == both).await;
+    let given = wire::Dns {
+        servers: vec!["192.0.2.1".to_owned(), "192.0.2.2".to_owned()],
+        searches: vec!["a".to_owned(), "b".to_owned()],
+        options: vec!["edns0".to_owned()],
+    };
+    assert_eq!(runtime.state().dns, [None, Some(given)]);
+}
+
+#[tokio::test]
+async fn pods_start_in_the_end_without_name_servers() {
+    let Running { node, runtime, .. } = start(|node, _| {
+        node.write(RESOLV_CONF, "# No DNS servers known.\nsearch .\n");
+        node.write(&pod_file("own"), &manifest("own", "localhost/c:1"));
+    });
+    node.wait_for("the pod", |status| shown(status) == ["own Running c running 0"]).await;
+    assert_eq!(runtime.state().dns, [None]);
 }
 
 #[tokio::test]

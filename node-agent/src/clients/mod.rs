@@ -9,5 +9,6 @@ pub mod exec;
 pub mod host;
 pub mod identity;
 pub mod proc;
+pub mod resolved;
 pub mod systemd;
 pub mod watch;

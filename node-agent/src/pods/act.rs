@@ -175,10 +175,10 @@ impl Worker {
             Step::RemoveSandbox { id } => cri.remove_sandbox(&id).await.context("removing the sandbox"),
             Step::RemoveContainer { id } => cri.remove_container(&id).await.context("removing a container"),
             Step::ProvideImage(image) => self.provide(&image).await,
-            Step::RunSandbox { pod, attempt } => {
+            Step::RunSandbox { pod, attempt, resolver } => {
                 log::info!("pod {}: starting, from {}", self.key, pod.source);
                 volumes::provide(&self.host, &pod)?;
-                cri.run_sandbox(&sandbox::spec(&pod, attempt)).await.context("starting the sandbox")?;
+                cri.run_sandbox(&sandbox::spec(&pod, attempt, resolver)).await.context("starting the sandbox")?;
                 Ok(())
             }
             Step::StartContainer { pod, name, sandbox_id, sandbox_attempt, attempt, crashes, leftover, image } => {
@@ -221,7 +221,7 @@ impl Worker {
         files::prune_logs(&self.host.path(sandbox::log_folder(pod)).join(name), attempt)?;
         let volumes = volumes::provide(&self.host, pod)?;
         let spec = sandbox::container(pod, container, attempt, crashes, &volumes);
-        let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt), &spec).await?;
+        let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt, None), &spec).await?;
         self.cri.start_container(&id).await?;
         Ok(())
     }

@@ -257,10 +257,21 @@ pub struct Observed {
     pub busy: BTreeMap<Key, String>,
     /// Versions of pods that have volumes or logs on the disk.
     pub files: BTreeSet<String>,
-    /// Files of the host that each sandbox is given a copy of, and that are not there (yet).
-    pub missing_files: Vec<String>,
+    /// What pods with a network of their own ask for names; None as long as it is worth waiting for.
+    pub resolver: Option<Resolver>,
     /// What the last job for a pod failed with, unless one succeeded since.
     pub failures: BTreeMap<Key, Failure>,
+}
+
+/// Whom to ask for names, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolver {
+    /// Addresses of name servers; none if the node knows none.
+    pub servers: Vec<String>,
+    /// Domains that a short name is looked for in.
+    pub searches: Vec<String>,
+    /// Options of resolv.conf(5).
+    pub options: Vec<String>,
 }
 
 /// An image that the OS brings along in a file.

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Result;
@@ -14,16 +14,17 @@ use super::{
     act::Jobs,
     files,
     manifest::{self, ManifestError},
-    model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Pod, Sandbox, State},
+    model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Pod, Resolver, Sandbox, State},
     preloaded, sandbox,
 };
 use crate::clients::{
     cri::{self, ContainerState, ContainerStatus, Cri},
     host::Host,
+    resolved::{self, ResolvConf},
 };
 
-/// What containerd copies into each sandbox, and cannot do without. The resolver's file comes late in a boot.
-const COPIED_FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
+/// How long after a start the network is waited for, before pods start without name servers: a lease takes a few seconds.
+const RESOLVER_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The folders whose changes matter to the pods: the operator's manifests. The image's own do not change.
 pub fn folders(host: &Host) -> Vec<PathBuf> {
@@ -67,6 +68,8 @@ fn is_manifest(name: &str) -> bool {
 #[derive(Debug, Default)]
 pub struct Observer {
     archives: Option<BTreeMap<String, Archive>>,
+    /// The first look.
+    since: Option<Instant>,
 }
 
 impl Observer {
@@ -93,13 +96,20 @@ impl Observer {
             archives: self.archives(host).clone(),
             busy: jobs.busy(),
             files: files::owners(host),
-            missing_files: COPIED_FILES
-                .into_iter()
-                .filter(|file| !host.path(file).exists())
-                .map(str::to_owned)
-                .collect(),
+            resolver: self.resolver(host),
             failures: jobs.failures().clone(),
         })
+    }
+
+    fn resolver(&mut self, host: &Host) -> Option<Resolver> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let conf = resolved::load_resolv_conf(host).unwrap_or_else(|error| {
+            log::error!("{error:#}");
+            ResolvConf::default()
+        });
+        let ResolvConf { servers, searches, options } = conf;
+        let is_told = !servers.is_empty() || since.elapsed() >= RESOLVER_PATIENCE;
+        is_told.then_some(Resolver { servers, searches, options })
     }
 
     fn archives(&mut self, host: &Host) -> &BTreeMap<String, Archive> {

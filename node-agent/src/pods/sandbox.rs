@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::model::{Container, Pod, Resources};
-use crate::clients::cri::{ContainerSpec, MountSpec, Resources as Limits, SandboxSpec};
+use super::model::{Container, Pod, Resolver, Resources};
+use crate::clients::cri::{ContainerSpec, Dns, MountSpec, Resources as Limits, SandboxSpec};
 
 /// What bears this label is ours to keep or to remove.
 pub(super) const MANAGED: (&str, &str) = ("os.ballast.dev/managed", "true");
@@ -41,7 +41,8 @@ pub(super) fn volumes_folder(uid: &str) -> String {
     format!("{VOLUMES}/{uid}")
 }
 
-pub(super) fn spec(pod: &Pod, attempt: u32) -> SandboxSpec {
+/// `resolver` is only asked for when the sandbox is made.
+pub(super) fn spec(pod: &Pod, attempt: u32, resolver: Option<Resolver>) -> SandboxSpec {
     let spec = &pod.spec;
     let mut annotations = spec.annotations.clone();
     annotations.insert(SOURCE.to_owned(), pod.source.clone());
@@ -58,6 +59,7 @@ pub(super) fn spec(pod: &Pod, attempt: u32) -> SandboxSpec {
         labels: labels(pod),
         annotations,
         cgroup_parent: CGROUP.to_owned(),
+        dns: resolver.map(|Resolver { servers, searches, options }| Dns { servers, searches, options }),
         host_network: spec.host_network,
         privileged: spec.containers.iter().any(|container| container.privileged),
     }

@@ -23,6 +23,8 @@ pub(crate) const EXITED: i32 = 2;
 pub(crate) struct State {
     pub(crate) sandboxes: Vec<wire::Sandbox>,
     pub(crate) containers: Vec<Container>,
+    /// What each sandbox was told to ask for names, in the order of their making.
+    pub(crate) dns: Vec<Option<wire::Dns>>,
     /// References of the images that are there.
     pub(crate) images: Vec<String>,
     /// Archives that are coming in.
@@ -145,6 +147,7 @@ impl State {
                 };
                 let id = wire::Id { id: sandbox.id.clone(), timeout: 0 };
                 self.sandboxes.push(sandbox);
+                self.dns.push(config.dns);
                 Some(Answer::Message(id.encode_to_vec()))
             }
             "StopPodSandbox" => {

@@ -5,7 +5,7 @@ pub(crate) mod bus;
 pub(crate) mod cri;
 mod grpc;
 pub(crate) mod transfer;
-mod wire;
+pub(crate) mod wire;
 
 use std::{
     fs,
@@ -30,6 +30,9 @@ use tokio::{
 /// No wait in these flows is longer than this, however busy the machine is.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where resolved tells of name servers.
+pub(crate) const RESOLV_CONF: &str = "/run/systemd/resolve/resolv.conf";
+
 /// The node, and the agent on it.
 pub(crate) struct Node {
     tree: tempfile::TempDir,
@@ -49,7 +52,7 @@ impl Node {
         node.write("/dev/console", "");
         node.write("/etc/os-release", "ID=ballast\nVERSION_ID=20261121.1\n");
         node.write("/etc/hosts", "127.0.0.1 localhost\n");
-        node.write("/etc/resolv.conf", "");
+        node.write(RESOLV_CONF, "nameserver 192.0.2.53\nsearch example.org\n");
         node.write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
         node.write("/proc/uptime", "4.31 0.20\n");
         node.write("/proc/stat", "cpu 400 0 16 10 5 0 0\ncpu0 400 0 16 10 5 0 0\nintr 1\n");

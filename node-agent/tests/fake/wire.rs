@@ -48,9 +48,21 @@ pub(crate) struct SandboxMetadata {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(crate) struct Dns {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) servers: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) searches: Vec<String>,
+    #[prost(string, repeated, tag = "3")]
+    pub(crate) options: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(crate) struct SandboxConfig {
     #[prost(message, optional, tag = "1")]
     pub(crate) metadata: Option<SandboxMetadata>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) dns: Option<Dns>,
     #[prost(map = "string, string", tag = "6")]
     pub(crate) labels: HashMap<String, String>,
     #[prost(map = "string, string", tag = "7")]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{ContainerSpec, ContainerState, ContainerStatus, Resources, Sandbox, SandboxSpec, wire};
+use super::{ContainerSpec, ContainerState, ContainerStatus, Dns, Resources, Sandbox, SandboxSpec, wire};
 
 /// Linux' default period for CPU quotas, in microseconds.
 const CPU_PERIOD_US: i64 = 100_000;
@@ -45,6 +45,7 @@ pub(super) fn sandbox_config(spec: &SandboxSpec) -> wire::PodSandboxConfig {
         metadata: Some(metadata),
         hostname: spec.hostname.clone(),
         log_directory: spec.log_directory.clone(),
+        dns_config: spec.dns.as_ref().filter(|dns| !dns.servers.is_empty()).map(dns_config),
         labels: spec.labels.clone(),
         annotations: spec.annotations.clone(),
         linux: Some(wire::LinuxPodSandboxConfig {
@@ -52,6 +53,11 @@ pub(super) fn sandbox_config(spec: &SandboxSpec) -> wire::PodSandboxConfig {
             security_context: Some(security_context),
         }),
     }
+}
+
+fn dns_config(dns: &Dns) -> wire::DnsConfig {
+    let Dns { servers, searches, options } = dns.clone();
+    wire::DnsConfig { servers, searches, options }
 }
 
 pub(super) fn container_config(spec: &ContainerSpec, host_network: bool) -> wire::ContainerConfig {

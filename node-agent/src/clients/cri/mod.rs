@@ -21,7 +21,8 @@ use tonic_prost::ProstCodec;
 
 use self::channel::Channel;
 pub use self::types::{
-    ContainerSpec, ContainerState, ContainerStatus, Image, MountSpec, Resources, RuntimeStatus, Sandbox, SandboxSpec,
+    ContainerSpec, ContainerState, ContainerStatus, Dns, Image, MountSpec, Resources, RuntimeStatus, Sandbox,
+    SandboxSpec,
 };
 
 /// Where containerd listens.

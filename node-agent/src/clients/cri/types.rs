@@ -32,10 +32,23 @@ pub struct SandboxSpec {
     pub annotations: BTreeMap<String, String>,
     /// The control group that its containers lie in.
     pub cgroup_parent: String,
+    /// What its resolv.conf says; None, or without a name server, for a copy of the node's.
+    pub dns: Option<Dns>,
     /// Whether it shares the node's network.
     pub host_network: bool,
     /// Whether one of its containers is privileged.
     pub privileged: bool,
+}
+
+/// The lines of a resolv.conf(5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dns {
+    /// Addresses of name servers.
+    pub servers: Vec<String>,
+    /// Domains that a short name is looked for in.
+    pub searches: Vec<String>,
+    /// Options.
+    pub options: Vec<String>,
 }
 
 /// A sandbox that is there.

@@ -85,12 +85,24 @@ pub(super) struct PodSandboxConfig {
     pub(super) hostname: String,
     #[prost(string, tag = "3")]
     pub(super) log_directory: String,
+    #[prost(message, optional, tag = "4")]
+    pub(super) dns_config: Option<DnsConfig>,
     #[prost(btree_map = "string, string", tag = "6")]
     pub(super) labels: BTreeMap<String, String>,
     #[prost(btree_map = "string, string", tag = "7")]
     pub(super) annotations: BTreeMap<String, String>,
     #[prost(message, optional, tag = "8")]
     pub(super) linux: Option<LinuxPodSandboxConfig>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DnsConfig {
+    #[prost(string, repeated, tag = "1")]
+    pub(super) servers: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub(super) searches: Vec<String>,
+    #[prost(string, repeated, tag = "3")]
+    pub(super) options: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -10,7 +10,7 @@ use std::{
 use self::pod::PodPlan;
 use super::{
     desired::Desired,
-    model::{Archive, Failure, Key, Observed, Pod, Sandbox, State},
+    model::{Archive, Failure, Key, Observed, Pod, Resolver, Sandbox, State},
     phase::{ContainerPhase, Phase},
     restart,
 };
@@ -72,6 +72,8 @@ pub enum Step {
         pod: Box<Pod>,
         /// How many sandboxes there were before.
         attempt: u32,
+        /// Whom it asks for names; None to ask whom the node asks.
+        resolver: Option<Resolver>,
     },
     /// Make and start a container. If this fails, the pod's other containers are started all the same.
     StartContainer {

@@ -15,8 +15,8 @@ use crate::pods::{
 /// The image of the process that holds a sandbox: the runtime's configuration names it, the OS brings it along.
 const SANDBOX_IMAGE: &str = "localhost/ballast/pause:1";
 
-/// How soon to look again for files that the rest of the boot brings.
-const FILES_AGAIN: Duration = Duration::from_secs(1);
+/// How soon to look again for name servers.
+const RESOLVER_AGAIN: Duration = Duration::from_secs(1);
 
 /// The latest run of each container, with the sandbox that it is in.
 type Latest<'a> = BTreeMap<&'a str, (&'a Sandbox, &'a Instance)>;
@@ -60,8 +60,8 @@ impl<'a> PodPlan<'a> {
             if starts.is_empty() {
                 return Vec::new();
             }
-            if !self.observed.missing_files.is_empty() {
-                self.wake_at = Some(self.now + FILES_AGAIN);
+            if self.waits_for_resolver() {
+                self.wake_at = Some(self.now + RESOLVER_AGAIN);
                 return self.sandbox_image().into_iter().collect();
             }
             return self.new_sandbox();
@@ -96,8 +96,15 @@ impl<'a> PodPlan<'a> {
         let mut steps: Vec<Step> = self.own.iter().map(|old| Step::StopSandbox { id: old.id.clone() }).collect();
         steps.extend(self.sandbox_image());
         let attempt = self.own.iter().map(|old| old.attempt + 1).max().unwrap_or(0);
-        steps.push(Step::RunSandbox { pod: Box::new(self.pod.clone()), attempt });
+        // On the node's own network the node's own stub resolver answers, and follows each change of servers.
+        let resolver = if self.pod.spec.host_network { None } else { self.observed.resolver.clone() };
+        steps.push(Step::RunSandbox { pod: Box::new(self.pod.clone()), attempt, resolver });
         steps
+    }
+
+    /// What a sandbox is given when it is made it keeps: made too early, it never knows a name server.
+    fn waits_for_resolver(&self) -> bool {
+        !self.pod.spec.host_network && self.observed.resolver.is_none()
     }
 
     fn sandbox_image(&self) -> Option<Step> {
@@ -199,8 +206,8 @@ impl<'a> PodPlan<'a> {
         if let (Some(failure), false) = (failure, self.pod.spec.containers.iter().all(is_running)) {
             return Some(failure.message.clone());
         }
-        if let ([file, ..], true) = (self.observed.missing_files.as_slice(), self.own.is_empty()) {
-            return Some(format!("waits for {file}"));
+        if self.own.is_empty() && self.waits_for_resolver() {
+            return Some("waits for the network to name its name servers".to_owned());
         }
         self.pod.spec.containers.iter().find_map(|container| self.container_problem(container))
     }

@@ -51,7 +51,8 @@ fn exited(exit_code: i32, finished: u64) -> State {
 fn plan_for(pods: &[&Pod], sandboxes: Vec<Sandbox>, change: impl FnOnce(&mut Observed)) -> Plan {
     let pods = pods.iter().map(|&pod| (pod.spec.key.clone(), pod.clone())).collect();
     let images = BTreeMap::from([("localhost/c:1".to_owned(), "sha256:c".to_owned())]);
-    let mut observed = Observed { sandboxes, images, ..Observed::default() };
+    let resolver = Some(Resolver::default());
+    let mut observed = Observed { sandboxes, images, resolver, ..Observed::default() };
     change(&mut observed);
     plan(&Desired { pods, problems: Vec::new() }, &observed, at(NOW))
 }
@@ -242,18 +243,32 @@ fn a_failure_is_forgotten_when_all_runs_anyway() {
 }
 
 #[test]
-fn a_sandbox_waits_for_the_files_that_it_is_given() {
-    let pod = one("Always");
-    let missing = |observed: &mut Observed| observed.missing_files = vec!["/etc/resolv.conf".to_owned()];
-    let plan = plan_for(&[&pod], vec![], missing);
+fn a_sandbox_with_its_own_network_waits_for_name_servers() {
+    let unknown = |observed: &mut Observed| observed.resolver = None;
+    let own = one("Always");
+    let plan = plan_for(&[&own], vec![], unknown);
     assert_eq!((steps(&plan).as_str(), plan.wake_at), ("", Some(at(NOW + 1))));
-    assert_eq!(plan.pods[0].problem.as_deref(), Some("pod web: waits for /etc/resolv.conf"));
-    let plan = plan_for(&[&pod], vec![], |observed| {
-        missing(observed);
+    assert_eq!(plan.pods[0].problem.as_deref(), Some("pod web: waits for the network to name its name servers"));
+    let plan = plan_for(&[&own], vec![], |observed| {
+        unknown(observed);
         let archive = Archive { path: "/p.tar".to_owned(), config: "sha256:p".to_owned() };
         observed.archives.insert("localhost/ballast/pause:1".to_owned(), archive);
     });
     assert_eq!(steps(&plan), "import /p.tar");
+    // One that runs is not disturbed.
+    let plan = plan_for(&[&own], vec![sandbox(&own, "s", 0, true, vec![run("r", 0, 0, State::Running)])], unknown);
+    assert_eq!((steps(&plan).as_str(), plan.pods[0].problem.as_deref()), ("", None));
+
+    let given = |plan: &Plan| match &plan.jobs[0].steps[..] {
+        [Step::RunSandbox { resolver, .. }] => resolver.clone(),
+        other => panic!("{other:?}"),
+    };
+    let known = Resolver { servers: vec!["192.0.2.1".to_owned()], ..Resolver::default() };
+    let plan = plan_for(&[&own], vec![], |observed| observed.resolver = Some(known.clone()));
+    assert_eq!(given(&plan), Some(known));
+    let mut host = one("Always");
+    host.spec.host_network = true;
+    assert_eq!(given(&plan_for(&[&host], vec![], unknown)), None);
 }
 
 #[test]
