@@ -55,6 +55,17 @@ pub fn find(root: &Path, id: &DeploymentId) -> Result<PathBuf> {
     }
 }
 
+/// The folder of the only deployment on ROOT mounted at `root`, as on a disk that was just made.
+///
+/// # Errors
+/// If there is none, or more than one.
+pub fn only(root: &Path) -> Result<PathBuf> {
+    match list(root).as_slice() {
+        [name] => Ok(root.join(DEPLOYMENTS).join(name)),
+        names => bail!("there is not just one deployment: {}", describe(names)),
+    }
+}
+
 fn list(root: &Path) -> Vec<String> {
     let entries = fs::read_dir(root.join(DEPLOYMENTS)).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries
@@ -106,9 +117,11 @@ mod tests {
         fs::write(root.join(DEPLOYMENTS).join(format!("{other}.origin")), "").unwrap();
         let error = format!("{:#}", find(&root, &wanted).unwrap_err());
         assert!(error.contains(&format!("(there: {other})")), "{error}");
+        assert_eq!(only(&root).unwrap(), root.join(DEPLOYMENTS).join(&other));
 
         fs::create_dir_all(wanted.path(&root)).unwrap();
         assert_eq!(find(&root, &wanted).unwrap(), wanted.path(&root));
+        assert!(only(&root).is_err());
         fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -1,4 +1,5 @@
-//! seal: boots a fresh disk once, at build time, to switch fs-verity on for it, and powers off. Build hosts often cannot.
+//! seal: boots a fresh disk once, at build time, to switch fs-verity on for it and to fill its VAR, and powers off. Build
+//! hosts often cannot.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -9,14 +10,14 @@ use ballast_initramfs::drivers::Drivers;
 use ballast_initramfs::partition::RootSpec;
 use ballast_initramfs::root::Attempt;
 use ballast_initramfs::uevent::Uevents;
-use ballast_initramfs::{mounts, root, sealing};
+use ballast_initramfs::{filling, mounts, root, sealing};
 use rustix::fs::sync;
 use rustix::mount::MountFlags;
 use rustix::system::{RebootCommand, reboot};
 
 fn main() {
     let verdict = match seal() {
-        Ok(files) => format!("seal: {files} files sealed\n"),
+        Ok(files) => format!("seal: {files} files sealed, the preloaded pods' images in place\n"),
         Err(error) => format!("seal: error: {error:#}\n"),
     };
     // Whoever started the virtual machine reads the console; there is no other way to tell.
@@ -29,13 +30,14 @@ fn seal() -> Result<usize> {
     let uevents = Uevents::listen()?;
     let mut drivers = Drivers::open()?;
     drivers.load_always()?;
-    root::wait(&RootSpec::default(), &mut drivers, &uevents, |candidate| {
+    let root = root::wait(&RootSpec::default(), &mut drivers, &uevents, |candidate| {
         match mounts::root(&root::device(candidate), MountFlags::empty()) {
             Ok(()) => Attempt::Mounted,
             Err(error) => Attempt::Refused(format!("{error:#}")),
         }
     })?;
     let files = sealing::seal(Path::new(mounts::ROOT))?;
+    filling::fill(&root::device(root::var_partition(&root)?)).context("filling VAR")?;
     sync();
     mounts::root_off().context("closing the disk")?;
     Ok(files)

@@ -6,5 +6,6 @@ mod integrity;
 mod kernel;
 mod node;
 mod pods;
+mod preloaded;
 mod rollback;
 mod services;
