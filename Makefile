@@ -67,8 +67,8 @@ lint: setup ## formatting, clippy, licences and sources of the dependencies
 	@$(CARGO) clippy -q --workspace --all-targets --all-features -- -D warnings
 	@image/setup/cargo-deny $(CACHE) -L error --locked --offline check bans licenses sources
 
-unit: ## unit tests and flows over fakes; boots nothing
-	@$(CARGO) test -q --workspace
+unit: setup ## unit tests, flows over fakes, the image proxy before a real registry; boots nothing
+	@$(CARGO) test -q --workspace --features ballast/registry
 
 vm: image ## the scenarios: the real image in QEMU
 	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=2

@@ -31,7 +31,8 @@ fn start_logging() -> Result<()> {
     Ok(())
 }
 
-struct StandardError;
+/// For programs that log to whoever started them.
+pub(super) struct StandardError;
 
 impl log::Log for StandardError {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {

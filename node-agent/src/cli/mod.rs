@@ -3,6 +3,7 @@
 mod agent;
 mod ask;
 mod boot;
+mod image_proxy;
 mod import;
 mod screen;
 mod status;
@@ -32,6 +33,8 @@ enum Command {
     Agent(agent::Arguments),
     #[command(hide = true)]
     Import(import::Arguments),
+    #[command(hide = true, alias = "experimental-image-proxy")]
+    ImageProxy(image_proxy::Arguments),
 }
 
 /// Parses the command line, does what it says, and tells the exit status.
@@ -43,6 +46,7 @@ pub fn run() -> ExitCode {
         Command::Boot(arguments) => boot::run(&arguments, &host),
         Command::Agent(agent::Arguments {}) => agent::run(host),
         Command::Import(import::Arguments {}) => import::run(&host),
+        Command::ImageProxy(arguments) => image_proxy::run(arguments, host),
     };
     result.unwrap_or_else(|error| {
         eprintln!("ballast: {error:#}");

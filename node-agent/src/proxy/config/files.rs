@@ -1,0 +1,67 @@
+//! Which files are read, and the sentence if one cannot be.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use super::{credentials::Keyring, registries::Registries};
+use crate::{clients::host::Host, proxy::policy::model::Policy};
+
+const POLICY: &str = "/etc/containers/policy.json";
+const REGISTRIES: &str = "/etc/containers/registries.conf";
+/// Files NAME.conf in it are read after the file above, in order of their names.
+const REGISTRIES_FOLDER: &str = "/etc/containers/registries.conf.d";
+/// Has a folder for each registry: HOST or HOST:PORT (containers-certs.d(5)).
+pub(in crate::proxy) const CERTIFICATES: &str = "/etc/containers/certs.d";
+
+/// All that is configured.
+pub(in crate::proxy) struct Config {
+    pub(in crate::proxy) policy: Policy,
+    pub(in crate::proxy) registries: Registries,
+    pub(in crate::proxy) keyring: Keyring,
+}
+
+/// Reads all of it. `credentials` is a file, if there are any.
+pub(in crate::proxy) fn load(host: &Host, credentials: Option<&Path>) -> Result<Config> {
+    let policy_file = host.path(POLICY);
+    let policy = fs::read_to_string(&policy_file)
+        .with_context(|| format!("reading {}: without a policy no image is trusted", policy_file.display()))?;
+    let mut policy = Policy::parse(&policy).with_context(|| format!("reading the policy {}", policy_file.display()))?;
+    policy.load_keys(|path| read(&host.path(path)))?;
+
+    let mut registries = Registries::default();
+    for file in registries_files(host)? {
+        registries.add(&read(&file)?).with_context(|| format!("reading {}", file.display()))?;
+    }
+    let keyring = match credentials {
+        None => Keyring::default(),
+        Some(file) => {
+            Keyring::parse(&read(file)?).with_context(|| format!("reading credentials from {}", file.display()))?
+        }
+    };
+    Ok(Config { policy, registries, keyring })
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+}
+
+fn registries_files(host: &Host) -> Result<Vec<PathBuf>> {
+    let main = host.path(REGISTRIES);
+    let folder = host.path(REGISTRIES_FOLDER);
+    let mut files: Vec<PathBuf> = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        entries => entries
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+            .with_context(|| format!("reading {}", folder.display()))?,
+    };
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "conf"));
+    files.sort();
+    if main.exists() {
+        files.insert(0, main);
+    }
+    Ok(files)
+}

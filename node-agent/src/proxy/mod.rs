@@ -1,0 +1,68 @@
+//! The image proxy: fetches images for ostree-ext, in place of skopeo. A process of its own, `ballast image-proxy`.
+//!
+//! ```text
+//!  ostree-ext ──socket──> protocol ──> session ──> image ──> source ──> registries, folders
+//!             <──pipes───                            │
+//!                                                 policy          config: policy, mirrors, credentials
+//! ```
+//!
+//! The client speaks skopeo's `experimental-image-proxy` protocol ([`protocol`], [`session`]). What an image consists of
+//! ([`content`]), what the administrator allows ([`policy`]) and says ([`config`]) is decided without I/O; only
+//! [`source`] fetches. No part of the agent knows this room, and it knows none of theirs.
+
+mod config;
+mod content;
+mod image;
+mod policy;
+mod protocol;
+mod session;
+mod source;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Result;
+
+use self::{protocol::socket::Socket, session::Session};
+use crate::clients::host::Host;
+
+/// What the command line says.
+pub(crate) struct Options {
+    /// Where the configuration lies.
+    pub(crate) host: Host,
+    /// The number of the descriptor that is the socket to the client.
+    pub(crate) socket: i32,
+    /// A file as in containers-auth.json(5).
+    pub(crate) credentials: Option<PathBuf>,
+    /// A folder with certificates for all registries, in place of the one for each.
+    pub(crate) certificates: Option<PathBuf>,
+    /// No registry's certificate is checked.
+    pub(crate) is_insecure: bool,
+    /// How long a registry may be silent.
+    pub(crate) idle: Duration,
+    /// How often the last source of an image may fail in a row.
+    pub(crate) attempts: u32,
+}
+
+/// There is no such image.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotFound(String);
+
+/// Serves one client until it says Shutdown or goes away.
+///
+/// # Errors
+/// If the socket is none, or breaks. What goes wrong with an image is told to the client.
+pub(crate) async fn serve(options: Options) -> Result<()> {
+    let socket = Socket::inherited(options.socket)?;
+    let mut session = Session::new(options);
+    while let Some(request) = socket.receive().await? {
+        let answer = tokio::select! {
+            answer = session.answer(&request) => answer,
+            () = socket.closed() => return Ok(()),
+        };
+        let Some((reply, pipe)) = answer else { break };
+        let message = reply.encode().or_else(|error| protocol::message::Reply::failed(&error).encode())?;
+        socket.send(&message, pipe.as_ref()).await?;
+    }
+    Ok(())
+}

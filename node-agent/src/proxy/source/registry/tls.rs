@@ -1,0 +1,101 @@
+//! Whom we believe to be a registry: the system's certificate authorities, and those given for one registry.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+};
+
+/// The settings for one registry. `folder` may hold certificate authorities (`*.crt`), and a certificate of our own
+/// (`*.cert` with `*.key`), as containers-certs.d(5) says; it need not be there.
+pub(super) fn config(folder: &Path, is_insecure: bool) -> Result<ClientConfig> {
+    let doing = || format!("reading certificates from {}", folder.display());
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = if is_insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+    } else {
+        let system = rustls_native_certs::load_native_certs();
+        for error in &system.errors {
+            log::debug!("reading the system's certificates: {error}");
+        }
+        let mut authorities = RootCertStore::empty();
+        authorities.add_parsable_certificates(system.certs);
+        for file in files(folder, "crt").with_context(doing)? {
+            for certificate in certificates(&file)? {
+                authorities.add(certificate).with_context(|| format!("reading {}", file.display()))?;
+            }
+        }
+        builder.with_root_certificates(authorities)
+    };
+    let Some(file) = files(folder, "cert").with_context(doing)?.into_iter().next() else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let key_file = file.with_extension("key");
+    let key = PrivateKeyDer::from_pem_file(&key_file)
+        .with_context(|| format!("reading {}, the key of {}", key_file.display(), file.display()))?;
+    builder.with_client_auth_cert(certificates(&file)?, key).with_context(doing)
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let all = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    all.with_context(|| format!("reading {}, expected certificates in PEM", file.display()))
+}
+
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let all = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut files: Vec<PathBuf> = all.collect::<Result<_, _>>()?;
+    files.retain(|file| file.extension().is_some_and(|found| found == extension));
+    files.sort();
+    Ok(files)
+}
+
+/// Believes everyone, where the administrator says so (`insecure`, `--tls-verify=false`).
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
