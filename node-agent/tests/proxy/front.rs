@@ -122,7 +122,7 @@ fn answer(client: &mut TcpStream, upstream: &str, script: &Mutex<Script>) -> io:
     if matches!(fault, Some(Fault::Stall(_))) {
         // Longer than the client's patience; it hangs up, and then this ends.
         client.set_read_timeout(Some(Duration::from_secs(30)))?;
-        client.read(&mut piece)?;
+        let _ = client.read(&mut piece)?;
     }
     Ok(())
 }
