@@ -183,7 +183,8 @@ fn control(sockets: &Path) -> Vec<String> {
 fn channels(sockets: &Path, ports: &[&str]) -> Vec<String> {
     let mut arguments = Vec::new();
     if !ports.is_empty() {
-        arguments.extend(words("-device virtio-serial-pci"));
+        // The guest sets half a megabyte of buffers aside for each port that could be plugged in; port 0 is the console's.
+        arguments.extend(words(&format!("-device virtio-serial-pci,max_ports={}", ports.len() + 1)));
     }
     for name in ports {
         let socket = sockets.join(name);
