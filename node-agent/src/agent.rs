@@ -4,13 +4,13 @@ use std::{
     convert::Infallible,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::{sleep, timeout},
 };
 
@@ -31,14 +31,16 @@ use crate::{
         compose::{self, Facts},
         console,
         notify::Notifier,
-        socket,
+        releases::Releases,
+        socket::{self, Asked},
         status::{Node, Status, summary},
     },
     runtime::{
         self,
         model::{Health, PROBE_AGAIN, PROBE_EVERY},
     },
-    storage, update,
+    storage,
+    update::{self, plan::policy::Signatures},
 };
 
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
@@ -53,6 +55,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(20);
 
 /// If the runtime does not tell of changes to containers, they are looked for this often.
 const RELIST: Duration = Duration::from_secs(3);
+
+/// Operations that wait for the loop to look at them; it does so at once.
+const ASKED: usize = 8;
 
 /// Events come in bursts; one pass sees them all.
 const BURST: Duration = Duration::from_millis(50);
@@ -85,7 +90,8 @@ struct Agent {
     pods: pods::observe::Observer,
     jobs: pods::act::Jobs,
     storage: storage::act::Grower,
-    update: update::act::Mounter,
+    update: update::act::Operations,
+    asked: mpsc::Receiver<Asked>,
     /// The figures of this boot; there since it was READY.
     boot: Option<Boot>,
     retry: Duration,
@@ -93,10 +99,12 @@ struct Agent {
     complaints: Complaints,
     os: OsRelease,
     status: watch::Sender<Status>,
+    releases: watch::Sender<Releases>,
     last: Option<(Desired, pods::plan::Plan)>,
 }
 
-/// What one look at the host shows. The parts below `runtime` are looked at only once the node was READY.
+/// What one look at the host shows. The parts below `runtime` are looked at once the node was READY, or
+/// has had its time for it.
 struct Observed {
     systemd: Option<Systemd>,
     runtime: runtime::model::Observed,
@@ -129,14 +137,23 @@ impl Agent {
         let os = complaints.note(identity::os_release(&host)).unwrap_or_default();
         let starting = Status { reasons: vec!["the agent has just started".to_owned()], ..Status::default() };
         let (status, published) = watch::channel(starting);
-        complaints.note(socket::serve(&host, published));
+        let (releases, published_releases) = watch::channel(Releases::default());
+        let (asking, asked) = mpsc::channel(ASKED);
+        let answers = socket::Answers {
+            status: published,
+            releases: published_releases,
+            asked: asking,
+            changed: Arc::clone(&changed),
+        };
+        complaints.note(socket::serve(&host, answers));
         Self {
             started: Instant::now(),
             runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
             pods: pods::observe::Observer::default(),
             jobs: pods::act::Jobs::new(host.clone(), Arc::clone(&changed)),
             storage: storage::act::Grower::new(Arc::clone(&changed)),
-            update: update::act::Mounter::default(),
+            update: update::act::Operations::new(host.clone(), Arc::clone(&changed)),
+            asked,
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
             boot: boot::recall(&host),
@@ -145,6 +162,7 @@ impl Agent {
             complaints,
             os,
             status,
+            releases,
             last: None,
             host,
         }
@@ -180,7 +198,8 @@ impl Agent {
             systemd = self.systemd().await;
         }
         let mut observed = Observed { systemd, runtime, health: None, update: None, storage: None, pods: None };
-        if self.boot.is_none() {
+        // A node that does not get READY is looked at as a whole all the same, only later.
+        if self.boot.is_none() && self.started.elapsed() < READY_PATIENCE {
             return observed;
         }
         observed.health = Some(health::observe::observe(observed.systemd.as_ref()).await);
@@ -223,8 +242,13 @@ impl Agent {
             let result = self.runtime.act(step, systemd).await;
             self.complaints.note(result);
         }
+        let settings = self.update_settings();
         if let Some(step) = &plan.update {
-            self.update.act(step, &self.host);
+            let done = self.update.act(step, &settings);
+            self.complaints.note(done);
+        }
+        while let Ok(Asked { command, client }) = self.asked.try_recv() {
+            self.update.ask(command, client, &settings);
         }
         if let Some(step) = &plan.storage {
             self.storage.start(step.clone());
@@ -238,13 +262,24 @@ impl Agent {
         }
     }
 
+    fn update_settings(&self) -> update::act::Settings {
+        update::act::Settings {
+            os_id: self.os.id.clone(),
+            image: None,
+            signatures: Signatures::Required,
+            idle: Duration::from_secs(30),
+            attempts: 5,
+            total: Duration::from_secs(3600),
+        }
+    }
+
     async fn report(&mut self, observed: Observed, plan: Plan) {
         let Observed { systemd: _, runtime, health, update, storage: _, pods } = observed;
         if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
             self.last = Some((desired, plan));
         }
         let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
-        problems.extend(self.update.problem());
+        problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
         problems.extend(self.complaints.take());
         // While the runtime is away its pods run on, as they were when it was last seen.
@@ -271,6 +306,7 @@ impl Agent {
         }
         self.notifier.status(&summary(&status));
         self.status.send_replace(status);
+        self.releases.send_replace(compose::releases(update.as_ref(), self.update.running()));
     }
 
     fn wait(&mut self, observed: &Observed, plan: &Plan) -> Duration {
@@ -301,8 +337,13 @@ impl Agent {
 fn plan(observed: &Observed, now: SystemTime) -> Plan {
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),
-        update: observed.update.as_ref().and_then(update::plan::plan),
+        update: observed.update.as_ref().and_then(|update| update::plan::plan(update, unix_secs(now))),
         storage: observed.storage.as_ref().and_then(storage::plan::plan),
         pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
     }
+}
+
+/// Seconds since 1970; 0 for a clock that is further back.
+fn unix_secs(now: SystemTime) -> u64 {
+    now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

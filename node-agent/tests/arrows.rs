@@ -44,7 +44,7 @@ const ALSO_PURE: [&str; 12] = [
 ];
 
 /// Folders in which all is pure.
-const PURE_FOLDERS: [&str; 2] = ["/plan/", "proxy/content/"];
+const PURE_FOLDERS: [&str; 3] = ["/model/", "/plan/", "proxy/content/"];
 
 struct Source {
     /// As `pods/plan/mod.rs`.

@@ -11,7 +11,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::{
     clients::host::Host,
     report::{
-        socket::{Reply, Request, SOCKET},
+        releases::Releases,
+        socket::{HEARTBEAT, Reply, Request, SOCKET},
         status::Status,
     },
 };
@@ -22,41 +23,88 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// For scripts that wait for a node: told apart from "the question could not be asked" (1) and wrong usage (2).
 pub(super) const EXIT_NOT_READY: u8 = 3;
 
+/// A conversation with the agent.
+pub(super) struct Conversation {
+    lines: BufReader<UnixStream>,
+    patience: Duration,
+}
+
+impl Conversation {
+    /// Connects, and asks `request` for the command line `command`.
+    ///
+    /// # Errors
+    /// In one sentence with the remedy, if the agent cannot be asked.
+    pub(super) fn open(host: &Host, command: &str, request: &Request) -> Result<Self> {
+        let socket = &host.path(SOCKET);
+        let mut stream = UnixStream::connect(socket).map_err(|error| {
+            let kind = error.kind();
+            if kind == ErrorKind::PermissionDenied {
+                anyhow!("only root may ask the agent; try sudo ballast {command}")
+            } else if matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
+                anyhow!("the agent is not running; see systemctl status ballast")
+            } else {
+                anyhow!(error).context(format!("connecting to {}", socket.display()))
+            }
+        })?;
+        let doing = "asking the agent";
+        let patience = match request {
+            Request::Status {} | Request::Releases {} => DEADLINE,
+            // Three heartbeats may get lost on a busy machine.
+            Request::Run { .. } => HEARTBEAT * 4,
+        };
+        stream.set_read_timeout(Some(patience)).context(doing)?;
+        let mut text = serde_json::to_vec(request).context(doing)?;
+        text.push(b'\n');
+        stream.write_all(&text).context(doing)?;
+        Ok(Self { lines: BufReader::new(stream), patience })
+    }
+
+    /// The agent's next word.
+    ///
+    /// # Errors
+    /// If none comes.
+    pub(super) fn next(&mut self) -> Result<Reply> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                bail!("the agent did not answer within {} s", self.patience.as_secs())
+            }
+            read => read.context("asking the agent")?,
+        };
+        if line.is_empty() {
+            bail!("the agent closed the connection without an answer; see journalctl -u ballast");
+        }
+        let reply = serde_json::from_str(&line).context("reading the agent's answer")?;
+        if let Reply::Error(error) = reply {
+            bail!("the agent refused: {error}");
+        }
+        Ok(reply)
+    }
+}
+
 /// The node's status, for the command `command`.
 ///
 /// # Errors
 /// In one sentence with the remedy, if the agent cannot be asked or does not answer.
-pub(super) fn ask(host: &Host, command: &str) -> Result<Status> {
-    let socket = &host.path(SOCKET);
-    let mut stream = UnixStream::connect(socket).map_err(|error| {
-        let kind = error.kind();
-        if kind == ErrorKind::PermissionDenied {
-            anyhow!("only root may ask the agent; try sudo ballast {command}")
-        } else if matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
-            anyhow!("the agent is not running; see systemctl status ballast")
-        } else {
-            anyhow!(error).context(format!("connecting to {}", socket.display()))
-        }
-    })?;
-    let doing = "asking the agent for the status";
-    stream.set_read_timeout(Some(DEADLINE)).context(doing)?;
-    let mut request = serde_json::to_vec(&Request::Status {}).context(doing)?;
-    request.push(b'\n');
-    stream.write_all(&request).context(doing)?;
-    let mut line = String::new();
-    match BufReader::new(stream).read_line(&mut line) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            bail!("the agent did not answer within {} s", DEADLINE.as_secs())
-        }
-        read => read.context(doing)?,
-    };
-    if line.is_empty() {
-        bail!("the agent closed the connection without an answer; see journalctl -u ballast");
-    }
-    match serde_json::from_str(&line).context("reading the agent's answer")? {
-        Reply::Status(status) => Ok(*status),
-        Reply::Error(error) => bail!("the agent refused: {error}"),
-    }
+pub(super) fn status(host: &Host, command: &str) -> Result<Status> {
+    let reply = Conversation::open(host, command, &Request::Status {})?.next()?;
+    let Reply::Status(status) = reply else { bail!(unexpected(&reply)) };
+    Ok(*status)
+}
+
+/// The releases on the node.
+///
+/// # Errors
+/// As for [`status`].
+pub(super) fn releases(host: &Host) -> Result<Releases> {
+    let reply = Conversation::open(host, "releases", &Request::Releases {})?.next()?;
+    let Reply::Releases(releases) = reply else { bail!(unexpected(&reply)) };
+    Ok(releases)
+}
+
+/// An agent of another version may answer so.
+pub(super) fn unexpected(reply: &Reply) -> String {
+    format!("the agent answered with something else: {reply:?}")
 }
 
 /// Writes `text` to standard output.

@@ -3,10 +3,15 @@
 mod agent;
 mod ask;
 mod boot;
+mod change;
 mod image_proxy;
 mod import;
+mod operate;
+mod progress;
+mod releases;
 mod screen;
 mod status;
+mod upgrade;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -30,6 +35,17 @@ struct Arguments {
 enum Command {
     Status(status::Arguments),
     Boot(boot::Arguments),
+    Releases(releases::Arguments),
+    Upgrade(upgrade::Arguments),
+    Rollback(change::Rollback),
+    /// Keeps a release until it is unpinned
+    Pin(change::Named),
+    /// Lets a pinned release be collected again
+    Unpin(change::Named),
+    /// Forgets that a release failed here, so that it may be tried again
+    Allow(change::Named),
+    Fsck(change::Fsck),
+    Collect(change::Collect),
     Agent(agent::Arguments),
     #[command(hide = true)]
     Import(import::Arguments),
@@ -44,6 +60,14 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Status(arguments) => status::run(&arguments, &host),
         Command::Boot(arguments) => boot::run(&arguments, &host),
+        Command::Releases(arguments) => releases::run(&arguments, &host),
+        Command::Upgrade(arguments) => upgrade::run(arguments, &host),
+        Command::Rollback(arguments) => change::rollback(&arguments, &host),
+        Command::Pin(arguments) => change::pin(arguments, &host),
+        Command::Unpin(arguments) => change::unpin(arguments, &host),
+        Command::Allow(arguments) => change::allow(arguments, &host),
+        Command::Fsck(arguments) => change::fsck(&arguments, &host),
+        Command::Collect(arguments) => change::collect(&arguments, &host),
         Command::Agent(agent::Arguments {}) => agent::run(host),
         Command::Import(import::Arguments {}) => import::run(&host),
         Command::ImageProxy(arguments) => image_proxy::run(arguments, host),

@@ -5,7 +5,7 @@ use std::{io::IsTerminal, process::ExitCode};
 use anyhow::{Context, Result};
 
 use super::{
-    ask::{EXIT_NOT_READY, ask, print},
+    ask::{EXIT_NOT_READY, print, status},
     screen,
 };
 use crate::clients::host::Host;
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
-    let status = ask(host, "status")?;
+    let status = status(host, "status")?;
     let text = match arguments.json {
         true => serde_json::to_string_pretty(&status).context("encoding the status")? + "\n",
         false => screen::render(&status, std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()),

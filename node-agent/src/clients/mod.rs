@@ -10,5 +10,8 @@ pub mod host;
 pub mod identity;
 pub mod proc;
 pub mod resolved;
+pub mod space;
+pub mod store;
 pub mod systemd;
 pub mod watch;
+pub mod worker;

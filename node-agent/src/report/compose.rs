@@ -2,6 +2,7 @@
 
 use super::{
     boot::Boot,
+    releases::{Operation, Release, Releases},
     status::{Container, Deployment, Node, Os, Pod, Runtime, Status},
 };
 use crate::{
@@ -11,7 +12,10 @@ use crate::{
         plan::Status as PodStatus,
     },
     runtime,
-    update::{self, model::State},
+    update::{
+        self,
+        model::{Command, Progress as UpdateProgress, State},
+    },
 };
 
 /// What the status is made of.
@@ -42,6 +46,7 @@ pub fn status(facts: Facts<'_>) -> Status {
     let runtime = facts.runtime;
     let mut reasons: Vec<String> = runtime::plan::reason(runtime).into_iter().collect();
     reasons.extend(facts.health.map(health::plan::reasons).unwrap_or_default());
+    reasons.extend(facts.update.map(update::plan::reasons).unwrap_or_default());
     reasons.extend(facts.problems);
     reasons.extend(facts.pods.iter().filter_map(|pod| pod.problem.clone()));
     let (name, version) = runtime.version.clone().unwrap_or_default();
@@ -51,8 +56,7 @@ pub fn status(facts: Facts<'_>) -> Status {
             id: facts.os_id.to_owned(),
             version: facts.os_version.to_owned(),
             commit: booted.map(|booted| booted.commit.clone()),
-            // Known once releases travel as OCI images.
-            digest: None,
+            digest: facts.update.and_then(update::plan::booted_digest).map(ToString::to_string),
         },
         ready: runtime.is_ready() && facts.boot.is_some(),
         reasons,
@@ -69,16 +73,39 @@ fn deployment(deployment: &update::model::Deployment) -> Deployment {
     Deployment {
         version: deployment.version.clone(),
         commit: deployment.id.commit.clone(),
-        digest: None,
+        digest: deployment.digest.as_ref().map(ToString::to_string),
         booted: deployment.booted,
         next: deployment.next,
-        state: match deployment.state {
-            State::Trial => "trial",
-            State::Good => "good",
-            State::Bad => "bad",
-            State::Unknown => "unknown",
-        }
-        .to_owned(),
+        state: state(deployment.state).to_owned(),
+    }
+}
+
+/// What the releases and the operation that runs look like to `ballast releases`.
+pub fn releases(update: Option<&update::model::Observed>, running: Option<(&Command, UpdateProgress)>) -> Releases {
+    let release = |one: update::model::Deployment| Release {
+        digest: one.digest.map(|digest| digest.to_string()),
+        version: one.version,
+        commit: one.id.commit,
+        image: one.image,
+        booted: one.booted,
+        next: one.next,
+        last_good: one.last_good,
+        pinned: one.pinned,
+        state: state(one.state).to_owned(),
+    };
+    Releases {
+        releases: update.map(update::plan::deployments).unwrap_or_default().into_iter().map(release).collect(),
+        bad: update.map(|update| update.memory.bad.clone()).unwrap_or_default(),
+        operation: running.map(|(command, progress)| Operation { command: command.name().to_owned(), progress }),
+    }
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Trial => "trial",
+        State::Good => "good",
+        State::Bad => "bad",
+        State::Unknown => "unknown",
     }
 }
 

@@ -6,5 +6,6 @@ pub mod complaints;
 pub mod compose;
 pub mod console;
 pub mod notify;
+pub mod releases;
 pub mod socket;
 pub mod status;

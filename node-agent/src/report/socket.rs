@@ -1,6 +1,6 @@
-//! The status socket: one JSON line asks, one JSON line answers. Only root can open it.
+//! The agent's socket: one JSON line asks, JSON lines answer, the last of which is the end. Only root can open it.
 
-use std::{fs, io::ErrorKind, time::Duration};
+use std::{fs, io::ErrorKind, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use rustix::{fs::Mode, process::umask};
@@ -8,21 +8,30 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
-    sync::watch,
-    time::timeout,
+    sync::{Notify, mpsc, watch},
+    time::{sleep, timeout},
 };
 
-use super::status::Status;
-use crate::{clients::host::Host, report::socket::Request::Status as AskStatus};
+use super::{releases::Releases, status::Status};
+use crate::{
+    clients::host::Host,
+    update::model::{Command, Event, Failure, Outcome, Progress},
+};
 
 /// Where the agent listens.
 pub const SOCKET: &str = "/run/ballast/agent.sock";
 
-/// Who connects and says nothing is not waited for longer.
+/// Who connects and says nothing, or takes no answer, is not waited for longer.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// While an operation has nothing new to tell, its last word is said again this often: who waits sees that we live.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// A request is a short line; more is not read.
 const MAX_REQUEST_BYTES: u64 = 4096;
+
+/// Words of an operation that wait for a slow reader; more are left out, but for the last.
+const WORDS: usize = 16;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +39,13 @@ const MAX_REQUEST_BYTES: u64 = 4096;
 pub enum Request {
     /// The node's status.
     Status {},
+    /// The releases on the node.
+    Releases {},
+    /// To do something about them. Closing the connection cancels it.
+    Run {
+        /// What.
+        operation: Command,
+    },
 }
 
 /// What is answered.
@@ -38,15 +54,45 @@ pub enum Request {
 pub enum Reply {
     /// The node's status.
     Status(Box<Status>),
+    /// The releases on the node.
+    Releases(Releases),
+    /// How far an operation is; more follows.
+    Progress(Progress),
+    /// An operation ended well.
+    Done(Outcome),
+    /// An operation did not.
+    Failed(Failure),
     /// Why there is no answer.
     Error(String),
 }
 
-/// Starts to answer on the socket with what `status` last held.
+/// An operation that somebody asked for and waits for.
+#[derive(Debug)]
+pub struct Asked {
+    /// What to do.
+    pub command: Command,
+    /// Where to tell of it; closed when they go away.
+    pub client: mpsc::Sender<Event>,
+}
+
+/// What the socket is given to answer with.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// The status as it was last.
+    pub status: watch::Receiver<Status>,
+    /// The releases as they were last.
+    pub releases: watch::Receiver<Releases>,
+    /// Where operations are asked for.
+    pub asked: mpsc::Sender<Asked>,
+    /// Woken when one is.
+    pub changed: Arc<Notify>,
+}
+
+/// Starts to answer on the socket.
 ///
 /// # Errors
 /// If the socket cannot be made.
-pub fn serve(host: &Host, status: watch::Receiver<Status>) -> Result<()> {
+pub fn serve(host: &Host, answers: Answers) -> Result<()> {
     let path = host.path(SOCKET);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -63,18 +109,16 @@ pub fn serve(host: &Host, status: watch::Receiver<Status>) -> Result<()> {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let status = status.clone();
+                    let answers = answers.clone();
                     tokio::spawn(async move {
-                        match timeout(DEADLINE, answer(stream, &status)).await {
-                            Ok(Ok(())) => {}
-                            Ok(Err(error)) => log::debug!("answering on {SOCKET}: {error:#}"),
-                            Err(_) => log::debug!("answering on {SOCKET}: took too long"),
+                        if let Err(error) = answer(stream, &answers).await {
+                            log::debug!("answering on {SOCKET}: {error:#}");
                         }
                     });
                 }
                 Err(error) => {
                     log::warn!("accepting on {SOCKET}: {error}");
-                    tokio::time::sleep(DEADLINE).await;
+                    sleep(DEADLINE).await;
                 }
             }
         }
@@ -82,20 +126,53 @@ pub fn serve(host: &Host, status: watch::Receiver<Status>) -> Result<()> {
     Ok(())
 }
 
-async fn answer(mut stream: UnixStream, status: &watch::Receiver<Status>) -> Result<()> {
-    let (reader, mut writer) = stream.split();
+async fn answer(mut stream: UnixStream, answers: &Answers) -> Result<()> {
     let mut line = String::new();
-    BufReader::new(reader.take(MAX_REQUEST_BYTES)).read_line(&mut line).await.context("reading the request")?;
+    let request = async { BufReader::new((&mut stream).take(MAX_REQUEST_BYTES)).read_line(&mut line).await };
+    timeout(DEADLINE, request).await.context("no request came")?.context("reading the request")?;
     if line.is_empty() {
         bail!("closed without a request");
     }
     let reply = match serde_json::from_str(&line) {
-        Ok(AskStatus {}) => Reply::Status(Box::new(status.borrow().clone())),
+        Ok(Request::Status {}) => Reply::Status(Box::new(answers.status.borrow().clone())),
+        Ok(Request::Releases {}) => Reply::Releases(answers.releases.borrow().clone()),
+        Ok(Request::Run { operation }) => return follow(stream, operation, answers).await,
         Err(error) => Reply::Error(format!("unknown request: {error}")),
     };
-    let mut text = serde_json::to_vec(&reply).context("encoding the reply")?;
+    say(&mut stream, &reply).await
+}
+
+/// Asks for an operation and tells of it until its end, or until nobody listens any more.
+async fn follow(mut stream: UnixStream, command: Command, answers: &Answers) -> Result<()> {
+    let (client, mut events) = mpsc::channel(WORDS);
+    answers.asked.send(Asked { command, client }).await.context("the agent is ending")?;
+    answers.changed.notify_one();
+    let mut last = Reply::Progress(Progress::default());
+    let mut byte = [0];
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(Event::Progress(progress)) => last = Reply::Progress(progress),
+                Some(Event::Done(outcome)) => return say(&mut stream, &Reply::Done(outcome)).await,
+                Some(Event::Failed(failure)) => return say(&mut stream, &Reply::Failed(failure)).await,
+                None => bail!("the operation ended without a word"),
+            },
+            read = stream.read(&mut byte) => {
+                if read.context("reading from who asked")? == 0 {
+                    bail!("who asked has gone away");
+                }
+                continue;
+            }
+            () = sleep(HEARTBEAT) => {}
+        }
+        say(&mut stream, &last).await?;
+    }
+}
+
+async fn say(stream: &mut UnixStream, reply: &Reply) -> Result<()> {
+    let mut text = serde_json::to_vec(reply).context("encoding the reply")?;
     text.push(b'\n');
-    writer.write_all(&text).await.context("writing the reply")
+    timeout(DEADLINE, stream.write_all(&text)).await.context("nobody takes the reply")?.context("writing the reply")
 }
 
 #[cfg(test)]
@@ -104,8 +181,15 @@ mod tests {
 
     #[test]
     fn the_request_is_one_line_of_json() {
-        assert_eq!(serde_json::to_string(&AskStatus {}).unwrap(), r#"{"command":"status"}"#);
-        assert_eq!(serde_json::from_str::<Request>(r#"{"command":"status"}"#).unwrap(), AskStatus {});
+        let rollback = Request::Run { operation: Command::Rollback { reboot: true } };
+        for (request, text) in [
+            (Request::Status {}, r#"{"command":"status"}"#),
+            (Request::Releases {}, r#"{"command":"releases"}"#),
+            (rollback, r#"{"command":"run","operation":{"rollback":{"reboot":true}}}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&request).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);
+        }
         assert!(serde_json::from_str::<Request>(r#"{"command":"reboot"}"#).is_err());
     }
 }

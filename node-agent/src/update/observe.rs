@@ -1,10 +1,13 @@
-//! Looks at the deployments on the disk and at the boot entries.
+//! Looks at the deployments on the disk, at the boot entries, and at what is remembered.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use anyhow::Result;
 
-use super::model::{BootEntry, DeploymentId, Observed};
+use super::{
+    memory,
+    model::{BootEntry, DeploymentId, Observed, Origin, Tries},
+};
 use crate::clients::{
     disk::Disk,
     esp,
@@ -25,9 +28,9 @@ const DEPLOYMENT_ARGUMENT: &str = "ballast.deployment";
 /// What is on the disk.
 ///
 /// # Errors
-/// If /proc, /sys or a boot entry cannot be read.
+/// If /proc, /sys, a boot entry or the memory cannot be read.
 pub fn observe(host: &Host) -> Result<Observed> {
-    let folder = host.path(esp::MOUNT_POINT).join("loader/entries");
+    let folder = esp::path(host, esp::ENTRIES);
     let unmounted_esp = if folder.exists() {
         None
     } else {
@@ -39,20 +42,28 @@ pub fn observe(host: &Host) -> Result<Observed> {
         booted_version: identity::os_release(host)?.version,
         on_disk: on_disk(host),
         entries: esp::entries(&folder)?.into_iter().filter_map(boot_entry).collect(),
+        memory: memory::load(host)?,
         unmounted_esp,
     })
 }
 
-fn on_disk(host: &Host) -> Vec<DeploymentId> {
+/// The files in the ESP's folder of kernels; none if there is no such folder.
+pub fn kernels(host: &Host) -> Vec<String> {
+    let files = fs::read_dir(esp::path(host, esp::KERNELS)).into_iter().flatten().flatten();
+    files.map(|file| file.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn on_disk(host: &Host) -> BTreeMap<DeploymentId, Option<Origin>> {
+    let folder = host.path(DEPLOYMENTS);
     // A host that is not ours has no such folder, and so no deployments.
-    let Ok(entries) = fs::read_dir(host.path(DEPLOYMENTS)) else { return Vec::new() };
-    let mut ids: Vec<DeploymentId> =
-        entries.flatten().filter_map(|entry| DeploymentId::parse(&entry.file_name().to_string_lossy())).collect();
-    ids.sort();
-    ids
+    let Ok(entries) = fs::read_dir(&folder) else { return BTreeMap::new() };
+    let ids = entries.flatten().filter_map(|entry| DeploymentId::parse(&entry.file_name().to_string_lossy()));
+    let origin = |id: &DeploymentId| Origin::parse(&fs::read_to_string(folder.join(format!("{id}.origin"))).ok()?);
+    ids.map(|id| (id.clone(), origin(&id))).collect()
 }
 
 fn boot_entry(entry: esp::Entry) -> Option<BootEntry> {
     let deployment = DeploymentId::parse(&proc::argument(&entry.options, DEPLOYMENT_ARGUMENT)?)?;
-    Some(BootEntry { file: entry.file, deployment, version: entry.version, tries_left: entry.tries_left })
+    let esp::Entry { file, version, linux, initrd, options } = entry;
+    Some(BootEntry { tries: Tries::of(&file), file, deployment, version, linux, initrd, options })
 }

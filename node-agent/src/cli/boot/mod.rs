@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::ask::{EXIT_NOT_READY, ask, print};
+use super::ask::{EXIT_NOT_READY, print, status};
 use crate::{
     cli::boot::timeline::Timeline,
     clients::{
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
-    let status = ask(host, "boot")?;
+    let status = status(host, "boot")?;
     if status.boot.ready_ms.is_none() {
         eprintln!("ballast: the node has not been READY in this boot; see ballast status");
         return Ok(ExitCode::from(EXIT_NOT_READY));

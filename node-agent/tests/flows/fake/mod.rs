@@ -16,9 +16,11 @@ use std::{
 use ballast::{
     clients::host::Host,
     report::{
-        socket::{Reply, SOCKET},
+        releases::Releases,
+        socket::{Reply, Request, SOCKET},
         status::Status,
     },
+    update::model::{Command, Failure, Outcome},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -98,14 +100,39 @@ impl Node {
     }
 
     pub(crate) async fn status(&self) -> Option<Status> {
-        let mut stream = UnixStream::connect(self.path(SOCKET)).await.ok()?;
-        stream.write_all(b"{\"command\":\"status\"}\n").await.ok()?;
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).await.ok()?;
-        match serde_json::from_str(&line).unwrap() {
+        match self.ask(&Request::Status {}).await?.pop()? {
             Reply::Status(status) => Some(*status),
-            Reply::Error(error) => panic!("{error}"),
+            other => panic!("{other:?}"),
         }
+    }
+
+    pub(crate) async fn releases(&self) -> Option<Releases> {
+        match self.ask(&Request::Releases {}).await?.pop()? {
+            Reply::Releases(releases) => Some(releases),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asks for an operation and tells how it ended.
+    pub(crate) async fn operate(&self, operation: Command) -> Result<Outcome, Failure> {
+        let replies = timeout(PATIENCE, self.ask(&Request::Run { operation })).await.unwrap().unwrap();
+        match replies.last() {
+            Some(Reply::Done(outcome)) => Ok(outcome.clone()),
+            Some(Reply::Failed(failure)) => Err(failure.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// All that the agent answers, until it closes the connection.
+    async fn ask(&self, request: &Request) -> Option<Vec<Reply>> {
+        let mut stream = UnixStream::connect(self.path(SOCKET)).await.ok()?;
+        stream.write_all((serde_json::to_string(request).unwrap() + "\n").as_bytes()).await.ok()?;
+        let mut lines = BufReader::new(stream).lines();
+        let mut replies = Vec::new();
+        while let Some(line) = lines.next_line().await.ok()? {
+            replies.push(serde_json::from_str(&line).unwrap());
+        }
+        Some(replies)
     }
 
     /// Waits until the status is as `wanted`.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod fake;
+mod upgrades;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 

@@ -1,0 +1,115 @@
+//! Asking the agent for an operation and waiting for its end: what the commands that change releases have in common.
+
+use std::{io::IsTerminal, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::{
+    ask::{Conversation, print, unexpected},
+    progress::Bar,
+};
+use crate::{
+    clients::host::Host,
+    report::socket::{Reply, Request},
+    update::model::{Command, Failure, FailureKind, Outcome},
+};
+
+/// The release is not for this node, or not to be trusted.
+const EXIT_REFUSED: u8 = 4;
+
+/// Another operation is running.
+const EXIT_BUSY: u8 = 5;
+
+/// Told by `--help` of each of them.
+pub(super) const EXIT_STATUS: &str = "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 the release is \
+                                      refused; 5 another operation is running.";
+
+/// What all of them can be told.
+#[derive(Debug, clap::Args)]
+pub(super) struct Output {
+    /// Prints JSON, for programs: {"done": …} or {"failed": {"kind", "message"}}
+    #[arg(long)]
+    json: bool,
+}
+
+impl Output {
+    /// Whether programs read it.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum End<'a> {
+    Done(&'a Outcome),
+    Failed(&'a Failure),
+}
+
+/// Has the agent do `command`, tells how far it is, and how it ended.
+///
+/// # Errors
+/// If the agent cannot be asked, or goes away before the end.
+pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<ExitCode> {
+    ended(&run(host, command, !output.json)?, output).map(|(code, _)| code)
+}
+
+/// The same, for a caller that decides by the outcome.
+///
+/// # Errors
+/// As for [`operate`].
+pub(super) fn run(host: &Host, command: Command, is_shown: bool) -> Result<Result<Outcome, Failure>> {
+    let name = command.name();
+    let mut talk = Conversation::open(host, name, &Request::Run { operation: command })?;
+    let mut bar = is_shown.then(|| Bar::new(std::io::stderr().is_terminal()));
+    loop {
+        let reply = talk.next().with_context(|| {
+            format!(
+                "waiting for the end of {name}; if the agent was restarted, ballast releases shows whether it goes on"
+            )
+        });
+        match reply? {
+            Reply::Progress(progress) => bar.iter_mut().for_each(|bar| bar.show(&progress)),
+            Reply::Done(outcome) => return Ok(Ok(outcome)),
+            Reply::Failed(failure) => return Ok(Err(failure)),
+            other @ (Reply::Status(_) | Reply::Releases(_) | Reply::Error(_)) => bail!(unexpected(&other)),
+        }
+    }
+}
+
+/// Prints how it ended; tells the exit status, and whether something is different now.
+///
+/// # Errors
+/// If standard output takes nothing.
+pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<(ExitCode, bool)> {
+    if output.json {
+        let end = end.as_ref().map_or_else(End::Failed, End::Done);
+        print(&(serde_json::to_string_pretty(&end).context("encoding the outcome")? + "\n"))?;
+    }
+    match end {
+        Ok(outcome) => {
+            if !output.json {
+                print(&format!("{}\n", outcome.message))?;
+            }
+            Ok((ExitCode::SUCCESS, outcome.changed))
+        }
+        Err(failure) => {
+            if !output.json {
+                eprintln!("ballast: {failure}");
+            }
+            let code = match failure.kind {
+                FailureKind::Refused => EXIT_REFUSED,
+                FailureKind::Busy => EXIT_BUSY,
+                FailureKind::Unreachable
+                | FailureKind::Unauthorized
+                | FailureKind::NotFound
+                | FailureKind::Damaged
+                | FailureKind::NoSpace
+                | FailureKind::Cancelled
+                | FailureKind::Failed => 1,
+            };
+            Ok((ExitCode::from(code), false))
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `ballast upgrade`
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::operate::{Output, ended, run as operate};
+use crate::{
+    clients::host::Host,
+    update::model::{Command, Upgrade},
+};
+
+/// `--check`: there is another release.
+const EXIT_AVAILABLE: u8 = 10;
+
+/// Takes the node to another release: fetches it, checks it, prepares it to boot next
+///
+/// The release that runs is not touched: it boots again if the new one does not prove healthy. Running the command again
+/// after it was interrupted goes on where it was. Ctrl-C cancels it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 the release is refused (signature, downgrade, architecture, \
+failed here before); 5 another operation is running; 10 with --check: there is another release.")]
+pub(super) struct Arguments {
+    /// REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST; by default update.image of the settings, else where the running release came from
+    image: Option<String>,
+
+    /// Only looks whether there is another release
+    #[arg(long, conflicts_with_all = ["fetch_only", "reboot"])]
+    check: bool,
+
+    /// Fetches it and stops; a later upgrade needs no network for it
+    #[arg(long, conflicts_with = "reboot")]
+    fetch_only: bool,
+
+    /// Boots it at once
+    #[arg(long)]
+    reboot: bool,
+
+    /// Also takes a release that is older than the one that runs
+    #[arg(long)]
+    allow_downgrade: bool,
+
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(arguments: Arguments, host: &Host) -> Result<ExitCode> {
+    let Arguments { image, check, fetch_only, reboot, allow_downgrade, output } = arguments;
+    let command = Command::Upgrade(Upgrade { image, check, fetch_only, reboot, allow_downgrade });
+    let end = operate(host, command, !output.is_json())?;
+    let (code, changed) = ended(&end, &output)?;
+    Ok(if check && changed { ExitCode::from(EXIT_AVAILABLE) } else { code })
+}

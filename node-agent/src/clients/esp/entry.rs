@@ -1,0 +1,91 @@
+//! Boot entries as they lie on the partition.
+
+use std::{fs, io::ErrorKind, path::Path};
+
+use anyhow::{Context, Result};
+
+/// An entry is a few hundred bytes; a longer one is not ours, and not read.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// A boot entry, reduced to what is used here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The file's name.
+    pub file: String,
+    /// Its `version`.
+    pub version: String,
+    /// Its `linux`: the kernel.
+    pub linux: String,
+    /// Its `initrd`: the initramfs.
+    pub initrd: String,
+    /// Its `options`: the kernel's command line.
+    pub options: String,
+}
+
+/// The entries in `folder`, which is /efi/loader/entries; none if it is not there. A file that is no text, or too long to
+/// be an entry, is not one.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn entries(folder: &Path) -> Result<Vec<Entry>> {
+    let doing = || format!("reading {}", folder.display());
+    let files = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.with_context(doing)?,
+    };
+    let mut entries = Vec::new();
+    for file in files {
+        let path = file.with_context(doing)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let doing = || format!("reading {}", path.display());
+        if !name.ends_with(".conf") || fs::metadata(&path).with_context(doing)?.len() > MAX_BYTES {
+            continue;
+        }
+        if let Ok(text) = String::from_utf8(fs::read(&path).with_context(doing)?) {
+            entries.push(parse(&name, &text));
+        }
+    }
+    entries.sort_by(|one, other| one.file.cmp(&other.file));
+    Ok(entries)
+}
+
+fn parse(file: &str, text: &str) -> Entry {
+    let value = |key: &str| {
+        let lines = text.lines().filter_map(|line| line.trim().split_once([' ', '\t']));
+        let found: Vec<&str> = lines.filter(|(word, _)| *word == key).map(|(_, value)| value.trim()).collect();
+        found.join(" ")
+    };
+    Entry {
+        file: file.to_owned(),
+        version: value("version"),
+        linux: value("linux"),
+        initrd: value("initrd"),
+        options: value("options"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_keys_and_values() {
+        let text =
+            "title Ballast\nversion\t20261121.1\n# options no\nlinux /a\ninitrd /b\noptions quiet\noptions  a=b c\n";
+        let entry = parse("x+1.conf", text);
+        assert_eq!((entry.version.as_str(), entry.options.as_str()), ("20261121.1", "quiet a=b c"));
+        assert_eq!((entry.linux.as_str(), entry.initrd.as_str()), ("/a", "/b"));
+    }
+
+    #[test]
+    fn what_is_no_entry_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(entries(&folder.path().join("none")).unwrap(), []);
+        fs::write(folder.path().join("a.conf"), [0xff, 0xfe, 0]).unwrap();
+        fs::write(folder.path().join("b.conf"), vec![b'x'; 70_000]).unwrap();
+        fs::write(folder.path().join("c.txt"), "version 1\n").unwrap();
+        fs::write(folder.path().join("d.conf"), "version 1\n").unwrap();
+        let found = entries(folder.path()).unwrap();
+        assert_eq!(found.iter().map(|entry| entry.file.as_str()).collect::<Vec<_>>(), ["d.conf"]);
+    }
+}

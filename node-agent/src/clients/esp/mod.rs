@@ -1,0 +1,46 @@
+//! The EFI system partition: mounted read-only but for the moments in which something is written, and the boot entries
+//! on it. (uapi-group.org/specifications/specs/boot_loader_specification)
+
+mod entry;
+mod write;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use rustix::mount::{MountFlags, mount};
+
+pub use self::{
+    entry::{Entry, entries},
+    write::Writable,
+};
+use super::host::Host;
+
+/// Where it is mounted.
+pub const MOUNT_POINT: &str = "/efi";
+
+/// Where the boot loader looks for entries.
+pub const ENTRIES: &str = "loader/entries";
+
+/// Where kernels and initramfs lie under the names of their content.
+pub const KERNELS: &str = "ballast";
+
+/// Files here are for root alone; programs do not run from here.
+const FLAGS: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+
+/// The place of `path`, which is relative to the partition, on `host`.
+pub fn path(host: &Host, path: &str) -> PathBuf {
+    host.path(MOUNT_POINT).join(path)
+}
+
+/// Mounts the partition `device` on /efi, read-only, unless something is mounted there.
+///
+/// # Errors
+/// If the kernel refuses, or there is no folder /efi.
+pub fn mount_read_only(host: &Host, device: &str) -> Result<()> {
+    let point = host.path(MOUNT_POINT);
+    match mount(device, &point, "vfat", FLAGS | MountFlags::RDONLY, Some(c"umask=0077")) {
+        // EBUSY: this very partition is mounted there already.
+        Ok(()) | Err(rustix::io::Errno::BUSY) => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("mounting {device} on {MOUNT_POINT}")),
+    }
+}

@@ -1,0 +1,173 @@
+//! The ostree worker: the program that knows libostree (`node-agent/ostree`). One JSON object a line; the last one is
+//! the result or the error.
+
+use std::{process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::Command,
+    time::timeout,
+};
+
+use super::host::Host;
+
+/// Where it is.
+const PROGRAM: &str = "/usr/lib/ballast/ostree-worker";
+
+/// Of what it says on standard error, the end is told if it dies without a word.
+const TAIL_BYTES: usize = 500;
+
+/// How the worker asks a registry.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    /// The signature policy (containers-policy.json(5)).
+    pub policy: String,
+    /// How long a registry may send nothing.
+    pub idle: Duration,
+    /// How often it may fail in a row.
+    pub attempts: u32,
+}
+
+/// What a registry offers.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "the names are those of the worker's README")]
+pub struct Inspected {
+    pub digest: String,
+    pub version: String,
+    pub os_id: String,
+    pub architecture: String,
+    pub layers: Vec<Layer>,
+    pub installed_bytes: u64,
+    pub objects: u64,
+    pub boot_bytes: u64,
+}
+
+/// A layer of what a registry offers.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "as above")]
+pub struct Layer {
+    pub size: u64,
+    pub present: bool,
+}
+
+/// What was fetched.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "as above")]
+pub struct Fetched {
+    pub fetched_bytes: u64,
+}
+
+/// A deployment that was made, or was there.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "as above")]
+pub struct Deployed {
+    pub deployment: String,
+    pub composefs: String,
+    pub kernel: String,
+    pub initramfs: String,
+    pub cmdline: String,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "as above")]
+pub struct Removed {
+    pub removed: Vec<String>,
+    pub freed_bytes: u64,
+}
+
+/// What a check of all objects found.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "as above")]
+pub struct Checked {
+    pub objects: u64,
+    pub damaged: Vec<String>,
+    pub repaired: u64,
+}
+
+/// Bytes fetched, and bytes to fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Bytes {
+    /// Fetched so far.
+    #[serde(rename = "fetched_bytes")]
+    pub fetched: u64,
+    /// To fetch in all.
+    #[serde(rename = "total_bytes")]
+    pub total: u64,
+}
+
+/// What went wrong, as the worker tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Complaint {
+    /// `refused`, `unreachable`, …: see the worker's README.
+    pub kind: String,
+    /// A stack of tasks in one sentence.
+    pub message: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line<T> {
+    Progress(Bytes),
+    Result(T),
+    Error(Complaint),
+}
+
+/// Runs the worker with `arguments`, at most for `deadline`; it is killed when that passes or the caller goes away.
+///
+/// # Errors
+/// A [`Complaint`] if the worker says what is wrong; else that it could not be run, or did not keep to its form.
+pub async fn run<T: DeserializeOwned>(
+    host: &Host,
+    arguments: &[&str],
+    registry: Option<&Registry>,
+    deadline: Duration,
+    progress: impl FnMut(Bytes),
+) -> Result<T> {
+    let mut command = Command::new(host.path(PROGRAM));
+    command.args(arguments);
+    if let Some(registry) = registry {
+        let (idle, attempts) = (registry.idle.as_secs_f64().to_string(), registry.attempts.to_string());
+        command.args(["--policy", &registry.policy, "--idle-timeout", &idle, "--attempts", &attempts]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    match timeout(deadline, talk(command, progress)).await {
+        Ok(result) => result,
+        Err(_) => Err(anyhow!("it did not end within {} s", deadline.as_secs())),
+    }
+}
+
+async fn talk<T: DeserializeOwned>(mut command: Command, mut progress: impl FnMut(Bytes)) -> Result<T> {
+    let mut child = command.spawn().with_context(|| format!("starting {PROGRAM}"))?;
+    let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
+    let mut complaints = child.stderr.take().context("its errors")?;
+    let said = tokio::spawn(async move {
+        let mut said = Vec::new();
+        let _ = complaints.read_to_end(&mut said).await;
+        String::from_utf8_lossy(&said).trim().to_owned()
+    });
+    let mut end = None;
+    while let Some(line) = lines.next_line().await.context("reading what it says")? {
+        match serde_json::from_str(&line).with_context(|| format!("reading what it says: {line}"))? {
+            Line::Progress(bytes) => progress(bytes),
+            Line::Result(result) => end = Some(Ok(result)),
+            Line::Error(complaint) => end = Some(Err(complaint)),
+        }
+    }
+    let status = child.wait().await.context("waiting for it")?;
+    let said = said.await.unwrap_or_default();
+    if !said.is_empty() {
+        log::info!("ostree-worker: {said}");
+    }
+    match end {
+        Some(Ok(result)) if status.success() => Ok(result),
+        Some(Err(complaint)) => Err(complaint.into()),
+        Some(Ok(_)) | None => {
+            let start = said.char_indices().rev().take(TAIL_BYTES).last().map_or(0, |(at, _)| at);
+            Err(anyhow!("{PROGRAM} ended without a word ({status}): {}", said.get(start..).unwrap_or_default()))
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What boots: kernels under the names of their content, and the entry, whose appearing is the one commit point.
+
+use std::{fmt::Write, fs};
+
+use anyhow::{Context, Result};
+use sha2::{Digest as _, Sha256};
+use tokio::task::spawn_blocking;
+
+use super::{collect, work::Work};
+use crate::{
+    clients::{
+        esp::{self, Writable},
+        host::Host,
+        worker::Deployed,
+    },
+    update::{
+        model::{DeploymentId, Failure, Outcome, Phase},
+        plan::{
+            self,
+            entry::{self, New},
+            rollback as planned,
+        },
+    },
+};
+
+/// Writes the kernel and the initramfs of `deployed` to the ESP, unless they are there, and tells what the entry is made
+/// from.
+pub(super) async fn kernel(work: &Work, deployed: &Deployed, version: &str) -> Result<New, Failure> {
+    let deployment = DeploymentId::parse(&deployed.deployment)
+        .with_context(|| format!("the worker names a deployment {:?}, which is none", deployed.deployment))?;
+    let (host, files) = (work.host.clone(), [deployed.kernel.clone(), deployed.initramfs.clone()]);
+    let copied = spawn_blocking(move || copy(&host, &files)).await.context("writing to the ESP")?;
+    let [linux, initrd] = copied.context("writing kernel and initramfs to the EFI system partition")?;
+    let options = entry::options(&deployment, &deployed.composefs, &deployed.cmdline);
+    Ok(New { deployment, version: version.to_owned(), linux, initrd, options, is_good: false })
+}
+
+fn copy(host: &Host, [kernel, initramfs]: &[String; 2]) -> Result<[String; 2]> {
+    let writable = Writable::open(host)?;
+    Ok([put(host, &writable, kernel, "vmlinuz")?, put(host, &writable, initramfs, "initramfs")?])
+}
+
+/// Copies one file to the name of its content; tells its path on the partition, with a slash in front.
+fn put(host: &Host, writable: &Writable, from: &str, kind: &str) -> Result<String> {
+    let content = fs::read(host.path(from)).with_context(|| format!("reading {from}"))?;
+    let name = format!("{}/{}-{kind}", esp::KERNELS, hex(&Sha256::digest(&content)));
+    // What is there under this name may be half of it after a power cut: FAT promises nothing.
+    let is_there = fs::read(esp::path(host, &name)).is_ok_and(|there| there == content);
+    if !is_there {
+        writable.put(&name, &content)?;
+    }
+    Ok(format!("/{name}"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Writes the entry. When this returns, it is what boots next.
+pub(super) async fn commit(work: &Work, new: New) -> Result<String, Failure> {
+    let observed = work.observe()?;
+    let file = entry::name(&new, &observed.entries);
+    let (host, name) = (work.host.clone(), format!("{}/{file}", esp::ENTRIES));
+    let written = spawn_blocking(move || Writable::open(&host)?.put(&name, entry::text(&new).as_bytes()));
+    written.await.context("writing to the ESP")?.context("writing the boot entry")?;
+    Ok(file)
+}
+
+/// Makes the release before this one the next to boot.
+pub(super) async fn rollback(work: &Work, reboot: bool) -> Result<Outcome, Failure> {
+    let observed = work.observe()?;
+    let target = planned::target(&observed)?;
+    let origin = observed.on_disk.get(&target.deployment).and_then(Option::as_ref);
+    let (version, digest) = (target.version.clone(), origin.map(|origin| origin.digest.clone()));
+    let is_next = plan::bootable(&observed).first().is_some_and(|next| next.deployment == target.deployment);
+    if !is_next {
+        work.phase(Phase::Commit);
+        commit(work, planned::entry(target)).await?;
+    }
+    work.phase(Phase::Collect);
+    // It is done; what cannot be removed now is removed next time.
+    if let Err(failure) = collect::everything(work).await {
+        log::warn!("removing what is not needed any more: {failure}");
+    }
+    let then = if reboot { "rebooting into it" } else { "reboot to run it" };
+    if reboot {
+        work.phase(Phase::Reboot);
+    }
+    Ok(Outcome {
+        message: format!("release {version} boots next; {then}"),
+        changed: !is_next,
+        digest,
+        version: Some(version),
+        reboots: reboot,
+        ..Outcome::default()
+    })
+}

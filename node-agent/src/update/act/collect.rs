@@ -1,0 +1,62 @@
+//! Removes what no boot needs: entries first, then kernels, then releases.
+
+use anyhow::Context;
+use tokio::task::spawn_blocking;
+
+use super::{upgrade, work::Work};
+use crate::{
+    clients::esp::{self, Writable},
+    update::{
+        model::{Failure, FailureKind, Outcome, Phase},
+        observe,
+        plan::keep::{Surplus, surplus},
+    },
+};
+
+/// `ballast collect`.
+pub(super) async fn collect(work: &Work) -> Result<Outcome, Failure> {
+    work.phase(Phase::Collect);
+    let (surplus, removed, freed_bytes) = everything(work).await?;
+    let files = surplus.entries.len() + surplus.kernels.len();
+    let message = match (files, removed) {
+        (0, 0) => "there is nothing to remove".to_owned(),
+        _ => format!(
+            "removed {removed} releases and {files} files of the boot loader; {} MB freed",
+            freed_bytes / 1_000_000
+        ),
+    };
+    Ok(Outcome { message, changed: files + removed > 0, ..Outcome::default() })
+}
+
+/// Removes all that is surplus; tells what, how many releases, and how many bytes came free on ROOT.
+pub(super) async fn everything(work: &Work) -> Result<(Surplus, usize, u64), Failure> {
+    let surplus = entries_and_kernels(work).await?;
+    if !upgrade::knows_booted(&work.observe()?) {
+        // Nothing tells which of the releases is the one that runs: none goes.
+        let message = "the running release has no origin file, so nothing on ROOT is removed".to_owned();
+        return Err(Failure { kind: FailureKind::Damaged, message });
+    }
+    let removed = upgrade::remove_others(work, surplus.keep.iter()).await?;
+    Ok((surplus, removed.removed.len(), removed.freed_bytes))
+}
+
+/// Removes surplus boot entries and kernels from the ESP.
+pub(super) async fn entries_and_kernels(work: &Work) -> Result<Surplus, Failure> {
+    let observed = work.observe()?;
+    let found = surplus(&observed, &observe::kernels(&work.host));
+    if found.entries.is_empty() && found.kernels.is_empty() {
+        return Ok(found);
+    }
+    let (host, files) = (work.host.clone(), found.clone());
+    let removed = spawn_blocking(move || {
+        let writable = Writable::open(&host)?;
+        let entries = files.entries.iter().map(|file| format!("{}/{file}", esp::ENTRIES));
+        let kernels = files.kernels.iter().map(|file| format!("{}/{file}", esp::KERNELS));
+        entries.chain(kernels).try_for_each(|name| writable.remove(&name))
+    });
+    removed
+        .await
+        .context("removing from the ESP")?
+        .context("removing what no boot needs from the EFI system partition")?;
+    Ok(found)
+}

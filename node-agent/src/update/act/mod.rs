@@ -1,0 +1,223 @@
+//! Does what was asked of the releases: beside the loop, one operation at a time. What came of it is seen by the next look.
+
+mod boot;
+mod collect;
+mod keep;
+mod upgrade;
+mod work;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::JoinHandle,
+};
+
+pub use self::work::Settings;
+use self::work::Work;
+use super::{
+    memory::Changer,
+    model::{Bad, Command, Event, Failure, FailureKind, Outcome, Progress, Step},
+};
+use crate::clients::{esp, exec, host::Host};
+
+/// Asks systemd for the reboot; in a tree of files that tests make it is not there.
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+
+/// `systemctl reboot` only queues it.
+const REBOOT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The operation that runs, if one does, and what became of those that nobody waited for.
+#[derive(Debug)]
+pub struct Operations {
+    host: Host,
+    changed: Arc<Notify>,
+    memory: Changer,
+    running: Option<Running>,
+    problem: watch::Sender<Option<String>>,
+    tried_to_mount: bool,
+    mount_problem: Option<String>,
+}
+
+#[derive(Debug)]
+struct Running {
+    command: Command,
+    progress: watch::Receiver<Progress>,
+    task: JoinHandle<()>,
+}
+
+/// An agent that ends leaves its operation to the next one, which finds it in the memory.
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Operations {
+    /// Nothing runs yet. The end of an operation wakes `changed`.
+    pub fn new(host: Host, changed: Arc<Notify>) -> Self {
+        Self {
+            memory: Changer::new(host.clone()),
+            host,
+            changed,
+            running: None,
+            problem: watch::channel(None).0,
+            tried_to_mount: false,
+            mount_problem: None,
+        }
+    }
+
+    /// What runs, and how far it is.
+    pub fn running(&self) -> Option<(&Command, Progress)> {
+        let running = self.running.as_ref().filter(|running| !running.task.is_finished())?;
+        Some((&running.command, running.progress.borrow().clone()))
+    }
+
+    /// What went wrong when nobody waited for it, and what stands in the way, one sentence each.
+    pub fn problems(&self) -> Vec<String> {
+        self.mount_problem.iter().cloned().chain(self.problem.borrow().clone()).collect()
+    }
+
+    /// Starts what somebody asked for, or says what is running. They are told of it through `client`; when they go away
+    /// it is cancelled.
+    pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, settings: &Settings) {
+        if let Some((running, progress)) = self.running() {
+            let phase = serde_json::to_value(progress.phase).ok().and_then(|name| name.as_str().map(str::to_owned));
+            let message = format!(
+                "another operation is running: {} ({}); see ballast releases",
+                running.name(),
+                phase.unwrap_or_default()
+            );
+            // Who asked may be gone already.
+            let _ = client.try_send(Event::Failed(Failure { kind: FailureKind::Busy, message }));
+            return;
+        }
+        self.start(command, Some(client), settings);
+    }
+
+    /// Starts an operation that nobody waits for; if one runs, nothing.
+    pub fn start_unasked(&mut self, command: Command, settings: &Settings) {
+        if self.running().is_none() {
+            self.start(command, None, settings);
+        }
+    }
+
+    /// Does `step`. While an operation runs it is the one that changes things.
+    ///
+    /// # Errors
+    /// If what is remembered cannot be written.
+    pub fn act(&mut self, step: &Step, settings: &Settings) -> anyhow::Result<()> {
+        match step {
+            Step::MountEsp { device } if !self.tried_to_mount => {
+                self.tried_to_mount = true;
+                if let Err(error) = esp::mount_read_only(&self.host, device) {
+                    log::error!("{error:#}");
+                    self.mount_problem = Some(format!("the boot entries cannot be read: {error:#}"));
+                }
+            }
+            Step::MountEsp { .. } => {}
+            Step::Condemn { bad } => self.condemn(bad)?,
+            Step::Resume { command } => self.start_unasked(command.clone(), settings),
+        }
+        Ok(())
+    }
+
+    /// Writes down why the release that runs is about to be given up. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn give_up(&self, bad: Bad) -> anyhow::Result<()> {
+        self.memory.change(|memory| memory.given_up = Some(bad))
+    }
+
+    fn condemn(&self, bad: &Bad) -> anyhow::Result<()> {
+        log::error!("release {} ({}) is bad: {}", bad.version, bad.digest, bad.reason);
+        self.memory.change(|memory| {
+            memory.condemn(bad.clone());
+            memory.given_up = None;
+        })
+    }
+
+    fn start(&mut self, command: Command, client: Option<mpsc::Sender<Event>>, settings: &Settings) {
+        let (sender, progress) = watch::channel(Progress::default());
+        let work = Work {
+            host: self.host.clone(),
+            memory: self.memory.clone(),
+            settings: settings.clone(),
+            progress: sender,
+            client: client.clone(),
+        };
+        let (changed, problem, wanted) = (Arc::clone(&self.changed), self.problem.clone(), command.clone());
+        let task = tokio::spawn(async move {
+            let result = tokio::select! {
+                result = run(&work, &wanted) => result,
+                () = gone(client.as_ref()) => Err(Failure { kind: FailureKind::Cancelled, message: "cancelled".to_owned() }),
+            };
+            end(&work, &wanted, result, &problem).await;
+            changed.notify_one();
+        });
+        self.running = Some(Running { command, progress, task });
+        self.changed.notify_one();
+    }
+}
+
+/// Waits until who asked has gone away; for ever if nobody asked.
+async fn gone(client: Option<&mpsc::Sender<Event>>) {
+    match client {
+        Some(client) => client.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
+    if command.is_resumed() {
+        work.memory.change(|memory| memory.wanted = Some(command.clone()))?;
+    }
+    match command {
+        Command::Upgrade(upgrade) => upgrade::upgrade(work, upgrade).await,
+        Command::Rollback { reboot } => boot::rollback(work, *reboot).await,
+        Command::Pin(target) => keep::pin(work, target),
+        Command::Unpin(target) => keep::unpin(work, target),
+        Command::Allow(target) => keep::allow(work, target),
+        Command::Fsck { repair } => keep::fsck(work, *repair).await,
+        Command::Collect => collect::collect(work).await,
+    }
+}
+
+/// Forgets that it was wanted, tells how it ended, and reboots if that is part of it.
+async fn end(
+    work: &Work,
+    command: &Command,
+    result: Result<Outcome, Failure>,
+    problem: &watch::Sender<Option<String>>,
+) {
+    if let Err(error) = work.memory.change(|memory| memory.wanted = None) {
+        log::warn!("{error:#}");
+    }
+    let name = command.name();
+    match &result {
+        Ok(outcome) => log::info!("{name}: {}", outcome.message),
+        Err(failure) => log::warn!("{name} failed: {failure}"),
+    }
+    let failed = result.as_ref().err().filter(|_| work.client.is_none());
+    problem.send_replace(failed.map(|failure| format!("{name} failed: {failure}")));
+    let reboots = result.as_ref().is_ok_and(|outcome| outcome.reboots);
+    if let Some(client) = &work.client {
+        let _ = client.send(result.map_or_else(Event::Failed, Event::Done)).await;
+    }
+    if reboots && let Err(error) = reboot(&work.host).await {
+        log::error!("{error:#}");
+        problem.send_replace(Some(format!("{error:#}")));
+    }
+}
+
+/// Queues a reboot.
+///
+/// # Errors
+/// If systemd does not take it.
+pub async fn reboot(host: &Host) -> anyhow::Result<()> {
+    let systemctl = host.path(SYSTEMCTL).display().to_string();
+    exec::run(&systemctl, ["--no-block", "reboot"], REBOOT_DEADLINE).await.context("rebooting")?;
+    Ok(())
+}

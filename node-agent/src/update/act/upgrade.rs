@@ -1,0 +1,156 @@
+//! The upgrade, from top to bottom. Each step may be run again after a crash at any point; before the boot entry appears
+//! the old release boots, whatever happens, and after it the new one does.
+
+use std::time::Duration;
+
+use super::{boot, collect, work::Work};
+use crate::{
+    clients::{
+        space,
+        worker::{Deployed, Fetched, Inspected, Registry, Removed},
+    },
+    update::{
+        model::{Digest, Failure, FailureKind, Layer, Observed, Offer, Outcome, Phase, Upgrade},
+        plan::{
+            self,
+            admit::{Admission, admit},
+            policy::repository,
+            space::{Room, fits},
+        },
+    },
+};
+
+/// This processor, as OCI images name it.
+const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+
+/// Deploying takes seconds, on a slow emulated disk a minute.
+const DEPLOY_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Takes the node to the release that `upgrade` asks for.
+pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, Failure> {
+    work.phase(Phase::Resolve);
+    let observed = work.observe()?;
+    let image = image(work, upgrade, &observed)?;
+    work.tell(|progress| progress.image = Some(image.clone()));
+    let registry = work.registry(&image)?;
+    let offer = resolve(work, &image, &registry).await?;
+    let about = |message: String, changed: bool| Outcome {
+        message,
+        changed,
+        digest: Some(offer.digest.clone()),
+        version: Some(offer.version.clone()),
+        fetch_bytes: Some(offer.missing_bytes()),
+        ..Outcome::default()
+    };
+    let name = format!("{} ({})", offer.version, offer.digest.short());
+    match admit(&offer, &observed, &work.settings.os_id, ARCHITECTURE, upgrade)? {
+        Admission::Runs => return Ok(about(format!("release {name} runs already; nothing to do"), false)),
+        Admission::IsNext if upgrade.reboot => {
+            work.phase(Phase::Reboot);
+            return Ok(Outcome {
+                reboots: true,
+                ..about(format!("release {name} is prepared; rebooting into it"), false)
+            });
+        }
+        Admission::IsNext => return Ok(about(format!("release {name} is prepared already; reboot to run it"), false)),
+        Admission::Take => {}
+    }
+    let megabytes = |bytes: u64| format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10);
+    if upgrade.check {
+        let message = format!("release {name} can be had, {} to fetch", megabytes(offer.missing_bytes()));
+        return Ok(about(message, true));
+    }
+
+    work.phase(Phase::Preflight);
+    collect::entries_and_kernels(work).await?;
+    fits(&offer, room(work)?)?;
+
+    work.phase(Phase::Fetch);
+    let by_digest =
+        if image.starts_with("oci:") { image.clone() } else { format!("{}@{}", repository(&image), offer.digest) };
+    let fetched: Fetched = work
+        .worker(&["fetch", &by_digest], Some(&registry), work.settings.total)
+        .await
+        .map_err(|failure| failure.while_doing(&format!("fetching {by_digest}")))?;
+    if upgrade.fetch_only {
+        work.memory.change(|memory| memory.fetched = Some(offer.digest.clone()))?;
+        let message =
+            format!("release {name} is fetched ({}); ballast upgrade prepares it", megabytes(fetched.fetched_bytes));
+        return Ok(Outcome { fetch_bytes: Some(fetched.fetched_bytes), ..about(message, true) });
+    }
+
+    work.phase(Phase::Deploy);
+    let deployed: Deployed =
+        work.worker(&["deploy", offer.digest.as_str(), "--image", &image], None, DEPLOY_DEADLINE).await?;
+
+    work.phase(Phase::Kernel);
+    let new = boot::kernel(work, &deployed, &offer.version).await?;
+    work.phase(Phase::Commit);
+    boot::commit(work, new).await?;
+    work.memory.change(|memory| memory.fetched = None)?;
+
+    work.phase(Phase::Collect);
+    // It is done; what cannot be removed now is removed next time.
+    if let Err(failure) = collect::everything(work).await {
+        log::warn!("removing what is not needed any more: {failure}");
+    }
+    if upgrade.reboot {
+        work.phase(Phase::Reboot);
+    }
+    let then = if upgrade.reboot { "rebooting into it" } else { "reboot to run it" };
+    let message = format!("release {name} is prepared ({} fetched); {then}", megabytes(fetched.fetched_bytes));
+    Ok(Outcome { reboots: upgrade.reboot, fetch_bytes: Some(fetched.fetched_bytes), ..about(message, true) })
+}
+
+/// The image that is asked for, else the settings', else the one that the running release came as.
+fn image(work: &Work, upgrade: &Upgrade, observed: &Observed) -> Result<String, Failure> {
+    let origin = observed.booted.as_ref().and_then(|booted| observed.on_disk.get(booted)?.as_ref());
+    let came_as = origin.map(|origin| origin.image.clone()).filter(|image| !image.starts_with("oci"));
+    let named = upgrade.image.clone().or_else(|| work.settings.image.clone()).or(came_as);
+    named.filter(|image| !image.trim().is_empty()).ok_or_else(|| Failure {
+        kind: FailureKind::Failed,
+        message: "no image is named: ballast upgrade REGISTRY/NAME:TAG, or update.image in the settings".to_owned(),
+    })
+}
+
+/// What the registry has under `image`, its signature checked.
+async fn resolve(work: &Work, image: &str, registry: &Registry) -> Result<Offer, Failure> {
+    let doing = format!("resolving {image}");
+    let found: Inspected = work
+        .worker(&["inspect", image], Some(registry), work.settings.total)
+        .await
+        .map_err(|failure| failure.while_doing(&doing))?;
+    let digest = Digest::try_from(found.digest)
+        .map_err(|message| Failure { kind: FailureKind::Damaged, message }.while_doing(&doing))?;
+    let layers = found.layers.iter().map(|layer| Layer { bytes: layer.size, is_present: layer.present });
+    Ok(Offer {
+        digest,
+        version: found.version,
+        os_id: found.os_id,
+        architecture: found.architecture,
+        layers: layers.collect(),
+        installed_bytes: found.installed_bytes,
+        objects: found.objects,
+        boot_bytes: found.boot_bytes,
+    })
+}
+
+fn room(work: &Work) -> Result<Room, Failure> {
+    let root = space::free(&work.host, "/sysroot")?;
+    let esp = space::free(&work.host, crate::clients::esp::MOUNT_POINT)?;
+    Ok(Room { root_bytes: root.bytes, root_inodes: root.inodes, esp_bytes: esp.bytes })
+}
+
+/// Removes every release but those in `keep`.
+pub(super) async fn remove_others(work: &Work, keep: impl Iterator<Item = &Digest>) -> Result<Removed, Failure> {
+    let mut arguments = vec!["remove"];
+    for digest in keep {
+        arguments.extend(["--keep", digest.as_str()]);
+    }
+    work.worker(&arguments, None, DEPLOY_DEADLINE).await
+}
+
+/// Whether the running release is known well enough to remove others beside it.
+pub(super) fn knows_booted(observed: &Observed) -> bool {
+    plan::booted_digest(observed).is_some()
+}

@@ -1,0 +1,136 @@
+//! What an operation works with, and the few things that all of them do.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::Context;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    clients::{
+        host::Host,
+        store,
+        worker::{self, Complaint, Registry},
+    },
+    update::{
+        memory::Changer,
+        model::{Event, Failure, FailureKind, Observed, Phase, Progress},
+        observe,
+        plan::policy::{Signatures, policy},
+    },
+};
+
+/// Keys that releases may be signed with: those of the image, and those of the node.
+const KEYS: [&str; 2] = ["/usr/lib/ballast/keys", "/var/lib/ballast/keys"];
+
+/// The policy that the worker's image proxy follows.
+const POLICY: &str = "/run/ballast/policy.json";
+
+/// What the settings say of upgrades.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `ID` of the operating system that this node runs.
+    pub os_id: String,
+    /// The image that `ballast upgrade` takes if none is named.
+    pub image: Option<String>,
+    /// Whether releases must be signed.
+    pub signatures: Signatures,
+    /// How long a registry may send nothing.
+    pub idle: Duration,
+    /// How often a registry may fail in a row.
+    pub attempts: u32,
+    /// How long resolving and fetching may take in all.
+    pub total: Duration,
+}
+
+/// What an operation works with.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) host: Host,
+    pub(super) memory: Changer,
+    pub(super) settings: Settings,
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) client: Option<mpsc::Sender<Event>>,
+}
+
+impl Work {
+    /// Tells what is being done now.
+    pub(super) fn phase(&self, phase: Phase) {
+        self.tell(|progress| progress.phase = phase);
+    }
+
+    /// Tells how far it is.
+    pub(super) fn tell(&self, change: impl FnOnce(&mut Progress)) {
+        self.progress.send_modify(change);
+        if let Some(client) = &self.client {
+            // Who reads slowly misses some of it.
+            let _ = client.try_send(Event::Progress(self.progress.borrow().clone()));
+        }
+    }
+
+    /// A fresh look at the node.
+    pub(super) fn observe(&self) -> Result<Observed, Failure> {
+        Ok(observe::observe(&self.host).context("looking at the releases")?)
+    }
+
+    /// How `image` may be fetched; the policy is written for it.
+    pub(super) fn registry(&self, image: &str) -> Result<Registry, Failure> {
+        let keys = keys(&self.host);
+        if keys.is_empty() && self.settings.signatures == Signatures::Required {
+            return Err(Failure::refused(format!(
+                "releases must be signed, and there is no key to check them with: put one into {}/*.pub, or, for development, \
+                 set update.signatures = \"none\" in the settings",
+                KEYS[1]
+            )));
+        }
+        let policy = policy(image, &keys, self.settings.signatures).to_string();
+        let file = self.host.path(POLICY);
+        store::write(&file, policy.as_bytes())?;
+        let Settings { idle, attempts, .. } = self.settings;
+        Ok(Registry { policy: file.display().to_string(), idle, attempts })
+    }
+
+    /// Runs the worker.
+    pub(super) async fn worker<T: DeserializeOwned>(
+        &self,
+        arguments: &[&str],
+        registry: Option<&Registry>,
+        deadline: Duration,
+    ) -> Result<T, Failure> {
+        let progress = |bytes: worker::Bytes| {
+            self.tell(|progress| {
+                progress.fetched_bytes = bytes.fetched;
+                progress.total_bytes = bytes.total;
+            });
+        };
+        worker::run(&self.host, arguments, registry, deadline, progress).await.map_err(failure)
+    }
+}
+
+/// The public keys there are; a folder that is not there has none.
+fn keys(host: &Host) -> Vec<String> {
+    let files = KEYS.iter().flat_map(|folder| fs::read_dir(host.path(folder)).into_iter().flatten().flatten());
+    let paths = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|ending| ending == "pub"));
+    let mut keys: Vec<String> = paths.map(|path: std::path::PathBuf| Path::display(&path).to_string()).collect();
+    keys.sort();
+    keys
+}
+
+/// What the worker says, in our words.
+fn failure(error: anyhow::Error) -> Failure {
+    match error.downcast::<Complaint>() {
+        Err(error) => error.into(),
+        Ok(Complaint { kind, message }) => {
+            let kind = match kind.as_str() {
+                "refused" | "not-a-release" => FailureKind::Refused,
+                "not-found" => FailureKind::NotFound,
+                "unreachable" => FailureKind::Unreachable,
+                "unauthorized" => FailureKind::Unauthorized,
+                "damaged" => FailureKind::Damaged,
+                "no-space" => FailureKind::NoSpace,
+                _ => FailureKind::Failed,
+            };
+            Failure { kind, message }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The memory's file.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    clients::{host::Host, store},
+    update::model::Memory,
+};
+
+/// Where it is.
+const FILE: &str = "/var/lib/ballast/update.json";
+
+/// Reads the memory; a node that has none yet remembers nothing.
+///
+/// # Errors
+/// If it is there and cannot be read.
+pub fn load(host: &Host) -> Result<Memory> {
+    match store::read(&host.path(FILE))? {
+        None => Ok(Memory::default()),
+        Some(text) => serde_json::from_slice(&text).with_context(|| {
+            format!("reading {FILE}; it can be removed: what is pinned and what was bad is forgotten then")
+        }),
+    }
+}
+
+/// Changes the memory, one change at a time.
+#[derive(Debug, Clone)]
+pub struct Changer {
+    host: Host,
+    lock: Arc<Mutex<()>>,
+}
+
+impl Changer {
+    /// For the memory of `host`.
+    pub fn new(host: Host) -> Self {
+        Self { host, lock: Arc::default() }
+    }
+
+    /// Reads it, has it changed, and writes it if it is different then. It is on the disk when this returns.
+    ///
+    /// # Errors
+    /// If it cannot be read or written.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> Result<T> {
+        let _one = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = load(&self.host)?;
+        let mut after = before.clone();
+        let told = change(&mut after);
+        if after != before {
+            let text = serde_json::to_vec_pretty(&after).context("encoding the memory of releases")?;
+            store::write(&self.host.path(FILE), &text)?;
+        }
+        Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::update::model::Digest;
+
+    #[test]
+    fn what_is_remembered_outlives_the_agent() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+        Changer::new(host.clone()).change(|memory| memory.pinned.push(digest.clone())).unwrap();
+        assert_eq!(load(&host).unwrap().pinned, [digest]);
+        fs::write(host.path(FILE), "{").unwrap();
+        assert!(format!("{:#}", load(&host).unwrap_err()).contains("it can be removed"));
+    }
+}

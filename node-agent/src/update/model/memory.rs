@@ -1,0 +1,98 @@
+//! What the host's state cannot tell and must not be forgotten: one small file.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Command, Digest};
+
+/// So many bad releases are remembered; the oldest go first. A registry makes a handful a year.
+const MAX_BAD: usize = 64;
+
+/// What the agent remembers of releases, in `/var/lib/ballast/update.json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Releases that are kept until they are unpinned.
+    pub pinned: Vec<Digest>,
+    /// Releases that failed here and are not tried again until they are allowed.
+    pub bad: Vec<Bad>,
+    /// Why this boot of a release on trial is about to be given up; it becomes the reason if no try is left.
+    pub given_up: Option<Bad>,
+    /// The operation that was asked for and has not ended.
+    pub wanted: Option<Command>,
+    /// A release that was fetched and is not to be deployed yet.
+    pub fetched: Option<Digest>,
+}
+
+/// A release that failed here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bad {
+    /// Which.
+    pub digest: Digest,
+    /// Its version.
+    pub version: String,
+    /// What was wrong, in one sentence.
+    pub reason: String,
+    /// When that was found, in seconds since 1970.
+    pub at: u64,
+}
+
+impl Memory {
+    /// The release named `name` (a digest, its beginning, or a version) among those that failed.
+    pub fn find_bad(&self, name: &str) -> Option<&Bad> {
+        self.bad.iter().find(|bad| is_named(&bad.digest, &bad.version, name))
+    }
+
+    /// Why the release `digest` is not to be tried.
+    pub fn is_bad(&self, digest: &Digest) -> Option<&Bad> {
+        self.bad.iter().find(|bad| bad.digest == *digest)
+    }
+
+    /// Remembers that a release failed, once.
+    pub fn condemn(&mut self, bad: Bad) {
+        self.bad.retain(|known| known.digest != bad.digest);
+        self.bad.push(bad);
+        let surplus = self.bad.len().saturating_sub(MAX_BAD);
+        self.bad.drain(..surplus);
+    }
+}
+
+/// Whether `name` means the release `digest` of `version`: the version, the digest, or at least six of its digits.
+pub(in crate::update) fn is_named(digest: &Digest, version: &str, name: &str) -> bool {
+    let hex = name.strip_prefix("sha256:").unwrap_or(name);
+    let is_start = hex.len() >= 6 && digest.as_str().trim_start_matches("sha256:").starts_with(hex);
+    is_start || (name == version && !version.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bad(letter: &str, reason: &str) -> Bad {
+        let digest = Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();
+        Bad { digest, version: format!("{letter}.1"), reason: reason.to_owned(), at: 0 }
+    }
+
+    #[test]
+    fn a_bad_release_is_remembered_once_and_found_by_its_names() {
+        let mut memory = Memory::default();
+        memory.condemn(bad("a", "first"));
+        memory.condemn(bad("b", ""));
+        memory.condemn(bad("a", "second"));
+        assert_eq!(memory.bad.len(), 2);
+        for (name, found) in [("a.1", true), ("aaaaaa", true), ("sha256:aaaaaaa", true), ("aaa", false), ("", false)] {
+            assert_eq!(memory.find_bad(name).is_some(), found, "{name}");
+        }
+        assert_eq!(memory.find_bad("a.1").unwrap().reason, "second");
+        for _ in 0..MAX_BAD {
+            memory.bad.push(bad("c", ""));
+        }
+        memory.condemn(bad("d", ""));
+        assert_eq!((memory.bad.len(), memory.bad.last().unwrap().version.as_str()), (MAX_BAD, "d.1"));
+    }
+
+    #[test]
+    fn what_an_older_or_newer_agent_wrote_can_be_read() {
+        let memory: Memory = serde_json::from_str(r#"{"pinned":[],"later":1}"#).unwrap();
+        assert_eq!(memory, Memory::default());
+    }
+}

@@ -1,0 +1,91 @@
+//! What is known of the releases on this node.
+
+mod deployment;
+mod entry;
+mod memory;
+mod operation;
+mod release;
+
+use std::collections::BTreeMap;
+
+pub(super) use self::memory::is_named;
+pub use self::{
+    deployment::{DeploymentId, Origin},
+    entry::{BootEntry, Tries},
+    memory::{Bad, Memory},
+    operation::{Command, Event, Failure, FailureKind, Outcome, Phase, Progress, Target, Upgrade},
+    release::{Digest, Layer, Offer},
+};
+
+/// Everything about the releases at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The deployment that runs.
+    pub booted: Option<DeploymentId>,
+    /// The version of the one that runs.
+    pub booted_version: String,
+    /// The deployments on the disk, and where each came from, if that is written down.
+    pub on_disk: BTreeMap<DeploymentId, Option<Origin>>,
+    /// The boot entries that name a deployment, also one that is not there.
+    pub entries: Vec<BootEntry>,
+    /// What the agent remembers of releases.
+    pub memory: Memory,
+    /// The EFI system partition, while it is there and not mounted.
+    pub unmounted_esp: Option<String>,
+}
+
+/// What to do about the releases without being asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Mount the EFI system partition, so that the boot entries can be read.
+    MountEsp {
+        /// As `/dev/vda1`.
+        device: String,
+    },
+    /// Remember that a release used up its tries.
+    Condemn {
+        /// What is written down.
+        bad: Bad,
+    },
+    /// Take up an operation again that a crash or a restart of the agent cut short.
+    Resume {
+        /// Which.
+        command: Command,
+    },
+}
+
+/// A release on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// Which.
+    pub id: DeploymentId,
+    /// Its version, as far as it is known.
+    pub version: String,
+    /// The manifest digest of the OCI image that it came as.
+    pub digest: Option<Digest>,
+    /// The name under which it was fetched.
+    pub image: Option<String>,
+    /// Whether it runs.
+    pub booted: bool,
+    /// Whether it is the next to boot.
+    pub next: bool,
+    /// Whether it is what boots if the next one fails.
+    pub last_good: bool,
+    /// Whether it is kept until it is unpinned.
+    pub pinned: bool,
+    /// What its boot entry says.
+    pub state: State,
+}
+
+/// What a boot entry says of its release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It still has to prove itself: tries are counted.
+    Trial,
+    /// It has proved itself.
+    Good,
+    /// Its tries are used up.
+    Bad,
+    /// It has no entry, or none that could be read.
+    Unknown,
+}

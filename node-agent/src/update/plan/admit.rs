@@ -1,0 +1,137 @@
+//! Whether an offered release is one for this node.
+
+use std::cmp::Ordering;
+
+use super::{booted_digest, compare_versions, next_digest};
+use crate::update::model::{Failure, Observed, Offer, Upgrade};
+
+/// What to do with an offer that is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It runs already, and boots next.
+    Runs,
+    /// It is the next to boot.
+    IsNext,
+    /// Take it.
+    Take,
+}
+
+/// Decides on `offer` for a node of `os_id` and `architecture` (as Go calls it).
+///
+/// # Errors
+/// Why it is not for this node, and what to do.
+pub fn admit(
+    offer: &Offer,
+    observed: &Observed,
+    os_id: &str,
+    architecture: &str,
+    upgrade: &Upgrade,
+) -> Result<Admission, Failure> {
+    if offer.os_id != os_id {
+        let found = if offer.os_id.is_empty() {
+            "has no os.ballast.id label".to_owned()
+        } else {
+            format!("is {}", offer.os_id)
+        };
+        return Err(Failure::refused(format!("the image {found}; this node is {os_id}")));
+    }
+    if offer.architecture != architecture {
+        let message = format!("the image is for {}, this node is {architecture}", offer.architecture);
+        return Err(Failure::refused(message));
+    }
+    if let Some(bad) = observed.memory.is_bad(&offer.digest) {
+        return Err(Failure::refused(format!(
+            "release {} ({}) failed here before: {}; to try it again: ballast allow {}",
+            bad.version,
+            bad.digest.short(),
+            bad.reason,
+            bad.version
+        )));
+    }
+    let next = next_digest(observed);
+    if next == Some(&offer.digest) {
+        return Ok(if booted_digest(observed) == next { Admission::Runs } else { Admission::IsNext });
+    }
+    if !upgrade.allow_downgrade && compare_versions(&offer.version, &observed.booted_version) == Ordering::Less {
+        return Err(Failure::refused(format!(
+            "release {} is older than {}, which runs; to take it all the same: --allow-downgrade",
+            offer.version, observed.booted_version
+        )));
+    }
+    Ok(Admission::Take)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::update::{
+        model::{Bad, FailureKind},
+        plan::tests::{digest, node},
+    };
+
+    fn offer(letter: &str, version: &str) -> Offer {
+        Offer {
+            digest: digest(letter),
+            version: version.to_owned(),
+            os_id: "ballast".to_owned(),
+            architecture: "amd64".to_owned(),
+            layers: Vec::new(),
+            installed_bytes: 0,
+            objects: 0,
+            boot_bytes: 0,
+        }
+    }
+
+    fn verdict(offer: &Offer, observed: &Observed, upgrade: &Upgrade) -> Result<Admission, String> {
+        admit(offer, observed, "ballast", "amd64", upgrade).map_err(|failure| {
+            assert_eq!(failure.kind, FailureKind::Refused);
+            failure.message
+        })
+    }
+
+    #[test]
+    fn only_newer_releases_of_this_system_are_taken() {
+        let observed = node("a1 b2+3", "a");
+        let plain = Upgrade::default();
+        let any = Upgrade { allow_downgrade: true, ..Upgrade::default() };
+        let table = [
+            (offer("c", "3"), &plain, Ok(Admission::Take)),
+            (offer("c", "1"), &plain, Ok(Admission::Take)),
+            (offer("b", "2"), &plain, Ok(Admission::IsNext)),
+            (
+                offer("c", "0"),
+                &plain,
+                Err("release 0 is older than 1, which runs; to take it all the same: --allow-downgrade"),
+            ),
+            (offer("c", "0"), &any, Ok(Admission::Take)),
+            (Offer { os_id: "x".into(), ..offer("c", "3") }, &any, Err("the image is x; this node is ballast")),
+            (
+                Offer { os_id: "".into(), ..offer("c", "3") },
+                &any,
+                Err("the image has no os.ballast.id label; this node is ballast"),
+            ),
+            (
+                Offer { architecture: "arm64".into(), ..offer("c", "3") },
+                &any,
+                Err("the image is for arm64, this node is amd64"),
+            ),
+        ];
+        for (offer, upgrade, expected) in table {
+            assert_eq!(verdict(&offer, &observed, upgrade), expected.map_err(str::to_owned), "{offer:?}");
+        }
+        assert_eq!(verdict(&offer("a", "1"), &node("a1", "a"), &plain), Ok(Admission::Runs));
+        // It runs, but another one would boot next: to stay with it is a change.
+        assert_eq!(verdict(&offer("a", "1"), &observed, &plain), Ok(Admission::Take));
+    }
+
+    #[test]
+    fn what_failed_here_is_refused_until_it_is_allowed() {
+        let mut observed = node("a1", "a");
+        observed.memory.condemn(Bad { digest: digest("c"), version: "3".into(), reason: "x failed".into(), at: 0 });
+        let told = verdict(&offer("c", "3"), &observed, &Upgrade::default()).unwrap_err();
+        assert_eq!(
+            told,
+            "release 3 (sha256:cccccccccccc) failed here before: x failed; to try it again: ballast allow 3"
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! A new boot entry: its name and its text.
+
+use crate::update::model::{BootEntry, DeploymentId};
+
+/// How often a new release is tried before the boot loader falls back. Once is too few: a power cut in the first boot is
+/// not the release's fault.
+pub const TRIES: u32 = 3;
+
+/// Names on the ESP stay short of vfat's 255 letters by far.
+const MAX_VERSION: usize = 64;
+
+/// What a boot entry is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct New {
+    /// What it boots.
+    pub deployment: DeploymentId,
+    /// Its version.
+    pub version: String,
+    /// The kernel's path on the partition.
+    pub linux: String,
+    /// The initramfs' path on the partition.
+    pub initrd: String,
+    /// The kernel's command line.
+    pub options: String,
+    /// Whether it has proved itself.
+    pub is_good: bool,
+}
+
+/// The name of an entry that boots before all of `entries`.
+pub fn name(new: &New, entries: &[BootEntry]) -> String {
+    let number = entries.iter().map(BootEntry::number).max().unwrap_or(0).saturating_add(1);
+    let plain =
+        |letter: char| if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '~') { letter } else { '_' };
+    let version: String = new.version.chars().take(MAX_VERSION).map(plain).collect();
+    let commit = new.deployment.commit.get(..12).unwrap_or(&new.deployment.commit);
+    let tries = if new.is_good { String::new() } else { format!("+{TRIES}") };
+    format!("ballast-{number}-{version}-{commit}{tries}.conf")
+}
+
+/// Its text (Boot Loader Specification, type 1). No `sort-key`: the name decides.
+pub fn text(new: &New) -> String {
+    let version: String = new.version.chars().filter(|letter| !letter.is_control()).collect();
+    format!(
+        "title Ballast {version}\nversion {version}\narchitecture x64\nlinux {}\ninitrd {}\noptions {}\n",
+        new.linux,
+        new.initrd,
+        new.options.trim()
+    )
+}
+
+/// The command line of a deployment: which it is, the digest of its composefs image, and what the release asks for.
+pub fn options(deployment: &DeploymentId, composefs: &str, cmdline: &str) -> String {
+    let cmdline: String = cmdline.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    format!("ballast.deployment={deployment} ballast.composefs={composefs} {}", cmdline.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::update::plan::{boot_order, tests::node};
+
+    fn new(version: &str, is_good: bool) -> New {
+        New {
+            deployment: DeploymentId { commit: "0123456789abcdef".repeat(4), serial: 0 },
+            version: version.to_owned(),
+            linux: "/ballast/a-vmlinuz".to_owned(),
+            initrd: "/ballast/b-initramfs".to_owned(),
+            options: "a=\"b c\"".to_owned(),
+            is_good,
+        }
+    }
+
+    #[test]
+    fn a_new_entry_boots_first() {
+        let observed = node("a1 b2+0 c9+1", "a");
+        let file = name(&new("20261121.1", false), &observed.entries);
+        assert_eq!(file, "ballast-4-20261121.1-0123456789ab+3.conf");
+        let mut entries = observed.entries.clone();
+        let entry = BootEntry { file, ..entries[0].clone() };
+        entries.push(BootEntry { tries: crate::update::model::Tries::of(&entry.file), ..entry });
+        entries.sort_by(boot_order);
+        assert_eq!(entries[0].number(), 4);
+        assert_eq!(name(&new("1/../x y+1-2", true), &[]), "ballast-1-1_.._x_y_1_2-0123456789ab.conf");
+    }
+
+    #[test]
+    fn the_text_has_the_keys_of_the_specification() {
+        let expected = "title Ballast 2\nversion 2\narchitecture x64\nlinux /ballast/a-vmlinuz\ninitrd /ballast/b-initramfs\n\
+                        options a=\"b c\"\n";
+        assert_eq!(text(&new("2\n", false)), expected);
+        let id = DeploymentId { commit: "a".repeat(64), serial: 1 };
+        let line = options(&id, "cd", "quiet\n x=\"1 2\"\n");
+        assert_eq!(line, format!("ballast.deployment={id} ballast.composefs=cd quiet  x=\"1 2\""));
+    }
+}

@@ -1,0 +1,98 @@
+//! What is kept, and what of the rest can go.
+
+use std::collections::BTreeSet;
+
+use super::{bootable, last_good};
+use crate::update::model::{BootEntry, DeploymentId, Digest, Observed};
+
+/// What may be removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surplus {
+    /// Files of boot entries, to be removed first: nothing may boot what is about to go.
+    pub entries: Vec<String>,
+    /// Files in the ESP's folder of kernels that no entry which stays names.
+    pub kernels: Vec<String>,
+    /// The releases that stay. The rest go.
+    pub keep: BTreeSet<Digest>,
+}
+
+/// What is surplus: releases that are neither booted, next, last good nor pinned, nor fetched for later. `kernels` are
+/// the files in the ESP's folder of kernels.
+pub fn surplus(observed: &Observed, kernels: &[String]) -> Surplus {
+    let entries = bootable(observed);
+    let next = entries.first().map(|entry| &entry.deployment);
+    let mut kept: BTreeSet<&DeploymentId> = observed.booted.iter().chain(next).collect();
+    kept.extend(last_good(observed).map(|entry| &entry.deployment));
+    let is_pinned =
+        |id: &&DeploymentId| digest(observed, id).is_some_and(|digest| observed.memory.pinned.contains(digest));
+    kept.extend(observed.on_disk.keys().filter(is_pinned));
+
+    let stays = |entry: &BootEntry| kept.contains(&entry.deployment) && !is_superseded(&entries, entry);
+    let (staying, going): (Vec<&BootEntry>, Vec<&BootEntry>) = observed.entries.iter().partition(|entry| stays(entry));
+    let named: BTreeSet<&str> = staying
+        .iter()
+        .flat_map(|entry| [&entry.linux, &entry.initrd])
+        .filter_map(|path| path.rsplit('/').next())
+        .collect();
+    let mut keep: BTreeSet<Digest> = kept.into_iter().filter_map(|id| digest(observed, id)).cloned().collect();
+    keep.extend(observed.memory.fetched.clone());
+    keep.extend(observed.memory.pinned.iter().cloned());
+    Surplus {
+        entries: going.into_iter().map(|entry| entry.file.clone()).collect(),
+        kernels: kernels.iter().filter(|file| !named.contains(file.as_str())).cloned().collect(),
+        keep,
+    }
+}
+
+/// Whether another entry boots the same deployment before this one does.
+fn is_superseded(in_order: &[&BootEntry], entry: &BootEntry) -> bool {
+    in_order.iter().find(|first| first.deployment == entry.deployment).is_some_and(|first| first.file != entry.file)
+}
+
+fn digest<'a>(observed: &'a Observed, id: &DeploymentId) -> Option<&'a Digest> {
+    Some(&observed.on_disk.get(id)?.as_ref()?.digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::update::plan::tests::{digest as digest_of, node};
+
+    fn shown(observed: &Observed) -> (String, String, String) {
+        let kernels: Vec<String> = "abcdex".chars().map(|letter| format!("{letter}-vmlinuz")).collect();
+        let surplus = surplus(observed, &kernels);
+        let numbers: Vec<&str> = surplus.entries.iter().filter_map(|file| file.split('-').nth(1)).collect();
+        let keep: Vec<&str> = surplus.keep.iter().filter_map(|digest| digest.as_str().get(7..8)).collect();
+        let kernels: Vec<&str> = surplus.kernels.iter().filter_map(|file| file.get(..1)).collect();
+        (keep.concat(), numbers.join(" "), kernels.concat())
+    }
+
+    #[test]
+    fn booted_next_last_good_and_pinned_stay() {
+        let expect =
+            |keep: &str, entries: &str, kernels: &str| (keep.to_owned(), entries.to_owned(), kernels.to_owned());
+        for (entries, booted, expected) in [
+            ("a1", "a", expect("a", "", "bcdex")),
+            ("a1 b2", "b", expect("ab", "", "cdex")),
+            ("a1 b2+3", "a", expect("ab", "", "cdex")),
+            ("a1 b2 c3+3", "b", expect("bc", "1", "adex")),
+            ("a1 b2+3 c3+3", "a", expect("ac", "2", "bdex")),
+            ("a1 b2+0", "a", expect("a", "2", "bcdex")),
+            ("a1 b2 a3", "b", expect("ab", "1", "cdex")),
+            ("a1 b2+2 c3+3", "b", expect("abc", "", "dex")),
+        ] {
+            assert_eq!(shown(&node(entries, booted)), expected, "{entries} booted {booted}");
+        }
+        let mut observed = node("a1 b2 c3 d4", "d");
+        observed.memory.pinned = vec![digest_of("a")];
+        observed.memory.fetched = Some(digest_of("f"));
+        assert_eq!(shown(&observed), expect("acdf", "2", "bex"));
+    }
+
+    #[test]
+    fn an_entry_without_its_deployment_goes() {
+        let mut observed = node("a1 b2 c9", "b");
+        observed.on_disk.retain(|id, _| !id.commit.starts_with('c'));
+        assert_eq!(shown(&observed).1, "3");
+    }
+}

@@ -1,0 +1,151 @@
+//! What the deployments, the boot entries and the memory together mean: pure functions.
+
+pub mod admit;
+pub mod entry;
+pub mod keep;
+mod order;
+pub mod policy;
+pub mod rollback;
+pub mod space;
+mod version;
+
+pub use self::{order::boot_order, version::compare_versions};
+use super::model::{Bad, BootEntry, Deployment, DeploymentId, Digest, Observed, State, Step};
+
+/// What `observed` calls for by itself, the most important first; `now` in seconds since 1970.
+pub fn plan(observed: &Observed, now: u64) -> Option<Step> {
+    if let Some(device) = observed.unmounted_esp.clone() {
+        return Some(Step::MountEsp { device });
+    }
+    if let Some(bad) = to_condemn(observed, now) {
+        return Some(Step::Condemn { bad });
+    }
+    observed.memory.wanted.clone().map(|command| Step::Resume { command })
+}
+
+/// A release whose tries are used up, that does not run, and that is not yet written down as bad. One that runs on its
+/// last try may still prove itself.
+fn to_condemn(observed: &Observed, now: u64) -> Option<Bad> {
+    let failed = observed.entries.iter().filter(|entry| entry.is_exhausted());
+    let mut failed = failed.filter(|entry| observed.booted.as_ref() != Some(&entry.deployment));
+    failed.find_map(|entry| {
+        let origin = observed.on_disk.get(&entry.deployment)?.as_ref()?;
+        if observed.memory.is_bad(&origin.digest).is_some() || is_blessed_elsewhere(observed, entry) {
+            return None;
+        }
+        let told = observed.memory.given_up.as_ref().filter(|given_up| given_up.digest == origin.digest);
+        let tries = entry.tries.map_or(0, |tries| tries.done);
+        let reason =
+            told.map_or_else(|| format!("it did not become healthy in {tries} boots"), |told| told.reason.clone());
+        Some(Bad { digest: origin.digest.clone(), version: origin.version.clone(), reason, at: now })
+    })
+}
+
+/// An old counter says nothing of a release that has proved itself under another entry.
+fn is_blessed_elsewhere(observed: &Observed, entry: &BootEntry) -> bool {
+    observed.entries.iter().any(|other| other.deployment == entry.deployment && other.is_blessed())
+}
+
+/// The boot entries whose deployment is there, in the order in which the boot loader takes them.
+pub fn bootable(observed: &Observed) -> Vec<&BootEntry> {
+    let there = observed.entries.iter().filter(|entry| observed.on_disk.contains_key(&entry.deployment));
+    let mut entries: Vec<&BootEntry> = there.collect();
+    entries.sort_by(|one, other| boot_order(one, other));
+    entries
+}
+
+/// What boots if the next one fails: the newest entry that has proved itself, of another deployment.
+pub fn last_good(observed: &Observed) -> Option<&BootEntry> {
+    let entries = bootable(observed);
+    let next = entries.first()?;
+    entries.iter().find(|entry| entry.is_blessed() && entry.deployment != next.deployment).copied()
+}
+
+/// Whether something else would boot if the running release were given up.
+pub fn has_alternative(observed: &Observed) -> bool {
+    bootable(observed).iter().any(|entry| !entry.is_exhausted())
+}
+
+/// The entry that was booted: of several that name its deployment, the first to boot.
+pub fn booted_entry(observed: &Observed) -> Option<&BootEntry> {
+    let booted = observed.booted.as_ref()?;
+    bootable(observed).into_iter().find(|entry| entry.deployment == *booted)
+}
+
+/// The digest of the release that runs, if it is known.
+pub fn booted_digest(observed: &Observed) -> Option<&Digest> {
+    digest_of(observed, observed.booted.as_ref()?)
+}
+
+/// The digest of the release that boots next, if it is known.
+pub fn next_digest(observed: &Observed) -> Option<&Digest> {
+    digest_of(observed, &bootable(observed).first()?.deployment)
+}
+
+fn digest_of<'a>(observed: &'a Observed, id: &DeploymentId) -> Option<&'a Digest> {
+    Some(&observed.on_disk.get(id)?.as_ref()?.digest)
+}
+
+/// The releases on this node, the booted one first, the others by what would boot next.
+pub fn deployments(observed: &Observed) -> Vec<Deployment> {
+    let entries = bootable(observed);
+    let next = entries.first().map(|entry| &entry.deployment);
+    let last_good = last_good(observed).map(|entry| &entry.deployment);
+    let mut ids: Vec<&DeploymentId> = Vec::new();
+    for id in entries.iter().map(|entry| &entry.deployment).chain(observed.on_disk.keys()) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    let describe = |id: &DeploymentId| {
+        let origin = observed.on_disk.get(id).and_then(Option::as_ref);
+        let booted = observed.booted.as_ref() == Some(id);
+        let entry = entries.iter().find(|entry| entry.deployment == *id);
+        let version = origin.map(|origin| origin.version.clone()).or_else(|| entry.map(|entry| entry.version.clone()));
+        let digest = origin.map(|origin| origin.digest.clone());
+        Deployment {
+            id: id.clone(),
+            version: version
+                .filter(|version| !version.is_empty())
+                .or_else(|| booted.then(|| observed.booted_version.clone()))
+                .unwrap_or_else(|| "unknown".to_owned()),
+            pinned: digest.as_ref().is_some_and(|digest| observed.memory.pinned.contains(digest)),
+            image: origin.map(|origin| origin.image.clone()),
+            digest,
+            booted,
+            next: next == Some(id),
+            last_good: last_good == Some(id),
+            state: entry.map_or(State::Unknown, |entry| state(entry)),
+        }
+    };
+    let mut deployments: Vec<Deployment> = ids.into_iter().map(describe).collect();
+    deployments.sort_by_key(|deployment| !deployment.booted);
+    deployments
+}
+
+/// What a boot entry says of its release.
+fn state(entry: &BootEntry) -> State {
+    match entry.tries {
+        None => State::Good,
+        Some(tries) if tries.left == 0 => State::Bad,
+        Some(_) => State::Trial,
+    }
+}
+
+/// What people must know of the releases, one sentence each.
+pub fn reasons(observed: &Observed) -> Vec<String> {
+    let missing = observed.entries.iter().filter(|entry| !observed.on_disk.contains_key(&entry.deployment));
+    let mut reasons: Vec<String> = missing
+        .map(|entry| {
+            format!("boot entry {} names a deployment that is not there; ballast collect removes it", entry.file)
+        })
+        .collect();
+    let is_bad = booted_digest(observed).and_then(|digest| observed.memory.is_bad(digest));
+    if let Some(bad) = is_bad {
+        reasons.push(format!("release {} runs although it was found bad: {}", bad.version, bad.reason));
+    }
+    reasons
+}
+
+#[cfg(test)]
+pub(super) mod tests;

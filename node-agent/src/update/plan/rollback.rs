@@ -1,0 +1,63 @@
+//! Which release a rollback makes the next to boot.
+
+use super::{bootable, booted_entry, entry::New};
+use crate::update::model::{BootEntry, Failure, FailureKind, Observed};
+
+/// The entry to copy: if a rollback is waiting for its reboot already, it is taken back; else the last good release that
+/// does not run. A prepared upgrade is given up by it.
+///
+/// # Errors
+/// If there is no release to go back to.
+pub fn target(observed: &Observed) -> Result<&BootEntry, Failure> {
+    let entries = bootable(observed);
+    let booted = booted_entry(observed);
+    let runs = |entry: &BootEntry| observed.booted.as_ref() == Some(&entry.deployment);
+    if let (Some(next), Some(booted)) = (entries.first(), booted)
+        && !runs(next)
+        && next.is_blessed()
+    {
+        return Ok(booted);
+    }
+    entries.iter().find(|entry| !runs(entry) && entry.is_blessed()).copied().ok_or_else(|| Failure {
+        kind: FailureKind::Failed,
+        message: "there is no earlier release on this node to go back to; see ballast releases".to_owned(),
+    })
+}
+
+/// The new entry for `target`: the same boot, at the top of the list.
+pub fn entry(target: &BootEntry) -> New {
+    New {
+        deployment: target.deployment.clone(),
+        version: target.version.clone(),
+        linux: target.linux.clone(),
+        initrd: target.initrd.clone(),
+        options: target.options.clone(),
+        is_good: target.is_blessed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::update::plan::tests::node;
+
+    #[test]
+    fn the_last_good_release_that_does_not_run_is_taken() {
+        for (entries, booted, expected) in [
+            ("a1 b2", "b", Some("a")),
+            ("a1 b2 a3", "a", Some("b")),
+            // A rollback that waits for its reboot is taken back.
+            ("a1 b2 a3", "b", Some("b")),
+            // A prepared upgrade is given up.
+            ("a1 b2 c3+3", "b", Some("a")),
+            ("a1 c3+3", "a", None),
+            ("a1", "a", None),
+            ("a1 b2+0", "a", None),
+            ("a1 b2+2", "b", Some("a")),
+        ] {
+            let observed = node(entries, booted);
+            let found = target(&observed).ok().map(|entry| &entry.deployment.commit[..1]);
+            assert_eq!(found, expected, "{entries} booted {booted}");
+        }
+    }
+}

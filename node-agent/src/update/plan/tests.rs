@@ -1,0 +1,112 @@
+//! Nodes for tests, written as short as `a1 b2+3`: release a, entry number 1, blessed; release b, number 2, three tries left.
+
+use super::*;
+use crate::update::model::{Command, Origin, Tries, Upgrade};
+
+pub(crate) fn digest(letter: &str) -> Digest {
+    Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap()
+}
+
+fn id(letter: &str) -> DeploymentId {
+    DeploymentId { commit: letter.repeat(64), serial: 0 }
+}
+
+/// Entries of `LETTER NUMBER [+LEFT]`; the version of a release is its letter's place in the alphabet.
+pub(crate) fn node(entries: &str, booted: &str) -> Observed {
+    let mut observed = Observed { booted: Some(id(booted)), booted_version: version(booted), ..Observed::default() };
+    for text in entries.split(' ') {
+        let (letter, rest) = text.split_at(1);
+        let (_, left) = rest.split_once('+').unwrap_or((rest, ""));
+        let tries = left.parse().ok().map(|left: u32| Tries { left, done: 3 - left });
+        let origin = Origin { digest: digest(letter), version: version(letter), image: "r/os:1".to_owned() };
+        observed.on_disk.insert(id(letter), Some(origin));
+        let number = observed.entries.len() + 1;
+        let counter = tries.map_or(String::new(), |tries| format!("+{}-{}", tries.left, tries.done));
+        observed.entries.push(BootEntry {
+            file: format!("ballast-{number}-{}-{letter}{counter}.conf", version(letter)),
+            deployment: id(letter),
+            version: version(letter),
+            linux: format!("/ballast/{letter}-vmlinuz"),
+            initrd: format!("/ballast/{letter}-initramfs"),
+            options: format!("ballast.deployment={}", id(letter)),
+            tries,
+        });
+    }
+    observed
+}
+
+fn version(letter: &str) -> String {
+    letter.bytes().map(|byte| (byte - b'a' + 1).to_string()).collect()
+}
+
+fn shown(observed: &Observed) -> String {
+    let show = |one: Deployment| {
+        let letter = one.id.commit.get(..1).unwrap().to_owned();
+        let mark = |is: bool, mark: &'static str| if is { mark } else { "" };
+        let marks =
+            [mark(one.booted, "*"), mark(one.next, ">"), mark(one.last_good, "g"), mark(one.pinned, "p")].concat();
+        format!("{letter}{marks} {} {:?}", one.version, one.state)
+    };
+    deployments(observed).into_iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn the_next_to_boot_is_the_highest_number_that_is_not_bad() {
+    for (entries, booted, expected) in [
+        ("a1 b2+3", "a", "a*g 1 Good, b> 2 Trial"),
+        ("a1 b2+0", "a", "a*> 1 Good, b 2 Bad"),
+        ("a1 b2", "b", "b*> 2 Good, ag 1 Good"),
+        ("b1 a2", "a", "a*> 1 Good, bg 2 Good"),
+        ("a1 b2 c3+3", "b", "b*g 2 Good, c> 3 Trial, a 1 Good"),
+    ] {
+        assert_eq!(shown(&node(entries, booted)), expected, "{entries}");
+    }
+}
+
+#[test]
+fn what_has_no_entry_is_unknown_and_what_is_not_on_the_disk_is_not_shown() {
+    let mut observed = node("a1 c2", "b");
+    observed.on_disk = [(id("a"), None), (id("b"), None)].into();
+    assert_eq!(shown(&observed), "b* 2 Unknown, a> 1 Good");
+    assert_eq!(reasons(&observed).len(), 1);
+}
+
+#[test]
+fn a_release_without_tries_is_written_down_unless_it_runs() {
+    let condemned = |observed: &Observed| match plan(observed, 7) {
+        Some(Step::Condemn { bad }) => Some((bad.version, bad.reason)),
+        _ => None,
+    };
+    let told = ("2".to_owned(), "it did not become healthy in 3 boots".to_owned());
+    let mut observed = node("a1 b2+0", "a");
+    assert_eq!(condemned(&observed), Some(told));
+    let given_up = Bad { digest: digest("b"), version: "2".into(), reason: "no network".into(), at: 1 };
+    observed.memory.given_up = Some(given_up.clone());
+    assert_eq!(condemned(&observed), Some(("2".to_owned(), "no network".to_owned())));
+    observed.memory.condemn(given_up);
+    assert_eq!(condemned(&observed), None);
+    assert_eq!(condemned(&node("a1 b2+0", "b")), None);
+    assert_eq!(condemned(&node("a1 b2+1", "a")), None);
+    // A stale counter does not condemn a good release.
+    assert_eq!(condemned(&node("a1 b2+0 b3", "a")), None);
+}
+
+#[test]
+fn what_was_cut_short_is_taken_up_again() {
+    let mut observed = node("a1", "a");
+    assert_eq!(plan(&observed, 0), None);
+    let command = Command::Upgrade(Upgrade::default());
+    observed.memory.wanted = Some(command.clone());
+    assert_eq!(plan(&observed, 0), Some(Step::Resume { command }));
+    observed.unmounted_esp = Some("/dev/vda1".to_owned());
+    assert_eq!(plan(&observed, 0), Some(Step::MountEsp { device: "/dev/vda1".to_owned() }));
+}
+
+#[test]
+fn there_is_an_alternative_while_one_entry_has_tries() {
+    for (entries, booted, expected) in
+        [("a1", "a", true), ("a1+0", "a", false), ("a1+0 b2+0", "b", false), ("a1 b2+0", "b", true)]
+    {
+        assert_eq!(has_alternative(&node(entries, booted)), expected, "{entries}");
+    }
+}

@@ -1,0 +1,221 @@
+//! Upgrades from end to end, over a worker that does as it is told and an ESP that is a folder.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use ballast::update::model::{Command, FailureKind, Phase, Target, Upgrade};
+
+use super::{Running, fake::Node, start};
+
+/// `inspect`, `fetch` and so on answer with the file of their name; while there is a file `hold-NAME` they wait. What was
+/// asked is in `calls`.
+const WORKER: &str = r#"#!/bin/sh
+cd "$(dirname "$0")/worker" || exit 1
+echo "$*" >>calls
+while [ -e "hold-$1" ]; do sleep 0.05; done
+cat "$1"
+grep -q '"error"' "$1" && exit 1
+exit 0
+"#;
+
+const FOLDER: &str = "/usr/lib/ballast/worker";
+const DEPLOYMENTS: &str = "/sysroot/ostree/deploy/ballast/deploy";
+const ENTRIES: &str = "/efi/loader/entries";
+
+fn digest(letter: &str) -> String {
+    format!("sha256:{}", letter.repeat(64))
+}
+
+/// A deployment on the disk.
+fn deploy(node: &Node, commit: &str, letter: &str, version: &str) {
+    fs::create_dir_all(node.path(&format!("{DEPLOYMENTS}/{commit}.0"))).unwrap();
+    let origin = format!("[ballast]\ndigest={}\nversion={version}\nimage=r.example/os:stable\n", digest(letter));
+    node.write(&format!("{DEPLOYMENTS}/{commit}.0.origin"), &origin);
+}
+
+/// A node that runs release a, on whose registry there is release b.
+fn node() -> Running {
+    start(|node, _| prepare(node))
+}
+
+fn prepare(node: &Node) {
+    let commit = "ab".repeat(32);
+    deploy(node, &commit, "a", "20261121.1");
+    let entry =
+        format!("version 20261121.1\nlinux /ballast/k1\ninitrd /ballast/i1\noptions ballast.deployment={commit}.0 q\n");
+    node.write(&format!("{ENTRIES}/ballast-1-20261121.1-abababababab.conf"), &entry);
+    for kernel in ["k1", "i1", "old"] {
+        node.write(&format!("/efi/ballast/{kernel}"), "kernel");
+    }
+    node.write("/usr/lib/ballast/ostree-worker", WORKER);
+    fs::set_permissions(node.path("/usr/lib/ballast/ostree-worker"), fs::Permissions::from_mode(0o755)).unwrap();
+    node.write("/var/lib/ballast/keys/test.pub", "key");
+    offer(node, "b", "20261122.1");
+    node.write("/kernel", "new kernel");
+    node.write("/initramfs", "new initramfs");
+    node.write(
+        &format!("{FOLDER}/fetch"),
+        r#"{"progress":{"fetched_bytes":1,"total_bytes":7}}
+{"result":{"fetched_bytes":7}}"#,
+    );
+    node.write(&format!("{FOLDER}/remove"), r#"{"result":{"removed":[],"freed_bytes":0}}"#);
+}
+
+/// What the registry offers, and what deploying it gives; the deployment is there when it is asked for.
+fn offer(node: &Node, letter: &str, version: &str) {
+    let inspected = format!(
+        r#"{{"result":{{"digest":"{}","version":"{version}","os_id":"ballast","architecture":"amd64","created":"",
+"commit":null,"layers":[{{"digest":"x","size":7,"present":false}}],"installed_bytes":9,"objects":1,"boot_bytes":2}}}}"#,
+        digest(letter)
+    );
+    node.write(&format!("{FOLDER}/inspect"), &inspected.replace('\n', ""));
+    let commit = letter.repeat(64);
+    let deployed = format!(
+        r#"{{"result":{{"digest":"{}","deployment":"{commit}.0","version":"{version}","composefs":"cd","kernel":"/kernel","initramfs":"/initramfs","cmdline":"quiet x=\"1 2\""}}}}"#,
+        digest(letter)
+    );
+    node.write(&format!("{FOLDER}/deploy"), &deployed);
+    deploy(node, &commit, letter, version);
+}
+
+fn entries(node: &Node) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(node.path(ENTRIES))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn upgrade(change: impl FnOnce(&mut Upgrade)) -> Command {
+    let mut upgrade = Upgrade::default();
+    change(&mut upgrade);
+    Command::Upgrade(upgrade)
+}
+
+#[tokio::test]
+async fn an_upgrade_ends_with_an_entry_that_boots_next() {
+    let Running { node, .. } = node();
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    let outcome = node.operate(upgrade(|_| {})).await.unwrap();
+    assert!(outcome.changed && !outcome.reboots, "{outcome:?}");
+    assert_eq!(
+        outcome.message,
+        "release 20261122.1 (sha256:bbbbbbbbbbbb) is prepared (0.0 MB fetched); reboot to run it"
+    );
+    let files = entries(&node);
+    assert_eq!(files, ["ballast-1-20261121.1-abababababab.conf", "ballast-2-20261122.1-bbbbbbbbbbbb+3.conf"]);
+    let text = node.read(&format!("{ENTRIES}/{}", files[1]));
+    assert!(
+        text.contains(&format!("options ballast.deployment={}.0 ballast.composefs=cd quiet x=\"1 2\"", "b".repeat(64)))
+    );
+    let kernel = text.lines().find_map(|line| line.strip_prefix("linux ")).unwrap();
+    assert_eq!(node.read(&format!("/efi{kernel}")), "new kernel");
+    assert!(!node.path("/efi/ballast/old").exists(), "a kernel that no entry names is still there");
+    let calls = node.read(&format!("{FOLDER}/calls"));
+    let commands: Vec<&str> = calls.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(commands, ["inspect", "fetch", "deploy", "remove"]);
+    assert!(calls.contains(&format!("fetch r.example/os@{} --policy", digest("b"))), "{calls}");
+
+    let outcome = node.operate(upgrade(|_| {})).await.unwrap();
+    assert!(!outcome.changed && outcome.message.contains("is prepared already"), "{outcome:?}");
+    assert_eq!(entries(&node), files);
+}
+
+#[tokio::test]
+async fn a_release_that_cannot_be_had_changes_nothing() {
+    let Running { node, .. } = node();
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    let before = entries(&node);
+    node.write(&format!("{FOLDER}/inspect"), r#"{"error":{"kind":"refused","message":"no signature fits"}}"#);
+    let failure = node.operate(upgrade(|_| {})).await.unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.message.as_str()),
+        (FailureKind::Refused, "resolving r.example/os:stable: no signature fits")
+    );
+    node.write(&format!("{FOLDER}/inspect"), "not json");
+    assert_eq!(node.operate(upgrade(|_| {})).await.unwrap_err().kind, FailureKind::Failed);
+    offer(&node, "c", "20261120.1");
+    assert_eq!(node.operate(upgrade(|_| {})).await.unwrap_err().kind, FailureKind::Refused);
+    fs::remove_file(node.path("/var/lib/ballast/keys/test.pub")).unwrap();
+    let failure = node.operate(upgrade(|upgrade| upgrade.allow_downgrade = true)).await.unwrap_err();
+    assert!(failure.kind == FailureKind::Refused && failure.message.contains("there is no key"), "{failure}");
+    assert_eq!(entries(&node), before);
+}
+
+#[tokio::test]
+async fn fetch_only_and_check_prepare_nothing() {
+    let Running { node, .. } = node();
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    let before = entries(&node);
+    let outcome = node.operate(upgrade(|upgrade| upgrade.check = true)).await.unwrap();
+    assert!(outcome.changed && outcome.fetch_bytes == Some(7), "{outcome:?}");
+    node.operate(upgrade(|upgrade| upgrade.fetch_only = true)).await.unwrap();
+    assert_eq!(entries(&node), before);
+    assert!(node.read("/var/lib/ballast/update.json").contains(&digest("b")));
+}
+
+#[tokio::test]
+async fn one_operation_at_a_time_and_a_restart_takes_it_up_again() {
+    let Running { mut node, .. } = node();
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    node.write(&format!("{FOLDER}/hold-fetch"), "");
+    let socket = node.path("/run/ballast/agent.sock");
+    let waiting = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
+        let line = "{\"command\":\"run\",\"operation\":{\"upgrade\":{}}}\n";
+        stream.write_all(line.as_bytes()).await.unwrap();
+        // Until the agent goes away.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let called = |node: &Node| fs::read_to_string(node.path(&format!("{FOLDER}/calls"))).unwrap_or_default();
+    node.wait_until("the fetch", || called(&node).contains("fetch ")).await;
+    let failure = node.operate(Command::Collect).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Busy);
+    assert_eq!(failure.message, "another operation is running: upgrade (fetch); see ballast releases");
+    let operation = node.releases().await.unwrap().operation.unwrap();
+    assert_eq!((operation.command.as_str(), operation.progress.phase), ("upgrade", Phase::Fetch));
+
+    node.kill_agent().await;
+    waiting.abort();
+    node.remove(&format!("{FOLDER}/hold-fetch"));
+    node.start_agent();
+    node.wait_until("the upgrade goes on", || entries(&node).len() == 2).await;
+    node.wait_until("it is not wanted any more", || !node.read("/var/lib/ballast/update.json").contains("\"upgrade\""))
+        .await;
+}
+
+#[tokio::test]
+async fn who_asks_and_goes_away_cancels() {
+    let Running { node, .. } = node();
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    node.write(&format!("{FOLDER}/hold-fetch"), "");
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(2), node.operate(upgrade(|_| {}))).await;
+    assert!(asked.is_err(), "it ended although the worker holds");
+    let called = fs::read_to_string(node.path(&format!("{FOLDER}/calls"))).unwrap();
+    assert!(called.contains("fetch "), "{called}");
+    node.remove(&format!("{FOLDER}/hold-fetch"));
+    let outcome = node.operate(Command::Pin(Target { release: "20261121.1".to_owned() })).await.unwrap();
+    assert!(outcome.changed, "{outcome:?}");
+    assert_eq!(entries(&node).len(), 1);
+    assert!(!node.read("/var/lib/ballast/update.json").contains("\"upgrade\""));
+}
+
+#[tokio::test]
+async fn a_rollback_is_one_new_entry_and_once_more_is_back() {
+    let Running { node, .. } = node();
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    let failure = node.operate(Command::Rollback { reboot: false }).await.unwrap_err();
+    assert!(failure.message.contains("no earlier release"), "{failure}");
+    let commit = "b".repeat(64);
+    let entry =
+        format!("version 20261120.1\nlinux /ballast/k1\ninitrd /ballast/i1\noptions ballast.deployment={commit}.0 q\n");
+    node.write(&format!("{ENTRIES}/ballast-0-20261120.1-bbbbbbbbbbbb.conf"), &entry);
+    let next = |node: &Node| entries(node).pop().unwrap();
+    let outcome = node.operate(Command::Rollback { reboot: false }).await.unwrap();
+    assert_eq!(outcome.message, "release 20261120.1 boots next; reboot to run it");
+    assert_eq!(next(&node), "ballast-2-20261120.1-bbbbbbbbbbbb.conf");
+    node.operate(Command::Rollback { reboot: false }).await.unwrap();
+    assert_eq!(next(&node), "ballast-3-20261121.1-abababababab.conf");
+    assert_eq!(entries(&node).len(), 2, "superseded entries stay: {:?}", entries(&node));
+}
