@@ -100,17 +100,15 @@ impl Node {
     }
 
     pub(crate) async fn status(&self) -> Option<Status> {
-        match self.ask(&Request::Status {}).await?.pop()? {
-            Reply::Status(status) => Some(*status),
-            other => panic!("{other:?}"),
-        }
+        let reply = self.ask(&Request::Status {}).await?.pop()?;
+        let Reply::Status(status) = reply else { panic!("{reply:?}") };
+        Some(*status)
     }
 
     pub(crate) async fn releases(&self) -> Option<Releases> {
-        match self.ask(&Request::Releases {}).await?.pop()? {
-            Reply::Releases(releases) => Some(releases),
-            other => panic!("{other:?}"),
-        }
+        let reply = self.ask(&Request::Releases {}).await?.pop()?;
+        let Reply::Releases(releases) = reply else { panic!("{reply:?}") };
+        Some(releases)
     }
 
     /// Asks for an operation and tells how it ended.
