@@ -40,7 +40,7 @@ use crate::{
         model::{Health, PROBE_AGAIN, PROBE_EVERY},
     },
     storage,
-    update::{self, plan::policy::Signatures},
+    update::{self, model::Unattended, plan::policy::Signatures},
 };
 
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
@@ -183,7 +183,7 @@ impl Agent {
     /// One turn of the loop; tells how long to wait for an event before the next.
     async fn pass(&mut self) -> Duration {
         let observed = self.observe().await;
-        let plan = plan(&observed, SystemTime::now());
+        let plan = plan(&observed, self.unattended(), SystemTime::now());
         let wait = self.wait(&observed, &plan);
         self.act(&observed, &plan).await;
         self.report(observed, plan).await;
@@ -262,6 +262,10 @@ impl Agent {
         }
     }
 
+    fn unattended(&self) -> Unattended {
+        Unattended { is_due: self.update.is_due(), ..Unattended::default() }
+    }
+
     fn update_settings(&self) -> update::act::Settings {
         update::act::Settings {
             os_id: self.os.id.clone(),
@@ -334,10 +338,10 @@ impl Agent {
 }
 
 /// What the host's state calls for: pure, as the domains' plans are that it is made of.
-fn plan(observed: &Observed, now: SystemTime) -> Plan {
+fn plan(observed: &Observed, unattended: Unattended, now: SystemTime) -> Plan {
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),
-        update: observed.update.as_ref().and_then(|update| update::plan::plan(update, unix_secs(now))),
+        update: observed.update.as_ref().and_then(|update| update::plan::plan(update, unattended, unix_secs(now))),
         storage: observed.storage.as_ref().and_then(storage::plan::plan),
         pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
     }

@@ -3,7 +3,7 @@
 //! ```text
 //!  pod files ──> desired ──> plan (pure) ──> act ──> host
 //!                               ▲                      │
-//!                            observed <── observe <────┘        report: READY line, systemd, status socket
+//!                            observed <── observe <────┘        report: READY line, systemd, socket
 //! ```
 //!
 //! One loop, left to right ([`agent`]), then it waits for the next event. The domains ([`runtime`], [`pods`], [`update`],

@@ -47,7 +47,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments, host: &Host) -> Result<ExitCode> {
     let Arguments { image, check, fetch_only, reboot, allow_downgrade, output } = arguments;
-    let command = Command::Upgrade(Upgrade { image, check, fetch_only, reboot, allow_downgrade });
+    let command = Command::Upgrade(Upgrade { image, check, fetch_only, reboot, allow_downgrade, unattended: false });
     let end = operate(host, command, !output.is_json())?;
     let (code, changed) = ended(&end, &output)?;
     Ok(if check && changed { ExitCode::from(EXIT_AVAILABLE) } else { code })

@@ -80,6 +80,9 @@ pub(super) async fn rollback(work: &Work, reboot: bool) -> Result<Outcome, Failu
     if !is_next {
         work.phase(Phase::Commit);
         commit(work, planned::entry(target)).await?;
+        let is_back = observed.booted.as_ref() == Some(&target.deployment);
+        let left = plan::booted_digest(&observed).cloned().filter(|_| !is_back);
+        work.memory.change(|memory| memory.left = left)?;
     }
     work.phase(Phase::Collect);
     // It is done; what cannot be removed now is removed next time.

@@ -6,21 +6,31 @@ mod keep;
 mod upgrade;
 mod work;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
+    time::sleep,
 };
 
 pub use self::work::Settings;
 use self::work::Work;
 use super::{
     memory::Changer,
-    model::{Bad, Command, Event, Failure, FailureKind, Outcome, Progress, Step},
+    model::{Bad, Command, Event, Failure, FailureKind, Outcome, Progress, Step, Upgrade},
 };
 use crate::clients::{esp, exec, host::Host};
+
+/// A node that upgrades by itself asks its registry about once an hour, and the first time within five minutes; when
+/// exactly is left to chance, so that a thousand nodes that boot together do not ask together.
+const EVERY: Duration = Duration::from_secs(3600);
+const FIRST_WITHIN: Duration = Duration::from_secs(300);
 
 /// Asks systemd for the reboot; in a tree of files that tests make it is not there.
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
@@ -38,6 +48,9 @@ pub struct Operations {
     problem: watch::Sender<Option<String>>,
     tried_to_mount: bool,
     mount_problem: Option<String>,
+    /// When the registry is asked next, if the node upgrades by itself.
+    due: Instant,
+    rebooting: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -65,6 +78,8 @@ impl Operations {
             problem: watch::channel(None).0,
             tried_to_mount: false,
             mount_problem: None,
+            due: Instant::now() + spread(FIRST_WITHIN),
+            rebooting: None,
         }
     }
 
@@ -119,6 +134,8 @@ impl Operations {
             Step::MountEsp { .. } => {}
             Step::Condemn { bad } => self.condemn(bad)?,
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
+            Step::Upgrade => self.upgrade_unattended(settings),
+            Step::Reboot => self.reboot(),
         }
         Ok(())
     }
@@ -129,6 +146,32 @@ impl Operations {
     /// If it cannot be written.
     pub fn give_up(&self, bad: Bad) -> anyhow::Result<()> {
         self.memory.change(|memory| memory.given_up = Some(bad))
+    }
+
+    /// Whether it is time to ask the registry for another release.
+    pub fn is_due(&self) -> bool {
+        Instant::now() >= self.due && self.running().is_none()
+    }
+
+    fn upgrade_unattended(&mut self, settings: &Settings) {
+        self.due = Instant::now() + EVERY + spread(EVERY / 6);
+        let upgrade = Upgrade { unattended: true, ..Upgrade::default() };
+        self.start_unasked(Command::Upgrade(upgrade), settings);
+    }
+
+    fn reboot(&mut self) {
+        if self.rebooting.as_ref().is_some_and(|task| !task.is_finished()) || self.running().is_some() {
+            return;
+        }
+        log::info!("rebooting into the release that is prepared");
+        let (host, problem) = (self.host.clone(), self.problem.clone());
+        self.rebooting = Some(tokio::spawn(async move {
+            if let Err(error) = reboot(&host).await {
+                problem.send_replace(Some(format!("{error:#}")));
+            }
+            // The shutdown ends us; until then it is not asked for again.
+            sleep(REBOOT_DEADLINE).await;
+        }));
     }
 
     fn condemn(&self, bad: &Bad) -> anyhow::Result<()> {
@@ -220,4 +263,10 @@ pub async fn reboot(host: &Host) -> anyhow::Result<()> {
     let systemctl = host.path(SYSTEMCTL).display().to_string();
     exec::run(&systemctl, ["--no-block", "reboot"], REBOOT_DEADLINE).await.context("rebooting")?;
     Ok(())
+}
+
+/// Some part of `most`, by chance.
+fn spread(most: Duration) -> Duration {
+    let chance = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
+    most.mul_f64(f64::from(chance) / f64::from(u32::MAX))
 }

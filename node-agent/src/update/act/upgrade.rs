@@ -53,6 +53,7 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
             });
         }
         Admission::IsNext => return Ok(about(format!("release {name} is prepared already; reboot to run it"), false)),
+        Admission::IsLeft => return Ok(about(format!("release {name} was rolled back from; nothing to do"), false)),
         Admission::Take => {}
     }
     let megabytes = |bytes: u64| format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10);
@@ -87,7 +88,10 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     let new = boot::kernel(work, &deployed, &offer.version).await?;
     work.phase(Phase::Commit);
     boot::commit(work, new).await?;
-    work.memory.change(|memory| memory.fetched = None)?;
+    work.memory.change(|memory| {
+        memory.fetched = None;
+        memory.left = None;
+    })?;
 
     work.phase(Phase::Collect);
     // It is done; what cannot be removed now is removed next time.

@@ -19,6 +19,8 @@ pub struct Memory {
     pub given_up: Option<Bad>,
     /// The operation that was asked for and has not ended.
     pub wanted: Option<Command>,
+    /// The release that was rolled back from by hand: not taken again without being asked for.
+    pub left: Option<Digest>,
     /// A release that was fetched and is not to be deployed yet.
     pub fetched: Option<Digest>,
 }

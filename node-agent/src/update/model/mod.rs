@@ -34,6 +34,19 @@ pub struct Observed {
     pub unmounted_esp: Option<String>,
 }
 
+/// What the settings allow to be done without being asked, at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unattended {
+    /// Whether the node upgrades by itself.
+    pub is_on: bool,
+    /// Whether it may reboot for that.
+    pub reboots: bool,
+    /// Whether the time is within the window.
+    pub is_open: bool,
+    /// Whether it is time to ask the registry.
+    pub is_due: bool,
+}
+
 /// What to do about the releases without being asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -47,6 +60,10 @@ pub enum Step {
         /// What is written down.
         bad: Bad,
     },
+    /// Look for another release, and take it.
+    Upgrade,
+    /// Boot the release that is prepared.
+    Reboot,
     /// Take up an operation again that a crash or a restart of the agent cut short.
     Resume {
         /// Which.

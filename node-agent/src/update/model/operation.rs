@@ -44,6 +44,8 @@ pub struct Upgrade {
     pub reboot: bool,
     /// Also take an older release.
     pub allow_downgrade: bool,
+    /// Nobody asked for it: a release that was rolled back from by hand is left alone.
+    pub unattended: bool,
 }
 
 /// A release, named by its version, its digest or the beginning of that.

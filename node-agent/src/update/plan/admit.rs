@@ -12,6 +12,8 @@ pub enum Admission {
     Runs,
     /// It is the next to boot.
     IsNext,
+    /// It was rolled back from by hand; only who asks for it gets it again.
+    IsLeft,
     /// Take it.
     Take,
 }
@@ -47,6 +49,9 @@ pub fn admit(
             bad.reason,
             bad.version
         )));
+    }
+    if upgrade.unattended && observed.memory.left.as_ref() == Some(&offer.digest) {
+        return Ok(Admission::IsLeft);
     }
     let next = next_digest(observed);
     if next == Some(&offer.digest) {
@@ -122,6 +127,16 @@ mod tests {
         assert_eq!(verdict(&offer("a", "1"), &node("a1", "a"), &plain), Ok(Admission::Runs));
         // It runs, but another one would boot next: to stay with it is a change.
         assert_eq!(verdict(&offer("a", "1"), &observed, &plain), Ok(Admission::Take));
+    }
+
+    #[test]
+    fn what_was_rolled_back_from_is_taken_only_when_asked_for() {
+        let mut observed = node("b1 a2", "a");
+        observed.memory.left = Some(digest("b"));
+        let by_itself = Upgrade { unattended: true, ..Upgrade::default() };
+        assert_eq!(verdict(&offer("b", "2"), &observed, &by_itself), Ok(Admission::IsLeft));
+        assert_eq!(verdict(&offer("b", "2"), &observed, &Upgrade::default()), Ok(Admission::Take));
+        assert_eq!(verdict(&offer("c", "3"), &observed, &by_itself), Ok(Admission::Take));
     }
 
     #[test]

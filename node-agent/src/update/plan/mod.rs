@@ -10,17 +10,32 @@ pub mod space;
 mod version;
 
 pub use self::{order::boot_order, version::compare_versions};
-use super::model::{Bad, BootEntry, Deployment, DeploymentId, Digest, Observed, State, Step};
+use super::model::{Bad, BootEntry, Deployment, DeploymentId, Digest, Observed, State, Step, Unattended};
 
 /// What `observed` calls for by itself, the most important first; `now` in seconds since 1970.
-pub fn plan(observed: &Observed, now: u64) -> Option<Step> {
+pub fn plan(observed: &Observed, unattended: Unattended, now: u64) -> Option<Step> {
     if let Some(device) = observed.unmounted_esp.clone() {
         return Some(Step::MountEsp { device });
     }
     if let Some(bad) = to_condemn(observed, now) {
         return Some(Step::Condemn { bad });
     }
-    observed.memory.wanted.clone().map(|command| Step::Resume { command })
+    if let Some(command) = observed.memory.wanted.clone() {
+        return Some(Step::Resume { command });
+    }
+    let Unattended { is_on: true, is_open: true, reboots, is_due } = unattended else { return None };
+    match (reboots && is_upgrade_prepared(observed), is_due) {
+        (true, _) => Some(Step::Reboot),
+        (false, true) => Some(Step::Upgrade),
+        (false, false) => None,
+    }
+}
+
+/// Whether a release that has never booted is the next to boot, and the one that runs has proved itself.
+fn is_upgrade_prepared(observed: &Observed) -> bool {
+    let next = bootable(observed).first().and_then(|next| Some((next.deployment.clone(), next.tries?)));
+    let is_fresh = next.is_some_and(|(id, tries)| observed.booted.as_ref() != Some(&id) && tries.done == 0);
+    is_fresh && booted_entry(observed).is_some_and(BootEntry::is_blessed)
 }
 
 /// A release whose tries are used up, that does not run, and that is not yet written down as bad. One that runs on its

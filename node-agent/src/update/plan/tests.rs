@@ -73,7 +73,7 @@ fn what_has_no_entry_is_unknown_and_what_is_not_on_the_disk_is_not_shown() {
 
 #[test]
 fn a_release_without_tries_is_written_down_unless_it_runs() {
-    let condemned = |observed: &Observed| match plan(observed, 7) {
+    let condemned = |observed: &Observed| match plan(observed, Unattended::default(), 7) {
         Some(Step::Condemn { bad }) => Some((bad.version, bad.reason)),
         _ => None,
     };
@@ -94,12 +94,13 @@ fn a_release_without_tries_is_written_down_unless_it_runs() {
 #[test]
 fn what_was_cut_short_is_taken_up_again() {
     let mut observed = node("a1", "a");
-    assert_eq!(plan(&observed, 0), None);
+    let plan = |observed: &Observed| plan(observed, Unattended::default(), 0);
+    assert_eq!(plan(&observed), None);
     let command = Command::Upgrade(Upgrade::default());
     observed.memory.wanted = Some(command.clone());
-    assert_eq!(plan(&observed, 0), Some(Step::Resume { command }));
+    assert_eq!(plan(&observed), Some(Step::Resume { command }));
     observed.unmounted_esp = Some("/dev/vda1".to_owned());
-    assert_eq!(plan(&observed, 0), Some(Step::MountEsp { device: "/dev/vda1".to_owned() }));
+    assert_eq!(plan(&observed), Some(Step::MountEsp { device: "/dev/vda1".to_owned() }));
 }
 
 #[test]
@@ -108,5 +109,26 @@ fn there_is_an_alternative_while_one_entry_has_tries() {
         [("a1", "a", true), ("a1+0", "a", false), ("a1+0 b2+0", "b", false), ("a1 b2+0", "b", true)]
     {
         assert_eq!(has_alternative(&node(entries, booted)), expected, "{entries}");
+    }
+}
+
+#[test]
+fn by_itself_a_node_does_what_its_settings_allow_while_the_window_is_open() {
+    let all = Unattended { is_on: true, reboots: true, is_open: true, is_due: true };
+    for (entries, unattended, expected) in [
+        ("a1", all, Some(Step::Upgrade)),
+        ("a1", Unattended { is_on: false, ..all }, None),
+        ("a1", Unattended { is_open: false, ..all }, None),
+        ("a1", Unattended { is_due: false, ..all }, None),
+        ("a1 b2+3", all, Some(Step::Reboot)),
+        ("a1 b2+3", Unattended { is_due: false, ..all }, Some(Step::Reboot)),
+        ("a1 b2+3", Unattended { reboots: false, ..all }, Some(Step::Upgrade)),
+        ("a1 b2+3", Unattended { is_open: false, ..all }, None),
+        // It was tried, or the one that runs is still on trial, or a rollback waits: the node is left as it is.
+        ("a1 b2+2", all, Some(Step::Upgrade)),
+        ("a1+2 b2+3", all, Some(Step::Upgrade)),
+        ("a1 b2", all, Some(Step::Upgrade)),
+    ] {
+        assert_eq!(plan(&node(entries, "a"), unattended, 0), expected, "{entries} {unattended:?}");
     }
 }
