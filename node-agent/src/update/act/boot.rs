@@ -60,9 +60,10 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Writes the entry. When this returns, it is what boots next.
-pub(super) async fn commit(work: &Work, new: New) -> Result<String, Failure> {
+/// Writes the entry. When this returns, it is what boots next. What has proved itself under another entry need not again.
+pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure> {
     let observed = work.observe()?;
+    new.is_good |= observed.entries.iter().any(|entry| entry.deployment == new.deployment && entry.is_blessed());
     let file = entry::name(&new, &observed.entries);
     let (host, name) = (work.host.clone(), format!("{}/{file}", esp::ENTRIES));
     let written = spawn_blocking(move || Writable::open(&host)?.put(&name, entry::text(&new).as_bytes()));
