@@ -56,7 +56,8 @@ pub struct Operations {
 #[derive(Debug)]
 struct Running {
     command: Command,
-    progress: watch::Receiver<Progress>,
+    /// None once it has ended, which its client hears a moment later.
+    progress: watch::Receiver<Option<Progress>>,
     task: JoinHandle<()>,
 }
 
@@ -86,7 +87,8 @@ impl Operations {
     /// What runs, and how far it is.
     pub fn running(&self) -> Option<(&Command, Progress)> {
         let running = self.running.as_ref().filter(|running| !running.task.is_finished())?;
-        Some((&running.command, running.progress.borrow().clone()))
+        let progress = running.progress.borrow().clone()?;
+        Some((&running.command, progress))
     }
 
     /// What went wrong when nobody waited for it, and what stands in the way, one sentence each.
@@ -183,7 +185,7 @@ impl Operations {
     }
 
     fn start(&mut self, command: Command, client: Option<mpsc::Sender<Event>>, settings: &Settings) {
-        let (sender, progress) = watch::channel(Progress::default());
+        let (sender, progress) = watch::channel(Some(Progress::default()));
         let work = Work {
             host: self.host.clone(),
             memory: self.memory.clone(),
@@ -246,6 +248,7 @@ async fn end(
     let failed = result.as_ref().err().filter(|_| work.client.is_none());
     problem.send_replace(failed.map(|failure| format!("{name} failed: {failure}")));
     let reboots = result.as_ref().is_ok_and(|outcome| outcome.reboots);
+    work.progress.send_replace(None);
     if let Some(client) = &work.client {
         let _ = client.send(result.map_or_else(Event::Failed, Event::Done)).await;
     }

@@ -49,7 +49,7 @@ pub(super) struct Work {
     pub(super) host: Host,
     pub(super) memory: Changer,
     pub(super) settings: Settings,
-    pub(super) progress: watch::Sender<Progress>,
+    pub(super) progress: watch::Sender<Option<Progress>>,
     pub(super) client: Option<mpsc::Sender<Event>>,
 }
 
@@ -60,11 +60,12 @@ impl Work {
     }
 
     /// Tells how far it is.
-    pub(super) fn tell(&self, change: impl FnOnce(&mut Progress)) {
-        self.progress.send_modify(change);
-        if let Some(client) = &self.client {
+    pub(super) fn tell(&self, change: impl Fn(&mut Progress)) {
+        self.progress.send_modify(|progress| progress.iter_mut().for_each(change));
+        let progress = self.progress.borrow().clone();
+        if let (Some(client), Some(progress)) = (&self.client, progress) {
             // Who reads slowly misses some of it.
-            let _ = client.try_send(Event::Progress(self.progress.borrow().clone()));
+            let _ = client.try_send(Event::Progress(progress));
         }
     }
 
