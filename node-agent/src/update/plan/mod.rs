@@ -1,5 +1,7 @@
 //! What the deployments and the boot entries together mean: pure functions.
 
+pub mod gate;
+
 use std::cmp::Ordering;
 
 use super::model::{BootEntry, Deployment, DeploymentId, Observed, State, Step};
