@@ -39,8 +39,16 @@ use crate::{
         self,
         model::{Health, PROBE_AGAIN, PROBE_EVERY},
     },
+    settings::{
+        self,
+        model::{Settings, Signatures},
+    },
     storage,
-    update::{self, model::Unattended, plan::policy::Signatures},
+    update::{
+        self,
+        model::Unattended,
+        plan::gate::{Gate, gate},
+    },
 };
 
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
@@ -92,6 +100,7 @@ struct Agent {
     storage: storage::act::Grower,
     update: update::act::Operations,
     asked: mpsc::Receiver<Asked>,
+    settings: Settings,
     /// The figures of this boot; there since it was READY.
     boot: Option<Boot>,
     retry: Duration,
@@ -154,6 +163,7 @@ impl Agent {
             storage: storage::act::Grower::new(Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), Arc::clone(&changed)),
             asked,
+            settings: Settings::default(),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
             boot: boot::recall(&host),
@@ -183,7 +193,8 @@ impl Agent {
     /// One turn of the loop; tells how long to wait for an event before the next.
     async fn pass(&mut self) -> Duration {
         let observed = self.observe().await;
-        let plan = plan(&observed, self.unattended(), SystemTime::now());
+        let now = SystemTime::now();
+        let plan = plan(&observed, self.unattended(now), now);
         let wait = self.wait(&observed, &plan);
         self.act(&observed, &plan).await;
         self.report(observed, plan).await;
@@ -203,6 +214,13 @@ impl Agent {
             return observed;
         }
         observed.health = Some(health::observe::observe(observed.systemd.as_ref()).await);
+        let (settings, problems) = settings::observe::observe(&self.host);
+        problems.iter().for_each(|problem| self.complaints.tell(problem.to_string()));
+        if settings.update.signatures == Signatures::Unchecked {
+            let told = "development: releases are taken whoever signed them (update.signatures in the settings)";
+            self.complaints.tell(told.to_owned());
+        }
+        self.settings = settings;
         observed.update = self.complaints.note(update::observe::observe(&self.host));
         observed.storage = self.complaints.note(storage::observe::observe(&self.host)).flatten();
         if observed.runtime.is_ready() {
@@ -262,15 +280,20 @@ impl Agent {
         }
     }
 
-    fn unattended(&self) -> Unattended {
-        Unattended { is_due: self.update.is_due(), ..Unattended::default() }
+    fn unattended(&self, now: SystemTime) -> Unattended {
+        let settings = &self.settings.update;
+        Unattended {
+            is_on: settings.auto,
+            reboots: settings.reboot,
+            is_open: settings.auto && matches!(gate(settings.windows.as_deref(), now), Gate::Open { .. }),
+            is_due: self.update.is_due(),
+        }
     }
 
     fn update_settings(&self) -> update::act::Settings {
         update::act::Settings {
             os_id: self.os.id.clone(),
-            image: None,
-            signatures: Signatures::Required,
+            update: self.settings.update.clone(),
             idle: Duration::from_secs(30),
             attempts: 5,
             total: Duration::from_secs(3600),

@@ -8,8 +8,9 @@
 //!
 //! One loop, left to right ([`agent`]), then it waits for the next event. The domains ([`runtime`], [`pods`], [`update`],
 //! [`health`], [`storage`]) have equal rooms (`model`, `observe`, `plan`, `act`, as far as they need them) and none
-//! knows another. `model` and `plan` are pure: no I/O, no clock, no async. Outside systems are spoken to in [`clients`],
-//! which know no domain. Only [`report`] publishes. `tests/arrows.rs` holds all of this.
+//! knows another; all may know [`settings`], which say what the operator wants. `model` and `plan` are pure: no I/O, no
+//! clock, no async. Outside systems are spoken to in [`clients`], which know no domain. Only [`report`] publishes.
+//! `tests/arrows.rs` holds all of this.
 
 pub mod agent;
 pub mod cli;
@@ -19,5 +20,6 @@ pub mod pods;
 mod proxy;
 pub mod report;
 pub mod runtime;
+pub mod settings;
 pub mod storage;
 pub mod update;

@@ -44,7 +44,7 @@ const ALSO_PURE: [&str; 12] = [
 ];
 
 /// Folders in which all is pure.
-const PURE_FOLDERS: [&str; 3] = ["/model/", "/plan/", "proxy/content/"];
+const PURE_FOLDERS: [&str; 5] = ["/model/", "/plan/", "proxy/content/", "settings/parse/", "settings/window/"];
 
 struct Source {
     /// As `pods/plan/mod.rs`.
@@ -130,7 +130,13 @@ fn wrong_arrows(source: &Source) -> Vec<String> {
     if room == "clients" {
         DOMAINS.iter().for_each(|domain| forbid(domain, "clients know no domain"));
     }
-    if DOMAINS.contains(&room) || room == "clients" {
+    if room == "settings" {
+        DOMAINS.iter().for_each(|domain| forbid(domain, "settings know no domain"));
+    }
+    if room == "clients" {
+        forbid("settings", "clients are told what to do");
+    }
+    if DOMAINS.contains(&room) || matches!(room, "clients" | "settings") {
         for other in ["agent", "cli", "report"] {
             forbid(other, "what is published never flows back");
         }
@@ -199,6 +205,8 @@ fn a_wrong_arrow_is_found() {
         ("update/act.rs", "use crate::proxy::serve;", "update/act.rs knows crate::proxy"),
         ("proxy/content/digest.rs", "use std::fs;", "proxy/content/digest.rs is pure and names std::fs"),
         ("pods/model.rs", "let now = SystemTime::now();", "pods/model.rs is pure and names SystemTime::now"),
+        ("settings/parse/update.rs", "use crate::update::model;", "settings/parse/update.rs knows crate::update"),
+        ("settings/window/zone.rs", "use std::fs;", "settings/window/zone.rs is pure and names std::fs"),
         ("update/plan.rs", "use crate::clients::esp;", "update/plan.rs is pure and names crate::clients"),
     ];
     for (name, text, expected) in table {

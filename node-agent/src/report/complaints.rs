@@ -12,10 +12,11 @@ pub struct Complaints {
 impl Complaints {
     /// What there is; an error is kept.
     pub fn note<T>(&mut self, result: Result<T>) -> Option<T> {
-        result.map_err(|error| self.add(format!("{error:#}"))).ok()
+        result.map_err(|error| self.tell(format!("{error:#}"))).ok()
     }
 
-    fn add(&mut self, complaint: String) {
+    /// Keeps what is wrong, in one sentence.
+    pub fn tell(&mut self, complaint: String) {
         if !self.before.contains(&complaint) && !self.now.contains(&complaint) {
             log::warn!("{complaint}");
         }

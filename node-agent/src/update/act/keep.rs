@@ -77,6 +77,7 @@ pub(super) async fn fsck(work: &Work, repair: bool) -> Result<Outcome, Failure> 
         })?;
         let name = work
             .settings
+            .update
             .image
             .clone()
             .filter(|_| origin.image.starts_with("oci"))

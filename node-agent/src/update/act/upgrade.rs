@@ -110,7 +110,7 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
 fn image(work: &Work, upgrade: &Upgrade, observed: &Observed) -> Result<String, Failure> {
     let origin = observed.booted.as_ref().and_then(|booted| observed.on_disk.get(booted)?.as_ref());
     let came_as = origin.map(|origin| origin.image.clone()).filter(|image| !image.starts_with("oci"));
-    let named = upgrade.image.clone().or_else(|| work.settings.image.clone()).or(came_as);
+    let named = upgrade.image.clone().or_else(|| work.settings.update.image.clone()).or(came_as);
     named.filter(|image| !image.trim().is_empty()).ok_or_else(|| Failure {
         kind: FailureKind::Failed,
         message: "no image is named: ballast upgrade REGISTRY/NAME:TAG, or update.image in the settings".to_owned(),

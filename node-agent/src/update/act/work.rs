@@ -12,11 +12,12 @@ use crate::{
         store,
         worker::{self, Complaint, Registry},
     },
+    settings::{self, model::Signatures},
     update::{
         memory::Changer,
         model::{Event, Failure, FailureKind, Observed, Phase, Progress},
         observe,
-        plan::policy::{Signatures, policy},
+        plan::policy::policy,
     },
 };
 
@@ -31,10 +32,8 @@ const POLICY: &str = "/run/ballast/policy.json";
 pub struct Settings {
     /// `ID` of the operating system that this node runs.
     pub os_id: String,
-    /// The image that `ballast upgrade` takes if none is named.
-    pub image: Option<String>,
-    /// Whether releases must be signed.
-    pub signatures: Signatures,
+    /// `[update]`
+    pub update: settings::model::Update,
     /// How long a registry may send nothing.
     pub idle: Duration,
     /// How often a registry may fail in a row.
@@ -77,14 +76,14 @@ impl Work {
     /// How `image` may be fetched; the policy is written for it.
     pub(super) fn registry(&self, image: &str) -> Result<Registry, Failure> {
         let keys = keys(&self.host);
-        if keys.is_empty() && self.settings.signatures == Signatures::Required {
+        if keys.is_empty() && self.settings.update.signatures == Signatures::Required {
             return Err(Failure::refused(format!(
                 "releases must be signed, and there is no key to check them with: put one into {}/*.pub, or, for development, \
                  set update.signatures = \"none\" in the settings",
                 KEYS[1]
             )));
         }
-        let policy = policy(image, &keys, self.settings.signatures).to_string();
+        let policy = policy(image, &keys, self.settings.update.signatures).to_string();
         let file = self.host.path(POLICY);
         store::write(&file, policy.as_bytes())?;
         let Settings { idle, attempts, .. } = self.settings;

@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod entry;
+pub mod gate;
 pub mod keep;
 mod order;
 pub mod policy;

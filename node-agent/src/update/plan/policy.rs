@@ -2,15 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Whether releases must be signed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Signatures {
-    /// By one of the keys of the image or of the node.
-    #[default]
-    Required,
-    /// Development: whatever the registry gives is taken.
-    None,
-}
+use crate::settings::model::Signatures;
 
 /// The repository of an image's name: without tag and digest.
 pub fn repository(image: &str) -> &str {
@@ -25,7 +17,7 @@ pub fn repository(image: &str) -> &str {
 /// A policy that refuses all images but those of `image`'s repository, which must be signed by one of `keys`.
 pub fn policy(image: &str, keys: &[String], signatures: Signatures) -> Value {
     let requirement = match signatures {
-        Signatures::None => json!({"type": "insecureAcceptAnything"}),
+        Signatures::Unchecked => json!({"type": "insecureAcceptAnything"}),
         Signatures::Required => json!({
             "type": "sigstoreSigned",
             "keyPaths": keys,
@@ -61,7 +53,7 @@ mod tests {
         assert_eq!(value["default"][0]["type"], "reject");
         assert_eq!(value["transports"]["docker"]["r/os"][0]["type"], "sigstoreSigned");
         assert_eq!(value["transports"]["docker"]["r/os"][0]["keyPaths"][0], "/k.pub");
-        let open = policy("r/os:1", &[], Signatures::None);
+        let open = policy("r/os:1", &[], Signatures::Unchecked);
         assert_eq!(open["default"][0]["type"], "reject");
         assert_eq!(open["transports"]["docker"]["r/os"][0]["type"], "insecureAcceptAnything");
     }

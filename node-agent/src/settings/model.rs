@@ -1,0 +1,104 @@
+//! The settings as the rest of the agent sees them: typed, complete, with what holds where nothing was said.
+
+use std::{fmt, time::Duration};
+
+use super::window::Window;
+
+/// How long a release on trial has if nothing else is said: a node of two slow cores is healthy within one minute.
+pub const TRIAL_DEADLINE: Duration = Duration::from_secs(300);
+
+/// All settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `[update]`
+    pub update: Update,
+    /// `[health]`
+    pub health: Health,
+}
+
+/// `[update]`: which releases this node takes, and when by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// `image`: where releases come from, `HOST[:PORT]/PATH[:TAG]`, `…@sha256:…` or `oci:FOLDER[:TAG]`.
+    pub image: Option<String>,
+    /// `auto`: whether the node upgrades by itself.
+    pub auto: bool,
+    /// `window`: when it may do so. None is at any time; an empty list, when none of those given was valid, is never.
+    pub windows: Option<Vec<Window>>,
+    /// `reboot`: whether an upgrade by itself ends with a reboot.
+    pub reboot: bool,
+    /// `signatures`
+    pub signatures: Signatures,
+}
+
+impl Default for Update {
+    fn default() -> Self {
+        Self { image: None, auto: false, windows: None, reboot: true, signatures: Signatures::Required }
+    }
+}
+
+/// Whether releases have to be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signatures {
+    /// By one of the node's keys.
+    Required,
+    /// Any release is taken.
+    Unchecked,
+}
+
+/// `[health]`: when a release on trial is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// `network`: whether the node must have a network.
+    pub network: bool,
+    /// `deadline`: how long a release has to prove itself.
+    pub deadline: Duration,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { network: false, deadline: TRIAL_DEADLINE }
+    }
+}
+
+/// Something in the file that does not apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file's path.
+    pub file: String,
+    /// Where in it, unless it is about the whole file.
+    pub place: Option<Place>,
+    /// As `update.auto`, if it is about one key.
+    pub key: Option<String>,
+    /// What is wrong.
+    pub what: String,
+    /// What would be right; empty if `what` says it.
+    pub expected: String,
+}
+
+/// A place in a text, both counted from 1; columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its line.
+    pub line: usize,
+    /// Its column.
+    pub column: usize,
+}
+
+impl fmt::Display for Problem {
+    /// `FILE:LINE:COLUMN: KEY: what is wrong, expected …`
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.file)?;
+        if let Some(Place { line, column }) = self.place {
+            write!(formatter, ":{line}:{column}")?;
+        }
+        if let Some(key) = &self.key {
+            write!(formatter, ": {key}")?;
+        }
+        write!(formatter, ": {}", self.what)?;
+        if !self.expected.is_empty() {
+            write!(formatter, ", expected {}", self.expected)?;
+        }
+        Ok(())
+    }
+}
