@@ -135,6 +135,8 @@ impl Operations {
             }
             Step::MountEsp { .. } => {}
             Step::Condemn { bad } => self.condemn(bad)?,
+            // Only what an agent before us left: what we began ourselves may have ended since that look.
+            Step::Resume { .. } if self.running.is_some() => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot(),
