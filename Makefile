@@ -41,7 +41,7 @@ setup: ## install what is missing, get mkosi, build the tools tree once
 	@image/setup/tools target/mkosi target/setup $(CACHE) target/tools
 
 programs: ## what Rust builds for the image, and the kernel, staged under target/stage
-	@RUSTFLAGS="$(REMAP)" $(CARGO) build $(RELEASE) -p ballast
+	@RUSTFLAGS="$(REMAP)" $(CARGO) build $(RELEASE) -p ballast -p ballast-ostree -p ballast-oci
 	@RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods -p ballast-why --target-dir target/static
 	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
 	@image/lean/build target/mkosi target/setup $(CACHE) target/stage/lean

@@ -2,6 +2,7 @@
 {
   version: $version,
   commit: $commit,
+  digest: $digest,
   created: $created,
   kernel: $kernel,
   kernel_bytes: $vmlinuz,

@@ -26,6 +26,14 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     sockfd: i32,
 
+    /// Which images may be used, as in containers-policy.json(5), in place of /etc/containers/policy.json
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+
+    /// Where each failure is told with its kind, for a client to which the protocol's words are not enough
+    #[arg(long, value_name = "FILE", hide = true)]
+    failures: Option<PathBuf>,
+
     /// Credentials, as in containers-auth.json(5)
     #[arg(long, value_name = "FILE", conflicts_with = "no_creds")]
     authfile: Option<PathBuf>,
@@ -73,6 +81,8 @@ pub(super) fn run(arguments: Arguments, host: Host) -> Result<ExitCode> {
     let credentials = if arguments.no_creds { None } else { arguments.authfile.or_else(usual) };
     let options = Options {
         socket: arguments.sockfd,
+        policy: arguments.policy,
+        failures: arguments.failures,
         credentials,
         certificates: arguments.cert_dir,
         is_insecure: arguments.insecure_skip_tls_verification || !arguments.tls_verify,

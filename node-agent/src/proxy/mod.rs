@@ -12,6 +12,7 @@
 
 mod config;
 mod content;
+mod failure;
 mod image;
 mod policy;
 mod protocol;
@@ -31,6 +32,10 @@ pub(crate) struct Options {
     pub(crate) host: Host,
     /// The number of the descriptor that is the socket to the client.
     pub(crate) socket: i32,
+    /// The policy, if it is not the usual file.
+    pub(crate) policy: Option<PathBuf>,
+    /// Where each failure is told, with its kind, one JSON object a line.
+    pub(crate) failures: Option<PathBuf>,
     /// A file as in containers-auth.json(5).
     pub(crate) credentials: Option<PathBuf>,
     /// A folder with certificates for all registries, in place of the one for each.
@@ -42,11 +47,6 @@ pub(crate) struct Options {
     /// How often the last source of an image may fail in a row.
     pub(crate) attempts: u32,
 }
-
-/// There is no such image.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct NotFound(String);
 
 /// Serves one client until it says Shutdown or goes away.
 ///

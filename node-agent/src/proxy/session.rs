@@ -7,9 +7,10 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    NotFound, Options,
+    Options,
     config::files::{CERTIFICATES, Config, load},
     content::{digest::Digest, reference::ImageName},
+    failure::{self, Kind},
     image::Image,
     protocol::{
         message::{Reply, Request, VERSION},
@@ -49,6 +50,11 @@ impl Session {
         };
         Some(answer.unwrap_or_else(|error| {
             log::debug!("error: {error:#}");
+            if let Some(file) = &self.options.failures
+                && let Err(error) = failure::tell(file, &error)
+            {
+                log::warn!("{error:#}");
+            }
             (Reply::failed(&error), None)
         }))
     }
@@ -117,7 +123,8 @@ impl Session {
         if self.config.is_some() {
             return Err(anyhow!("Initialize was called before"));
         }
-        self.config = Some(load(&self.options.host, self.options.credentials.as_deref())?);
+        self.config =
+            Some(load(&self.options.host, self.options.policy.as_deref(), self.options.credentials.as_deref())?);
         done(VERSION.into())
     }
 
@@ -134,7 +141,7 @@ impl Session {
                 self.images.insert(self.last_image, Arc::new(image));
                 done(self.last_image.into())
             }
-            Err(error) if is_optional && error.is::<NotFound>() => done(NO_IMAGE.into()),
+            Err(error) if is_optional && failure::kind(&error) == Some(Kind::NotFound) => done(NO_IMAGE.into()),
             Err(error) => Err(error.context(format!("opening {name}"))),
         }
     }

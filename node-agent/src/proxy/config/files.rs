@@ -24,9 +24,9 @@ pub(in crate::proxy) struct Config {
     pub(in crate::proxy) keyring: Keyring,
 }
 
-/// Reads all of it. `credentials` is a file, if there are any.
-pub(in crate::proxy) fn load(host: &Host, credentials: Option<&Path>) -> Result<Config> {
-    let policy_file = host.path(POLICY);
+/// Reads all of it. `policy` is a file in place of the usual one; `credentials` is a file, if there are any.
+pub(in crate::proxy) fn load(host: &Host, policy: Option<&Path>, credentials: Option<&Path>) -> Result<Config> {
+    let policy_file = policy.map_or_else(|| host.path(POLICY), Path::to_owned);
     let policy = fs::read_to_string(&policy_file)
         .with_context(|| format!("reading {}: without a policy no image is trusted", policy_file.display()))?;
     let mut policy = Policy::parse(&policy).with_context(|| format!("reading the policy {}", policy_file.display()))?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{
     model::{Policy, Requirement, Signed},
@@ -14,6 +14,7 @@ use crate::proxy::{
         manifest::{Descriptor, Kind},
         reference::ImageName,
     },
+    failure::{self, Failed},
     source::Source,
 };
 
@@ -29,7 +30,9 @@ pub(in crate::proxy) async fn check(policy: &Policy, source: &Source, name: &Ima
     for requirement in requirements {
         match requirement {
             Requirement::AcceptAnything => {}
-            Requirement::Reject => bail!("the policy rejects {name} ({place})"),
+            Requirement::Reject => {
+                return refused(format!("the policy rejects {name} ({place})"));
+            }
             Requirement::Signed(signed) => {
                 let doing = || format!("the policy wants {name} signed ({place})");
                 check_signed(signed, source, name, digest).await.with_context(doing)?;
@@ -50,10 +53,10 @@ async fn check_signed(signed: &Signed, source: &Source, name: &ImageName, digest
     let Some(manifest) =
         source.manifest_by_tag(&tag).await.with_context(|| format!("looking for signatures ({tag})"))?
     else {
-        bail!("there is no signature, expected one as the image {tag} beside it");
+        return refused(format!("there is no signature, expected one as the image {tag} beside it"));
     };
     let Kind::Image { layers, .. } = manifest.kind else {
-        bail!("{tag} is an index, expected an image with signatures")
+        return refused(format!("{tag} is an index, expected an image with signatures"));
     };
     let mut errors = String::new();
     let mut count = 0;
@@ -61,11 +64,17 @@ async fn check_signed(signed: &Signed, source: &Source, name: &ImageName, digest
         count += 1;
         match check_layer(layer, source, &wanted).await {
             Ok(()) => return Ok(()),
+            // Not looked at is not refused.
+            Err(error) if failure::kind(&error) == Some(failure::Kind::Unreachable) => return Err(error),
             // Writing to a String cannot fail.
             Err(error) => drop(write!(errors, "; signature {count}: {error:#}")),
         }
     }
-    bail!("none of its {count} signatures is accepted{errors}")
+    refused(format!("none of its {count} signatures is accepted{errors}"))
+}
+
+fn refused(text: String) -> Result<()> {
+    Err(Failed::new(failure::Kind::Refused, text).into())
 }
 
 async fn check_layer(layer: &Descriptor, source: &Source, wanted: &Wanted<'_>) -> Result<()> {

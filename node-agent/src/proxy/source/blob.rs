@@ -1,10 +1,13 @@
 //! A blob as it comes, checked on the way: who gets all of its pieces has what the digest names.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use bytes::{Bytes, BytesMut};
 
 use super::{layout::BlobFile, registry::download::Download};
-use crate::proxy::content::digest::{Digest, Hasher};
+use crate::proxy::{
+    content::digest::{Digest, Hasher},
+    failure::{Failed, Kind},
+};
 
 pub(in crate::proxy) struct Blob {
     content: Content,
@@ -47,7 +50,10 @@ impl Blob {
             hasher.update(&piece);
             self.seen += piece.len() as u64;
             if self.seen > self.size {
-                bail!("the blob {} is longer than expected, which is {} bytes", self.digest, self.size);
+                return Err(damaged(format!(
+                    "the blob {} is longer than expected, which is {} bytes",
+                    self.digest, self.size
+                )));
             }
             if let Some(earlier) = self.held.replace(piece) {
                 return Ok(Some(earlier));
@@ -58,12 +64,14 @@ impl Blob {
 
     fn check(&mut self) -> Result<()> {
         if self.seen != self.size {
-            bail!("the blob {} has {} bytes, expected {}", self.digest, self.seen, self.size);
+            let (seen, size) = (self.seen, self.size);
+            return Err(damaged(format!("the blob {} has {seen} bytes, expected {size}", self.digest)));
         }
         let found = self.hasher.take().map(Hasher::finish);
         if found.as_ref() != Some(&self.digest) {
             let found = found.map(|digest| digest.to_string()).unwrap_or_default();
-            bail!("the blob is corrupted: its content has the digest {found}, expected {}", self.digest);
+            let text = format!("the blob is corrupted: its content has the digest {found}, expected {}", self.digest);
+            return Err(damaged(text));
         }
         Ok(())
     }
@@ -79,6 +87,10 @@ impl Blob {
         }
         Ok(all.freeze())
     }
+}
+
+fn damaged(text: String) -> Error {
+    Failed::new(Kind::Damaged, text).into()
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use anyhow::{Context, Result, bail};
 use bytes::{Bytes, BytesMut};
 
 use crate::proxy::{
-    NotFound,
     content::{
         digest::Digest,
         manifest::{Descriptor, Kind, MAX_BYTES, Manifest},
     },
+    failure,
 };
 
 /// The annotation of an index that gives an image its tag.
@@ -52,7 +52,7 @@ impl Layout {
                 let names: Vec<String> = self.images.iter().filter_map(name_of).collect();
                 let wanted = tag.map_or("no image".to_owned(), |tag| format!("no image with the tag {tag:?}"));
                 let text = format!("{} has {wanted}, it has [{}]", self.folder.display(), names.join(", "));
-                Err(NotFound(text).into())
+                Err(failure::Failed::new(failure::Kind::NotFound, text).into())
             }
             (Some(_), Some(_)) => {
                 bail!("{} has several images that fit, expected one; say oci:FOLDER:TAG", self.folder.display())
@@ -65,7 +65,8 @@ impl Layout {
         let manifest = read_small(&self.blob_path(digest)).and_then(|bytes| Manifest::parse(bytes, None));
         let manifest = manifest.with_context(doing)?;
         if manifest.digest != *digest {
-            bail!("{}: its content has the digest {}", doing(), manifest.digest);
+            let text = format!("{}: its content has the digest {}", doing(), manifest.digest);
+            return Err(failure::Failed::new(failure::Kind::Damaged, text).into());
         }
         Ok(manifest)
     }

@@ -7,7 +7,7 @@ pub(super) mod registry;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 
 use self::{
@@ -16,8 +16,8 @@ use self::{
     registry::{Backoff, Failure, Registry, download::Download},
 };
 use super::{
-    NotFound,
     content::{digest::Digest, manifest::Manifest},
+    failure::{Failed, Kind, kind},
 };
 
 /// As long as another source waits, one that fails is asked only once more.
@@ -55,7 +55,7 @@ impl Sources {
     /// The manifest called `version` from the first that has it, and which one that is.
     async fn manifest(&self, version: &str) -> Result<(Manifest, usize)> {
         let mut errors = Vec::new();
-        let mut is_missing = false;
+        let mut last_kind = None;
         for turn in 0..self.all.len() {
             let Some(registry) = self.in_turn(turn) else { break };
             let mut backoff = self.backoff(turn);
@@ -71,20 +71,21 @@ impl Sources {
                     break failure;
                 }
             };
-            is_missing = matches!(failure, Failure::NotFound(_));
-            let (Failure::Passing(error, _) | Failure::Final(error) | Failure::NotFound(error)) = failure;
+            // Only the last one, the location itself, can tell that there is none.
+            last_kind = failure.kind();
+            let error = failure.into_error();
             errors.push(format!("{}: {error:#}", registry.location.name.name()));
         }
         let text = errors.join("; ");
-        // Only the last one, the location itself, can tell that there is none.
-        if is_missing { Err(NotFound(text).into()) } else { Err(anyhow!(text)) }
+        Err(last_kind.map_or_else(|| anyhow!(text.clone()), |kind| Failed::new(kind, &*text).into()))
     }
 }
 
 fn check(bytes: Bytes, media_type: Option<&str>, version: &str) -> Result<Manifest> {
     let manifest = Manifest::parse(bytes, media_type)?;
     if Digest::parse(version).is_ok_and(|asked| asked != manifest.digest) {
-        bail!("asked for the manifest {version}, it sends one with the digest {}", manifest.digest);
+        let text = format!("asked for the manifest {version}, it sends one with the digest {}", manifest.digest);
+        return Err(Failed::new(Kind::Damaged, text).into());
     }
     Ok(manifest)
 }
@@ -117,7 +118,7 @@ impl Source {
             Self::Registries(sources) => sources.manifest(tag).await.map(|(manifest, _)| manifest),
         };
         match manifest {
-            Err(error) if error.is::<NotFound>() => Ok(None),
+            Err(error) if kind(&error) == Some(Kind::NotFound) => Ok(None),
             manifest => manifest.map(Some),
         }
     }

@@ -8,7 +8,11 @@ use http::{StatusCode, header::CONTENT_RANGE};
 use hyper::body::Incoming;
 
 use super::{Backoff, Failure, Registry};
-use crate::proxy::{content::digest::Digest, source::Sources};
+use crate::proxy::{
+    content::digest::Digest,
+    failure::{Failed, Kind},
+    source::Sources,
+};
 
 pub(in crate::proxy) struct Download {
     sources: Sources,
@@ -56,7 +60,8 @@ impl Download {
                     let bytes = bytes.split_off(usize::try_from(again)?);
                     if bytes.len() as u64 > self.size - self.offset {
                         let place = running.registry.location.name.name();
-                        return Err(anyhow!("{place} sends more than the {} bytes of {}", self.size, self.digest));
+                        let text = format!("{place} sends more than the {} bytes of {}", self.size, self.digest);
+                        return Err(Failed::new(Kind::Damaged, text).into());
                     }
                     self.offset += bytes.len() as u64;
                     self.backoff.progress(bytes.len());
@@ -105,7 +110,8 @@ impl Download {
     /// After a failure: waits for the next attempt, or turns to the next source. An error if there is none.
     async fn pause(&mut self, failure: Failure) -> Result<()> {
         let Err(failure) = self.backoff.pause(failure).await else { return Ok(()) };
-        let (Failure::Passing(error, _) | Failure::Final(error) | Failure::NotFound(error)) = failure;
+        let kind = failure.kind();
+        let error = failure.into_error();
         if let Some(registry) = self.sources.in_turn(self.turn) {
             self.errors.push(format!("{}: {error:#}", registry.location.name.name()));
         }
@@ -115,6 +121,7 @@ impl Download {
             return Ok(());
         }
         let (digest, offset, size) = (&self.digest, self.offset, self.size);
-        Err(anyhow!("fetching {digest} stopped after {offset} of {size} bytes: {}", self.errors.join("; ")))
+        let text = format!("fetching {digest} stopped after {offset} of {size} bytes: {}", self.errors.join("; "));
+        Err(kind.map_or_else(|| anyhow!(text.clone()), |kind| Failed::new(kind, &*text).into()))
     }
 }

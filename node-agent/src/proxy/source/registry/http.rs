@@ -17,6 +17,7 @@ use rustls::ClientConfig;
 use tokio::time::timeout;
 
 use super::{dial::Dial, retry::Failure};
+use crate::proxy::failure::{Failed, Kind};
 
 /// Registries send blobs from elsewhere by one redirect, sometimes two.
 const MAX_REDIRECTS: usize = 5;
@@ -87,7 +88,12 @@ impl Http {
             Err(_) => Err(self.silence(uri)),
             Ok(Err(error)) => {
                 let error = Error::new(error).context(format!("asking {}", place(uri)));
-                Err(if is_distrust(&error) { Failure::Final(error) } else { Failure::passing(error) })
+                // A certificate that is not believed will not be better the next time, but the registry cannot be reached.
+                Err(if is_distrust(&error) {
+                    Failure::Final(Failed::new(Kind::Unreachable, format!("{error:#}")).into())
+                } else {
+                    Failure::passing(error)
+                })
             }
             Ok(Ok(answer)) => Ok(answer),
         }

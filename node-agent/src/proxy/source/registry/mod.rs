@@ -31,6 +31,7 @@ use self::{
 use crate::proxy::{
     config::{credentials::Credentials, registries::Location},
     content::manifest,
+    failure::{Failed, Kind},
 };
 
 /// Answers of token servers, and what registries say when they refuse: some kilobytes.
@@ -120,9 +121,7 @@ impl Registry {
                     self.known(|known| known.scheme = Some(scheme));
                     return Ok(scheme);
                 }
-                Err(Failure::Passing(error, _) | Failure::Final(error) | Failure::NotFound(error)) => {
-                    errors.push(format!("{error:#}"));
-                }
+                Err(failure) => errors.push(format!("{:#}", failure.into_error())),
             }
         }
         Err(Failure::passing(anyhow!("{}", errors.join(", and "))))
@@ -134,16 +133,14 @@ impl Registry {
         let authorization = match (challenge, &self.credentials) {
             (Challenge::Basic, Some(Credentials::Password { user, password })) => challenge::basic(user, password)?,
             (Challenge::Basic, Some(Credentials::IdentityToken(_))) => {
-                return Err(
-                    anyhow!("{host} wants user and password, and an identity token is what there is for it").into()
-                );
+                let text = format!("{host} wants user and password, and an identity token is what there is for it");
+                return Err(unauthorized(text));
             }
             (Challenge::Basic, None) => {
                 let name = self.location.name.name();
-                return Err(anyhow!(
-                    "{host} wants user and password, and there are none for {name}; give them with --authfile"
-                )
-                .into());
+                let text =
+                    format!("{host} wants user and password, and there are none for {name}; give them with --authfile");
+                return Err(unauthorized(text));
             }
             (Challenge::Bearer { realm, service, scope }, credentials) => {
                 let needed = format!("repository:{}:pull", self.location.name.path);
@@ -187,7 +184,9 @@ impl Registry {
         } else if retry::is_passing(status) {
             Failure::Passing(error, asked)
         } else if status == StatusCode::UNAUTHORIZED && self.credentials.is_some() {
-            Failure::Final(error.context("the credentials are not accepted"))
+            unauthorized(format!("the credentials are not accepted: {error:#}"))
+        } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            unauthorized(format!("{error:#}"))
         } else {
             Failure::Final(error)
         }
@@ -206,6 +205,10 @@ impl Registry {
         // Nothing panics while it is held, and a panic ends the process.
         look(&mut self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
+}
+
+fn unauthorized(text: String) -> Failure {
+    Failure::Final(Failed::new(Kind::Unauthorized, text).into())
 }
 
 /// What a registry says in a refusal (distribution-spec: error codes), in brackets.

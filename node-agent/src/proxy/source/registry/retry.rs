@@ -6,6 +6,8 @@ use anyhow::Error;
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::proxy::failure::{Kind, kind};
+
 /// The first wait; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(500);
 
@@ -28,6 +30,20 @@ pub(in crate::proxy) enum Failure {
 }
 
 impl Failure {
+    /// What kind of failure it is, if it is one that a client can do something about.
+    pub(in crate::proxy) fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Passing(..) => Some(Kind::Unreachable),
+            Self::NotFound(_) => Some(Kind::NotFound),
+            Self::Final(error) => kind(error),
+        }
+    }
+
+    pub(in crate::proxy) fn into_error(self) -> Error {
+        let (Self::Passing(error, _) | Self::Final(error) | Self::NotFound(error)) = self;
+        error
+    }
+
     pub(in crate::proxy) fn passing(error: impl Into<Error>) -> Self {
         Self::Passing(error.into(), None)
     }

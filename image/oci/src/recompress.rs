@@ -1,0 +1,124 @@
+//! The same layers in zstd, which saves a node a fifth of the bytes and most of the time; and nothing in it that tells when
+//! it was made: the same commit gives the same digest.
+
+use std::{
+    fs::File,
+    io::{self, BufReader},
+    path::Path,
+    thread,
+};
+
+use anyhow::{Context, Result};
+use flate2::bufread::GzDecoder;
+use serde_json::{Value, json};
+
+use crate::layout::{Blob, Layout};
+
+/// opencontainers/image-spec: layer.md
+const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+
+/// 19 is the highest with which a node unpacks in 8 MiB; the higher ones would want 128 MiB of it.
+const LEVEL: i32 = 19;
+
+pub(crate) struct Image {
+    pub(crate) digest: String,
+    pub(crate) layers: usize,
+    /// Of all layers.
+    pub(crate) bytes: u64,
+}
+
+/// Writes the image in `from` to `to`, tagged `tag`.
+pub(crate) fn recompress(from: &Path, to: &Path, tag: &str) -> Result<Image> {
+    let (from, to) = (Layout::open(from), Layout::create(to)?);
+    let mut manifest = from.manifest()?;
+    let mut config = from.json(&manifest["config"])?;
+    undate(&mut config);
+
+    let layers = manifest["layers"].as_array_mut().context("the image has no layers")?;
+    let mut bytes = 0;
+    for layer in layers.iter_mut() {
+        let blob = pack(&from.path(layer)?, &to)?;
+        bytes += blob.size;
+        layer["mediaType"] = ZSTD.into();
+        describe(layer, &blob);
+    }
+    let layers = layers.len();
+    let blob = to.add_json(&config)?;
+    describe(&mut manifest["config"], &blob);
+    let platform = json!({"architecture": config["architecture"], "os": config["os"]});
+    let blob = to.add_json(&manifest)?;
+    to.write_index(&blob, &manifest["mediaType"], &platform, tag)?;
+    Ok(Image { digest: blob.digest, layers, bytes })
+}
+
+fn describe(descriptor: &mut Value, blob: &Blob) {
+    descriptor["digest"] = blob.digest.as_str().into();
+    descriptor["size"] = blob.size.into();
+}
+
+fn pack(gzip: &Path, to: &Layout) -> Result<Blob> {
+    let doing = || format!("packing {}", gzip.display());
+    let tar = GzDecoder::new(BufReader::new(File::open(gzip).with_context(doing)?));
+    // With workers the result is the same for any number of them but none.
+    let workers = thread::available_parallelism().map_or(1, |count| count.get() as u32);
+    let packed = to.add(|file| {
+        let mut tar = tar;
+        let mut encoder = zstd::Encoder::new(file, LEVEL)?;
+        encoder.include_checksum(true)?;
+        encoder.multithread(workers)?;
+        io::copy(&mut tar, &mut encoder)?;
+        encoder.finish().map(drop)
+    });
+    packed.with_context(doing)
+}
+
+/// Each layer's history says when it was written: that shall be when the commit was made.
+fn undate(config: &mut Value) {
+    let created = config["created"].clone();
+    for entry in config["history"].as_array_mut().into_iter().flatten() {
+        entry["created"] = created.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write};
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    #[test]
+    fn layers_change_their_packing_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        let layout = Layout::create(&from).unwrap();
+        let content = b"content ".repeat(1000);
+        let layer = layout
+            .add(|file| {
+                let mut gzip = GzEncoder::new(file, Compression::fast());
+                gzip.write_all(&content)?;
+                gzip.finish().map(drop)
+            })
+            .unwrap();
+        let config = json!({"architecture": "amd64", "os": "linux", "created": "2026-11-22T00:00:00Z",
+            "history": [{"created": "2026-11-23T01:02:03Z", "created_by": "x"}]});
+        let config = layout.add_json(&config).unwrap();
+        let manifest = json!({"mediaType": "m", "config": {"digest": config.digest, "size": config.size},
+            "layers": [{"mediaType": "gzip", "digest": layer.digest, "size": layer.size, "annotations": {"a": "b"}}]});
+        let manifest = layout.add_json(&manifest).unwrap();
+        layout.write_index(&manifest, &json!("m"), &Value::Null, "t").unwrap();
+
+        let image = recompress(&from, &to, "20261122.1").unwrap();
+        assert_eq!(recompress(&from, &to, "20261122.1").unwrap().digest, image.digest);
+        let layout = Layout::open(&to);
+        let manifest = layout.manifest().unwrap();
+        let layer = &manifest["layers"][0];
+        assert_eq!((layer["mediaType"].as_str(), layer["annotations"]["a"].as_str()), (Some(ZSTD), Some("b")));
+        let packed = fs::read(layout.path(layer).unwrap()).unwrap();
+        assert_eq!((packed.len() as u64, image.bytes), (layer["size"].as_u64().unwrap(), packed.len() as u64));
+        assert_eq!(zstd::decode_all(&packed[..]).unwrap(), content);
+        let config = layout.json(&manifest["config"]).unwrap();
+        assert_eq!(config["history"][0]["created"], "2026-11-22T00:00:00Z");
+    }
+}

@@ -1,0 +1,128 @@
+//! `deploy`: a fetched release becomes a deployment, ready to be named by a boot entry.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use ostree_ext::{
+    bootabletree,
+    container::store::LayeredImageState,
+    gio,
+    ostree::{Deployment, Repo, RepoFile, Sysroot, SysrootWriteDeploymentsOpts},
+    prelude::{Cast, FileExt},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    failure::{Failure, Kind},
+    image::Digest,
+    objects,
+    origin::{Origin, unverified},
+    release::{Release, derived_layers},
+    repository::{self, NEVER, Stored},
+    verity,
+};
+
+/// libostree's name for the one OS of the system: its folder is below /ostree/deploy.
+const OS_NAME: &str = "ballast";
+
+/// The kernel's command line in the release, without what names the deployment.
+const CMDLINE: &str = "usr/lib/ballast/cmdline";
+
+/// A command line is some hundred bytes; the kernel takes 2 KiB (COMMAND_LINE_SIZE on x86).
+const MAX_CMDLINE_BYTES: usize = 2048;
+
+pub(crate) async fn deploy(root: &Path, digest: &Digest) -> Result<Value> {
+    let doing = || format!("deploying {digest}");
+    let sysroot = repository::open_locked(root).await?;
+    let repo = sysroot.repo();
+    let found = repository::find(&repo, digest).with_context(doing)?;
+    let absent =
+        || Failure::new(Kind::NotFound, format!("the release {digest} is not here, expected it to be fetched"));
+    let (stored, state) = found.ok_or_else(absent).with_context(doing)?;
+    let release = Release::read(&state.configuration).with_context(doing)?;
+    // A derived release exists only as what its layers add up to; else a node's commit is the one that was built.
+    let commit = if derived_layers(&state.configuration) > 0 { &state.merge_commit } else { &state.base_commit };
+    let deployment = deployment(&sysroot, commit, &stored, &release).with_context(doing)?;
+    describe(root, &sysroot, &deployment, digest, &release, &state).with_context(doing)
+}
+
+/// The deployment of that commit for that release: the one that is there, else a new one.
+fn deployment(sysroot: &Sysroot, commit: &str, stored: &Stored, release: &Release) -> Result<Deployment> {
+    let present = sysroot.deployments();
+    let is_it = |deployment: &&Deployment| {
+        deployment.csum() == commit
+            && repository::origin(deployment).is_some_and(|origin| origin.digest == stored.digest)
+    };
+    if let Some(deployment) = present.iter().find(is_it) {
+        return Ok(deployment.clone());
+    }
+    let origin =
+        Origin { digest: stored.digest.clone(), version: release.version.clone(), image: stored.asked.clone() };
+    let origin = origin.write(&unverified(&stored.reference));
+    // No merge: /etc is made anew on each boot. No arguments: the command line is in the release, the entry the agent's.
+    let new = sysroot
+        .deploy_tree(Some(OS_NAME), commit, Some(&origin), None, &[], NEVER)
+        .with_context(|| format!("checking out the commit {commit}"))?;
+    let all: Vec<Deployment> = [new.clone()].into_iter().chain(present).collect();
+    // What is old is for `remove` to take away, when the agent says so.
+    let keep = SysrootWriteDeploymentsOpts { do_postclean: false };
+    sysroot.write_deployments_with_options(&all, &keep, NEVER).context("listing it among the deployments")?;
+    Ok(new)
+}
+
+/// What the agent needs for the boot entry.
+fn describe(
+    root: &Path,
+    sysroot: &Sysroot,
+    deployment: &Deployment,
+    digest: &Digest,
+    release: &Release,
+    state: &LayeredImageState,
+) -> Result<Value> {
+    let image = objects::composefs(root, sysroot, deployment);
+    objects::seal(root, &image)?;
+    let composefs = verity::digest(&image)?;
+    let boot = boot_files(&sysroot.repo(), &deployment.csum())?;
+    let object = |checksum: &str| objects::path(root, checksum, "file");
+    Ok(json!({
+        "digest": digest.to_string(),
+        "deployment": repository::name(deployment),
+        "version": release.version,
+        "commit": state.base_commit,
+        "composefs": composefs,
+        "kernel": object(&boot.kernel),
+        "initramfs": object(&boot.initramfs),
+        "cmdline": boot.cmdline,
+    }))
+}
+
+struct BootFiles {
+    kernel: String,
+    initramfs: String,
+    cmdline: String,
+}
+
+fn boot_files(repo: &Repo, commit: &str) -> Result<BootFiles> {
+    let (tree, _) = repo.read_commit(commit, NEVER).with_context(|| format!("reading the commit {commit}"))?;
+    let folder = bootabletree::find_kernel_dir(&tree, NEVER)?
+        .ok_or_else(|| Failure::new(Kind::NotARelease, "the release has no kernel in usr/lib/modules"))?;
+    let checksum = |name: &str| -> Result<String> {
+        let file = folder.child(name);
+        let doing = || format!("looking for {name} in usr/lib/modules");
+        let file = file.downcast_ref::<RepoFile>().with_context(doing)?;
+        file.ensure_resolved().with_context(doing)?;
+        Ok(file.checksum().into())
+    };
+    Ok(BootFiles { kernel: checksum("vmlinuz")?, initramfs: checksum("initramfs.img")?, cmdline: cmdline(&tree)? })
+}
+
+fn cmdline(tree: &gio::File) -> Result<String> {
+    let doing = || format!("reading {CMDLINE} of the release");
+    let (content, _) = tree.resolve_relative_path(CMDLINE).load_contents(NEVER).with_context(doing)?;
+    let text = std::str::from_utf8(&content).with_context(doing)?.trim();
+    if text.is_empty() || text.contains('\n') || text.len() > MAX_CMDLINE_BYTES {
+        let text = format!("{}: expected one line of at most {MAX_CMDLINE_BYTES} bytes", doing());
+        return Err(Failure::new(Kind::NotARelease, text).into());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,69 @@
+//! `fetch`: a release's layers into the repository. A layer that is here is not fetched again, so what a crash or a broken
+//! network left is gone on with.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use ostree_ext::{
+    container::store::{ImageImporter, LayeredImageState, PrepareResult},
+    ostree::Repo,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    image::{Digest, Image},
+    inspect::check_digest,
+    options::Proxy,
+    progress::Plan,
+    proxy::{self, Prepared},
+    release::Release,
+    repository,
+};
+
+pub(crate) async fn fetch(root: &Path, image: &Image, options: &Proxy) -> Result<Value> {
+    let doing = || format!("fetching {image}");
+    let digest = image.digest.as_ref().context("expected IMAGE@sha256:HEX: what is fetched is named by its digest");
+    let digest = digest.with_context(doing)?;
+    let sysroot = repository::open_locked(root).await?;
+    let (state, fetched_bytes) = into_repository(&sysroot.repo(), image, digest, options).await.with_context(doing)?;
+    let release = Release::read(&state.configuration).with_context(doing)?;
+    Ok(json!({
+        "digest": digest.to_string(),
+        "version": release.version,
+        "commit": state.base_commit,
+        "fetched_bytes": fetched_bytes,
+    }))
+}
+
+/// The image in the repository, and how many bytes were fetched for it.
+pub(crate) async fn into_repository(
+    repo: &Repo,
+    image: &Image,
+    digest: &Digest,
+    options: &Proxy,
+) -> Result<(Box<LayeredImageState>, u64)> {
+    // The same release under another name is the same release.
+    if let Some((_, state)) = repository::find(repo, digest)? {
+        return Ok((state, 0));
+    }
+    proxy::check(&options.proxy)?;
+    let Prepared { config, mut failures } = proxy::prepare(options)?;
+    let imported = async {
+        let mut importer = ImageImporter::new(repo, &image.source(), config).await?;
+        importer.set_target(&image.stored(digest));
+        // What another fetch that did not come to its end has brought is kept: `remove` collects.
+        importer.disable_gc();
+        let import = match importer.prepare().await? {
+            PrepareResult::AlreadyPresent(state) => return Ok((state, 0)),
+            PrepareResult::Ready(import) => import,
+        };
+        let found: Digest = import.manifest_digest.to_string().parse()?;
+        check_digest(image, &found)?;
+        Release::read(&import.config)?;
+        let plan = Plan::new(&import);
+        let news = importer.request_layer_progress();
+        let (state, ()) = tokio::join!(importer.import(import), plan.follow(news));
+        Ok((state?, plan.total_bytes()))
+    };
+    imported.await.map_err(|error| failures.explain(error))
+}

@@ -1,0 +1,121 @@
+//! `fsck`: each object of the repository against its checksum, and whether all are there that releases need.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use ostree_ext::ostree::{ObjectName, ObjectType, Repo, ffi::OSTREE_REPO_LIST_OBJECTS_ALL};
+use serde_json::{Value, json};
+
+use crate::{
+    image::Image,
+    objects,
+    options::Proxy,
+    repair,
+    repository::{self, NEVER},
+    verity,
+};
+
+/// What is wrong with an object, by its name: CHECKSUM.KIND.
+#[derive(Default)]
+pub(crate) struct Findings {
+    /// How many objects there are.
+    pub(crate) objects: usize,
+    /// Damaged or missing.
+    pub(crate) bad: BTreeMap<String, Bad>,
+    /// Right, but nobody would notice if that changed.
+    pub(crate) unsealed: Vec<String>,
+}
+
+pub(crate) struct Bad {
+    pub(crate) name: ObjectName,
+    /// It is there, and wrong; else it is missing, or what it names is.
+    pub(crate) is_damaged: bool,
+    why: String,
+}
+
+impl Findings {
+    fn sentences(&self) -> Vec<String> {
+        let bad = self.bad.iter().map(|(name, bad)| format!("{name}: {}", bad.why));
+        bad.chain(self.unsealed.iter().map(|name| format!("{name}: fs-verity is off"))).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.bad.len() + self.unsealed.len()
+    }
+
+    fn add(&mut self, name: ObjectName, is_damaged: bool, why: String) {
+        self.bad.entry(name.to_string()).or_insert(Bad { name, is_damaged, why });
+    }
+}
+
+pub(crate) async fn fsck(root: &Path, image: Option<&Image>, options: &Proxy) -> Result<Value> {
+    let Some(image) = image else {
+        let findings = check(root, &repository::open(root)?.repo())?;
+        return Ok(json!({"objects": findings.objects, "damaged": findings.sentences(), "repaired": 0}));
+    };
+    if image.digest.is_none() {
+        bail!("repairing from {image}: expected IMAGE@sha256:HEX, as for fetch");
+    }
+    let sysroot = repository::open_locked(root).await?;
+    let repo = sysroot.repo();
+    let before = check(root, &repo)?;
+    if before.len() == 0 {
+        return Ok(json!({"objects": before.objects, "damaged": [], "repaired": 0}));
+    }
+    if !before.bad.is_empty() {
+        let doing = || format!("repairing from {image}");
+        repair::fetch_anew(&repo, image, options, &before).await.with_context(doing)?;
+    }
+    for (_, path) in objects::contents(root)? {
+        if !verity::ensure(&path)? {
+            break;
+        }
+    }
+    let after = check(root, &repo)?;
+    let repaired = before.len().saturating_sub(after.len());
+    Ok(json!({"objects": after.objects, "damaged": after.sentences(), "repaired": repaired}))
+}
+
+fn check(root: &Path, repo: &Repo) -> Result<Findings> {
+    let listed = repo.list_objects(OSTREE_REPO_LIST_OBJECTS_ALL, NEVER).context("listing the objects")?;
+    let present: HashSet<ObjectName> = listed.into_keys().collect();
+    let mut findings = Findings { objects: present.len(), ..Findings::default() };
+    for name in &present {
+        if let Err(error) = repo.fsck_object(name.object_type(), name.checksum(), NEVER) {
+            findings.add(copy(name), true, error.to_string());
+        }
+    }
+    for (what, commit) in repo.list_refs(None, NEVER).context("listing what releases need")? {
+        match repo.traverse_commit(&commit, 0, NEVER) {
+            Ok(needed) => needed.iter().filter(|name| !present.contains(name)).for_each(|name| {
+                findings.add(copy(name), false, format!("is missing, needed by {what}"));
+            }),
+            Err(error) => {
+                let why = format!("what it names cannot be read: {error}, needed by {what}");
+                findings.add(ObjectName::new(commit.as_str(), ObjectType::Commit), false, why);
+            }
+        }
+    }
+    findings.unsealed = unsealed(root)?;
+    Ok(findings)
+}
+
+/// Objects without fs-verity, where others have it: a file system that has it for none cannot.
+fn unsealed(root: &Path) -> Result<Vec<String>> {
+    let contents = objects::contents(root)?;
+    let mut off = Vec::new();
+    for (checksum, path) in &contents {
+        // What cannot be opened has been found before.
+        if !verity::is_on(path).unwrap_or(true) {
+            off.push(format!("{checksum}.file"));
+        }
+    }
+    Ok(if off.len() == contents.len() { Vec::new() } else { off })
+}
+
+fn copy(name: &ObjectName) -> ObjectName {
+    ObjectName::new(name.checksum(), name.object_type())
+}

@@ -1,0 +1,89 @@
+//! `inspect`: manifest and configuration are fetched, nothing else; what they say, and which layers are here.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use ostree_ext::{
+    container::OstreeImageReference,
+    oci_spec::image::{ImageConfiguration, ImageManifest},
+    ostree::Repo,
+    refescape,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    failure::{Failure, Kind},
+    image::{Digest, Image},
+    options::Proxy,
+    proxy::{self, Prepared},
+    release::Release,
+    repository,
+};
+
+/// Where ostree-ext keeps layers.
+pub(crate) const LAYERS: &str = "ostree/container/blob";
+
+/// An image that the policy let pass, and that is a release.
+pub(crate) struct Inspected {
+    pub(crate) digest: Digest,
+    pub(crate) manifest: ImageManifest,
+    pub(crate) release: Release,
+}
+
+pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Result<Value> {
+    let doing = || format!("looking at {image}");
+    let Inspected { digest, manifest, release } = look(image, options).await.with_context(doing)?;
+    let repo = repository::open(root)?.repo();
+    let mut layers = Vec::new();
+    for layer in manifest.layers() {
+        let present = layer_commit(&repo, &layer.digest().to_string())?.is_some();
+        layers.push(json!({"digest": layer.digest().to_string(), "size": layer.size(), "present": present}));
+    }
+    let mut value = serde_json::to_value(&release).context("writing down the release")?;
+    value["digest"] = digest.to_string().into();
+    value["layers"] = layers.into();
+    Ok(value)
+}
+
+pub(crate) async fn look(image: &Image, options: &Proxy) -> Result<Inspected> {
+    proxy::check(&options.proxy)?;
+    let Prepared { config, mut failures } = proxy::prepare(options)?;
+    let fetched = fetch(config, &image.source()).await;
+    let (digest, manifest, config) = fetched.map_err(|error| failures.explain(error))?;
+    check_digest(image, &digest)?;
+    Ok(Inspected { digest, release: Release::read(&config)?, manifest })
+}
+
+async fn fetch(
+    config: ostree_ext::container::store::ImageProxyConfig,
+    reference: &OstreeImageReference,
+) -> Result<(Digest, ImageManifest, ImageConfiguration)> {
+    let proxy = ostree_ext::containers_image_proxy::ImageProxy::new_with_config(config).await?;
+    let opened = proxy.open_image(&reference.imgref.to_string()).await?;
+    let (digest, manifest) = proxy.fetch_manifest(&opened).await?;
+    let config = proxy.fetch_config(&opened).await?;
+    proxy.close_image(&opened).await?;
+    proxy.finalize().await?;
+    Ok((digest.parse()?, manifest, config))
+}
+
+/// A folder's image is not opened by its digest, so that is looked at here.
+pub(crate) fn check_digest(image: &Image, found: &Digest) -> Result<()> {
+    match &image.digest {
+        Some(asked) if asked != found => {
+            Err(Failure::new(Kind::Damaged, format!("the image has the digest {found}, asked for {asked}")).into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The commit that holds a layer's objects, if the layer is here.
+pub(crate) fn layer_commit(repo: &Repo, digest: &str) -> Result<Option<String>> {
+    let name = layer_ref(digest)?;
+    let commit = repo.resolve_rev(&name, true).with_context(|| format!("looking for the layer {digest}"))?;
+    Ok(commit.map(String::from))
+}
+
+pub(crate) fn layer_ref(digest: &str) -> Result<String> {
+    refescape::prefix_escape_for_ref(LAYERS, digest)
+}

@@ -1,0 +1,95 @@
+//! The image proxy that fetches for us: `ballast image-proxy`, in skopeo's place, and what it says about failures.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Error, Result};
+use ostree_ext::container::store::ImageProxyConfig;
+use rustix::fs::{MemfdFlags, memfd_create};
+use serde::Deserialize;
+
+use crate::{
+    failure::{Failure, Kind},
+    options::Proxy,
+};
+
+/// Where the containers tools of root keep what `login` wrote.
+const USUAL_CREDENTIALS: &str = "/run/containers/0/auth.json";
+
+/// A proxy as it is to be started, and the file into which it writes why it failed: on the way through its protocol
+/// and ostree-ext the kind would be lost.
+pub(crate) struct Prepared {
+    pub(crate) config: ImageProxyConfig,
+    pub(crate) failures: Failures,
+}
+
+pub(crate) struct Failures(File);
+
+/// A line of that file.
+#[derive(Debug, Deserialize)]
+struct Said {
+    kind: Kind,
+    message: String,
+}
+
+pub(crate) fn prepare(options: &Proxy) -> Result<Prepared> {
+    // In memory, and gone with the last process that has it; without CLOEXEC, since the proxy shall inherit it.
+    let failures = memfd_create("failures", MemfdFlags::empty()).context("making a file for the proxy's failures")?;
+    let mut command = Command::new(&options.proxy);
+    command.arg("image-proxy").arg("--failures").arg(format!("/proc/self/fd/{}", failures.as_raw_fd()));
+    if let Some(policy) = &options.policy {
+        command.arg("--policy").arg(policy);
+    }
+    if let Some(secs) = options.idle_timeout {
+        command.arg("--idle-timeout").arg(secs.to_string());
+    }
+    if let Some(attempts) = options.attempts {
+        command.arg("--attempts").arg(attempts.to_string());
+    }
+    let usual = || Some(PathBuf::from(USUAL_CREDENTIALS)).filter(|file| file.exists());
+    let authfile = options.authfile.clone().or_else(usual);
+    // Without credentials ostree-ext would look for its own.
+    let auth_anonymous = authfile.is_none();
+    let config = ImageProxyConfig { authfile, auth_anonymous, skopeo_cmd: Some(command), ..Default::default() };
+    Ok(Prepared { config, failures: Failures(failures.into()) })
+}
+
+impl Failures {
+    /// The error as the proxy knew it, if it was the proxy's.
+    pub(crate) fn explain(&mut self, error: Error) -> Error {
+        let mut text = String::new();
+        let read = self.0.seek(SeekFrom::Start(0)).and_then(|_| self.0.read_to_string(&mut text));
+        match read.ok().and_then(|_| last(&text)) {
+            Some(Said { kind, message }) => Failure::new(kind, message).into(),
+            None => error,
+        }
+    }
+}
+
+/// The last one is what the proxy gave up for.
+fn last(text: &str) -> Option<Said> {
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back()
+}
+
+/// Whether that program is there: a missing one is told by its name, not as a broken protocol.
+pub(crate) fn check(program: &Path) -> Result<()> {
+    program.metadata().map(drop).with_context(|| format!("looking for the image proxy {}", program.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_failure_counts() {
+        let text = "{\"kind\":\"unreachable\",\"message\":\"a\"}\nx\n{\"kind\":\"refused\",\"message\":\"b\"}\n";
+        let said = last(text).unwrap();
+        assert_eq!((said.kind, said.message.as_str()), (Kind::Refused, "b"));
+        assert!(last("").is_none());
+    }
+}

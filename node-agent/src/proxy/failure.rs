@@ -1,0 +1,70 @@
+//! What kind of failure it was, for a client that wants to know: the protocol itself has only words for it.
+
+use std::{fs::OpenOptions, io::Write, path::Path};
+
+use anyhow::{Context, Error, Result};
+use serde::Serialize;
+use serde_json::json;
+
+/// Kinds of failures, by what a client can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    /// The policy forbids the image, or wants a signature that is not there.
+    Refused,
+    /// There is no such image.
+    NotFound,
+    /// The network, timeouts, a registry that fails, after all attempts.
+    Unreachable,
+    /// The registry does not let us.
+    Unauthorized,
+    /// Digest or size does not fit.
+    Damaged,
+}
+
+/// A failure whose kind is known where it happens.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct Failed {
+    kind: Kind,
+    text: String,
+}
+
+impl Failed {
+    pub(super) fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+}
+
+/// The kind of an error; nothing if it is none of these.
+pub(super) fn kind(error: &Error) -> Option<Kind> {
+    error.downcast_ref::<Failed>().map(|known| known.kind)
+}
+
+/// Appends what kind of failure `error` is to the file. A failure without a kind is not told.
+pub(super) fn tell(file: &Path, error: &Error) -> Result<()> {
+    let Some(kind) = kind(error) else { return Ok(()) };
+    let line = json!({ "kind": kind, "message": format!("{error:#}") });
+    let file = OpenOptions::new().append(true).open(file);
+    file.and_then(|mut file| writeln!(file, "{line}")).context("telling the kind of a failure")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn kinds_are_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refused = Error::new(Failed::new(Kind::Refused, "no")).context("opening x");
+        tell(file.path(), &anyhow!("other")).unwrap();
+        tell(file.path(), &refused).unwrap();
+        tell(file.path(), &anyhow!("y").context(Failed::new(Kind::NotFound, "none"))).unwrap();
+        let told = std::fs::read_to_string(file.path()).unwrap();
+        let expected =
+            "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n";
+        assert_eq!(told, expected);
+    }
+}
