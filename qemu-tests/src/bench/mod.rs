@@ -6,7 +6,6 @@
 //!  manifests ──> sizes, an idle node ──> memory                                             all of it ──> boot.json
 //! ```
 
-mod cpio;
 mod floor;
 mod instructions;
 mod report;
