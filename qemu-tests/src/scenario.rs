@@ -76,6 +76,11 @@ impl Scenario {
         Disk::copy(&self.lab.image.disk, self.scratch.path().join("disk.raw"))
     }
 
+    /// A folder that vanishes with the scenario.
+    pub fn scratch(&self) -> &std::path::Path {
+        self.scratch.path()
+    }
+
     /// How many machines were started so far.
     pub fn boots(&self) -> u32 {
         self.boots
