@@ -26,6 +26,9 @@ const BLESSED: u64 = 240;
 /// The slowest way to fail: the whole time that a release on trial has, and a boot before it.
 const TRIAL: u64 = 900;
 
+/// As many as the boot loader has for a new entry.
+pub const TRIES: usize = 3;
+
 /// A node that outlives its boots.
 pub struct Installed<'a> {
     /// The test that it belongs to

@@ -39,7 +39,12 @@ impl Tools {
 
     /// A command for the program `name`, from the tree if it has it, else from PATH.
     pub fn command(&self, name: &str) -> Command {
-        let Some((tree, program)) = self.in_tree(name) else { return Command::new(name) };
+        self.in_tree(name).map_or_else(|| Command::new(name), |(_, program)| self.with_libraries(&program))
+    }
+
+    /// A command for a program that was built against the tree's libraries, wherever it lies.
+    pub fn with_libraries(&self, program: &Path) -> Command {
+        let Some(tree) = &self.tree else { return Command::new(program) };
         let mut command = Command::new(loader(tree));
         command.arg("--library-path").arg(tree.join(LIBRARIES)).arg(program);
         command

@@ -17,10 +17,13 @@ impl Release {
     }
 
     /// These kernel arguments behind the usual ones (U08).
-    pub fn arguments(self, more: &str) -> Self {
-        let usual = self.base.image.cmdline.split_whitespace().filter(|word| !word.starts_with("ballast."));
-        let line = usual.chain([more]).collect::<Vec<_>>().join(" ") + "\n";
-        self.file("usr/lib/ballast/cmdline", line)
+    ///
+    /// # Errors
+    /// When the release does not tell its usual ones.
+    pub fn arguments(self, more: &str) -> Result<Self> {
+        let usual = self.read("usr/lib/ballast/cmdline")?;
+        let line = format!("{} {more}\n", String::from_utf8_lossy(&usual).trim());
+        Ok(self.file("usr/lib/ballast/cmdline", line))
     }
 
     /// So many bytes more that do not compress: what has to be fetched takes its time.

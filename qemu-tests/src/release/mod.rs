@@ -85,12 +85,8 @@ impl Base {
         };
         release.config["config"]["Labels"][VERSION] = version.into();
         let old = release.read("usr/lib/os-release")?;
-        let line = |line: &str| match line.split_once('=') {
-            Some((key @ ("VERSION_ID" | "IMAGE_VERSION"), _)) => format!("{key}={version}\n"),
-            _ => format!("{line}\n"),
-        };
-        let os_release: String = String::from_utf8_lossy(&old).lines().map(line).collect();
-        Ok(release.file("usr/lib/os-release", os_release))
+        let new = os_release(&String::from_utf8_lossy(&old), version);
+        Ok(release.file("usr/lib/os-release", new))
     }
 }
 
@@ -210,6 +206,16 @@ impl Release {
         let file = self.base.image.root.join(path);
         std::fs::read(&file).with_context(|| format!("reading {}; `make image` leaves it", file.display()))
     }
+}
+
+/// os-release(5) `old` with another version.
+pub(crate) fn os_release(old: &str, version: &str) -> String {
+    let line = |line: &str| match line.split_once('=') {
+        Some((key @ ("VERSION_ID" | "IMAGE_VERSION"), _)) => format!("{key}={version}\n"),
+        Some(("PRETTY_NAME", _)) => format!("PRETTY_NAME=\"Ballast {version}\"\n"),
+        _ => format!("{line}\n"),
+    };
+    old.lines().map(line).collect()
 }
 
 fn push(array: &mut Value, value: Value) -> Result<()> {

@@ -2,16 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use qemu_tests::credentials::Credential;
-use qemu_tests::installed::Installed;
+use qemu_tests::installed::{Installed, TRIES};
 use qemu_tests::node::Node;
 use qemu_tests::release::{Release, Written};
 use qemu_tests::releases::{Ended, Releases};
 use qemu_tests::scenario::Scenario;
 
 use crate::upgrade::runs;
-
-/// As many as the boot loader has for a new entry.
-const TRIES: usize = 3;
 
 /// A node that was upgraded to a broken release and came back by itself.
 struct Fallen<'a> {

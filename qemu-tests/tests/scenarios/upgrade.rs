@@ -209,7 +209,7 @@ fn u07_u08_kernels_and_arguments_go_with_their_release() {
     Scenario::run("u07_u08", |scenario| {
         let mut host = Installed::on(scenario)?;
         let quoted = r#"ballast.test="two words" ballast.other='a b'"#;
-        let (_, other) = host.publish(host.release("20261122.1")?.other_kernel()?.arguments(quoted))?;
+        let (_, other) = host.publish(host.release("20261122.1")?.other_kernel()?.arguments(quoted)?)?;
         let (same, same_name) = host.publish(host.release("20261123.1")?.other_kernel()?)?;
         let mut node = host.boot()?;
         let plain = arguments(&mut node.guest)?;
