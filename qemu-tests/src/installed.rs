@@ -113,7 +113,7 @@ impl<'a> Installed<'a> {
     pub fn settled(&self, mut node: Node) -> Result<Node> {
         node.ready(Deadline::after(READY))?;
         node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
-        when(&mut node.guest, "the release is blessed", Deadline::secs(BLESSED), blessed)?;
+        proves_itself(&mut node)?;
         invariants::check_release(&mut node, None, &[])?;
         on_the_network(&mut node)?;
         Ok(node)
@@ -195,12 +195,23 @@ impl<'a> Installed<'a> {
     }
 }
 
+/// Waits until the release that runs has proved itself, and its boot entry has no counter any more.
+///
+/// # Errors
+/// When it has not in time.
+pub fn proves_itself(node: &mut Node) -> Result<()> {
+    when(&mut node.guest, "the release is blessed", Deadline::secs(BLESSED), blessed).map(drop)
+}
+
 /// Whether the release that runs has proved itself.
 fn blessed(releases: &Releases) -> bool {
     releases.booted().is_ok_and(|release| release.state == "good")
 }
 
 /// The network comes after READY; an upgrade before that would wait for it, and its time would be nobody's.
+///
+/// # Errors
+/// When there is none in time.
 pub fn on_the_network(node: &mut Node) -> Result<()> {
     let deadline = Deadline::secs(120);
     let route = deadline.poll(Duration::from_millis(500), || {
