@@ -58,6 +58,8 @@ pub struct Options {
     pub memory_mib: u32,
     /// The network
     pub network: Network,
+    /// What the clock of the board says at the start; none means the right time
+    pub clock: Option<&'static str>,
     /// For systemd, beside the command channel's own
     pub credentials: Vec<Credential>,
     /// What a reset does
@@ -76,6 +78,7 @@ impl Default for Options {
             smp: 2,
             memory_mib: 1024,
             network: Network::default(),
+            clock: None,
             credentials: Vec::new(),
             on_reboot: OnReboot::default(),
             echo: false,
@@ -103,6 +106,7 @@ impl Options {
             memory_mib: self.memory_mib,
             drives: vec![disk.drive(self.bus)],
             network: self.network,
+            clock: self.clock,
             credentials: self.credentials.clone(),
             on_reboot: self.on_reboot,
             ..Machine::new(lab.accelerator, firmware)

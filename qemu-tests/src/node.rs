@@ -140,6 +140,20 @@ impl Node {
         self.ended_well = true;
     }
 
+    /// Whether the machine has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.has_ended()
+    }
+
+    /// Ends it at once, as a power cut does; its disk can boot again.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn cut_power(mut self) -> Result<()> {
+        self.ended_well = true;
+        self.process.kill()
+    }
+
     /// When QEMU was started.
     pub fn started(&self) -> Instant {
         self.process.started

@@ -28,15 +28,25 @@ impl Scenario {
     /// When the scenario fails, or the image or QEMU is missing.
     #[track_caller]
     pub fn run(name: &str, body: impl FnOnce(&mut Self) -> Result<()>) {
+        if let Err(error) = Self::try_run(name, body) {
+            panic!("{name}: {error:#}");
+        }
+    }
+
+    /// The same for what is no test.
+    ///
+    /// # Errors
+    /// When it fails, with the place of the evidence.
+    pub fn try_run(name: &str, body: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let place = crate::workspace::Workspace::find().own(name);
         let outcome = Self::open(place.clone()).and_then(|mut scenario| {
             body(&mut scenario)?;
             scenario.evidence.discard();
             Ok(())
         });
-        if let Err(error) = outcome {
-            panic!("{name}: {error:#}\n  the console, journal and status are under {}", place.display());
-        }
+        outcome.map_err(|error| {
+            anyhow::anyhow!("{error:#}\n  the console, journal and status are under {}", place.display())
+        })
     }
 
     fn open(place: PathBuf) -> Result<Self> {
@@ -74,6 +84,11 @@ impl Scenario {
     /// When it cannot be made.
     pub fn disk(&self) -> Result<Disk> {
         Disk::copy(&self.lab.image.disk, self.scratch.path().join("disk.raw"))
+    }
+
+    /// A folder that vanishes with the scenario.
+    pub fn scratch(&self) -> &std::path::Path {
+        self.scratch.path()
     }
 
     /// How many machines were started so far.

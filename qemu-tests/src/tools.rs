@@ -39,7 +39,12 @@ impl Tools {
 
     /// A command for the program `name`, from the tree if it has it, else from PATH.
     pub fn command(&self, name: &str) -> Command {
-        let Some((tree, program)) = self.in_tree(name) else { return Command::new(name) };
+        self.in_tree(name).map_or_else(|| Command::new(name), |(_, program)| self.with_libraries(&program))
+    }
+
+    /// A command for a program that was built against the tree's libraries, wherever it lies.
+    pub fn with_libraries(&self, program: &Path) -> Command {
+        let Some(tree) = &self.tree else { return Command::new(program) };
         let mut command = Command::new(loader(tree));
         command.arg("--library-path").arg(tree.join(LIBRARIES)).arg(program);
         command
@@ -50,20 +55,33 @@ impl Tools {
         self.in_tree(name).is_some() || on_path(name).is_some()
     }
 
-    /// QEMU, with its data and modules where the tree keeps them, dying with us if `setpriv` can see to that.
-    pub fn qemu(&self, name: &str) -> Command {
+    /// The same, dying with us if `setpriv` can see to that.
+    pub fn dying_with_us(&self, name: &str) -> Command {
         let plain = self.command(name);
-        let mut command = if on_path("setpriv").is_some() {
-            let mut with_parent = Command::new("setpriv");
-            with_parent.args(["--pdeathsig", "KILL"]).arg(plain.get_program()).args(plain.get_args());
-            with_parent
-        } else {
-            plain
-        };
+        if on_path("setpriv").is_none() {
+            return plain;
+        }
+        let mut with_parent = Command::new("setpriv");
+        with_parent.args(["--pdeathsig", "KILL"]).arg(plain.get_program()).args(plain.get_args());
+        with_parent
+    }
+
+    /// QEMU, with its data and modules where the tree keeps them, dying with us.
+    pub fn qemu(&self, name: &str) -> Command {
+        let mut command = self.dying_with_us(name);
         if let Some((tree, _)) = self.in_tree(name) {
             command.arg("-L").arg(tree.join("usr/share/qemu"));
             command.arg("-L").arg(tree.join("usr/share/seabios"));
             command.env("QEMU_MODULE_DIR", tree.join(LIBRARIES).join("qemu"));
+        }
+        command
+    }
+
+    /// openssl, with the settings of the tree that it comes from.
+    pub fn openssl(&self) -> Command {
+        let mut command = self.command("openssl");
+        if let Some((tree, _)) = self.in_tree("openssl") {
+            command.env("OPENSSL_CONF", tree.join("etc/ssl/openssl.cnf"));
         }
         command
     }

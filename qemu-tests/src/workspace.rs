@@ -59,10 +59,18 @@ pub struct Image {
     pub cmdline: String,
     /// The ostree commit of the release, 64 hex digits.
     pub commit: String,
+    /// The release as an OCI layout; only tests of upgrades need it to be there.
+    pub release: PathBuf,
+    /// The tree that the release was made from; the same holds.
+    pub root: PathBuf,
 }
 
 impl Image {
-    fn load(dir: &Path) -> Result<Self> {
+    /// Reads what lies in `dir`.
+    ///
+    /// # Errors
+    /// As [`Workspace::image`].
+    pub fn load(dir: &Path) -> Result<Self> {
         let piece = |name: &str| -> Result<PathBuf> {
             let path = dir.join(name);
             if !path.exists() {
@@ -81,6 +89,8 @@ impl Image {
             initramfs: piece("initramfs.cpio.zst")?,
             cmdline: line("cmdline")?,
             commit: line("commit")?,
+            release: dir.join("ballast.oci"),
+            root: dir.join("root"),
         })
     }
 }

@@ -114,7 +114,7 @@ async fn an_upgrade_ends_with_an_entry_that_boots_next() {
     let calls = node.read(&format!("{FOLDER}/calls"));
     let commands: Vec<&str> = calls.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(commands, ["inspect", "fetch", "deploy", "remove"]);
-    assert!(calls.contains(&format!("fetch r.example/os@{} --policy", digest("b"))), "{calls}");
+    assert!(calls.contains(&format!("fetch r.example/os:stable@{} --policy", digest("b"))), "{calls}");
 
     let outcome = node.operate(upgrade(|_| {})).await.unwrap();
     assert!(!outcome.changed && outcome.message.contains("is prepared already"), "{outcome:?}");

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::cpio;
 use super::subject::{Subject, Uefi};
+use crate::cpio;
 use crate::lab::Lab;
 use crate::qemu::firmware::Firmware;
 use crate::tools;

@@ -6,7 +6,6 @@
 //!  manifests ──> sizes, an idle node ──> memory                                             all of it ──> boot.json
 //! ```
 
-mod cpio;
 mod floor;
 mod instructions;
 mod report;
@@ -17,8 +16,9 @@ mod subject;
 mod svg;
 mod table;
 mod timeline;
+mod upgrade;
 mod wall;
 
-pub use session::{redraw, run};
+pub use session::{redraw, run, upgrade};
 pub(crate) use sizes::image_size;
 pub(crate) use subject::count;

@@ -9,7 +9,7 @@ use super::report::{self, Details, Report};
 use super::stock::Stock;
 use super::subject::Subject;
 use super::timeline::{NodesOwn, Timeline};
-use super::{floor, sizes, stock, svg, table, wall};
+use super::{floor, sizes, stock, svg, table, upgrade as upgrades, wall};
 use crate::budget::{self, Budget};
 use crate::lab::Lab;
 use crate::qemu::accel::Accelerator;
@@ -69,6 +69,18 @@ pub fn run(rounds: u32) -> Result<()> {
     draw(&folder, &details)?;
     print!("{}", table::render(&report, &details, &Budget::load()?));
     println!("bench: the figures are in {0}/boot.json, the picture is {0}/boot.svg", folder.display());
+    upgrade()
+}
+
+/// Measures an upgrade only, and writes `target/bench/upgrade.json`.
+///
+/// # Errors
+/// When a release cannot be made, an upgrade fails, or more is fetched than is promised.
+pub fn upgrade() -> Result<()> {
+    let folder = Workspace::find().target.join("bench");
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    upgrades::measure(&folder)?;
+    println!("bench: the figures of the upgrade are in {}/upgrade.json", folder.display());
     Ok(())
 }
 

@@ -19,12 +19,18 @@ pub(super) struct Bench {
     /// Measures nothing, and draws boot.svg anew from the last run's details.json
     #[arg(long, conflicts_with = "rounds")]
     redraw: bool,
+    /// Measures an upgrade only: target/bench/upgrade.json
+    #[arg(long, conflicts_with_all = ["rounds", "redraw"])]
+    upgrade: bool,
 }
 
 impl Bench {
     pub(super) fn run(&self) -> Result<()> {
         if self.redraw {
             return crate::bench::redraw();
+        }
+        if self.upgrade {
+            return crate::bench::upgrade();
         }
         let quick = std::env::var_os("QUICK").is_some_and(|value| value != "0" && !value.is_empty());
         crate::bench::run(self.rounds.unwrap_or(if quick { QUICK_ROUNDS } else { ROUNDS }))

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::entries::EntryName;
 use super::gpt;
@@ -34,6 +34,45 @@ impl<'a> Esp<'a> {
         let listing = String::from_utf8_lossy(&listing);
         let names = listing.lines().filter_map(|line| line.trim().rsplit('/').next());
         Ok(names.filter_map(EntryName::parse).collect())
+    }
+
+    /// The text of an entry.
+    ///
+    /// # Errors
+    /// When there is no such entry.
+    pub fn text(&self, entry: &EntryName) -> Result<String> {
+        let text = self.tools.output("mtype", ["-i", &self.at, &format!("::/loader/entries/{entry}")])?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Gives an entry another name: other tries.
+    ///
+    /// # Errors
+    /// When there is no such entry, or the name is taken.
+    pub fn rename(&self, entry: &EntryName, new: &EntryName) -> Result<()> {
+        let [from, to] = [entry, new].map(|name| format!("::/loader/entries/{name}"));
+        self.tools.output("mren", ["-i", &self.at, &from, &to]).map(drop)
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn add(&self, entry: &EntryName, text: &str) -> Result<()> {
+        let file = tempfile::NamedTempFile::new().context("making a file for an entry")?;
+        std::fs::write(&file, text).context("writing an entry")?;
+        let from = file.path().display().to_string();
+        self.tools.output("mcopy", ["-i", &self.at, &from, &format!("::/loader/entries/{entry}")]).map(drop)
+    }
+
+    /// The kernels and initramfs, under the names of their content.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn kernels(&self) -> Result<Vec<String>> {
+        let listing = self.tools.output("mdir", ["-b", "-i", &self.at, "::/ballast"])?;
+        let listing = String::from_utf8_lossy(&listing);
+        Ok(listing.lines().filter_map(|line| line.trim().rsplit('/').next()).map(str::to_owned).collect())
     }
 
     /// The one entry of a disk that has just one.

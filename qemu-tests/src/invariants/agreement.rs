@@ -7,9 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::containers;
 use crate::node::Node;
 use crate::status::Status;
-use crate::workspace::Image;
 
-pub(super) fn check(node: &mut Node, image: &Image) -> Result<()> {
+pub(super) fn check(node: &mut Node, commit: Option<&str>) -> Result<()> {
     let status = node.status()?;
     let guest = &mut node.guest;
     let release = guest.ask("cat /usr/lib/os-release")?;
@@ -18,7 +17,9 @@ pub(super) fn check(node: &mut Node, image: &Image) -> Result<()> {
     equal("os.id", &status.os.id, &variable(&release, "ID")?)?;
     equal("os.version", &status.os.version, &variable(&release, "VERSION_ID")?)?;
     equal("os.commit", &status.os.commit, booted)?;
-    equal("target/image/commit", &image.commit, booted)?;
+    if let Some(commit) = commit {
+        equal("target/image/commit", commit, booted)?;
+    }
     equal("node.hostname", &status.node.hostname, &guest.ask("cat /proc/sys/kernel/hostname")?)?;
     equal("node.machine_id", &status.node.machine_id, &guest.ask("cat /etc/machine-id")?)?;
     check_deployments(&status, booted)?;

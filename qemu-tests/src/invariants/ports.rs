@@ -30,10 +30,15 @@ pub(super) fn check(guest: &mut Guest) -> Result<()> {
 /// resolved's stubs, for whoever reads /etc/resolv.conf (systemd-resolved.service(8)).
 const STUBS: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 53), Ipv4Addr::new(127, 0, 0, 54)];
 
+/// The port of DHCP's client (RFC 2131), on which networkd hears of its lease; on the leased address only.
+const DHCP_CLIENT: u16 = 68;
+
 /// containerd's streaming server (exec, attach, port-forward of the CRI) takes a free TCP port of the loopback.
 fn allowed(table: &str, socket: &SocketAddr) -> bool {
     let IpAddr::V4(ip) = socket.ip() else { return false };
-    (table == "tcp" && ip == Ipv4Addr::LOCALHOST) || (STUBS.contains(&ip) && socket.port() == 53)
+    (table == "udp" && !ip.is_unspecified() && socket.port() == DHCP_CLIENT)
+        || (table == "tcp" && ip == Ipv4Addr::LOCALHOST)
+        || (STUBS.contains(&ip) && socket.port() == 53)
 }
 
 /// The local addresses of the sockets of /proc/net/TABLE that are in `state`.

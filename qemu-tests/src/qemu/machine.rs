@@ -76,6 +76,8 @@ pub struct Machine {
     pub drives: Vec<Drive>,
     /// Its network
     pub network: Network,
+    /// What the clock of the board says at the start, as `1970-01-01T00:00:00`; none means the right time
+    pub clock: Option<&'static str>,
     /// Handed to systemd
     pub credentials: Vec<Credential>,
     /// The control socket and the names of the virtio-serial ports, whose sockets lie in `sockets`
@@ -99,6 +101,7 @@ impl Machine {
             firmware,
             drives: Vec::new(),
             network: Network::None,
+            clock: None,
             credentials: Vec::new(),
             ports: Vec::new(),
             sockets: None,
@@ -129,6 +132,9 @@ impl Machine {
             Network::None => words("-nic none"),
             Network::User => words("-nic user,model=virtio-net-pci"),
         });
+        if let Some(clock) = self.clock {
+            arguments.extend(["-rtc".into(), format!("base={clock}")]);
+        }
         for credential in &self.credentials {
             arguments.extend(["-smbios".into(), credential.smbios()]);
         }

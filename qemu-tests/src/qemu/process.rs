@@ -112,6 +112,17 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Kills it: what the guest believes to be written is in the host's memory or on its disk, all else is lost.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(&mut self) -> Result<()> {
+        if !self.has_ended() {
+            self.child.kill().context("killing QEMU")?;
+        }
+        self.child.wait().context("waiting for QEMU").map(drop)
+    }
+
     fn accept(&mut self, listener: &UnixListener, deadline: Deadline) -> Result<UnixStream> {
         listener.set_nonblocking(true).context("preparing a socket")?;
         let stream = deadline.poll(PAUSE, || match listener.accept() {

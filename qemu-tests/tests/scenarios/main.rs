@@ -1,11 +1,17 @@
 //! The scenarios: one program, so that two machines are always busy. `make image` first; see ../../README.md.
 
+mod fallback;
 mod hardware;
 mod install;
 mod integrity;
 mod kernel;
+mod killed;
+mod network;
 mod node;
 mod pods;
 mod preloaded;
 mod rollback;
 mod services;
+mod space;
+mod trust;
+mod upgrade;

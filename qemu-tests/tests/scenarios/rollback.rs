@@ -1,14 +1,77 @@
-//! R06: a release whose /init cannot do its work says which step failed and why, and reboots; the boot loader has counted
-//! the try.
+//! R: back to the release before, by hand. And R06: a release whose /init cannot do its work says which step failed and why,
+//! and reboots; the boot loader has counted the try.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use qemu_tests::deadline::Deadline;
 use qemu_tests::disk::entries::Tries;
 use qemu_tests::disk::esp::Esp;
 use qemu_tests::disk::root::Root;
+use qemu_tests::installed::Installed;
 use qemu_tests::lab::Options;
+use qemu_tests::node::{Node, READY};
 use qemu_tests::qemu::firmware::FirmwareKind;
+use qemu_tests::releases::{Ended, Releases};
 use qemu_tests::scenario::Scenario;
+
+use crate::upgrade::{leave_traces, runs, traces_are_kept};
+
+/// Rolls back and lets the node reboot.
+fn back(mut node: Node) -> Result<()> {
+    let done = Ended::of(&mut node.guest, &["rollback", "--reboot"])?.done()?;
+    ensure!(done.reboots && done.changed, "the rollback was {done:?}");
+    node.ends(Deadline::after(READY)).map(drop)
+}
+
+/// By hand, twice, and once more while an upgrade is prepared; what an earlier trial left behind condemns nobody.
+#[test]
+fn r01_r02_r03_r12_by_hand_and_back_again() {
+    Scenario::run("r01_r02_r03_r12", |scenario| {
+        let mut host = Installed::on(scenario)?;
+        let old = host.base.digest()?;
+        let (new, name) = host.publish(host.release("20261122.1")?)?;
+        let mut node = host.boot()?;
+        leave_traces(&mut node.guest)?;
+        host.upgrade_and_reboot(node, &name)?;
+        let node = host.boot()?;
+        back(node)?;
+        let mut node = host.boot().context("R01")?;
+        runs(&mut node, &old).context("R01")?;
+        traces_are_kept(&mut node).context("R01")?;
+        back(node)?;
+        let mut node = host.boot().context("R02")?;
+        runs(&mut node, &new.digest).context("R02")?;
+        stale_flags(&mut node, &new.digest).context("R12")?;
+
+        let (newer, newer_name) = host.publish(host.release("20261123.1")?)?;
+        Ended::of(&mut node.guest, &["upgrade", &newer_name])?.done()?;
+        back(node).context("R03")?;
+        let mut node = host.boot().context("R03")?;
+        runs(&mut node, &old).context("R03")?;
+        traces_are_kept(&mut node).context("R03")?;
+        let releases = Releases::of(&mut node.guest)?;
+        ensure!(releases.bad.is_empty(), "R03: nothing failed, but {:?}", releases.bad);
+        ensure!(releases.next()?.digest.as_deref() != Some(&newer.digest), "R03: it is still next");
+        Ended::of(&mut node.guest, &["fsck"])?.done()?;
+        node.power_off()?;
+        ensure!(host.scenario.boots() == 5, "R16: {} boots, not 5", host.scenario.boots());
+        Ok(())
+    });
+}
+
+/// R12: a used-up entry and a verdict of an earlier life of a release that has proved itself since.
+fn stale_flags(node: &mut Node, digest: &str) -> Result<()> {
+    let entries = "/efi/loader/entries";
+    let script = format!(
+        "set -e; systemctl stop ballast.service; mount -o remount,rw /efi; \
+         for entry in {entries}/*20261122.1*.conf; do cp $entry {entries}/ballast-1-20261122.1-stale+0-3.conf; break; done; \
+         sync; mount -o remount,ro /efi; systemctl start ballast.service"
+    );
+    node.guest.ask(&script)?;
+    node.status_when("the agent is back", 60, |status| status.ready)?;
+    let releases = Releases::of(&mut node.guest)?;
+    ensure!(releases.bad.is_empty(), "it is condemned: {:?}", releases.bad);
+    runs(node, digest)
+}
 
 /// /init gives up waiting for a disk after tens of seconds; the rest is firmware under emulation.
 const GIVES_UP_SECS: u64 = 180;

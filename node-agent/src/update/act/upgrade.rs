@@ -14,7 +14,6 @@ use crate::{
         plan::{
             self,
             admit::{Admission, admit},
-            policy::repository,
             space::{Room, fits},
         },
     },
@@ -67,8 +66,8 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     fits(&offer, room(work)?)?;
 
     work.phase(Phase::Fetch);
-    let by_digest =
-        if image.starts_with("oci:") { image.clone() } else { format!("{}@{}", repository(&image), offer.digest) };
+    // With its tag, which the origin file keeps for the next time; what is fetched is what the digest names.
+    let by_digest = format!("{}@{}", image.split('@').next().unwrap_or(&image), offer.digest);
     let fetched: Fetched = work
         .worker(&["fetch", &by_digest], Some(&registry), work.settings.total)
         .await
@@ -81,8 +80,7 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     }
 
     work.phase(Phase::Deploy);
-    let deployed: Deployed =
-        work.worker(&["deploy", offer.digest.as_str(), "--image", &image], None, DEPLOY_DEADLINE).await?;
+    let deployed: Deployed = work.worker(&["deploy", offer.digest.as_str()], None, DEPLOY_DEADLINE).await?;
 
     work.phase(Phase::Kernel);
     let new = boot::kernel(work, &deployed, &offer.version).await?;

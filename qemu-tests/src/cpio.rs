@@ -4,7 +4,7 @@
 const MODE: u32 = 0o100_755;
 
 /// An archive with `content` as `/init`.
-pub(super) fn with_init(content: &[u8]) -> Vec<u8> {
+pub(crate) fn with_init(content: &[u8]) -> Vec<u8> {
     let mut archive = Vec::with_capacity(content.len() + 512);
     entry(&mut archive, 1, MODE, "init", content);
     entry(&mut archive, 0, 0, "TRAILER!!!", &[]);

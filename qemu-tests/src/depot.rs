@@ -1,0 +1,161 @@
+//! Where a node under test gets its releases: registry, door, certificates and keys in one, and what the node has to be told of them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::credentials::Credential;
+use crate::door::Door;
+use crate::registry::{Authority, Push, Registry, Signed, SigningKey, User, Validity, push_manifest};
+use crate::release::Written;
+use crate::tools::Tools;
+
+/// The host's loopback as guests see it (QEMU's user network).
+pub const HOST: &str = "10.0.2.2";
+/// The repository that all releases are in.
+const REPOSITORY: &str = "ballast";
+
+/// A registry with releases, ready to be used by a node.
+pub struct Depot {
+    /// What the node talks to
+    pub door: Door,
+    /// What releases are signed with, and what the node trusts
+    pub key: SigningKey,
+    /// What the door's certificate is from
+    pub authority: Authority,
+    user: User,
+    registry: Registry,
+    tools: Tools,
+    folder: PathBuf,
+}
+
+impl Depot {
+    /// Opens one in a folder of its own under `scratch`.
+    ///
+    /// # Errors
+    /// When a program of the tools tree is missing or fails.
+    pub fn open(tools: &Tools, scratch: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("depot-").tempdir_in(scratch).context("making a folder")?.keep();
+        let key = SigningKey::make(tools, &folder, "key")?;
+        Self::at(tools, folder, User::Node, key)
+    }
+
+    /// Another one with the same key and users of its own: a mirror.
+    ///
+    /// # Errors
+    /// As [`Depot::open`].
+    pub fn mirror(&self) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("mirror-").tempdir_in(&self.folder).context("making a folder")?;
+        Self::at(&self.tools, folder.keep(), User::Mirrored, self.key.clone())
+    }
+
+    fn at(tools: &Tools, folder: PathBuf, user: User, key: SigningKey) -> Result<Self> {
+        let authority = Authority::make(tools, &folder, "authority")?;
+        let registry = Registry::start(tools, &folder, user)?;
+        let door = Door::open(registry.guarded, authority.issue(Validity::Current)?)?;
+        Ok(Self { door, key, authority, user, registry, tools: tools.clone(), folder })
+    }
+
+    /// A folder for whatever a test makes beside it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `10.0.2.2:PORT`.
+    pub fn host(&self) -> String {
+        format!("{HOST}:{}", self.door.port)
+    }
+
+    /// What the node calls the release `tag`.
+    pub fn name(&self, tag: &str) -> String {
+        format!("{}/{REPOSITORY}:{tag}", self.host())
+    }
+
+    /// Publishes a release under its version, signed with the key that the node trusts; gives the name to ask for.
+    ///
+    /// # Errors
+    /// When it cannot be pushed.
+    pub fn publish(&self, release: &Written) -> Result<String> {
+        self.publish_as(release, &release.version, Signed::By(&self.key))
+    }
+
+    /// Publishes a release under `tag`, signed by whomever.
+    ///
+    /// # Errors
+    /// When it cannot be pushed.
+    pub fn publish_as(&self, release: &Written, tag: &str, signed: Signed<'_>) -> Result<String> {
+        self.push(&release.folder, tag, &self.name(tag), signed)
+    }
+
+    /// Publishes what a mirror shall have: signed for `whose` it is a mirror of.
+    ///
+    /// # Errors
+    /// When it cannot be pushed.
+    pub fn publish_for(&self, whose: &Self, release: &Written) -> Result<String> {
+        self.push(&release.folder, &release.version, &whose.name(&release.version), Signed::By(&self.key))
+    }
+
+    /// Publishes the OCI layout in `layout` under `tag`, signed with the key that the node trusts.
+    ///
+    /// # Errors
+    /// When it cannot be pushed.
+    pub fn publish_layout(&self, layout: &Path, tag: &str) -> Result<String> {
+        self.push(layout, tag, &self.name(tag), Signed::By(&self.key))
+    }
+
+    /// Publishes a manifest as it is, whatever it claims; its blobs have to be there. Nobody signs it.
+    ///
+    /// # Errors
+    /// When the registry does not take it.
+    pub fn publish_claim(&self, release: &Written) -> Result<String> {
+        push_manifest(self.registry.open, REPOSITORY, &release.version, &release.manifest)?;
+        Ok(self.name(&release.version))
+    }
+
+    fn push(&self, layout: &Path, tag: &str, identity: &str, signed: Signed<'_>) -> Result<String> {
+        let name = format!("{REPOSITORY}:{tag}");
+        Push { layout, registry: self.registry.open, name: &name, identity, signed }.run(&self.tools, &self.folder)?;
+        Ok(self.name(tag))
+    }
+
+    /// auth.json(5) with the credentials for each of `depots`.
+    pub fn authfile(depots: &[&Self]) -> String {
+        let auths = depots.iter().map(|depot| {
+            let auth = STANDARD.encode(depot.user.credentials());
+            (depot.host(), serde_json::json!({"auth": auth}))
+        });
+        serde_json::json!({"auths": auths.collect::<serde_json::Map<_, _>>()}).to_string()
+    }
+
+    /// What lays certificate, credentials and public key down on each boot of a node: lines for systemd-tmpfiles.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read.
+    pub fn told(&self) -> Result<Vec<Credential>> {
+        self.told_with(&[])
+    }
+
+    /// The same, with mirrors that the node shall know, too.
+    ///
+    /// # Errors
+    /// As [`Depot::told`].
+    pub fn told_with(&self, mirrors: &[&Self]) -> Result<Vec<Credential>> {
+        let all = [&[self], mirrors].concat();
+        let mut lines = vec![
+            line("/run/containers/0/auth.json", 0o600, &Self::authfile(&all)),
+            line("/var/lib/ballast/keys/test.pub", 0o644, &self.key.public),
+        ];
+        for depot in all {
+            let place = format!("/etc/containers/certs.d/{}/ca.crt", depot.host());
+            lines.push(line(&place, 0o644, &depot.authority.certificate()?));
+        }
+        Ok(vec![Credential::new("tmpfiles.extra", lines.concat())?])
+    }
+}
+
+/// A line of tmpfiles.d(5): the file `path` with this content, whatever was there.
+pub fn line(path: &str, mode: u32, content: &str) -> String {
+    format!("f+~ {path} {mode:04o} root root - {}\n", STANDARD.encode(content))
+}

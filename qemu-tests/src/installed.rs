@@ -1,0 +1,223 @@
+//! A node on a disk of its own, through UEFI, with a network and a depot to upgrade from; booted as often as a test needs.
+//!
+//! A reset ends QEMU, so each boot is one run, and boots are counted exactly (R16).
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::console::Line;
+use crate::deadline::Deadline;
+use crate::depot::Depot;
+use crate::disk::Disk;
+use crate::disk::entries::{EntryName, Tries};
+use crate::disk::esp::Esp;
+use crate::invariants;
+use crate::lab::Options;
+use crate::node::{Node, READY, READY_LINE};
+use crate::qemu::firmware::FirmwareKind;
+use crate::qemu::machine::Network;
+use crate::release::{Base, Release, Written};
+use crate::releases::{Ended, Releases, when};
+use crate::scenario::Scenario;
+
+/// From READY until health checks are done and the entry is blessed, on a busy host.
+const BLESSED: u64 = 240;
+/// The slowest way to fail: the whole time that a release on trial has, and a boot before it.
+const TRIAL: u64 = 900;
+
+/// As many as the boot loader has for a new entry.
+pub const TRIES: usize = 3;
+
+/// A node that outlives its boots.
+pub struct Installed<'a> {
+    /// The test that it belongs to
+    pub scenario: &'a mut Scenario,
+    /// Where it gets releases
+    pub depot: Depot,
+    /// The release that is installed
+    pub base: Base,
+    /// Its disk
+    pub disk: Disk,
+    /// How it boots
+    pub options: Options,
+}
+
+/// How a boot ended.
+pub enum Boot {
+    /// It is healthy and stays
+    Settled(Box<Node>),
+    /// It ended by itself
+    Ended(Vec<Line>),
+}
+
+impl<'a> Installed<'a> {
+    /// A fresh node, not booted yet.
+    ///
+    /// # Errors
+    /// When disk, registry or release cannot be made or found.
+    pub fn on(scenario: &'a mut Scenario) -> Result<Self> {
+        let depot = Depot::open(&scenario.lab.tools, scenario.scratch())?;
+        let base = Base::of(&scenario.lab.image)?;
+        let disk = scenario.disk()?;
+        let options = Options {
+            firmware: FirmwareKind::Uefi,
+            disk: Some(disk.clone()),
+            network: Network::User,
+            credentials: depot.told()?,
+            ..Options::default()
+        };
+        Ok(Self { scenario, depot, base, disk, options })
+    }
+
+    /// A release that differs from the installed one in its version.
+    ///
+    /// # Errors
+    /// When the installed one cannot be read.
+    pub fn release(&self, version: &str) -> Result<Release> {
+        self.base.release(version)
+    }
+
+    /// Writes a release.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, release: Release) -> Result<Written> {
+        let folder = tempfile::Builder::new().prefix("release-").tempdir_in(self.depot.folder());
+        release.write(&folder.context("making a folder for a release")?.keep().join("oci"))
+    }
+
+    /// Writes a release and publishes it, signed; gives it and its name.
+    ///
+    /// # Errors
+    /// When one of these fails.
+    pub fn publish(&self, release: Release) -> Result<(Written, String)> {
+        let written = self.write(release)?;
+        let name = self.depot.publish(&written)?;
+        Ok((written, name))
+    }
+
+    /// Boots it, and waits until it is READY, on the network and proved healthy.
+    ///
+    /// # Errors
+    /// When it is not in time, or what must hold after every boot does not.
+    pub fn boot(&mut self) -> Result<Node> {
+        let node = self.scenario.start(&self.options)?;
+        self.settled(node)
+    }
+
+    /// The same, of a node that is starting.
+    ///
+    /// # Errors
+    /// As [`Installed::boot`].
+    pub fn settled(&self, mut node: Node) -> Result<Node> {
+        node.ready(Deadline::after(READY))?;
+        node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
+        proves_itself(&mut node)?;
+        invariants::check_release(&mut node, None, &[])?;
+        on_the_network(&mut node)?;
+        Ok(node)
+    }
+
+    /// Boots it once, and waits until it is healthy or ends by itself.
+    ///
+    /// # Errors
+    /// When it does neither in time.
+    pub fn try_boot(&mut self) -> Result<Boot> {
+        let mut node = self.scenario.start(&self.options)?;
+        let deadline = Deadline::secs(TRIAL);
+        let mut served = false;
+        let settled = deadline.poll(Duration::from_millis(500), || {
+            if node.has_ended() {
+                return Ok(Some(false));
+            }
+            if !served && node.console.find(READY_LINE).is_none() {
+                return Ok(None);
+            }
+            served = served || node.greeted(Deadline::after(READY)).is_ok();
+            match Releases::of(&mut node.guest) {
+                Ok(releases) => Ok(blessed(&releases).then_some(true)),
+                // It may be on its way down, with the agent gone first.
+                Err(error) if deadline.is_over() => Err(error),
+                Err(_) => Ok(None),
+            }
+        })?;
+        match settled {
+            Some(true) => Ok(Boot::Settled(Box::new(self.settled(node)?))),
+            Some(false) => Ok(Boot::Ended(node.ends(Deadline::secs(10))?)),
+            None => bail!("the node is neither healthy nor does it give up, within {deadline}"),
+        }
+    }
+
+    /// Boots it until it stays up healthy; gives the node, and the consoles of the boots that failed.
+    ///
+    /// # Errors
+    /// When more than `most` boots fail.
+    pub fn boot_until_settled(&mut self, most: usize) -> Result<(Node, Vec<Vec<Line>>)> {
+        let mut failed = Vec::new();
+        loop {
+            match self.try_boot()? {
+                Boot::Settled(node) => return Ok((*node, failed)),
+                Boot::Ended(lines) => failed.push(lines),
+            }
+            ensure!(failed.len() <= most, "{} boots failed; it should have fallen back by now", failed.len());
+        }
+    }
+
+    /// Upgrades the node to the release `name` and lets it reboot.
+    ///
+    /// # Errors
+    /// When the upgrade fails, or the node does not go down.
+    pub fn upgrade_and_reboot(&self, mut node: Node, name: &str) -> Result<()> {
+        let done = Ended::of(&mut node.guest, &["upgrade", name, "--reboot"])?.done()?;
+        ensure!(done.reboots && done.changed, "the upgrade does not reboot: {done:?}");
+        node.ends(Deadline::after(READY)).map(drop)
+    }
+
+    /// Leaves the entry that boots next with one try: for releases that fail slowly, where the number of tries is not the point.
+    ///
+    /// # Errors
+    /// When no entry is on trial, or the ESP cannot be written.
+    pub fn leave_one_try(&self) -> Result<()> {
+        let esp = Esp::of(&self.scenario.lab.tools, &self.disk.file)?;
+        let entries = esp.entries()?;
+        let fresh = |entry: &&EntryName| entry.tries.is_some_and(|tries| tries.done == 0);
+        let entry = entries.iter().find(fresh).with_context(|| format!("no entry is on trial: {entries:?}"))?;
+        esp.rename(entry, &EntryName { tries: Some(Tries { left: 1, done: 0 }), ..entry.clone() })
+    }
+
+    /// The boot entries, read from the disk while the node is down.
+    ///
+    /// # Errors
+    /// When the ESP cannot be read.
+    pub fn entries(&self) -> Result<Vec<EntryName>> {
+        Esp::of(&self.scenario.lab.tools, &self.disk.file)?.entries()
+    }
+}
+
+/// Waits until the release that runs has proved itself, and its boot entry has no counter any more.
+///
+/// # Errors
+/// When it has not in time.
+pub fn proves_itself(node: &mut Node) -> Result<()> {
+    when(&mut node.guest, "the release is blessed", Deadline::secs(BLESSED), blessed).map(drop)
+}
+
+/// Whether the release that runs has proved itself.
+fn blessed(releases: &Releases) -> bool {
+    releases.booted().is_ok_and(|release| release.state == "good")
+}
+
+/// The network comes after READY; an upgrade before that would wait for it, and its time would be nobody's.
+///
+/// # Errors
+/// When there is none in time.
+pub fn on_the_network(node: &mut Node) -> Result<()> {
+    let deadline = Deadline::secs(120);
+    let route = deadline.poll(Duration::from_millis(500), || {
+        let route = node.guest.ask("ip -4 route show default")?;
+        Ok::<_, anyhow::Error>((!route.is_empty()).then_some(()))
+    })?;
+    ensure!(route.is_some(), "the node got no address within {deadline}: {}", node.guest.ask("ip address")?);
+    Ok(())
+}

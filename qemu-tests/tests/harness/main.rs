@@ -1,0 +1,7 @@
+//! The harness itself: registry, door and releases, with skopeo in a node's place. Boots nothing; needs the tools tree.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests that fails is a failed test")]
+
+mod faults;
+mod releases;
+mod support;

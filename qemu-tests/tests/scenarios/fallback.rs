@@ -1,0 +1,157 @@
+//! R: a release that does not prove itself is left, exactly after its tries, for the last good one, and is remembered.
+
+use anyhow::{Context, Result, ensure};
+use qemu_tests::credentials::Credential;
+use qemu_tests::installed::{Installed, TRIES};
+use qemu_tests::node::Node;
+use qemu_tests::release::{Release, Written};
+use qemu_tests::releases::{Ended, Releases};
+use qemu_tests::scenario::Scenario;
+
+use crate::upgrade::runs;
+
+/// A node that was upgraded to a broken release and came back by itself.
+struct Fallen<'a> {
+    host: Installed<'a>,
+    node: Node,
+    bad: Written,
+    name: String,
+}
+
+/// Upgrades to what `broken` makes; `says` must be on the console of each boot that fails, of which there are `tries`.
+fn falls_back(
+    name: &str,
+    tries: usize,
+    says: &str,
+    prepare: impl FnOnce(&mut Installed<'_>, &mut Node) -> Result<()>,
+    broken: impl FnOnce(Release) -> Result<Release>,
+    after: impl FnOnce(&mut Fallen<'_>) -> Result<()>,
+) {
+    Scenario::run(name, |scenario| {
+        let mut host = Installed::on(scenario)?;
+        let (bad, bad_name) = host.publish(broken(host.release("20261122.1")?)?)?;
+        let mut node = host.boot()?;
+        prepare(&mut host, &mut node)?;
+        host.upgrade_and_reboot(node, &bad_name)?;
+        if tries < TRIES {
+            ensure!(tries == 1, "a release has {TRIES} tries, or one");
+            host.leave_one_try()?;
+        }
+        let (node, failed) = host.boot_until_settled(tries)?;
+        ensure!(failed.len() == tries, "R16: {} boots failed, not {tries}", failed.len());
+        for lines in &failed {
+            ensure!(lines.iter().any(|line| line.text.contains(says)), "the console of a failed boot has no {says:?}");
+        }
+        let mut fallen = Fallen { host, node, bad, name: bad_name };
+        fallen.is_remembered()?;
+        after(&mut fallen)?;
+        // The boot before the upgrade, the tries, and the one that is up.
+        let boots = fallen.host.scenario.boots() as usize;
+        ensure!(boots == tries + 2, "R16: {boots} boots, not {}", tries + 2);
+        fallen.node.power_off()
+    });
+}
+
+impl Fallen<'_> {
+    /// R15: it is known to be bad, with a reason, and is not taken again.
+    fn is_remembered(&mut self) -> Result<String> {
+        let old = self.host.base.digest()?;
+        runs(&mut self.node, &old)?;
+        let releases = Releases::of(&mut self.node.guest)?;
+        let bad = releases.bad.iter().find(|bad| bad.digest == self.bad.digest);
+        let bad = bad.with_context(|| format!("R15: it is not remembered: {releases:?}"))?;
+        ensure!(!bad.reason.is_empty() && bad.version == self.bad.version, "R15: remembered is {bad:?}");
+        let why = Ended::of(&mut self.node.guest, &["upgrade", &self.name])?.failed(4, "refused").context("R15")?;
+        ensure!(why.contains(&bad.reason) && why.contains("ballast allow"), "R15: the refusal says {why}");
+        Ok(bad.reason.clone())
+    }
+}
+
+fn nothing(_: &mut Installed<'_>, _: &mut Node) -> Result<()> {
+    Ok(())
+}
+
+/// A release has five minutes to prove itself if nothing else is said.
+fn one_minute(_: &mut Installed<'_>, node: &mut Node) -> Result<()> {
+    settings(node, "[health]\\ndeadline = \"60s\"\\n")
+}
+
+fn settings(node: &mut Node, text: &str) -> Result<()> {
+    node.guest.ask(&format!("printf '{text}' >/var/lib/ballast/settings.toml")).map(drop)
+}
+
+/// The kernel panics before userspace. Here the bad digest is also cleared: then it is taken again.
+#[test]
+fn r04_r15_r16_new_kernel_does_not_boot() {
+    let cleared = |fallen: &mut Fallen<'_>| {
+        Ended::of(&mut fallen.node.guest, &["allow", &fallen.bad.version])?.done()?;
+        ensure!(Releases::of(&mut fallen.node.guest)?.bad.is_empty(), "R15: allowed, it is still bad");
+        let done = Ended::of(&mut fallen.node.guest, &["upgrade", &fallen.name])?.done().context("R15: allowed")?;
+        ensure!(done.changed, "R15: {done:?}");
+        let next = Releases::of(&mut fallen.node.guest)?.next()?.digest.clone();
+        ensure!(next.as_deref() == Some(&fallen.bad.digest), "R15: allowed and prepared, {next:?} boots next");
+        Ended::of(&mut fallen.node.guest, &["fsck"])?.done().map(drop)
+    };
+    falls_back("r04_r15_r16", TRIES, "Kernel panic", nothing, Release::without_init, cleared);
+}
+
+#[test]
+fn r05_r16_panic_early_in_userspace() {
+    let broken = |release: Release| Ok(release.systemd_exits());
+    falls_back("r05_r16", TRIES, "Attempted to kill init", nothing, broken, |_| Ok(()));
+}
+
+#[test]
+fn r07_r16_required_unit_fails() {
+    let broken = |release: Release| Ok(release.failing_unit());
+    let named = |fallen: &mut Fallen<'_>| {
+        let reason = fallen.is_remembered()?;
+        ensure!(reason.contains("broken.service"), "R07: the reason does not name the unit: {reason}");
+        Ok(())
+    };
+    falls_back("r07_r16", TRIES, "", one_minute, broken, named);
+}
+
+#[test]
+fn r08_containerd_hangs() {
+    let broken = |release: Release| Ok(release.hanging_containerd());
+    let named = |fallen: &mut Fallen<'_>| {
+        let reason = fallen.is_remembered()?;
+        ensure!(reason.contains("containerd") || reason.contains("runtime"), "R08: the reason is {reason}");
+        Ok(())
+    };
+    falls_back("r08", 1, "", one_minute, broken, named);
+}
+
+#[test]
+fn r09_network_is_broken_by_the_new_release() {
+    let wanted =
+        |_: &mut Installed<'_>, node: &mut Node| settings(node, "[health]\\nnetwork = true\\ndeadline = \"60s\"\\n");
+    let broken = |release: Release| Ok(release.without_network());
+    let named = |fallen: &mut Fallen<'_>| {
+        let reason = fallen.is_remembered()?;
+        ensure!(reason.contains("network"), "R09: the reason is {reason}");
+        Ok(())
+    };
+    falls_back("r09", 1, "", wanted, broken, named);
+}
+
+/// Nobody judges these: systemd's own timer gives them up. It is shortened here, since it has ten minutes.
+fn nobody_judges(name: &str, broken: impl FnOnce(Release) -> Result<Release>) {
+    let hurried = |host: &mut Installed<'_>, _: &mut Node| {
+        let text = "[Timer]\nOnActiveSec=\nOnActiveSec=60s\n";
+        host.options.credentials.push(Credential::new("systemd.unit-dropin.trial-watch.timer", text)?);
+        Ok(())
+    };
+    falls_back(name, 1, "", hurried, broken, |_| Ok(()));
+}
+
+#[test]
+fn r10_agent_is_missing() {
+    nobody_judges("r10_missing", |release| Ok(release.without_agent()));
+}
+
+#[test]
+fn r10_agent_crashes_at_start() {
+    nobody_judges("r10_crashes", |release| Ok(release.crashing_agent()));
+}

@@ -1,0 +1,212 @@
+//! K: whatever is killed at whatever moment, the node boots the old or the new release, and the next upgrade succeeds.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use qemu_tests::deadline::Deadline;
+use qemu_tests::door::{Fault, On, Times};
+use qemu_tests::installed::Installed;
+use qemu_tests::node::{Node, READY};
+use qemu_tests::release::Written;
+use qemu_tests::releases::{Ended, OPERATION, Releases, when};
+use qemu_tests::scenario::Scenario;
+
+use crate::upgrade::runs;
+
+/// What `ballast upgrade` says when a phase begins (on stderr, for people), in order.
+const PHASES: [&str; 7] = [
+    "resolving",
+    "looking for room",
+    "fetching",
+    "making the deployment",
+    "writing kernel and initramfs",
+    "writing the boot entry",
+    "removing what is not needed",
+];
+
+/// Upgrades to `name` in the guest, and does `harm` as soon as the phase `phase` begins. Fails if it never does.
+fn harmed(node: &mut Node, name: &str, phase: &str, harm: &str) -> Result<()> {
+    let script = format!(
+        "ballast upgrade {name} 2>&1 >/dev/null | {{ \
+             while read -r line; do case $line in \"{phase}\"*) {harm}; exit 0;; esac; done; exit 9; }}"
+    );
+    let output = node.guest.shell_within(&script, OPERATION)?;
+    match output.status {
+        0 => Ok(()),
+        9 => bail!("the phase {phase:?} never began"),
+        status => bail!("harming ended with {status}: {}", output.complaint()),
+    }
+}
+
+/// The agent is back, whatever was under way goes on or ends, and then the release can be had.
+fn then_upgrades(host: &Installed<'_>, node: &mut Node, release: &Written) -> Result<()> {
+    node.status_when("the agent is back", 90, |status| status.ready)?;
+    when(&mut node.guest, "nothing is being done any more", Deadline::after(OPERATION), |releases| {
+        releases.operation.is_none()
+    })?;
+    let done = Ended::of(&mut node.guest, &["upgrade", &host.depot.name(&release.version)])?.done()?;
+    ensure!(done.digest.as_deref() == Some(&release.digest), "it prepared {done:?}");
+    let releases = Releases::of(&mut node.guest)?;
+    ensure!(releases.next()?.digest.as_deref() == Some(&release.digest), "{:?} boots next", releases.next()?);
+    // Booted, and the new one: nothing half-made is left.
+    ensure!(releases.releases.len() == 2, "on the disk are {:?}", releases.versions());
+    Ended::of(&mut node.guest, &["fsck"])?.done().map(drop)
+}
+
+const KILL_AGENT: &str = "kill -KILL $(systemctl show --property=MainPID --value ballast.service)";
+
+/// K01 in each phase, K02 and K05: the agent killed, asked to end, the command cancelled; all in one boot, and then the last
+/// release is booted.
+#[test]
+fn k01_k02_k05_agent_killed_in_each_phase() {
+    Scenario::run("k01_k02_k05", |scenario| {
+        let mut host = Installed::on(scenario)?;
+        let mut node = host.boot()?;
+        let terminate = "systemctl kill --signal=TERM ballast.service";
+        let harms = PHASES.iter().map(|phase| ("K01", *phase, KILL_AGENT)).chain([("K02", "fetching", terminate)]);
+        let mut last = None;
+        for (number, (id, phase, harm)) in (1..).zip(harms) {
+            let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
+            harmed(&mut node, &name, phase, harm).with_context(|| format!("{id} while {phase}"))?;
+            then_upgrades(&host, &mut node, &release).with_context(|| format!("{id} while {phase}"))?;
+            last = Some(release);
+        }
+        cancelled(&host, &mut node).context("K05")?;
+        let last = last.context("nothing was harmed")?;
+        node.reboot_to_exit()?;
+        let mut node = host.boot()?;
+        runs(&mut node, &last.digest)?;
+        node.power_off()
+    });
+}
+
+/// K05: Ctrl-C ends the upgrade, not only the command; what was prepared before stays next.
+fn cancelled(host: &Installed<'_>, node: &mut Node) -> Result<()> {
+    let (release, name) = host.publish(host.release("20261123.1")?.bulk(500_000))?;
+    let before = Releases::of(&mut node.guest)?.next()?.digest.clone();
+    let slow = Fault::Throttle { bytes_per_second: 10_000 };
+    host.depot.door.breaks(On::Blob(release.layer.clone()), slow, Times::Always);
+    // As a terminal does, to the command alone.
+    let script = format!("timeout --foreground --signal=INT 20 ballast upgrade {name}");
+    let output = node.guest.shell_within(&script, OPERATION)?;
+    ensure!(output.status != 0, "it ended well: {}", output.text());
+    when(&mut node.guest, "the operation ends with the command", Deadline::secs(30), |releases| {
+        releases.operation.is_none()
+    })?;
+    host.depot.door.heals();
+    let next = Releases::of(&mut node.guest)?.next()?.digest.clone();
+    ensure!(next == before, "cancelled, {next:?} boots next");
+    ensure!(node.guest.ask("cat /proc/[0-9]*/comm")?.lines().all(|name| name != "ostree-worker"), "the worker runs on");
+    Ok(())
+}
+
+/// K04: a large layer that was fetched before the agent was restarted is not fetched again.
+#[test]
+fn k04_agent_restarted_while_fetching_resumes() {
+    Scenario::run("k04", |scenario| {
+        let mut host = Installed::on(scenario)?;
+        // The layers of a base that shares none with what is installed would be better; one layer is what tests can make.
+        let (release, name) = host.publish(host.release("20261122.1")?.bulk(600_000))?;
+        let mut node = host.boot()?;
+        let layer = On::Blob(release.layer.clone());
+        host.depot.door.breaks(layer, Fault::Throttle { bytes_per_second: 40_000 }, Times::First(1));
+        harmed(&mut node, &name, "fetching", "sleep 5; systemctl restart ballast.service")?;
+        // Nobody asks for it again: the agent knows what was wanted.
+        let resumed = |releases: &Releases| {
+            releases.operation.is_none() && releases.next().is_ok_and(|next| next.version == "20261122.1")
+        };
+        when(&mut node.guest, "the upgrade goes on by itself", Deadline::after(OPERATION), resumed)?;
+        Ended::of(&mut node.guest, &["fsck"])?.done()?;
+        node.reboot_to_exit()?;
+        let mut node = host.boot()?;
+        runs(&mut node, &release.digest)?;
+        node.power_off()
+    });
+}
+
+/// K03: no goodbye to anything.
+#[test]
+fn k03_reboot_ff() {
+    Scenario::run("k03", |scenario| {
+        let mut host = Installed::on(scenario)?;
+        let mut node = host.boot()?;
+        for (number, phase) in (1..).zip(["fetching", "making the deployment", "writing the boot entry"]) {
+            let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
+            // The answer may not come any more.
+            let _ = harmed(&mut node, &name, phase, "systemctl --force --force reboot");
+            node.ends(Deadline::after(READY)).with_context(|| format!("K03 while {phase}"))?;
+            node = recovered(&mut host, &release).with_context(|| format!("K03 while {phase}"))?;
+        }
+        node.power_off()
+    });
+}
+
+/// Boots after a crash: the old or the new release runs, and then the new one can be had.
+fn recovered(host: &mut Installed<'_>, release: &Written) -> Result<Node> {
+    let mut node = host.boot()?;
+    let version = Releases::of(&mut node.guest)?.booted()?.version.clone();
+    if version == release.version {
+        runs(&mut node, &release.digest)?;
+        Ended::of(&mut node.guest, &["fsck"])?.done()?;
+    } else {
+        then_upgrades(host, &mut node, release).with_context(|| format!("{version} runs"))?;
+    }
+    Ok(node)
+}
+
+/// A small generator (xorshift, Marsaglia), so that a seed that is printed gives the same moments again.
+struct Moments(u64);
+
+impl Moments {
+    /// A time up to `most`.
+    fn next(&mut self, most: Duration) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        most.mul_f64((self.0 >> 11) as f64 / (1_u64 << 53) as f64)
+    }
+}
+
+/// `BALLAST_SEED`, or the time.
+fn seed() -> Result<u64> {
+    match std::env::var("BALLAST_SEED") {
+        Ok(text) => text.parse().with_context(|| format!("BALLAST_SEED={text:?}")),
+        Err(_) => Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs()),
+    }
+}
+
+/// An upgrade, from the question to the reboot, takes an emulated machine about so long.
+const UPGRADE: Duration = Duration::from_secs(40);
+
+/// Cuts the power `times` times at random moments of an upgrade.
+fn power_cuts(name: &str, times: u32) {
+    Scenario::run(name, |scenario| {
+        let seed = seed()?;
+        println!("{name}: BALLAST_SEED={seed}");
+        let mut moments = Moments(seed | 1);
+        let mut host = Installed::on(scenario)?;
+        let mut node = host.boot()?;
+        for number in 1..=times {
+            let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
+            let moment = moments.next(UPGRADE);
+            let what = || format!("cut {number} of {times}, after {:.1} s (BALLAST_SEED={seed})", moment.as_secs_f64());
+            println!("{}", what());
+            node.guest.ask(&format!("ballast upgrade {name} --reboot >/run/upgrade.log 2>&1 &"))?;
+            std::thread::sleep(moment);
+            node.cut_power()?;
+            node = recovered(&mut host, &release).with_context(what)?;
+        }
+        node.power_off()
+    });
+}
+
+#[test]
+fn p_power_cut_at_five_random_moments() {
+    power_cuts("p_five", 5);
+}
+
+#[cfg(feature = "soak")]
+#[test]
+fn p_power_cut_at_fifty_random_moments() {
+    power_cuts("p_fifty", 50);
+}

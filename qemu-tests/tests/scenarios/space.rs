@@ -1,0 +1,103 @@
+//! S: no room, wherever it may be missing. The node says so before it fetches anything, and stays as it is.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use qemu_tests::deadline::Deadline;
+use qemu_tests::guest::Guest;
+use qemu_tests::installed::Installed;
+use qemu_tests::node::{Node, READY};
+use qemu_tests::releases::Ended;
+use qemu_tests::scenario::Scenario;
+
+use crate::upgrade::{fetched, runs};
+
+/// Making a hundred thousand files takes an emulated machine minutes.
+const FILLING: Duration = Duration::from_secs(600);
+
+/// Runs `script` where ROOT and the ESP are writable, in a mount namespace of its own: the node's stay as they are.
+fn beneath(guest: &mut Guest, script: &str) -> Result<()> {
+    let script = format!("unshare --mount sh -ec 'mount -o remount,rw /sysroot; {script}; sync'");
+    guest.shell_within(&script, FILLING)?.success(&script).map(drop)
+}
+
+/// Upgrades are refused for want of `what`, and nothing of the layer is fetched.
+fn refused(host: &Installed<'_>, node: &mut Node, version: &str, what: &[&str]) -> Result<()> {
+    let (release, name) = host.publish(host.release(version)?)?;
+    let mark = host.depot.door.mark();
+    let why = Ended::of(&mut node.guest, &["upgrade", &name])?.failed(1, "no-space")?;
+    ensure!(what.iter().all(|what| why.contains(what)), "the reason does not have {what:?}: {why}");
+    ensure!(!fetched(host, mark, &release), "the layer was fetched before there was room");
+    Ok(())
+}
+
+#[test]
+fn s01_s04_s05_no_room_is_said_before_the_first_byte() {
+    Scenario::run("s01_s04_s05", |scenario| {
+        let mut host = Installed::on(scenario)?;
+        let mut node = host.boot()?;
+
+        // A file as large as what is free, less a few megabytes.
+        beneath(
+            &mut node.guest,
+            "fallocate() { dd if=/dev/zero of=\"$1\" bs=1M count=\"$2\" status=none; }; \
+            free=$(stat --file-system --format=%f /sysroot); size=$(stat --file-system --format=%S /sysroot); \
+            fallocate /sysroot/filler $((free * size / 1048576 - 8))",
+        )?;
+        refused(&host, &mut node, "20261122.1", &["ROOT", "MB"]).context("S01")?;
+        beneath(&mut node.guest, "rm /sysroot/filler")?;
+
+        let fill = "mount -o remount,rw /efi; dd if=/dev/zero of=/efi/filler bs=1M status=none || :; sync; mount -o remount,ro /efi";
+        node.guest.shell_within(fill, FILLING)?.success(fill)?;
+        refused(&host, &mut node, "20261122.2", &["EFI system partition"]).context("S04")?;
+        node.guest.ask("mount -o remount,rw /efi; rm /efi/filler; mount -o remount,ro /efi")?;
+
+        beneath(
+            &mut node.guest,
+            "mkdir /sysroot/filler; cd /sysroot/filler; free=$(stat --file-system --format=%d .); \
+            seq $((free - 500)) | xargs -n 2000 touch",
+        )?;
+        refused(&host, &mut node, "20261122.3", &["ROOT", "inodes"]).context("S05")?;
+        beneath(&mut node.guest, "rm -r /sysroot/filler")?;
+
+        let (release, name) = host.publish(host.release("20261122.4")?)?;
+        host.upgrade_and_reboot(node, &name).context("with room again")?;
+        let mut node = host.boot()?;
+        runs(&mut node, &release.digest)?;
+        node.power_off()
+    });
+}
+
+/// Pods that fill /var stop neither the status, nor an upgrade, nor a rollback.
+#[test]
+fn s06_var_is_full() {
+    Scenario::run("s06", |scenario| {
+        let mut host = Installed::on(scenario)?;
+        let old = host.base.digest()?;
+        let (release, name) = host.publish(host.release("20261122.1")?)?;
+        let mut node = host.boot()?;
+        crate::install::grown(&mut node)?;
+        fill(&mut node.guest)?;
+        host.upgrade_and_reboot(node, &name)?;
+
+        let mut node = host.boot().context("with /var full")?;
+        runs(&mut node, &release.digest)?;
+        fill(&mut node.guest)?;
+        ensure!(node.status()?.ready, "a full /var makes the node unready");
+        Ended::of(&mut node.guest, &["rollback", "--reboot"])?.done()?;
+        node.ends(Deadline::after(READY))?;
+        let mut node = host.boot().context("rolled back with /var full")?;
+        runs(&mut node, &old)?;
+        node.power_off()
+    });
+}
+
+/// Until there is not a byte left, as whoever writes logs would.
+fn fill(guest: &mut Guest) -> Result<()> {
+    let script = "dd if=/dev/zero of=/var/lib/containerd/filler bs=4M oflag=append conv=notrunc status=none 2>/dev/null || :; \
+        dd if=/dev/zero of=/var/lib/containerd/filler bs=4k oflag=append conv=notrunc status=none 2>/dev/null || :";
+    guest.shell_within(script, FILLING)?.success(script)?;
+    let free = guest.ask("stat --file-system --format=%a /var")?;
+    ensure!(free == "0", "{free} blocks of /var are still free");
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! C: what is damaged, for other machines, unsigned or signed by others is refused before anything is deployed. One boot
+//! for all of them, since nothing changes; the case is named when it fails.
+
+use anyhow::{Context, Result, bail, ensure};
+use qemu_tests::door::{Fault, On, Times};
+use qemu_tests::installed::Installed;
+use qemu_tests::node::Node;
+use qemu_tests::registry::{Signed, SigningKey};
+use qemu_tests::release::Release;
+use qemu_tests::releases::{Ended, Releases};
+use qemu_tests::scenario::Scenario;
+
+use crate::upgrade::fetched;
+
+/// A node that is offered what it should not take.
+struct Offered<'a> {
+    host: Installed<'a>,
+    node: Node,
+    stranger: SigningKey,
+}
+
+/// How a release is published, and what has to come of it.
+struct Offer {
+    case: &'static str,
+    made: fn(Release) -> Release,
+    signed: By,
+    fault: Option<fn(u64) -> Fault>,
+    status: u8,
+    kind: &'static str,
+    /// All of them stand in the reason.
+    words: &'static [&'static str],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Us,
+    Stranger,
+    Nobody,
+}
+
+const OFFERS: [Offer; 6] = [
+    Offer {
+        case: "C01 truncated layer",
+        made: |release| release.bulk(200_000),
+        signed: By::Us,
+        fault: Some(|bytes| Fault::Truncate { at: bytes / 2 }),
+        status: 1,
+        kind: "damaged",
+        words: &["sha256:"],
+    },
+    Offer {
+        case: "C02 flipped bit",
+        made: |release| release.bulk(200_000),
+        signed: By::Us,
+        fault: Some(|bytes| Fault::Flip { at: bytes / 2 }),
+        status: 1,
+        kind: "damaged",
+        words: &["sha256:"],
+    },
+    Offer {
+        case: "C03 another architecture",
+        made: |release| release.architecture("arm64"),
+        signed: By::Us,
+        fault: None,
+        status: 4,
+        kind: "refused",
+        words: &["arm64", "amd64"],
+    },
+    Offer {
+        case: "C03 another system",
+        made: |release| release.label("os.ballast.id", "other"),
+        signed: By::Us,
+        fault: None,
+        status: 4,
+        kind: "refused",
+        words: &["other", "ballast"],
+    },
+    Offer {
+        case: "C04 unsigned",
+        made: |release| release,
+        signed: By::Nobody,
+        fault: None,
+        status: 4,
+        kind: "refused",
+        words: &["sign"],
+    },
+    Offer {
+        case: "C05 signed by another key",
+        made: |release| release,
+        signed: By::Stranger,
+        fault: None,
+        status: 4,
+        kind: "refused",
+        words: &["sign", "key"],
+    },
+];
+
+#[test]
+fn c01_c02_c03_c04_c05_s02_refused_before_anything_is_deployed() {
+    Scenario::run("c01_to_c05", |scenario| {
+        let mut host = Installed::on(scenario)?;
+        let stranger = SigningKey::make(&host.scenario.lab.tools, host.depot.folder(), "stranger")?;
+        let node = host.boot()?;
+        let mut offered = Offered { host, node, stranger };
+        let before = offered.state()?;
+        for (number, offer) in (1..).zip(&OFFERS) {
+            offered.is_refused(number, offer).context(offer.case)?;
+            ensure!(offered.state()? == before, "{}: entries or deployments changed", offer.case);
+        }
+        offered.claims_too_much().context("S02")?;
+        ensure!(offered.state()? == before, "S02: entries or deployments changed");
+        Ended::of(&mut offered.node.guest, &["fsck"])?.done()?;
+
+        let (release, name) = offered.host.publish(offered.host.release("20261123.1")?)?;
+        Ended::of(&mut offered.node.guest, &["upgrade", &name])?.done().context("a good one, after all that")?;
+        let next = Releases::of(&mut offered.node.guest)?.next()?.digest.clone();
+        ensure!(next.as_deref() == Some(&release.digest), "{next:?} boots next");
+        offered.node.power_off()
+    });
+}
+
+impl Offered<'_> {
+    fn is_refused(&mut self, number: u32, offer: &Offer) -> Result<()> {
+        let version = format!("20261122.{number}");
+        let release = self.host.write((offer.made)(self.host.release(&version)?))?;
+        let signed = match offer.signed {
+            By::Us => Signed::By(&self.host.depot.key),
+            By::Stranger => Signed::By(&self.stranger),
+            By::Nobody => Signed::Not,
+        };
+        let name = self.host.depot.publish_as(&release, &version, signed)?;
+        let door = &self.host.depot.door;
+        let mark = door.mark();
+        if let Some(fault) = offer.fault {
+            door.breaks(On::Blob(release.layer.clone()), fault(release.layer_bytes), Times::Always);
+        }
+        let why = Ended::of(&mut self.node.guest, &["upgrade", &name])?.failed(offer.status, offer.kind)?;
+        self.host.depot.door.heals();
+        if let Some(word) = offer.words.iter().find(|word| !why.contains(**word)) {
+            bail!("the reason does not have {word:?}: {why}");
+        }
+        let came = fetched(&self.host, mark, &release);
+        ensure!(came == offer.fault.is_some(), "whether its layer was fetched: {came}");
+        Ok(())
+    }
+
+    /// S02: nobody can sign what no registry would hold, so signatures are not asked for; the status says so meanwhile.
+    fn claims_too_much(&mut self) -> Result<()> {
+        let honest = self.host.write(self.host.release("20261122.90")?)?;
+        self.host.depot.publish(&honest)?;
+        // The manifest is another one with the same blobs; its configuration has to be in the registry.
+        let huge = self.host.write(self.host.release("20261122.90")?.claiming(999 << 40))?;
+        let name = self.host.depot.publish_claim(&huge)?;
+        let settings = "/var/lib/ballast/settings.toml";
+        self.node.guest.ask(&format!("printf '[update]\\nsignatures = \"none\"\\n' >{settings}"))?;
+        let unsigned = |reason: &String| reason.contains("sign");
+        self.node
+            .status_when("that signatures are off is a reason", 60, |status| status.reasons.iter().any(unsigned))?;
+        let mark = self.host.depot.door.mark();
+        let why = Ended::of(&mut self.node.guest, &["upgrade", &name])?.failed(1, "no-space")?;
+        ensure!(why.contains("ROOT"), "the reason does not name ROOT: {why}");
+        ensure!(!fetched(&self.host, mark, &huge), "the layer was fetched");
+        self.node.guest.ask(&format!("rm {settings}"))?;
+        self.node.status_when("the reason goes", 60, |status| !status.reasons.iter().any(unsigned)).map(drop)
+    }
+
+    /// What must not change: boot entries, kernels, deployments.
+    fn state(&mut self) -> Result<String> {
+        self.node.guest.ask("ls /efi/loader/entries /efi/ballast /sysroot/ostree/deploy/ballast/deploy")
+    }
+}
