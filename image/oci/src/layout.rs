@@ -66,7 +66,7 @@ impl Layout {
         self.add(|file| file.write_all(value.to_string().as_bytes()))
     }
 
-    pub(crate) fn write_index(&self, manifest: &Blob, media_type: &Value, platform: &Value, tag: &str) -> Result<()> {
+    pub(crate) fn write_index(&self, manifest: &Blob, media_type: &str, platform: &Value, tag: &str) -> Result<()> {
         let image = json!({"mediaType": media_type, "digest": manifest.digest, "size": manifest.size,
             "platform": platform, "annotations": {"org.opencontainers.image.ref.name": tag}});
         let media_type = "application/vnd.oci.image.index.v1+json";

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::layout::{Blob, Layout};
 
-/// opencontainers/image-spec: layer.md
+/// opencontainers/image-spec: media-types.md
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
 /// 19 is the highest with which a node unpacks in 8 MiB; the higher ones would want 128 MiB of it.
@@ -46,8 +47,10 @@ pub(crate) fn recompress(from: &Path, to: &Path, tag: &str) -> Result<Image> {
     let blob = to.add_json(&config)?;
     describe(&mut manifest["config"], &blob);
     let platform = json!({"architecture": config["architecture"], "os": config["os"]});
+    // ocidir leaves it out, and who looks at a manifest alone wants it.
+    manifest["mediaType"] = MANIFEST.into();
     let blob = to.add_json(&manifest)?;
-    to.write_index(&blob, &manifest["mediaType"], &platform, tag)?;
+    to.write_index(&blob, MANIFEST, &platform, tag)?;
     Ok(Image { digest: blob.digest, layers, bytes })
 }
 
@@ -107,7 +110,7 @@ mod tests {
         let manifest = json!({"mediaType": "m", "config": {"digest": config.digest, "size": config.size},
             "layers": [{"mediaType": "gzip", "digest": layer.digest, "size": layer.size, "annotations": {"a": "b"}}]});
         let manifest = layout.add_json(&manifest).unwrap();
-        layout.write_index(&manifest, &json!("m"), &Value::Null, "t").unwrap();
+        layout.write_index(&manifest, "m", &Value::Null, "t").unwrap();
 
         let image = recompress(&from, &to, "20261122.1").unwrap();
         assert_eq!(recompress(&from, &to, "20261122.1").unwrap().digest, image.digest);

@@ -8,7 +8,7 @@ use ostree_ext::{
     container::store::LayeredImageState,
     gio,
     ostree::{Deployment, Repo, RepoFile, Sysroot, SysrootWriteDeploymentsOpts},
-    prelude::{Cast, FileExt},
+    prelude::{Cast, FileExt, InputStreamExtManual},
 };
 use serde_json::{Value, json};
 
@@ -106,22 +106,26 @@ fn boot_files(repo: &Repo, commit: &str) -> Result<BootFiles> {
     let (tree, _) = repo.read_commit(commit, NEVER).with_context(|| format!("reading the commit {commit}"))?;
     let folder = bootabletree::find_kernel_dir(&tree, NEVER)?
         .ok_or_else(|| Failure::new(Kind::NotARelease, "the release has no kernel in usr/lib/modules"))?;
-    let checksum = |name: &str| -> Result<String> {
-        let file = folder.child(name);
-        let doing = || format!("looking for {name} in usr/lib/modules");
-        let file = file.downcast_ref::<RepoFile>().with_context(doing)?;
-        file.ensure_resolved().with_context(doing)?;
-        Ok(file.checksum().into())
-    };
-    Ok(BootFiles { kernel: checksum("vmlinuz")?, initramfs: checksum("initramfs.img")?, cmdline: cmdline(&tree)? })
+    let checksum =
+        |name| checksum(&folder.child(name)).with_context(|| format!("looking for {name} in usr/lib/modules"));
+    let cmdline = cmdline(repo, &tree).with_context(|| format!("reading {CMDLINE} of the release"))?;
+    Ok(BootFiles { kernel: checksum("vmlinuz")?, initramfs: checksum("initramfs.img")?, cmdline })
 }
 
-fn cmdline(tree: &gio::File) -> Result<String> {
-    let doing = || format!("reading {CMDLINE} of the release");
-    let (content, _) = tree.resolve_relative_path(CMDLINE).load_contents(NEVER).with_context(doing)?;
-    let text = std::str::from_utf8(&content).with_context(doing)?.trim();
-    if text.is_empty() || text.contains('\n') || text.len() > MAX_CMDLINE_BYTES {
-        let text = format!("{}: expected one line of at most {MAX_CMDLINE_BYTES} bytes", doing());
+/// The object that lies there in a commit.
+fn checksum(file: &gio::File) -> Result<String> {
+    let file = file.downcast_ref::<RepoFile>().context("the tree is no commit's")?;
+    file.ensure_resolved()?;
+    Ok(file.checksum().into())
+}
+
+fn cmdline(repo: &Repo, tree: &gio::File) -> Result<String> {
+    let (content, ..) = repo.load_file(&checksum(&tree.resolve_relative_path(CMDLINE))?, NEVER)?;
+    let mut bytes = vec![0; MAX_CMDLINE_BYTES];
+    let (length, _) = content.context("it is no file")?.read_all(&mut bytes, NEVER)?;
+    let text = std::str::from_utf8(&bytes[..length])?.trim();
+    if text.is_empty() || text.contains('\n') {
+        let text = format!("expected one line of less than {MAX_CMDLINE_BYTES} bytes");
         return Err(Failure::new(Kind::NotARelease, text).into());
     }
     Ok(text.to_owned())
