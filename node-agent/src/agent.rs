@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Notify, watch},
@@ -38,6 +38,7 @@ use crate::{
         self,
         model::{Health, PROBE_AGAIN, PROBE_EVERY},
     },
+    settings::{self, model::Settings},
     storage, update,
 };
 
@@ -84,6 +85,7 @@ struct Agent {
     runtime: runtime::observe::Watcher,
     pods: pods::observe::Observer,
     jobs: pods::act::Jobs,
+    judge: health::act::Judge,
     storage: storage::act::Grower,
     update: update::act::Mounter,
     /// The figures of this boot; there since it was READY.
@@ -96,7 +98,7 @@ struct Agent {
     last: Option<(Desired, pods::plan::Plan)>,
 }
 
-/// What one look at the host shows. The parts below `runtime` are looked at only once the node was READY.
+/// What one look at the host shows. The parts below `runtime` are looked at only once the node was READY, or does not become it.
 struct Observed {
     systemd: Option<Systemd>,
     runtime: runtime::model::Observed,
@@ -104,11 +106,13 @@ struct Observed {
     update: Option<update::model::Observed>,
     storage: Option<storage::model::Observed>,
     pods: Option<(Desired, pods::model::Observed)>,
+    settings: Settings,
 }
 
 /// What is to be done.
 struct Plan {
     runtime: Option<runtime::model::Step>,
+    health: health::model::Verdict,
     update: Option<update::model::Step>,
     storage: Option<storage::model::Step>,
     pods: Option<pods::plan::Plan>,
@@ -121,6 +125,7 @@ impl Agent {
         let changed = Arc::new(Notify::new());
         let socket = host.path(cri::SOCKET);
         let mut folders = pods::observe::folders(&host);
+        folders.push(host.path(health::observe::CHECKS));
         folders.extend(socket.parent().map(Path::to_owned));
         for folder in &folders {
             complaints.note(watching::ensure_folder(folder));
@@ -135,6 +140,7 @@ impl Agent {
             runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
             pods: pods::observe::Observer::default(),
             jobs: pods::act::Jobs::new(host.clone(), Arc::clone(&changed)),
+            judge: health::act::Judge::new(Arc::clone(&changed)),
             storage: storage::act::Grower::new(Arc::clone(&changed)),
             update: update::act::Mounter::default(),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
@@ -179,11 +185,21 @@ impl Agent {
             self.become_ready();
             systemd = self.systemd().await;
         }
-        let mut observed = Observed { systemd, runtime, health: None, update: None, storage: None, pods: None };
-        if self.boot.is_none() {
+        let mut observed = Observed {
+            systemd,
+            runtime,
+            health: None,
+            update: None,
+            storage: None,
+            pods: None,
+            settings: Settings::default(),
+        };
+        // A release on trial that never becomes READY has to be judged too.
+        if self.boot.is_none() && self.started.elapsed() < READY_PATIENCE {
             return observed;
         }
-        observed.health = Some(health::observe::observe(observed.systemd.as_ref()).await);
+        self.observe_settings(&mut observed);
+        observed.health = Some(self.observe_health(&observed).await);
         observed.update = self.complaints.note(update::observe::observe(&self.host));
         observed.storage = self.complaints.note(storage::observe::observe(&self.host)).flatten();
         if observed.runtime.is_ready() {
@@ -191,6 +207,23 @@ impl Agent {
             observed.pods = self.observe_pods().await;
         }
         observed
+    }
+
+    fn observe_settings(&mut self, observed: &mut Observed) {
+        let (settings, problems) = settings::observe::observe(&self.host);
+        observed.settings = settings;
+        for problem in problems {
+            self.complaints.note::<()>(Err(anyhow!("{problem}")));
+        }
+    }
+
+    async fn observe_health(&mut self, observed: &Observed) -> health::model::Observed {
+        let (systemd, wants_network) = (observed.systemd.as_ref(), observed.settings.health.network);
+        let (health, errors) = health::observe::observe(&self.host, systemd, &mut self.judge, wants_network).await;
+        for error in errors {
+            self.complaints.note::<()>(Err(error));
+        }
+        health
     }
 
     async fn observe_pods(&mut self) -> Option<(Desired, pods::model::Observed)> {
@@ -223,6 +256,10 @@ impl Agent {
             let result = self.runtime.act(step, systemd).await;
             self.complaints.note(result);
         }
+        if let Some(health) = &observed.health {
+            let result = self.judge.act(&plan.health, health, &self.host, observed.systemd.as_ref()).await;
+            self.complaints.note(result);
+        }
         if let Some(step) = &plan.update {
             self.update.act(step, &self.host);
         }
@@ -239,7 +276,7 @@ impl Agent {
     }
 
     async fn report(&mut self, observed: Observed, plan: Plan) {
-        let Observed { systemd: _, runtime, health, update, storage: _, pods } = observed;
+        let Observed { systemd: _, runtime, health, update, storage: _, pods, settings: _ } = observed;
         if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
             self.last = Some((desired, plan));
         }
@@ -299,8 +336,11 @@ impl Agent {
 
 /// What the host's state calls for: pure, as the domains' plans are that it is made of.
 fn plan(observed: &Observed, now: SystemTime) -> Plan {
+    let runtime_problem = runtime::plan::reason(&observed.runtime);
+    let judged = |health| health::plan::verdict(health, runtime_problem.as_deref(), observed.settings.health.deadline);
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),
+        health: observed.health.as_ref().map_or(health::model::Verdict::NotOnTrial, judged),
         update: observed.update.as_ref().and_then(update::plan::plan),
         storage: observed.storage.as_ref().and_then(storage::plan::plan),
         pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),

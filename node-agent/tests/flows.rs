@@ -200,7 +200,7 @@ async fn an_archive_that_the_runtime_refuses_is_named() {
         node.write_bytes("/usr/lib/ballast/images/preloaded.tar", &archive);
         node.write(&pod_file("a"), &manifest("a", "localhost/brought:1"));
     });
-    let status = node.wait_for("the refusal", |status| !status.reasons.is_empty()).await;
+    let status = node.wait_for("the refusal", |status| status.ready && !status.reasons.is_empty()).await;
     let path = node.path("/usr/lib/ballast/images/preloaded.tar");
     let reason = format!("pod a: container c: importing {}: Transfer: no space left on device", path.display());
     assert_eq!(status.reasons, [reason]);
