@@ -1,8 +1,106 @@
-//! What is known of the node's health.
+//! What is known of the node's health, and of the trial that it is part of.
+
+use std::time::{Duration, SystemTime};
 
 /// The node's health at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// The units that failed; None while systemd cannot be asked.
     pub failed_units: Option<Vec<String>>,
+    /// The operator's checks, by name. They are run on trial only.
+    pub checks: Vec<Check>,
+    /// The trial of the release that runs; None if it is not on trial.
+    pub trial: Option<Trial>,
+}
+
+/// A trial that goes on: systemd-boot counted this boot, and the entry still has its counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// The time since the kernel started. No clock that somebody sets shall shorten a trial.
+    pub uptime: Duration,
+    /// The uptime at which it ends; None if that was not decided yet.
+    pub until: Option<Duration>,
+    /// Whether the boot entries can be seen, and so be blessed.
+    pub has_esp: bool,
+    /// Whether systemd has started all that a boot starts; None while it cannot be asked.
+    pub is_booted: Option<bool>,
+    /// Units that ended and that systemd is about to start again.
+    pub restarting_units: Vec<String>,
+    /// Why there is no network, if there is none and there has to be one.
+    pub network_problem: Option<String>,
+    /// How far the blessing is.
+    pub blessing: Blessing,
+}
+
+/// An executable of the operator's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Its file's name.
+    pub name: String,
+    /// When the file was changed last: what passed is run again when it changed.
+    pub modified: SystemTime,
+    /// What came of it.
+    pub state: CheckState,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckState {
+    /// The file may not be executed.
+    NotExecutable,
+    /// It was not run yet.
+    New,
+    /// It runs.
+    Running,
+    /// It ended with status 0.
+    Passed,
+    /// It ended otherwise, or took too long.
+    Failed {
+        /// What it said last.
+        reason: String,
+        /// Whether it may be run again by now.
+        is_due: bool,
+    },
+}
+
+/// How far the blessing of the boot entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blessing {
+    /// Nothing was done yet.
+    New,
+    /// systemd is at it.
+    Running,
+    /// It succeeded.
+    Done,
+    /// It did not.
+    Failed {
+        /// Why.
+        reason: String,
+        /// Whether it may be tried again by now.
+        is_due: bool,
+    },
+}
+
+/// What becomes of the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is nothing to judge.
+    NotOnTrial,
+    /// The trial begins.
+    Begins {
+        /// The uptime at which it shall end.
+        until: Duration,
+    },
+    /// Something is missing, and there is time left.
+    Waiting {
+        /// What is missing, in one sentence.
+        for_what: String,
+    },
+    /// It is to be blessed.
+    Good,
+    /// It is to be left by a reboot.
+    Bad {
+        /// Why, in one sentence.
+        reason: String,
+    },
 }

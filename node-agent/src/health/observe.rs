@@ -1,19 +1,85 @@
-//! Asks systemd which units failed.
+//! Looks at the node's health: systemd's units, and on trial also the network, the operator's checks, and the trial itself.
 
-use super::model::Observed;
-use crate::clients::systemd::Systemd;
+use std::{fs, io::ErrorKind, time::Duration};
 
-/// Looks at the node's health.
-pub async fn observe(systemd: Option<&Systemd>) -> Observed {
-    let failed_units = match systemd {
-        None => None,
-        Some(systemd) => match systemd.failed_units().await {
-            Ok(names) => Some(names),
-            Err(error) => {
-                log::warn!("{error:#}");
-                None
-            }
-        },
-    };
-    Observed { failed_units }
+use anyhow::{Context, Result};
+
+use super::{
+    act::Judge,
+    model::{Observed, Trial},
+};
+use crate::clients::{esp, host::Host, network, proc, systemd::Systemd};
+
+/// The operator's executables.
+pub const CHECKS: &str = "/var/lib/ballast/health.d";
+
+/// The uptime in seconds at which the trial ends. It outlives the agent, so that one that crashes does not get its time again,
+/// and trial-watch.service, which ends a trial without an agent, lets the agent judge until then.
+pub(super) const UNTIL: &str = "/run/ballast/trial-until";
+
+/// systemd has started all that a boot starts.
+const BOOTED: &str = "multi-user.target";
+
+/// Looks at the node's health; what went wrong in looking is told beside it.
+pub async fn observe(
+    host: &Host,
+    systemd: Option<&Systemd>,
+    judge: &mut Judge,
+    wants_network: bool,
+) -> (Observed, Vec<anyhow::Error>) {
+    let mut errors = Vec::new();
+    let mut observed = Observed::default();
+    if let Some(systemd) = systemd {
+        observed.failed_units = systemd.failed_units().await.map_err(|error| errors.push(error)).ok();
+    }
+    match judge.checks.observe(&host.path(CHECKS)).await {
+        Ok(checks) => observed.checks = checks,
+        Err(error) => errors.push(error),
+    }
+    match trial(host, judge).await {
+        Ok(trial) => observed.trial = trial,
+        Err(error) => errors.push(error),
+    }
+    if let Some(trial) = &mut observed.trial {
+        if let Some(systemd) = systemd {
+            let state = systemd.active_state(BOOTED).await.map_err(|error| errors.push(error)).ok();
+            trial.is_booted = state.map(|state| state == "active");
+            let restarting = systemd.restarting_units().await.map_err(|error| errors.push(error)).ok();
+            trial.restarting_units = restarting.unwrap_or_default();
+        }
+        if wants_network {
+            trial.network_problem = network::source_address().err().map(|error| format!("no network: {error:#}"));
+        }
+    }
+    (observed, errors)
+}
+
+async fn trial(host: &Host, judge: &mut Judge) -> Result<Option<Trial>> {
+    let Some(entry) = judge.counted_entry(host)? else { return Ok(None) };
+    let esp = host.path(esp::MOUNT_POINT);
+    let has_esp = esp.join("loader").is_dir();
+    // Blessed meanwhile, by whomever: its name has no counter any more.
+    if has_esp && !esp.join(entry.trim_start_matches('/')).exists() {
+        return Ok(None);
+    }
+    Ok(Some(Trial {
+        uptime: Duration::from_micros(proc::cpu_time(host)?.uptime_us),
+        until: until(host)?,
+        has_esp,
+        is_booted: None,
+        restarting_units: Vec::new(),
+        network_problem: None,
+        blessing: judge.blessing().await,
+    }))
+}
+
+fn until(host: &Host) -> Result<Option<Duration>> {
+    match fs::read_to_string(host.path(UNTIL)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        // What is no number is decided anew.
+        text => {
+            let secs = text.with_context(|| format!("reading {UNTIL}"))?.trim().parse::<u64>();
+            Ok(secs.ok().map(Duration::from_secs))
+        }
+    }
 }

@@ -1,21 +1,110 @@
-//! What the node's health means, for people.
+//! What the node's health means: for people, and for a release on trial.
 
-use super::model::Observed;
+use std::time::Duration;
+
+use super::model::{Blessing, Check, CheckState, Observed, Trial, Verdict};
+
+/// Units whose failure says nothing about the release. All others count.
+const NOT_COUNTING: [&str; 3] = [
+    // The verdict's own instruments
+    "systemd-bless-boot.service",
+    "trial-watch.service",
+    // A person's shell on a console that may not be there
+    "debug-shell.service",
+];
+
+/// What `systemd-run` makes for a person.
+const TRANSIENT: &str = "run-";
 
 /// One sentence for each thing that is wrong.
 pub fn reasons(observed: &Observed) -> Vec<String> {
-    observed.failed_units.iter().flatten().map(|name| format!("unit {name} failed")).collect()
+    let mut reasons: Vec<String> = observed.failed_units.iter().flatten().map(|name| failed(name)).collect();
+    reasons.extend(observed.checks.iter().filter_map(check_problem));
+    if let Some(trial) = &observed.trial {
+        reasons.extend(trial.network_problem.clone());
+        reasons.extend(blessing_problem(&trial.blessing));
+    }
+    reasons
+}
+
+/// What becomes of the release that runs: `runtime_problem` is why the container runtime is not ready, `time` what a trial
+/// that begins now gets.
+pub fn verdict(observed: &Observed, runtime_problem: Option<&str>, time: Duration) -> Verdict {
+    let Some(trial) = &observed.trial else { return Verdict::NotOnTrial };
+    let Some(until) = trial.until else { return Verdict::Begins { until: trial.uptime + time } };
+    let mut missing: Vec<String> = runtime_problem.map(str::to_owned).into_iter().collect();
+    missing.extend(missing_of_system(observed, trial));
+    missing.extend(observed.checks.iter().filter_map(missing_of_check));
+    if missing.is_empty() {
+        match &trial.blessing {
+            Blessing::New | Blessing::Running | Blessing::Done => return Verdict::Good,
+            Blessing::Failed { is_due: true, .. } if trial.uptime < until => return Verdict::Good,
+            Blessing::Failed { .. } => missing.extend(blessing_problem(&trial.blessing)),
+        }
+    }
+    let missing = missing.join("; ");
+    if trial.uptime < until {
+        Verdict::Waiting { for_what: missing }
+    } else {
+        Verdict::Bad { reason: format!("it was not healthy in time: {missing}") }
+    }
+}
+
+/// The checks to run now.
+pub fn due_checks(observed: &Observed) -> Vec<&Check> {
+    let is_due = |check: &&Check| matches!(check.state, CheckState::New | CheckState::Failed { is_due: true, .. });
+    observed.checks.iter().filter(is_due).collect()
+}
+
+fn missing_of_system(observed: &Observed, trial: &Trial) -> Vec<String> {
+    let mut missing = Vec::new();
+    match &observed.failed_units {
+        None => missing.push("systemd does not answer".to_owned()),
+        Some(names) => missing.extend(names.iter().filter(|name| counts(name)).map(|name| failed(name))),
+    }
+    let restarting = trial.restarting_units.iter().filter(|name| counts(name));
+    missing.extend(restarting.map(|name| format!("unit {name} is restarted again and again")));
+    if trial.is_booted == Some(false) {
+        missing.push("systemd is still starting units".to_owned());
+    }
+    if !trial.has_esp {
+        missing.push("the boot entries cannot be seen: nothing is mounted on /efi".to_owned());
+    }
+    missing.extend(trial.network_problem.clone());
+    missing
+}
+
+fn counts(unit: &str) -> bool {
+    !NOT_COUNTING.contains(&unit) && !unit.starts_with(TRANSIENT)
+}
+
+fn failed(unit: &str) -> String {
+    format!("unit {unit} failed")
+}
+
+/// A file that may not be executed is told to people, and condemns no release: it was there before.
+fn missing_of_check(check: &Check) -> Option<String> {
+    match &check.state {
+        CheckState::NotExecutable | CheckState::Passed => None,
+        CheckState::New | CheckState::Running => Some(format!("health check {} has not ended", check.name)),
+        CheckState::Failed { .. } => check_problem(check),
+    }
+}
+
+fn check_problem(check: &Check) -> Option<String> {
+    match &check.state {
+        CheckState::New | CheckState::Running | CheckState::Passed => None,
+        CheckState::NotExecutable => Some(format!("health check {} is not executable, so it is not run", check.name)),
+        CheckState::Failed { reason, .. } => Some(format!("health check {reason}")),
+    }
+}
+
+fn blessing_problem(blessing: &Blessing) -> Option<String> {
+    match blessing {
+        Blessing::New | Blessing::Running | Blessing::Done => None,
+        Blessing::Failed { reason, .. } => Some(format!("blessing the boot entry failed: {reason}")),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_failed_unit_is_named() {
-        let failed = |names: &[&str]| Observed { failed_units: Some(names.iter().map(|&name| name.into()).collect()) };
-        assert_eq!(reasons(&failed(&[])), [""; 0]);
-        assert_eq!(reasons(&failed(&["a.service", "b.mount"])), ["unit a.service failed", "unit b.mount failed"]);
-        assert_eq!(reasons(&Observed { failed_units: None }), [""; 0]);
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod fake;
+mod trial;
 mod upgrades;
 
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -201,7 +202,7 @@ async fn an_archive_that_the_runtime_refuses_is_named() {
         node.write_bytes("/usr/lib/ballast/images/preloaded.tar", &archive);
         node.write(&pod_file("a"), &manifest("a", "localhost/brought:1"));
     });
-    let status = node.wait_for("the refusal", |status| !status.reasons.is_empty()).await;
+    let status = node.wait_for("the refusal", |status| status.ready && !status.reasons.is_empty()).await;
     let path = node.path("/usr/lib/ballast/images/preloaded.tar");
     let reason = format!("pod a: container c: importing {}: Transfer: no space left on device", path.display());
     assert_eq!(status.reasons, [reason]);

@@ -2,6 +2,7 @@
 //! zbus refuses: only unique names are allowed in that place.
 
 mod boot;
+mod jobs;
 mod link;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -119,10 +120,30 @@ impl Systemd {
     /// # Errors
     /// If systemd does not answer.
     pub async fn failed_units(&self) -> Result<Vec<String>> {
-        let rows: Vec<Row> = self.manager("ListUnitsFiltered", &(["failed"].as_slice(),)).await?;
+        self.units_in("failed").await
+    }
+
+    /// The names of all units that ended and that systemd is about to start again, sorted.
+    ///
+    /// # Errors
+    /// If systemd does not answer.
+    pub async fn restarting_units(&self) -> Result<Vec<String>> {
+        self.units_in("auto-restart").await
+    }
+
+    async fn units_in(&self, state: &str) -> Result<Vec<String>> {
+        let rows: Vec<Row> = self.manager("ListUnitsFiltered", &([state].as_slice(),)).await?;
         let mut names: Vec<String> = rows.into_iter().map(|row| row.name).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// What the unit `name` does: `active`, `activating`, `failed`, `inactive`, …
+    ///
+    /// # Errors
+    /// If systemd does not answer, or does not know the unit.
+    pub async fn active_state(&self, name: &str) -> Result<String> {
+        self.property(&unit_path(name), "Unit", "ActiveState").await
     }
 
     /// Forgets that `name` failed, so that a start limit no longer holds it back, and queues its start.
@@ -130,10 +151,7 @@ impl Systemd {
     /// # Errors
     /// If systemd does not answer or refuses.
     pub async fn start(&self, name: &str) -> Result<()> {
-        // Refused for a unit that is not loaded; starting it loads it, and tells if that is the trouble.
-        if let Err(error) = self.call::<()>(MANAGER, MANAGER_INTERFACE, "ResetFailedUnit", &(name,)).await {
-            log::debug!("{error:#}");
-        }
+        self.forget_failure(name).await;
         let _job: OwnedObjectPath = self.manager("StartUnit", &(name, "replace")).await?;
         Ok(())
     }
@@ -144,6 +162,13 @@ impl Systemd {
     /// If systemd does not answer or refuses.
     pub async fn kill_main(&self, name: &str) -> Result<()> {
         self.manager("KillUnit", &(name, "main", 9_i32)).await
+    }
+
+    async fn forget_failure(&self, name: &str) {
+        // Refused for a unit that is not loaded; starting it loads it, and tells if that is the trouble.
+        if let Err(error) = self.call::<()>(MANAGER, MANAGER_INTERFACE, "ResetFailedUnit", &(name,)).await {
+            log::debug!("{error:#}");
+        }
     }
 
     async fn property<T>(&self, path: &str, interface: &str, name: &str) -> Result<T>

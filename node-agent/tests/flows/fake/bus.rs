@@ -1,6 +1,7 @@
 //! A system bus with only systemd on it, as far as the agent asks of it.
 
 use std::{
+    collections::VecDeque,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -8,6 +9,7 @@ use std::{
 use tokio::{net::UnixListener, task::JoinHandle};
 use zbus::{
     Guid, connection, fdo, interface,
+    object_server::SignalEmitter,
     zvariant::{ObjectPath, OwnedObjectPath},
 };
 
@@ -19,6 +21,8 @@ pub(crate) struct State {
     pub(crate) main_pid: u32,
     pub(crate) restarts: u32,
     pub(crate) calls: Vec<String>,
+    /// How jobs end; `done` if nothing is said.
+    pub(crate) results: VecDeque<String>,
 }
 
 #[derive(Clone, Default)]
@@ -47,6 +51,8 @@ impl Systemd {
                 let builder = builder.serve_at("/org/freedesktop/systemd1", Manager(systemd.clone())).unwrap();
                 let builder = builder.serve_at(unit, Unit(systemd.clone())).unwrap();
                 let builder = builder.serve_at(unit, Service(systemd.clone())).unwrap();
+                let booted = "/org/freedesktop/systemd1/unit/multi_2duser_2etarget";
+                let builder = builder.serve_at(booted, Target).unwrap();
                 connections.push(builder.build().await.unwrap());
             }
         })
@@ -73,7 +79,9 @@ impl Manager {
     fn subscribe(&self) {}
 
     fn list_units_filtered(&self, states: Vec<String>) -> Vec<Row> {
-        assert_eq!(states, ["failed"]);
+        if states != ["failed"] {
+            return Vec::new();
+        }
         let root = || OwnedObjectPath::from(ObjectPath::from_static_str_unchecked("/"));
         let text = String::new;
         let row =
@@ -85,13 +93,32 @@ impl Manager {
         self.0.state().calls.push(format!("ResetFailedUnit {name}"));
     }
 
-    fn start_unit(&self, name: &str, mode: &str) -> OwnedObjectPath {
-        let mut state = self.0.state();
-        state.calls.push(format!("StartUnit {name} {mode}"));
-        state.active_state = "active".to_owned();
-        state.main_pid += 1;
-        ObjectPath::from_static_str_unchecked("/org/freedesktop/systemd1/job/1").into()
+    async fn start_unit(
+        &self,
+        name: &str,
+        mode: &str,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> fdo::Result<OwnedObjectPath> {
+        let result = {
+            let mut state = self.0.state();
+            state.calls.push(format!("StartUnit {name} {mode}"));
+            state.active_state = "active".to_owned();
+            state.main_pid += 1;
+            state.results.pop_front().unwrap_or_else(|| "done".to_owned())
+        };
+        let job = ObjectPath::from_static_str_unchecked("/org/freedesktop/systemd1/job/1");
+        Self::job_removed(&emitter, 1, job.clone(), name, &result).await?;
+        Ok(job.into())
     }
+
+    #[zbus(signal)]
+    async fn job_removed(
+        emitter: &SignalEmitter<'_>,
+        id: u32,
+        job: ObjectPath<'_>,
+        unit: &str,
+        result: &str,
+    ) -> zbus::Result<()>;
 
     fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> fdo::Result<()> {
         self.0.state().calls.push(format!("KillUnit {name} {whom} {signal}"));
@@ -106,6 +133,17 @@ impl Unit {
     #[zbus(property)]
     fn active_state(&self) -> String {
         self.0.state().active_state.clone()
+    }
+}
+
+/// multi-user.target, which is reached.
+struct Target;
+
+#[interface(name = "org.freedesktop.systemd1.Unit")]
+impl Target {
+    #[zbus(property)]
+    fn active_state(&self) -> String {
+        "active".to_owned()
     }
 }
 

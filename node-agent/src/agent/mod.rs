@@ -1,5 +1,7 @@
 //! The one loop: look at the host, plan, act, report, then wait for the next event or deadline.
 
+mod releases;
+
 use std::{
     convert::Infallible,
     path::Path,
@@ -39,16 +41,9 @@ use crate::{
         self,
         model::{Health, PROBE_AGAIN, PROBE_EVERY},
     },
-    settings::{
-        self,
-        model::{Settings, Signatures},
-    },
+    settings::model::Settings,
     storage,
-    update::{
-        self,
-        model::Unattended,
-        plan::gate::{Gate, gate},
-    },
+    update::{self, model::Unattended},
 };
 
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
@@ -100,7 +95,7 @@ struct Agent {
     storage: storage::act::Grower,
     update: update::act::Operations,
     asked: mpsc::Receiver<Asked>,
-    settings: Settings,
+    judge: health::act::Judge,
     /// The figures of this boot; there since it was READY.
     boot: Option<Boot>,
     retry: Duration,
@@ -121,11 +116,13 @@ struct Observed {
     update: Option<update::model::Observed>,
     storage: Option<storage::model::Observed>,
     pods: Option<(Desired, pods::model::Observed)>,
+    settings: Settings,
 }
 
 /// What is to be done.
 struct Plan {
     runtime: Option<runtime::model::Step>,
+    health: health::model::Verdict,
     update: Option<update::model::Step>,
     storage: Option<storage::model::Step>,
     pods: Option<pods::plan::Plan>,
@@ -138,6 +135,7 @@ impl Agent {
         let changed = Arc::new(Notify::new());
         let socket = host.path(cri::SOCKET);
         let mut folders = pods::observe::folders(&host);
+        folders.push(host.path(health::observe::CHECKS));
         folders.extend(socket.parent().map(Path::to_owned));
         for folder in &folders {
             complaints.note(watching::ensure_folder(folder));
@@ -163,7 +161,7 @@ impl Agent {
             storage: storage::act::Grower::new(Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), Arc::clone(&changed)),
             asked,
-            settings: Settings::default(),
+            judge: health::act::Judge::new(Arc::clone(&changed)),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
             boot: boot::recall(&host),
@@ -194,7 +192,7 @@ impl Agent {
     async fn pass(&mut self) -> Duration {
         let observed = self.observe().await;
         let now = SystemTime::now();
-        let plan = plan(&observed, self.unattended(now), now);
+        let plan = plan(&observed, self.unattended(&observed.settings, now), now);
         let wait = self.wait(&observed, &plan);
         self.act(&observed, &plan).await;
         self.report(observed, plan).await;
@@ -208,19 +206,21 @@ impl Agent {
             self.become_ready();
             systemd = self.systemd().await;
         }
-        let mut observed = Observed { systemd, runtime, health: None, update: None, storage: None, pods: None };
+        let mut observed = Observed {
+            systemd,
+            runtime,
+            health: None,
+            update: None,
+            storage: None,
+            pods: None,
+            settings: Settings::default(),
+        };
         // A node that does not get READY is looked at as a whole all the same, only later.
         if self.boot.is_none() && self.started.elapsed() < READY_PATIENCE {
             return observed;
         }
-        observed.health = Some(health::observe::observe(observed.systemd.as_ref()).await);
-        let (settings, problems) = settings::observe::observe(&self.host);
-        problems.iter().for_each(|problem| self.complaints.tell(problem.to_string()));
-        if settings.update.signatures == Signatures::Unchecked {
-            let told = "development: releases are taken whoever signed them (update.signatures in the settings)";
-            self.complaints.tell(told.to_owned());
-        }
-        self.settings = settings;
+        observed.settings = self.observe_settings();
+        observed.health = Some(self.observe_health(&observed).await);
         observed.update = self.complaints.note(update::observe::observe(&self.host));
         observed.storage = self.complaints.note(storage::observe::observe(&self.host)).flatten();
         if observed.runtime.is_ready() {
@@ -228,6 +228,15 @@ impl Agent {
             observed.pods = self.observe_pods().await;
         }
         observed
+    }
+
+    async fn observe_health(&mut self, observed: &Observed) -> health::model::Observed {
+        let (systemd, wants_network) = (observed.systemd.as_ref(), observed.settings.health.network);
+        let (health, errors) = health::observe::observe(&self.host, systemd, &mut self.judge, wants_network).await;
+        for error in errors {
+            self.complaints.note::<()>(Err(error));
+        }
+        health
     }
 
     async fn observe_pods(&mut self) -> Option<(Desired, pods::model::Observed)> {
@@ -260,7 +269,12 @@ impl Agent {
             let result = self.runtime.act(step, systemd).await;
             self.complaints.note(result);
         }
-        let settings = self.update_settings();
+        if let Some(health) = &observed.health {
+            let verdict = self.executable(&plan.health, observed);
+            let result = self.judge.act(&verdict, health, &self.host, observed.systemd.as_ref()).await;
+            self.complaints.note(result);
+        }
+        let settings = self.update_settings(&observed.settings);
         if let Some(step) = &plan.update {
             let done = self.update.act(step, &settings);
             self.complaints.note(done);
@@ -280,28 +294,8 @@ impl Agent {
         }
     }
 
-    fn unattended(&self, now: SystemTime) -> Unattended {
-        let settings = &self.settings.update;
-        Unattended {
-            is_on: settings.auto,
-            reboots: settings.reboot,
-            is_open: settings.auto && matches!(gate(settings.windows.as_deref(), now), Gate::Open { .. }),
-            is_due: self.update.is_due(),
-        }
-    }
-
-    fn update_settings(&self) -> update::act::Settings {
-        update::act::Settings {
-            os_id: self.os.id.clone(),
-            update: self.settings.update.clone(),
-            idle: Duration::from_secs(30),
-            attempts: 5,
-            total: Duration::from_secs(3600),
-        }
-    }
-
     async fn report(&mut self, observed: Observed, plan: Plan) {
-        let Observed { systemd: _, runtime, health, update, storage: _, pods } = observed;
+        let Observed { systemd: _, runtime, health, update, storage: _, pods, settings: _ } = observed;
         if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
             self.last = Some((desired, plan));
         }
@@ -362,8 +356,11 @@ impl Agent {
 
 /// What the host's state calls for: pure, as the domains' plans are that it is made of.
 fn plan(observed: &Observed, unattended: Unattended, now: SystemTime) -> Plan {
+    let runtime_problem = runtime::plan::reason(&observed.runtime);
+    let judged = |health| health::plan::verdict(health, runtime_problem.as_deref(), observed.settings.health.deadline);
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),
+        health: observed.health.as_ref().map_or(health::model::Verdict::NotOnTrial, judged),
         update: observed.update.as_ref().and_then(|update| update::plan::plan(update, unattended, unix_secs(now))),
         storage: observed.storage.as_ref().and_then(storage::plan::plan),
         pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),

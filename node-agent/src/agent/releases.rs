@@ -1,0 +1,81 @@
+//! What the loop needs to know for upgrades: the settings, what they allow, and whether a bad release may be left.
+
+use std::time::{Duration, SystemTime};
+
+use super::{Agent, Observed, unix_secs};
+use crate::{
+    health::model::Verdict,
+    settings::{
+        self,
+        model::{Settings, Signatures},
+    },
+    update::{
+        self,
+        model::{Bad, Unattended},
+        plan::gate::{Gate, gate},
+    },
+};
+
+/// How long a registry may send nothing before it is asked again, and how often it may fail in a row.
+const REGISTRY_IDLE: Duration = Duration::from_secs(30);
+const REGISTRY_ATTEMPTS: u32 = 5;
+
+/// How long resolving or fetching may take in all: 75 MB come within it at 25 kB/s.
+const FETCH_TOTAL: Duration = Duration::from_secs(3600);
+
+impl Agent {
+    /// The settings; what is wrong with them is told.
+    pub(super) fn observe_settings(&mut self) -> Settings {
+        let (settings, problems) = settings::observe::observe(&self.host);
+        problems.iter().for_each(|problem| self.complaints.tell(problem.to_string()));
+        if settings.update.signatures == Signatures::Unchecked {
+            let told = "development: releases are taken whoever signed them (update.signatures in the settings)";
+            self.complaints.tell(told.to_owned());
+        }
+        settings
+    }
+
+    /// What the settings allow to be done without being asked.
+    pub(super) fn unattended(&self, settings: &Settings, now: SystemTime) -> Unattended {
+        let settings = &settings.update;
+        Unattended {
+            is_on: settings.auto,
+            reboots: settings.reboot,
+            is_open: settings.auto && matches!(gate(settings.windows.as_deref(), now), Gate::Open { .. }),
+            is_due: self.update.is_due(),
+        }
+    }
+
+    /// What operations go by.
+    pub(super) fn update_settings(&self, settings: &Settings) -> update::act::Settings {
+        update::act::Settings {
+            os_id: self.os.id.clone(),
+            update: settings.update.clone(),
+            idle: REGISTRY_IDLE,
+            attempts: REGISTRY_ATTEMPTS,
+            total: FETCH_TOTAL,
+        }
+    }
+
+    /// What can be done of `verdict`: a bad release is left only if another one could boot, and not before it is written
+    /// down why.
+    pub(super) fn executable(&mut self, verdict: &Verdict, observed: &Observed) -> Verdict {
+        let (Verdict::Bad { reason }, Some(releases)) = (verdict, &observed.update) else { return verdict.clone() };
+        if !update::plan::has_alternative(releases) {
+            self.complaints.tell(format!("{reason}; no other release could boot, so this one stays up"));
+            return Verdict::Waiting { for_what: reason.clone() };
+        }
+        if let Some(digest) = update::plan::booted_digest(releases) {
+            let bad = Bad {
+                digest: digest.clone(),
+                version: releases.booted_version.clone(),
+                reason: reason.clone(),
+                at: unix_secs(SystemTime::now()),
+            };
+            // A full /var is no reason to stay with a bad release; only its reason is lost.
+            let written = self.update.give_up(bad);
+            self.complaints.note(written);
+        }
+        verdict.clone()
+    }
+}

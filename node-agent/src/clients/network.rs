@@ -1,0 +1,63 @@
+//! Whether this node can speak to others: the kernel's own answer, without a packet.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use anyhow::{Result, bail};
+
+/// Addresses that only a default route leads to: they are for documentation (RFC 5737, RFC 3849). Connecting a UDP socket sends
+/// nothing; it looks for a route and picks the address to send from.
+const FAR: [(IpAddr, IpAddr); 2] = [
+    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))),
+];
+
+/// Discard: nothing is sent to it either way.
+const PORT: u16 = 9;
+
+/// The address with which this node speaks to the world; there is one if it has a default route and an address.
+///
+/// # Errors
+/// If there is no route, or no address to use it with, be it of version 4 or 6.
+pub fn source_address() -> Result<IpAddr> {
+    let mut reasons = Vec::new();
+    for (any, far) in FAR {
+        let bound = UdpSocket::bind(SocketAddr::new(any, 0));
+        let connected =
+            bound.and_then(|socket| socket.connect(SocketAddr::new(far, PORT)).and_then(|()| socket.local_addr()));
+        match connected {
+            Ok(source) if is_usable(source.ip()) => return Ok(source.ip()),
+            Ok(source) => reasons.push(format!("{} reaches no other network", source.ip())),
+            Err(error) => reasons.push(error.to_string()),
+        }
+    }
+    reasons.dedup();
+    bail!("no default route with an address ({})", reasons.join("; "))
+}
+
+fn is_usable(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !(address.is_unspecified() || address.is_loopback() || address.is_link_local()),
+        IpAddr::V6(address) => !(address.is_unspecified() || address.is_loopback() || address.is_unicast_link_local()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_reaches_nobody_is_none() {
+        for (address, expected) in [
+            ("10.0.2.15", true),
+            ("2001:db8::5", true),
+            ("fd00::1", true),
+            ("0.0.0.0", false),
+            ("127.0.0.1", false),
+            ("169.254.1.1", false),
+            ("::", false),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(is_usable(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Carries the verdict out: notes when the trial ends, runs the checks, blesses, reboots.
+
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::{sync::Notify, task::JoinHandle};
+
+use super::{
+    checks::Checks,
+    model::{Blessing, Observed, Verdict},
+    observe, plan,
+};
+use crate::clients::{efi, exec, host::Host, systemd::Systemd};
+
+/// Takes the counter off the boot entry, once boot-complete.target is reached (systemd-bless-boot.service(8)).
+const BLESS: &str = "systemd-bless-boot.service";
+
+/// Blessing itself takes moments; operators' units before boot-complete.target get what is left of the trial, at least this.
+const BLESS_TIME: Duration = Duration::from_secs(60);
+
+/// A blessing that failed is tried again: the disk or a unit may have been busy.
+const BLESS_AGAIN: Duration = Duration::from_secs(10);
+
+/// systemd takes the order at once; stopping all units may take it a minute.
+const REBOOT_AGAIN: Duration = Duration::from_secs(120);
+
+/// systemctl hands the order over and ends.
+const SYSTEMCTL: Duration = Duration::from_secs(20);
+
+/// Judges the release that runs. Its work ends when it is dropped.
+#[derive(Debug)]
+pub struct Judge {
+    changed: Arc<Notify>,
+    pub(super) checks: Checks,
+    /// What systemd-boot counted, once it was asked.
+    entry: Option<Option<String>>,
+    progress: Progress,
+    rebooting: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Progress {
+    New,
+    Working(JoinHandle<Result<()>>),
+    Done,
+    Failed { reason: String, at: Instant },
+}
+
+impl Judge {
+    /// Has judged nothing yet; the end of what it does wakes `changed`.
+    pub fn new(changed: Arc<Notify>) -> Self {
+        Self {
+            checks: Checks::new(Arc::clone(&changed)),
+            changed,
+            entry: None,
+            progress: Progress::New,
+            rebooting: None,
+        }
+    }
+
+    /// Carries `verdict` on `observed` out. It may be called on each pass.
+    ///
+    /// # Errors
+    /// If something could not be begun; the next pass tries again.
+    pub async fn act(
+        &mut self,
+        verdict: &Verdict,
+        observed: &Observed,
+        host: &Host,
+        systemd: Option<&Systemd>,
+    ) -> Result<()> {
+        match verdict {
+            Verdict::NotOnTrial => return Ok(()),
+            Verdict::Begins { until } => {
+                log::info!("this release is on trial until {} s after the kernel's start", until.as_secs());
+                write_until(host, *until)?;
+            }
+            Verdict::Waiting { for_what } => log::debug!("on trial: {for_what}"),
+            Verdict::Good => self.bless(observed, systemd),
+            Verdict::Bad { reason } => return self.reboot(reason, systemd).await,
+        }
+        let folder = host.path(observe::CHECKS);
+        for check in plan::due_checks(observed) {
+            self.checks.start(check, &folder);
+        }
+        Ok(())
+    }
+
+    /// What systemd-boot counted: asked once, it does not change.
+    pub(super) fn counted_entry(&mut self, host: &Host) -> Result<Option<String>> {
+        match &self.entry {
+            Some(entry) => Ok(entry.clone()),
+            None => Ok(self.entry.insert(efi::counted_entry(host)?).clone()),
+        }
+    }
+
+    /// How far the blessing is.
+    pub(super) async fn blessing(&mut self) -> Blessing {
+        if let Progress::Working(task) = &mut self.progress {
+            if !task.is_finished() {
+                return Blessing::Running;
+            }
+            let result = task.await.context("its task ended").and_then(|result| result);
+            self.progress = match result {
+                Ok(()) => {
+                    log::info!("this release is good: its boot entry is blessed");
+                    Progress::Done
+                }
+                Err(error) => {
+                    log::error!("blessing the boot entry: {error:#}");
+                    Progress::Failed { reason: format!("{error:#}"), at: Instant::now() }
+                }
+            };
+        }
+        match &self.progress {
+            Progress::New => Blessing::New,
+            Progress::Working(_) => Blessing::Running,
+            Progress::Done => Blessing::Done,
+            Progress::Failed { reason, at } => {
+                Blessing::Failed { reason: reason.clone(), is_due: at.elapsed() >= BLESS_AGAIN }
+            }
+        }
+    }
+
+    fn bless(&mut self, observed: &Observed, systemd: Option<&Systemd>) {
+        let (Some(systemd), Some(trial)) = (systemd, &observed.trial) else { return };
+        if !matches!(self.progress, Progress::New | Progress::Failed { .. }) {
+            return;
+        }
+        let left = trial.until.unwrap_or_default().saturating_sub(trial.uptime);
+        let (systemd, changed, time) = (systemd.clone(), Arc::clone(&self.changed), left.max(BLESS_TIME));
+        self.progress = Progress::Working(tokio::spawn(async move {
+            let result = systemd.start_and_wait(BLESS, time).await;
+            changed.notify_one();
+            result
+        }));
+    }
+
+    async fn reboot(&mut self, reason: &str, systemd: Option<&Systemd>) -> Result<()> {
+        if self.rebooting.is_some_and(|at| at.elapsed() < REBOOT_AGAIN) {
+            return Ok(());
+        }
+        log::error!("this release is bad: {reason}; rebooting");
+        reboot(systemd).await?;
+        self.rebooting = Some(Instant::now());
+        Ok(())
+    }
+}
+
+impl Drop for Judge {
+    fn drop(&mut self) {
+        if let Progress::Working(task) = &self.progress {
+            task.abort();
+        }
+    }
+}
+
+/// Has systemd stop all units and reboot: over the bus, or, if that is what is broken, through systemctl, which needs none.
+///
+/// # Errors
+/// If neither way is open.
+pub async fn reboot(systemd: Option<&Systemd>) -> Result<()> {
+    let Some(systemd) = systemd else { return systemctl_reboot().await };
+    let Err(error) = systemd.reboot().await else { return Ok(()) };
+    match systemctl_reboot().await {
+        Ok(()) => Ok(()),
+        Err(other) => bail!("{error:#}; {other:#}"),
+    }
+}
+
+async fn systemctl_reboot() -> Result<()> {
+    exec::run("systemctl", ["--no-block", "reboot"], SYSTEMCTL).await.map(drop).context("rebooting")
+}
+
+/// By rename: trial-watch.service may read it at any time.
+fn write_until(host: &Host, until: Duration) -> Result<()> {
+    let path = host.path(observe::UNTIL);
+    let draft = path.with_extension("draft");
+    let written = fs::write(&draft, format!("{}\n", until.as_secs())).and_then(|()| fs::rename(&draft, &path));
+    written.with_context(|| format!("writing {}", observe::UNTIL))
+}

@@ -1,0 +1,136 @@
+//! The operator's executables: which there are, and what came of running them, beside the loop.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use tokio::{sync::Notify, task::JoinHandle};
+
+use super::model::{Check, CheckState};
+use crate::clients::exec;
+
+/// A check that needs longer does not tell whether the node is healthy now.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A check that fails at once is not run in a tight circle.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What was run in this boot. All of it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Checks {
+    changed: Arc<Notify>,
+    runs: BTreeMap<String, Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    check: Check,
+    progress: Progress,
+}
+
+#[derive(Debug)]
+enum Progress {
+    Working(JoinHandle<Result<()>>),
+    Passed,
+    Failed { reason: String, at: Instant },
+}
+
+impl Checks {
+    /// Nothing was run yet; the end of each run wakes `changed`.
+    pub(super) fn new(changed: Arc<Notify>) -> Self {
+        Self { changed, runs: BTreeMap::new() }
+    }
+
+    /// What there is in `folder`, and what came of it so far.
+    ///
+    /// # Errors
+    /// If the folder is there and cannot be read.
+    pub(super) async fn observe(&mut self, folder: &Path) -> Result<Vec<Check>> {
+        let mut checks = list(folder)?;
+        self.runs.retain(|name, run| {
+            let stays = checks.iter().any(|check| check.name == *name && check.modified == run.check.modified);
+            if let (false, Progress::Working(task)) = (stays, &run.progress) {
+                task.abort();
+            }
+            stays
+        });
+        for check in &mut checks {
+            if let (CheckState::New, Some(run)) = (&check.state, self.runs.get_mut(&check.name)) {
+                check.state = run.progress.state().await;
+            }
+        }
+        Ok(checks)
+    }
+
+    /// Runs `check`, which lies in `folder`.
+    pub(super) fn start(&mut self, check: &Check, folder: &Path) {
+        let (program, changed) = (folder.join(&check.name), Arc::clone(&self.changed));
+        let task = tokio::spawn(async move {
+            let result = exec::check(&program, DEADLINE).await;
+            changed.notify_one();
+            result
+        });
+        self.runs.insert(check.name.clone(), Run { check: check.clone(), progress: Progress::Working(task) });
+    }
+}
+
+impl Drop for Checks {
+    fn drop(&mut self) {
+        for run in self.runs.values() {
+            if let Progress::Working(task) = &run.progress {
+                task.abort();
+            }
+        }
+    }
+}
+
+impl Progress {
+    async fn state(&mut self) -> CheckState {
+        if let Self::Working(task) = self {
+            if !task.is_finished() {
+                return CheckState::Running;
+            }
+            let result = task.await.context("its task ended").and_then(|result| result);
+            *self = match result {
+                Ok(()) => Self::Passed,
+                Err(error) => Self::Failed { reason: format!("{error:#}"), at: Instant::now() },
+            };
+        }
+        match self {
+            Self::Working(_) => CheckState::Running,
+            Self::Passed => CheckState::Passed,
+            Self::Failed { reason, at } => CheckState::Failed { reason: reason.clone(), is_due: at.elapsed() >= AGAIN },
+        }
+    }
+}
+
+/// The files in `folder`, by name; hidden ones are an editor's, folders are nobody's.
+fn list(folder: &Path) -> Result<Vec<Check>> {
+    let doing = || format!("reading {}", folder.display());
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(doing)?,
+    };
+    let mut checks = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(doing)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Follows links. What is gone by now is not there.
+        let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+        if name.starts_with('.') || !metadata.is_file() {
+            continue;
+        }
+        let is_executable = metadata.permissions().mode() & 0o111 != 0;
+        let state = if is_executable { CheckState::New } else { CheckState::NotExecutable };
+        checks.push(Check { name, modified: metadata.modified().with_context(doing)?, state });
+    }
+    checks.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(checks)
+}

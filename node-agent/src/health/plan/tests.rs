@@ -1,0 +1,151 @@
+//! Tables of healths and what follows from them.
+
+use std::time::SystemTime;
+
+use super::*;
+
+const TIME: Duration = Duration::from_secs(300);
+
+/// All is well, ten seconds into the trial.
+fn healthy() -> (Observed, Trial) {
+    let trial = Trial {
+        uptime: Duration::from_secs(20),
+        until: Some(Duration::from_secs(310)),
+        has_esp: true,
+        is_booted: Some(true),
+        restarting_units: vec![],
+        network_problem: None,
+        blessing: Blessing::New,
+    };
+    (Observed { failed_units: Some(vec![]), checks: vec![], trial: None }, trial)
+}
+
+fn check(name: &str, state: CheckState) -> Check {
+    Check { name: name.to_owned(), modified: SystemTime::UNIX_EPOCH, state }
+}
+
+fn units(names: &[&str]) -> Option<Vec<String>> {
+    Some(names.iter().map(|&name| name.into()).collect())
+}
+
+/// What is said in time and after it.
+fn judged(runtime: Option<&str>, change: impl Fn(&mut Observed, &mut Trial)) -> [Verdict; 2] {
+    [20, 310].map(|uptime| {
+        let (mut observed, mut trial) = healthy();
+        trial.uptime = Duration::from_secs(uptime);
+        change(&mut observed, &mut trial);
+        observed.trial = Some(trial);
+        verdict(&observed, runtime, TIME)
+    })
+}
+
+#[test]
+fn each_failed_unit_is_named() {
+    let reasons_of = |failed_units| reasons(&Observed { failed_units, ..Observed::default() });
+    assert_eq!(reasons_of(units(&[])), [""; 0]);
+    assert_eq!(reasons_of(units(&["a.service", "b.mount"])), ["unit a.service failed", "unit b.mount failed"]);
+    assert_eq!(reasons_of(None), [""; 0]);
+}
+
+#[test]
+fn without_a_trial_nothing_is_judged() {
+    let (mut observed, _) = healthy();
+    observed.failed_units = units(&["a.service"]);
+    assert_eq!(verdict(&observed, Some("it is down"), TIME), Verdict::NotOnTrial);
+}
+
+#[test]
+fn a_trial_begins_with_its_time_before_anything_is_judged() {
+    let begins = Verdict::Begins { until: Duration::from_secs(320) };
+    let [first, _] = judged(Some("it is down"), |_, trial| trial.until = None);
+    assert_eq!(first, begins);
+}
+
+#[test]
+fn what_is_missing_is_waited_for_and_then_condemned() {
+    type Change = fn(&mut Observed, &mut Trial);
+    let table: &[(Option<&str>, Change, &str)] = &[
+        (Some("container runtime does not answer"), |_, _| {}, "container runtime does not answer"),
+        (None, |observed, _| observed.failed_units = units(&["a.service"]), "unit a.service failed"),
+        (None, |observed, _| observed.failed_units = None, "systemd does not answer"),
+        (None, |_, trial| trial.is_booted = Some(false), "systemd is still starting units"),
+        (
+            None,
+            |_, trial| trial.restarting_units = vec!["a.service".to_owned()],
+            "unit a.service is restarted again and again",
+        ),
+        (None, |_, trial| trial.has_esp = false, "the boot entries cannot be seen: nothing is mounted on /efi"),
+        (None, |_, trial| trial.network_problem = Some("no network".to_owned()), "no network"),
+        (None, |observed, _| observed.checks = vec![check("db", CheckState::New)], "health check db has not ended"),
+        (None, |observed, _| observed.checks = vec![check("db", CheckState::Running)], "health check db has not ended"),
+        (
+            None,
+            |observed, _| {
+                let reason = "db failed (exit status: 1): no answer".to_owned();
+                let bad = check("db", CheckState::Failed { reason, is_due: false });
+                observed.checks = vec![check("a", CheckState::Passed), bad];
+            },
+            "health check db failed (exit status: 1): no answer",
+        ),
+        (
+            None,
+            |_, trial| trial.blessing = Blessing::Failed { reason: "timed out".to_owned(), is_due: false },
+            "blessing the boot entry failed: timed out",
+        ),
+        (
+            Some("container runtime does not run: no socket"),
+            |observed, _| observed.failed_units = units(&["a.service"]),
+            "container runtime does not run: no socket; unit a.service failed",
+        ),
+    ];
+    for (runtime, change, missing) in table {
+        let expected = [
+            Verdict::Waiting { for_what: (*missing).to_owned() },
+            Verdict::Bad { reason: format!("it was not healthy in time: {missing}") },
+        ];
+        assert_eq!(judged(*runtime, change), expected);
+    }
+}
+
+#[test]
+fn what_does_not_count_condemns_nothing() {
+    type Change = fn(&mut Observed, &mut Trial);
+    let table: &[Change] = &[
+        |_, _| {},
+        |observed, _| observed.failed_units = units(&["systemd-bless-boot.service", "run-r1.service"]),
+        |observed, _| observed.checks = vec![check("a", CheckState::Passed), check("b", CheckState::NotExecutable)],
+        |_, trial| trial.blessing = Blessing::Running,
+        |_, trial| trial.blessing = Blessing::Done,
+    ];
+    for change in table {
+        // Healthy at the last moment is healthy.
+        assert_eq!(judged(None, change), [Verdict::Good, Verdict::Good]);
+    }
+}
+
+#[test]
+fn a_blessing_is_tried_again_as_long_as_there_is_time() {
+    let [in_time, late] = judged(None, |_, trial| {
+        trial.blessing = Blessing::Failed { reason: "busy".to_owned(), is_due: true };
+    });
+    assert_eq!(in_time, Verdict::Good);
+    assert!(matches!(late, Verdict::Bad { .. }), "{late:?}");
+}
+
+#[test]
+fn checks_are_run_when_they_are_new_or_failed_a_while_ago() {
+    let failed = |is_due| CheckState::Failed { reason: String::new(), is_due };
+    let states = [
+        ("new", CheckState::New),
+        ("due", failed(true)),
+        ("fresh", failed(false)),
+        ("runs", CheckState::Running),
+        ("good", CheckState::Passed),
+        ("text", CheckState::NotExecutable),
+    ];
+    let (mut observed, _) = healthy();
+    observed.checks = states.into_iter().map(|(name, state)| check(name, state)).collect();
+    let names: Vec<&str> = due_checks(&observed).iter().map(|check| check.name.as_str()).collect();
+    assert_eq!(names, ["new", "due"]);
+    assert_eq!(reasons(&observed).last().unwrap(), "health check text is not executable, so it is not run");
+}

@@ -1,0 +1,144 @@
+//! Releases on trial: what the agent does with them from end to end, on a node of files and sockets.
+
+use ballast::clients::cri::SOCKET as CRI_SOCKET;
+use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
+
+use super::fake::{Node, bus, cri};
+
+const COUNTED: &str = "/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+const ENTRY: &str = "/efi/loader/entries/ballast-2-20261121.1-abababababab+2-1.conf";
+const BLESSED: &str = "/efi/loader/entries/ballast-2-20261121.1-abababababab.conf";
+const UNTIL: &str = "/run/ballast/trial-until";
+const BLESS: &str = "StartUnit systemd-bless-boot.service replace";
+const REBOOT: &str = "StartUnit reboot.target replace-irreversibly";
+
+/// A node that systemd-boot counted a boot of, and what runs there.
+struct Running {
+    node: Node,
+    runtime: Arc<cri::Runtime>,
+    systemd: bus::Systemd,
+}
+
+fn start(prepare: impl FnOnce(&Node, &bus::Systemd)) -> Running {
+    let mut node = Node::new();
+    let path = ENTRY.strip_prefix("/efi").unwrap().replace('/', "\\");
+    let units = path.encode_utf16().chain([0]).flat_map(u16::to_le_bytes);
+    node.write_bytes(COUNTED, &[6, 0, 0, 0].into_iter().chain(units).collect::<Vec<_>>());
+    let options = format!("options ballast.deployment={}.0\n", "ab".repeat(32));
+    node.write(ENTRY, &format!("title Ballast\nversion 20261121.1\n{options}"));
+    let deployment = format!("/sysroot/ostree/deploy/ballast/deploy/{}.0", "ab".repeat(32));
+    fs::create_dir_all(node.path(&deployment)).unwrap();
+    let (runtime, systemd) = (cri::Runtime::new(), bus::Systemd::default());
+    systemd.state().active_state = "active".to_owned();
+    systemd.state().main_pid = 100;
+    prepare(&node, &systemd);
+    runtime.serve(&node.path(CRI_SOCKET));
+    systemd.serve(&node.path("/run/dbus/system_bus_socket"));
+    node.start_agent();
+    Running { node, runtime, systemd }
+}
+
+fn check(node: &Node, name: &str, text: &str) {
+    let path = format!("/var/lib/ballast/health.d/{name}");
+    node.write(&format!("{path}.new"), &format!("#!/bin/sh\n{text}\n"));
+    fs::set_permissions(node.path(&format!("{path}.new")), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(node.path(&format!("{path}.new")), node.path(&path)).unwrap();
+}
+
+fn was_called(systemd: &bus::Systemd, call: &str) -> usize {
+    systemd.state().calls.iter().filter(|one| *one == call).count()
+}
+
+/// Long after the end of a trial that began at 4 s.
+fn let_time_pass(node: &Node) {
+    node.write("/proc/uptime", "4000.00 0.20\n");
+}
+
+#[tokio::test]
+async fn a_healthy_release_is_blessed_once() {
+    let Running { node, systemd, .. } = start(|node, _| check(node, "db", "exit 0"));
+    node.wait_until("the blessing", || was_called(&systemd, BLESS) == 1).await;
+    assert_eq!(node.read(UNTIL), "304\n");
+    // As systemd-bless-boot does it.
+    fs::rename(node.path(ENTRY), node.path(BLESSED)).unwrap();
+    node.wait_for("the blessed entry", |status| {
+        status.ready && status.deployments.iter().all(|deployment| deployment.state != "trial")
+    })
+    .await;
+    let_time_pass(&node);
+    node.write("/var/lib/ballast/health.d/x", "wakes the agent");
+    node.wait_for("the next pass", |status| status.reasons.iter().any(|reason| reason.starts_with("health check x")))
+        .await;
+    assert_eq!((was_called(&systemd, BLESS), was_called(&systemd, REBOOT)), (1, 0));
+}
+
+#[tokio::test]
+async fn r12_an_entry_that_was_blessed_meanwhile_is_left_alone() {
+    let Running { node, systemd, .. } = start(|node, systemd| {
+        fs::rename(node.path(ENTRY), node.path(BLESSED)).unwrap();
+        systemd.state().failed = vec!["a.service".to_owned()];
+        let_time_pass(node);
+    });
+    node.wait_for("the failed unit", |status| status.reasons == ["unit a.service failed"]).await;
+    assert_eq!(systemd.state().calls, [""; 0]);
+    assert!(!node.path(UNTIL).exists());
+}
+
+#[tokio::test]
+async fn r07_a_failed_unit_is_waited_for_and_then_left_by_a_reboot() {
+    let Running { node, systemd, .. } = start(|_, systemd| systemd.state().failed = vec!["a.service".to_owned()]);
+    node.wait_until("the trial's end to be set", || node.path(UNTIL).exists()).await;
+    node.wait_for("the failed unit", |status| status.reasons == ["unit a.service failed"]).await;
+    assert_eq!(systemd.state().calls, [""; 0]);
+    let_time_pass(&node);
+    node.write("/var/lib/ballast/health.d/wake", "");
+    node.wait_until("the reboot", || was_called(&systemd, REBOOT) == 1).await;
+    assert_eq!(was_called(&systemd, BLESS), 0);
+}
+
+#[tokio::test]
+async fn a_check_that_fails_is_run_until_it_passes() {
+    let Running { node, systemd, .. } = start(|node, _| {
+        let flag = node.path("/run/flag");
+        check(node, "db", &format!("test -e {} || {{ echo no answer; exit 1; }}", flag.display()));
+    });
+    let reason = "health check db failed (exit status: 1): no answer";
+    node.wait_for("the failure", |status| status.reasons == [reason]).await;
+    assert_eq!(was_called(&systemd, BLESS), 0);
+    node.write("/run/flag", "");
+    node.wait_until("the blessing", || was_called(&systemd, BLESS) == 1).await;
+}
+
+#[tokio::test]
+async fn a_blessing_that_fails_is_told() {
+    let Running { node, systemd, .. } = start(|_, systemd| systemd.state().results.push_back("dependency".to_owned()));
+    let reason = "blessing the boot entry failed: starting systemd-bless-boot.service: a unit that it requires failed";
+    node.wait_for("the failure", |status| status.reasons == [reason]).await;
+    node.wait_until("another attempt", || was_called(&systemd, BLESS) == 2).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_restarted_gives_no_more_time() {
+    let mut running = start(|_, systemd| systemd.state().failed = vec!["a.service".to_owned()]);
+    let Running { node, systemd, .. } = &mut running;
+    node.wait_until("the trial's end to be set", || node.path(UNTIL).exists()).await;
+    node.kill_agent().await;
+    let_time_pass(node);
+    node.start_agent();
+    node.wait_until("the reboot", || was_called(systemd, REBOOT) == 1).await;
+    assert_eq!(node.read(UNTIL), "304\n");
+}
+
+#[tokio::test]
+async fn the_settings_say_how_long_a_trial_may_take_and_what_is_wrong_with_them() {
+    let Running { node, runtime, .. } = start(|node, systemd| {
+        systemd.state().failed = vec!["a.service".to_owned()];
+        node.write("/var/lib/ballast/settings.toml", "[health]\ndeadline = \"30s\"\nnetwrok = true\n");
+    });
+    let wrong = "/var/lib/ballast/settings.toml:3:1: health.netwrok: there is no such key; did you mean network?";
+    let status = node.wait_for("the problem", |status| status.reasons.iter().any(|reason| reason == wrong)).await;
+    assert!(status.ready, "{status:#?}");
+    node.wait_until("the trial's end to be set", || node.path(UNTIL).exists()).await;
+    assert_eq!(node.read(UNTIL), "34\n");
+    assert!(runtime.calls("RunPodSandbox").is_empty());
+}
