@@ -11,11 +11,11 @@ CARGO := cargo --locked
 REMAP := --remap-path-prefix=$(CURDIR)=/ballast --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 RELEASE := --release --target x86_64-unknown-linux-gnu
 MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work \
-	--extra-tree=$(OUT)/stage/kernel --environment=KERNEL=$(OUT)/stage/kernel --output-directory=$(OUT)/image
+	--extra-tree=$(OUT)/stage/kernel --extra-tree=target/keys:/usr/lib/ballast/keys --environment=KERNEL=$(OUT)/stage/kernel --output-directory=$(OUT)/image
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test image setup programs why reproduce bench budget fmt lint unit vm clean
+.PHONY: help run test image release setup programs why reproduce bench budget fmt lint unit vm clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,9 +25,12 @@ run: image ## build the OS, boot it through UEFI to READY, print the node's stat
 
 test: lint unit image budget reproduce vm ## all that CI runs
 
-image: setup $(OUT)/image/manifest.json ## the OS: disk, compressed disk, manifest, SBOM in target/image (KERNEL=debian: Debian's kernel, target/debian/image)
+image: setup $(OUT)/image/manifest.json ## the OS: disk, release, manifest, SBOM in target/image (RELEASE_KEY=FILE.pub: nodes want releases signed by it; KERNEL=debian: Debian's kernel, target/debian/image)
 
-$(OUT)/image/manifest.json: $(SOURCES) $(filter-out ./,$(sort $(dir $(SOURCES))))
+release: image ## push the release: REGISTRY=HOST/PATH[:TAG], signed: KEY=FILE [PASSPHRASE_FILE=FILE]
+	@image/release/push target/tools $(OUT)/image "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
+
+$(OUT)/image/manifest.json: $(wildcard target/keys target/prior.json) $(SOURCES) $(filter-out ./,$(sort $(dir $(SOURCES))))
 	@$(MAKE) --no-print-directory programs
 	@echo "image: building (the log is $(OUT)/image.log)"
 	@set -o pipefail; $(MKOSI) --cache-dir=$(CACHE)/mkosi --force build 2>&1 | tee $(OUT)/image.log | \
@@ -39,6 +42,8 @@ setup: ## install what is missing, get mkosi, build the tools tree once
 	@mkdir -p $(CACHE)/{packages,mkosi,work} target
 	@image/setup/apt target/setup && image/setup/mkosi target/setup $(CACHE) target/mkosi
 	@image/setup/tools target/mkosi target/setup $(CACHE) target/tools
+	@image/release/keys "$(RELEASE_KEY)" target/keys
+	@$(if $(PRIOR),cmp -s $(PRIOR) target/prior.json || cp $(PRIOR) target/prior.json)
 
 programs: ## what Rust builds for the image, and the kernel, staged under target/stage
 	@RUSTFLAGS="$(REMAP)" $(CARGO) build $(RELEASE) -p ballast -p ballast-ostree -p ballast-oci

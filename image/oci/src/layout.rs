@@ -48,6 +48,11 @@ impl Layout {
         Ok(self.folder.join("blobs/sha256").join(digest.context("a descriptor has no digest")?))
     }
 
+    /// Where a blob lies that was added.
+    pub(crate) fn blob_path(&self, blob: &Blob) -> PathBuf {
+        self.folder.join("blobs/sha256").join(blob.digest.trim_start_matches("sha256:"))
+    }
+
     /// Adds what `write` writes, under its digest.
     pub(crate) fn add(&self, write: impl FnOnce(&mut Hashing) -> io::Result<()>) -> Result<Blob> {
         let blobs = self.folder.join("blobs/sha256");

@@ -6,6 +6,7 @@
 //! ```
 //! One layer per component: a Debian source package, or a part of ours. A node fetches the layers that changed.
 
+mod cache;
 mod components;
 mod export;
 mod layout;
@@ -38,6 +39,9 @@ struct Options {
     /// The manifest of the previous release: its packing is kept
     #[arg(long, value_name = "FILE")]
     prior: Option<PathBuf>,
+    /// Where packed layers are kept for the next build
+    #[arg(long, value_name = "FOLDER")]
+    cache: Option<PathBuf>,
     /// The folder that is made
     #[arg(value_name = "OUT")]
     out: PathBuf,
@@ -59,7 +63,7 @@ fn main() -> Result<()> {
         }
     }
     export::export(&repo, &tree, &components, prior.as_deref(), &gzip)?;
-    let image = recompress::recompress(&gzip, &options.out, &tree.version)?;
+    let image = recompress::recompress(&gzip, &options.out, &tree.version, options.cache.as_deref())?;
     fs::remove_dir_all(&gzip).with_context(|| format!("removing {}", gzip.display()))?;
     println!("oci: {} layers, {:.1} MB, {}", image.layers, image.bytes as f64 / 1e6, image.digest);
     Ok(())

@@ -12,14 +12,17 @@ use anyhow::{Context, Result};
 use flate2::bufread::GzDecoder;
 use serde_json::{Value, json};
 
-use crate::layout::{Blob, Layout};
+use crate::{
+    cache::Cache,
+    layout::{Blob, Layout},
+};
 
 /// opencontainers/image-spec: media-types.md
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
 /// 19 is the highest with which a node unpacks in 8 MiB; the higher ones would want 128 MiB of it.
-const LEVEL: i32 = 19;
+pub(crate) const LEVEL: i32 = 19;
 
 pub(crate) struct Image {
     pub(crate) digest: String,
@@ -28,22 +31,35 @@ pub(crate) struct Image {
     pub(crate) bytes: u64,
 }
 
-/// Writes the image in `from` to `to`, tagged `tag`.
-pub(crate) fn recompress(from: &Path, to: &Path, tag: &str) -> Result<Image> {
+/// Writes the image in `from` to `to`, tagged `tag`. Layers that are in `cache` are taken from there; after it, the cache has
+/// the layers of this image.
+pub(crate) fn recompress(from: &Path, to: &Path, tag: &str, cache: Option<&Path>) -> Result<Image> {
     let (from, to) = (Layout::open(from), Layout::create(to)?);
+    let cache = cache.map(Cache::open).transpose()?;
     let mut manifest = from.manifest()?;
     let mut config = from.json(&manifest["config"])?;
     undate(&mut config);
 
     let layers = manifest["layers"].as_array_mut().context("the image has no layers")?;
     let mut bytes = 0;
-    for layer in layers.iter_mut() {
-        let blob = pack(&from.path(layer)?, &to)?;
+    for (index, layer) in layers.iter_mut().enumerate() {
+        // What is in it, however it is packed.
+        let content = config["rootfs"]["diff_ids"][index].as_str().context("a layer has no diff_id")?;
+        let blob = match cache.as_ref().and_then(|cache| cache.get(content)) {
+            Some(file) => to.add(|blob| io::copy(&mut File::open(file)?, blob).map(drop))?,
+            None => pack(&from.path(layer)?, &to)?,
+        };
+        if let Some(cache) = &cache {
+            cache.put(content, &to.blob_path(&blob))?;
+        }
         bytes += blob.size;
         layer["mediaType"] = ZSTD.into();
         describe(layer, &blob);
     }
     let layers = layers.len();
+    if let Some(cache) = cache {
+        cache.close()?;
+    }
     let blob = to.add_json(&config)?;
     describe(&mut manifest["config"], &blob);
     let platform = json!({"architecture": config["architecture"], "os": config["os"]});
@@ -105,6 +121,7 @@ mod tests {
             })
             .unwrap();
         let config = json!({"architecture": "amd64", "os": "linux", "created": "2026-11-22T00:00:00Z",
+            "rootfs": {"diff_ids": ["sha256:ab"]},
             "history": [{"created": "2026-11-23T01:02:03Z", "created_by": "x"}]});
         let config = layout.add_json(&config).unwrap();
         let manifest = json!({"mediaType": "m", "config": {"digest": config.digest, "size": config.size},
@@ -112,8 +129,11 @@ mod tests {
         let manifest = layout.add_json(&manifest).unwrap();
         layout.write_index(&manifest, "m", &Value::Null, "t").unwrap();
 
-        let image = recompress(&from, &to, "20261122.1").unwrap();
-        assert_eq!(recompress(&from, &to, "20261122.1").unwrap().digest, image.digest);
+        let cache = folder.path().join("cache");
+        let image = recompress(&from, &to, "20261122.1", Some(&cache)).unwrap();
+        assert_eq!(recompress(&from, &to, "20261122.1", Some(&cache)).unwrap().digest, image.digest);
+        assert_eq!(recompress(&from, &to, "20261122.1", None).unwrap().digest, image.digest);
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
         let layout = Layout::open(&to);
         let manifest = layout.manifest().unwrap();
         let layer = &manifest["layers"][0];

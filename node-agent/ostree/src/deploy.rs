@@ -4,9 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use ostree_ext::{
-    bootabletree,
-    container::store::LayeredImageState,
-    gio,
+    bootabletree, gio,
     ostree::{Deployment, Repo, RepoFile, Sysroot, SysrootWriteDeploymentsOpts},
     prelude::{Cast, FileExt, InputStreamExtManual},
 };
@@ -14,10 +12,11 @@ use serde_json::{Value, json};
 
 use crate::{
     failure::{Failure, Kind},
+    fetch::commit,
     image::Digest,
     objects,
     origin::{Origin, unverified},
-    release::{Release, derived_layers},
+    release::Release,
     repository::{self, NEVER, Stored},
     verity,
 };
@@ -40,10 +39,10 @@ pub(crate) async fn deploy(root: &Path, digest: &Digest) -> Result<Value> {
         || Failure::new(Kind::NotFound, format!("the release {digest} is not here, expected it to be fetched"));
     let (stored, state) = found.ok_or_else(absent).with_context(doing)?;
     let release = Release::read(&state.configuration).with_context(doing)?;
-    // A derived release exists only as what its layers add up to; else a node's commit is the one that was built.
-    let commit = if derived_layers(&state.configuration) > 0 { &state.merge_commit } else { &state.base_commit };
-    let deployment = deployment(&sysroot, commit, &stored, &release).with_context(doing)?;
-    describe(root, &sysroot, &deployment, digest, &release, &state).with_context(doing)
+    let deployment = deployment(&sysroot, commit(&state), &stored, &release).with_context(doing)?;
+    let mut described = describe(root, &sysroot, &deployment, &release).with_context(doing)?;
+    described["digest"] = digest.to_string().into();
+    Ok(described)
 }
 
 /// The deployment of that commit for that release: the one that is there, else a new one.
@@ -71,24 +70,16 @@ fn deployment(sysroot: &Sysroot, commit: &str, stored: &Stored, release: &Releas
 }
 
 /// What the agent needs for the boot entry.
-fn describe(
-    root: &Path,
-    sysroot: &Sysroot,
-    deployment: &Deployment,
-    digest: &Digest,
-    release: &Release,
-    state: &LayeredImageState,
-) -> Result<Value> {
+fn describe(root: &Path, sysroot: &Sysroot, deployment: &Deployment, release: &Release) -> Result<Value> {
     let image = objects::composefs(root, sysroot, deployment);
     objects::seal(root, &image)?;
     let composefs = verity::digest(&image)?;
     let boot = boot_files(&sysroot.repo(), &deployment.csum())?;
     let object = |checksum: &str| objects::path(root, checksum, "file");
     Ok(json!({
-        "digest": digest.to_string(),
         "deployment": repository::name(deployment),
         "version": release.version,
-        "commit": state.base_commit,
+        "commit": deployment.csum().as_str(),
         "composefs": composefs,
         "kernel": object(&boot.kernel),
         "initramfs": object(&boot.initramfs),

@@ -16,7 +16,7 @@ use crate::{
     options::Proxy,
     progress::Plan,
     proxy::{self, Prepared},
-    release::Release,
+    release::{Release, derived_layers},
     repository,
 };
 
@@ -30,9 +30,14 @@ pub(crate) async fn fetch(root: &Path, image: &Image, options: &Proxy) -> Result
     Ok(json!({
         "digest": digest.to_string(),
         "version": release.version,
-        "commit": state.base_commit,
+        "commit": commit(&state),
         "fetched_bytes": fetched_bytes,
     }))
+}
+
+/// The commit that is deployed. A derived release exists only as what its layers add up to; else it is the one that was built.
+pub(crate) fn commit(state: &LayeredImageState) -> &str {
+    if derived_layers(&state.configuration) > 0 { &state.merge_commit } else { &state.base_commit }
 }
 
 /// The image in the repository, and how many bytes were fetched for it.

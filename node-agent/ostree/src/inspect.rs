@@ -36,7 +36,7 @@ pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Resu
     let repo = repository::open(root)?.repo();
     let mut layers = Vec::new();
     for layer in manifest.layers() {
-        let present = layer_commit(&repo, &layer.digest().to_string())?.is_some();
+        let present = layer_commit(&repo, layer.digest().as_ref())?.is_some();
         layers.push(json!({"digest": layer.digest().to_string(), "size": layer.size(), "present": present}));
     }
     let mut value = serde_json::to_value(&release).context("writing down the release")?;
