@@ -9,6 +9,8 @@ BUILD := target/x86_64-unknown-linux-gnu/release
 CARGO := cargo --locked
 # Programs of the image: the same sources give the same bytes, in whatever folder they lie.
 REMAP := --remap-path-prefix=$(CURDIR)=/ballast --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+# Less to read, hash and walk at each start: the agent's 7,000 relocations take 5 KB in place of 170.
+LEAN := -C link-arg=-Wl,-z,pack-relative-relocs
 RELEASE := --release --target x86_64-unknown-linux-gnu
 MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work \
 	--extra-tree=$(OUT)/stage/kernel --environment=KERNEL=$(OUT)/stage/kernel --output-directory=$(OUT)/image
@@ -41,7 +43,7 @@ setup: ## install what is missing, get mkosi, build the tools tree once
 	@image/setup/tools target/mkosi target/setup $(CACHE) target/tools
 
 programs: ## what Rust builds for the image, and the kernel, staged under target/stage
-	@RUSTFLAGS="$(REMAP)" $(CARGO) build $(RELEASE) -p ballast
+	@RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast
 	@RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods -p ballast-why --target-dir target/static
 	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
 	@image/lean/build target/mkosi target/setup $(CACHE) target/stage/lean
