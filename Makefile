@@ -5,6 +5,9 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ballast
 # Which kernel: ours, or debian for its cloud kernel; each has a folder of its own.
 KERNEL := ballast
 OUT := $(if $(filter ballast,$(KERNEL)),target,target/$(KERNEL))
+# What qemu-tests boots, and with which programs.
+export BALLAST_TARGET := $(CURDIR)/$(OUT)
+export BALLAST_TOOLS := $(CURDIR)/target/tools
 BUILD := target/x86_64-unknown-linux-gnu/release
 CARGO := cargo --locked
 # Programs of the image: the same sources give the same bytes, in whatever folder they lie.
@@ -72,8 +75,8 @@ lint: setup ## formatting, clippy, licences and sources of the dependencies
 unit: setup ## unit tests, flows over fakes, the image proxy before a real registry; boots nothing
 	@$(CARGO) test -q --workspace --features ballast/registry
 
-vm: image ## the scenarios: the real image in QEMU
-	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=2
+vm: image ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
+	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=2 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
 
 clean: ## remove target/ (the cache outside the checkout stays)
 	@rm -rf target
