@@ -1,5 +1,5 @@
 //! Our kernel in the real image: what clusters load loads, what is not ours is refused, and it stands guarded. With Debian's
-//! kernel (KERNEL=debian) these do not run.
+//! kernel (`make vm KERNEL=debian`) these do not run: it is not locked down without Secure Boot, and chooses its modules itself.
 
 use std::io::Write;
 use std::time::Duration;
