@@ -11,6 +11,9 @@ use crate::guest::{Guest, quote};
 /// A whole image is fetched by an emulated machine in a minute or two; this is for a busy host.
 pub const OPERATION: Duration = Duration::from_secs(600);
 
+/// The exit status that says that another operation is running.
+const BUSY: u8 = 5;
+
 /// What is on the node, what failed there, what is being done.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "the keys are the agent's, documented in its README")]
@@ -143,6 +146,19 @@ impl Ended {
         let output = guest.shell_within(&command, OPERATION)?;
         let said = format!("{} {}", output.text(), output.complaint());
         Ok(Self { command, status: output.status, said, answer: serde_json::from_slice(&output.stdout) })
+    }
+
+    /// The same, once nothing else is being done: an agent that was restarted goes on by itself with what it was at.
+    ///
+    /// # Errors
+    /// As [`Ended::of`], and when something else is being done for too long.
+    pub fn once_idle(guest: &mut Guest, arguments: &[&str]) -> Result<Self> {
+        let deadline = Deadline::after(OPERATION);
+        let ended = deadline.poll(Duration::from_secs(1), || {
+            let ended = Self::of(guest, arguments)?;
+            Ok::<_, anyhow::Error>((ended.status != BUSY).then_some(ended))
+        })?;
+        ended.with_context(|| format!("something else is being done for more than {deadline}"))
     }
 
     /// It ended well.

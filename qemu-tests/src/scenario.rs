@@ -97,6 +97,31 @@ impl Scenario {
     }
 }
 
+/// What came of several cases that share a boot: all that failed are told at once, each by its name.
+#[derive(Debug, Default)]
+pub struct Cases {
+    failed: Vec<String>,
+}
+
+impl Cases {
+    /// Notes how the case `name` ended.
+    pub fn note(&mut self, name: &str, outcome: Result<()>) {
+        match outcome {
+            Ok(()) => println!("{name}: as it should be"),
+            Err(error) => self.failed.push(format!("{name}: {error:#}")),
+        }
+    }
+
+    /// All were as they should be.
+    ///
+    /// # Errors
+    /// When some were not: one line for each.
+    pub fn end(self) -> Result<()> {
+        ensure!(self.failed.is_empty(), "{} cases failed:\n  {}", self.failed.len(), self.failed.join("\n  "));
+        Ok(())
+    }
+}
+
 /// A credential that adds the unit `name`, for the guest to start when a test wants it.
 ///
 /// # Errors

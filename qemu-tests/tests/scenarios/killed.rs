@@ -41,10 +41,7 @@ fn harmed(node: &mut Node, name: &str, phase: &str, harm: &str) -> Result<()> {
 /// The agent is back, whatever was under way goes on or ends, and then the release can be had.
 fn then_upgrades(host: &Installed<'_>, node: &mut Node, release: &Written) -> Result<()> {
     node.status_when("the agent is back", 90, |status| status.ready)?;
-    when(&mut node.guest, "nothing is being done any more", Deadline::after(OPERATION), |releases| {
-        releases.operation.is_none()
-    })?;
-    let done = Ended::of(&mut node.guest, &["upgrade", &host.depot.name(&release.version)])?.done()?;
+    let done = Ended::once_idle(&mut node.guest, &["upgrade", &host.depot.name(&release.version)])?.done()?;
     ensure!(done.digest.as_deref() == Some(&release.digest), "it prepared {done:?}");
     let releases = Releases::of(&mut node.guest)?;
     ensure!(releases.next()?.digest.as_deref() == Some(&release.digest), "{:?} boots next", releases.next()?);

@@ -10,7 +10,7 @@ use qemu_tests::node::Node;
 use qemu_tests::registry::{Authority, Validity};
 use qemu_tests::release::Written;
 use qemu_tests::releases::{Ended, Releases};
-use qemu_tests::scenario::Scenario;
+use qemu_tests::scenario::{Cases, Scenario};
 
 /// A node that fetches release after release, each newer than the one before.
 struct Fetching<'a> {
@@ -50,6 +50,14 @@ impl Fetching<'_> {
         Ok(())
     }
 
+    /// Nothing goes on, and nothing else boots next.
+    fn is_quiet(&mut self) -> Result<()> {
+        let releases = Releases::of(&mut self.node.guest)?;
+        ensure!(releases.operation.is_none(), "it goes on: {:?}", releases.operation);
+        ensure!(releases.booted()?.next, "something else boots next: {releases:?}");
+        Ok(())
+    }
+
     /// It is not fetched, for a reason of this kind that has all of `words`.
     fn fails(&mut self, name: &str, kind: &str, words: &[&str]) -> Result<()> {
         let why = self.fetch(name)?.failed(1, kind)?;
@@ -81,13 +89,13 @@ fn n01_n02_n03_n04_n05_n06_n07_n09_n10_n11_registries_misbehave() {
         let mut host = Installed::on(scenario)?;
         let node = host.boot()?;
         let mut fetching = Fetching { host, node, number: 0 };
+        let mut cases = Cases::default();
         for (name, case) in CASES {
-            case(&mut fetching).context(name)?;
-            let releases = Releases::of(&mut fetching.node.guest)?;
-            ensure!(releases.operation.is_none(), "{name}: it goes on: {:?}", releases.operation);
-            ensure!(releases.booted()?.next, "{name}: something else boots next: {releases:?}");
+            let outcome = case(&mut fetching);
+            cases.note(name, outcome.and_then(|()| fetching.is_quiet()));
             fetching.host.depot.door.heals();
         }
+        cases.end()?;
         // The last word is that the node can still be upgraded.
         let (release, name) = fetching.release(1000)?;
         Ended::of(&mut fetching.node.guest, &["upgrade", &name])?.done()?;

@@ -16,8 +16,8 @@ use crate::node::{Node, READY};
 use crate::releases::Ended;
 use crate::scenario::Scenario;
 
-/// The package that changes: many programs of one source, some 2 MB as a layer.
-const PACKAGE: &str = "coreutils";
+/// The package that changes: two libraries, the only ones of their source, some 2 MB as a layer.
+const PACKAGE: &str = "libssl3t64";
 const NEXT: &str = "20991231.1";
 const BAD: &str = "20991231.2";
 
