@@ -177,3 +177,46 @@ async fn the_proxy_of_the_environment_is_used() {
     node.fetch(&format!("docker://{}/os:1", registry.guarded), &image).await;
     assert_eq!(tunnel.asked("").len(), before);
 }
+
+#[tokio::test]
+async fn a_client_may_learn_what_kind_of_failure_it_was() {
+    let registry = Registry::start();
+    let image = Image::new(1, 1000);
+    image.push(&registry, "os", "1");
+    let front = Front::start(&registry.open);
+    let mut node = Node::new();
+    node.insecure(&[&front.address, "localhost:1"], "");
+    let told = tempfile::NamedTempFile::new().unwrap();
+    let file: &'static str = told.path().display().to_string().leak();
+    node.options = vec!["image-proxy", "--attempts", "1", "--failures", file];
+    let name = format!("docker://{}/os:1", front.address);
+    let kind = || {
+        let text = std::fs::read_to_string(file).unwrap();
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        last["kind"].as_str().unwrap().to_owned()
+    };
+
+    let table = [("404 Not Found", "not-found"), ("403 Forbidden", "unauthorized"), ("502 Bad Gateway", "unreachable")];
+    for (head, expected) in table {
+        front.expect("/manifests/", answer(head));
+        node.refusal(&name).await;
+        assert_eq!(kind(), expected, "{head}");
+    }
+    node.refusal("docker://localhost:1/os:1").await;
+    assert_eq!(kind(), "unreachable");
+
+    let proxy = node.proxy().await;
+    let opened = proxy.open_image(&name).await.unwrap();
+    for wrong in ["x".repeat(1000).leak(), "short"] {
+        front.expect("/blobs/", Fault::Answer("200 OK".to_owned(), wrong));
+        layer(&proxy, &opened, &image).await.1.unwrap_err();
+        assert_eq!(kind(), "damaged", "{} bytes", wrong.len());
+    }
+    proxy.finalize().await.unwrap();
+
+    node.write("reject.json", r#"{"default":[{"type":"reject"}]}"#);
+    let policy: &'static str = node.path("reject.json").display().to_string().leak();
+    node.options.extend(["--policy", policy]);
+    node.refusal(&name).await;
+    assert_eq!(kind(), "refused");
+}

@@ -40,6 +40,11 @@ impl Node {
         fs::write(path, content).unwrap();
     }
 
+    /// Where a file of the node lies.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
     pub(crate) fn policy(&self, policy: &Value) {
         self.write("etc/containers/policy.json", &policy.to_string());
     }

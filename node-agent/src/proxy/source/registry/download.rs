@@ -71,7 +71,8 @@ impl Download {
                     return Ok(Some(bytes));
                 }
                 Ok(None) if self.offset == self.size => return Ok(None),
-                Ok(None) => Failure::passing(anyhow!("the answer ended early")),
+                // A whole answer, and less than the manifest says; a broken connection is an error instead.
+                Ok(None) => Failure::passing(Failed::new(Kind::Damaged, "the answer ended early")),
                 // All is here, however the connection ends.
                 Err(_) if self.offset == self.size => return Ok(None),
                 Err(failure) => failure,

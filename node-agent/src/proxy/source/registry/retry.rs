@@ -33,7 +33,7 @@ impl Failure {
     /// What kind of failure it is, if it is one that a client can do something about.
     pub(in crate::proxy) fn kind(&self) -> Option<Kind> {
         match self {
-            Self::Passing(..) => Some(Kind::Unreachable),
+            Self::Passing(error, _) => Some(kind(error).unwrap_or(Kind::Unreachable)),
             Self::NotFound(_) => Some(Kind::NotFound),
             Self::Final(error) => kind(error),
         }
