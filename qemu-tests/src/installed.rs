@@ -135,7 +135,7 @@ impl<'a> Installed<'a> {
                 return Ok(None);
             }
             served = served || node.greeted(Deadline::after(READY)).is_ok();
-            match Releases::of(&mut node.guest) {
+            match Releases::now(&mut node.guest) {
                 Ok(releases) => Ok(blessed(&releases).then_some(true)),
                 // It may be on its way down, with the agent gone first.
                 Err(error) if deadline.is_over() => Err(error),

@@ -91,6 +91,22 @@ impl Node {
         serde_json::from_slice(&output.stdout).with_context(what)
     }
 
+    /// Waits until an agent that was restarted answers and is ready.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn agent_is_back(&mut self, secs: u64) -> Result<Status> {
+        let deadline = Deadline::secs(secs);
+        // Until it listens, nobody answers.
+        while let Err(error) = self.status() {
+            if deadline.is_over() {
+                return Err(error).with_context(|| format!("the agent is not back within {deadline}"));
+            }
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        self.status_when("the agent is back", secs, |status| status.ready)
+    }
+
     /// Asks for the status until `wanted` holds; gives that status.
     ///
     /// # Errors

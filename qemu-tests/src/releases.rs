@@ -59,11 +59,19 @@ pub struct Operation {
 }
 
 impl Releases {
-    /// Asks the agent.
+    /// Asks the agent, once it has taken note of the end of what it did last.
+    ///
+    /// # Errors
+    /// When it does not answer, a key of the contract is missing, or an operation goes on.
+    pub fn of(guest: &mut Guest) -> Result<Self> {
+        when(guest, "no operation runs", Deadline::secs(10), |releases| releases.operation.is_none())
+    }
+
+    /// Asks the agent, whatever it is doing.
     ///
     /// # Errors
     /// When it does not answer, or a key of the contract is missing.
-    pub fn of(guest: &mut Guest) -> Result<Self> {
+    pub fn now(guest: &mut Guest) -> Result<Self> {
         let text = guest.ask("ballast releases --json")?;
         serde_json::from_str(&text).with_context(|| format!("reading the releases {text}"))
     }
@@ -192,7 +200,7 @@ impl Ended {
 /// When they are not by the deadline, with how they are.
 pub fn when(guest: &mut Guest, what: &str, deadline: Deadline, wanted: impl Fn(&Releases) -> bool) -> Result<Releases> {
     loop {
-        let releases = Releases::of(guest)?;
+        let releases = Releases::now(guest)?;
         if wanted(&releases) {
             return Ok(releases);
         }

@@ -40,7 +40,7 @@ fn harmed(node: &mut Node, name: &str, phase: &str, harm: &str) -> Result<()> {
 
 /// The agent is back, whatever was under way goes on or ends, and then the release can be had.
 fn then_upgrades(host: &Installed<'_>, node: &mut Node, release: &Written) -> Result<()> {
-    node.status_when("the agent is back", 90, |status| status.ready)?;
+    node.agent_is_back(90)?;
     let done = Ended::once_idle(&mut node.guest, &["upgrade", &host.depot.name(&release.version)])?.done()?;
     ensure!(done.digest.as_deref() == Some(&release.digest), "it prepared {done:?}");
     let releases = Releases::of(&mut node.guest)?;
@@ -108,6 +108,7 @@ fn k04_agent_restarted_while_fetching_resumes() {
         let layer = On::Blob(release.layer.clone());
         host.depot.door.breaks(layer, Fault::Throttle { bytes_per_second: 40_000 }, Times::First(1));
         harmed(&mut node, &name, "fetching", "sleep 5; systemctl restart ballast.service")?;
+        node.agent_is_back(90)?;
         // Nobody asks for it again: the agent knows what was wanted.
         let resumed = |releases: &Releases| {
             releases.operation.is_none() && releases.next().is_ok_and(|next| next.version == "20261122.1")

@@ -53,7 +53,6 @@ impl Fetching<'_> {
     /// Nothing goes on, and nothing else boots next.
     fn is_quiet(&mut self) -> Result<()> {
         let releases = Releases::of(&mut self.node.guest)?;
-        ensure!(releases.operation.is_none(), "it goes on: {:?}", releases.operation);
         ensure!(releases.booted()?.next, "something else boots next: {releases:?}");
         Ok(())
     }
@@ -212,7 +211,7 @@ fn through_a_proxy(fetching: &mut Fetching<'_>) -> Result<()> {
 
 fn restart_agent(node: &mut Node) -> Result<()> {
     node.guest.ask("systemctl daemon-reload && systemctl restart ballast.service")?;
-    node.status_when("the agent is back", 60, |status| status.ready).map(drop)
+    node.agent_is_back(60).map(drop)
 }
 
 /// The board's clock lost its battery: the node goes by the date of its release, which certificates are not older than.

@@ -67,7 +67,7 @@ fn stale_flags(node: &mut Node, digest: &str) -> Result<()> {
          sync; mount -o remount,ro /efi; systemctl start ballast.service"
     );
     node.guest.ask(&script)?;
-    node.status_when("the agent is back", 60, |status| status.ready)?;
+    node.agent_is_back(60)?;
     let releases = Releases::of(&mut node.guest)?;
     ensure!(releases.bad.is_empty(), "it is condemned: {:?}", releases.bad);
     runs(node, digest)
