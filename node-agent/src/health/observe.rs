@@ -41,17 +41,21 @@ pub async fn observe(
         Err(error) => errors.push(error),
     }
     if let Some(trial) = &mut observed.trial {
-        if let Some(systemd) = systemd {
-            let state = systemd.active_state(BOOTED).await.map_err(|error| errors.push(error)).ok();
-            trial.is_booted = state.map(|state| state == "active");
-            let restarting = systemd.restarting_units().await.map_err(|error| errors.push(error)).ok();
-            trial.restarting_units = restarting.unwrap_or_default();
+        // One question that systemd leaves unanswered is enough in a pass: the watchdog waits for its end.
+        if let (Some(systemd), Some(_)) = (systemd, &observed.failed_units) {
+            ask_systemd(trial, systemd).await.unwrap_or_else(|error| errors.push(error));
         }
         if wants_network {
             trial.network_problem = network::source_address().err().map(|error| format!("no network: {error:#}"));
         }
     }
     (observed, errors)
+}
+
+async fn ask_systemd(trial: &mut Trial, systemd: &Systemd) -> Result<()> {
+    trial.is_booted = Some(systemd.active_state(BOOTED).await? == "active");
+    trial.restarting_units = systemd.restarting_units().await?;
+    Ok(())
 }
 
 async fn trial(host: &Host, judge: &mut Judge) -> Result<Option<Trial>> {

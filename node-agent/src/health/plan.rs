@@ -64,7 +64,7 @@ fn missing_of_system(observed: &Observed, trial: &Trial) -> Vec<String> {
     }
     let restarting = trial.restarting_units.iter().filter(|name| counts(name));
     missing.extend(restarting.map(|name| format!("unit {name} is restarted again and again")));
-    if trial.is_booted == Some(false) {
+    if let (Some(_), Some(false) | None) = (&observed.failed_units, trial.is_booted) {
         missing.push("systemd is still starting units".to_owned());
     }
     if !trial.has_esp {

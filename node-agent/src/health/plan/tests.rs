@@ -69,6 +69,7 @@ fn what_is_missing_is_waited_for_and_then_condemned() {
         (None, |observed, _| observed.failed_units = units(&["a.service"]), "unit a.service failed"),
         (None, |observed, _| observed.failed_units = None, "systemd does not answer"),
         (None, |_, trial| trial.is_booted = Some(false), "systemd is still starting units"),
+        (None, |_, trial| trial.is_booted = None, "systemd is still starting units"),
         (
             None,
             |_, trial| trial.restarting_units = vec!["a.service".to_owned()],
