@@ -20,7 +20,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test image release setup programs why reproduce bench budget fmt lint unit vm clean
+.PHONY: help run test image release setup programs why reproduce bench budget fmt lint unit vm soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,11 +79,14 @@ lint: setup ## formatting, clippy, licences and sources of the dependencies
 	@$(CARGO) clippy -q --workspace --all-targets --all-features -- -D warnings
 	@image/setup/cargo-deny $(CACHE) -L error --locked --offline check bans licenses sources
 
-unit: setup ## unit tests, flows over fakes, the image proxy before a real registry; boots nothing
-	@$(CARGO) test -q --workspace --features ballast/registry
+unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own registry; boots nothing
+	@$(CARGO) test -q --workspace --features ballast/registry,qemu-tests/registry
 
 vm: image ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
 	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=2 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
+
+soak: image ## what takes hours: the power cut at fifty random moments of an upgrade
+	@$(CARGO) test -p qemu-tests --features soak --test scenarios -- p_power_cut_at_fifty --nocapture
 
 clean: ## remove target/ (the cache outside the checkout stays)
 	@rm -rf target
