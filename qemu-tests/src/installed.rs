@@ -102,16 +102,16 @@ impl<'a> Installed<'a> {
     /// # Errors
     /// When it is not in time, or what must hold after every boot does not.
     pub fn boot(&mut self) -> Result<Node> {
-        let node = self.scenario.start(&self.options)?;
+        let mut node = self.scenario.start(&self.options)?;
+        node.ready(Deadline::after(READY))?;
         self.settled(node)
     }
 
-    /// The same, of a node that is starting.
+    /// The same, of a node that is READY.
     ///
     /// # Errors
     /// As [`Installed::boot`].
     pub fn settled(&self, mut node: Node) -> Result<Node> {
-        node.ready(Deadline::after(READY))?;
         node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
         proves_itself(&mut node)?;
         invariants::check_release(&mut node, None, &[])?;
