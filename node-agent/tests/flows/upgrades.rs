@@ -116,9 +116,12 @@ async fn an_upgrade_ends_with_an_entry_that_boots_next() {
     assert_eq!(commands, ["inspect", "fetch", "deploy", "remove"]);
     assert!(calls.contains(&format!("fetch r.example/os:stable@{} --policy", digest("b"))), "{calls}");
 
+    // As a crash between the entry and the end would leave it.
+    node.write("/efi/ballast/left", "kernel");
     let outcome = node.operate(upgrade(|_| {})).await.unwrap();
     assert!(!outcome.changed && outcome.message.contains("is prepared already"), "{outcome:?}");
     assert_eq!(entries(&node), files);
+    assert!(!node.path("/efi/ballast/left").exists(), "what a crash left is still there");
 }
 
 #[tokio::test]

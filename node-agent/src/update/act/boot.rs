@@ -85,11 +85,7 @@ pub(super) async fn rollback(work: &Work, reboot: bool) -> Result<Outcome, Failu
         let left = plan::booted_digest(&observed).cloned().filter(|_| !is_back);
         work.memory.change(|memory| memory.left = left)?;
     }
-    work.phase(Phase::Collect);
-    // It is done; what cannot be removed now is removed next time.
-    if let Err(failure) = collect::everything(work).await {
-        log::warn!("removing what is not needed any more: {failure}");
-    }
+    collect::at_the_end(work).await;
     let then = if reboot { "rebooting into it" } else { "reboot to run it" };
     if reboot {
         work.phase(Phase::Reboot);

@@ -7,7 +7,7 @@ use super::{upgrade, work::Work};
 use crate::{
     clients::esp::{self, Writable},
     update::{
-        model::{Failure, FailureKind, Outcome, Phase},
+        model::{Failure, FailureKind, Observed, Outcome, Phase},
         observe,
         plan::keep::{Surplus, surplus},
     },
@@ -26,6 +26,32 @@ pub(super) async fn collect(work: &Work) -> Result<Outcome, Failure> {
         ),
     };
     Ok(Outcome { message, changed: files + removed > 0, ..Outcome::default() })
+}
+
+/// Removes all that is surplus, behind the commit point: the operation is done all the same, and what cannot be removed now
+/// is removed next time.
+pub(super) async fn at_the_end(work: &Work) {
+    work.phase(Phase::Collect);
+    if let Err(failure) = everything(work).await {
+        log::warn!("removing what is not needed any more: {failure}");
+    }
+}
+
+/// The same, if there is something that an operation left which was cut short behind its commit point.
+pub(super) async fn leftovers(work: &Work) {
+    let left = match work.observe() {
+        Ok(observed) => has_leftovers(&observed, &surplus(&observed, &observe::kernels(&work.host))),
+        Err(_) => true,
+    };
+    if left {
+        at_the_end(work).await;
+    }
+}
+
+fn has_leftovers(observed: &Observed, surplus: &Surplus) -> bool {
+    let mut origins = observed.on_disk.values().flatten();
+    let is_going = origins.any(|origin| !surplus.keep.contains(&origin.digest));
+    is_going || !surplus.entries.is_empty() || !surplus.kernels.is_empty()
 }
 
 /// Removes all that is surplus; tells what, how many releases, and how many bytes came free on ROOT.

@@ -42,7 +42,11 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
         ..Outcome::default()
     };
     let name = format!("{} ({})", offer.version, offer.digest.short());
-    match admit(&offer, &observed, &work.settings.os_id, ARCHITECTURE, upgrade)? {
+    let admission = admit(&offer, &observed, &work.settings.os_id, ARCHITECTURE, upgrade)?;
+    if matches!(admission, Admission::Runs | Admission::IsNext) && !upgrade.check {
+        collect::leftovers(work).await;
+    }
+    match admission {
         Admission::Runs => return Ok(about(format!("release {name} runs already; nothing to do"), false)),
         Admission::IsNext if upgrade.reboot => {
             work.phase(Phase::Reboot);
@@ -91,11 +95,7 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
         memory.left = None;
     })?;
 
-    work.phase(Phase::Collect);
-    // It is done; what cannot be removed now is removed next time.
-    if let Err(failure) = collect::everything(work).await {
-        log::warn!("removing what is not needed any more: {failure}");
-    }
+    collect::at_the_end(work).await;
     if upgrade.reboot {
         work.phase(Phase::Reboot);
     }
