@@ -83,7 +83,7 @@ pub(super) async fn rollback(work: &Work, reboot: bool) -> Result<Outcome, Failu
         commit(work, planned::entry(target)).await?;
         let is_back = observed.booted.as_ref() == Some(&target.deployment);
         let left = plan::booted_digest(&observed).cloned().filter(|_| !is_back);
-        work.memory.change(|memory| memory.left = left)?;
+        work.remember(|memory| memory.left = left);
     }
     collect::at_the_end(work).await;
     let then = if reboot { "rebooting into it" } else { "reboot to run it" };

@@ -219,7 +219,7 @@ async fn gone(client: Option<&mpsc::Sender<Event>>) {
 
 async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
     if command.is_resumed() {
-        work.memory.change(|memory| memory.wanted = Some(command.clone()))?;
+        work.remember(|memory| memory.wanted = Some(command.clone()));
     }
     match command {
         Command::Upgrade(upgrade) => upgrade::upgrade(work, upgrade).await,
@@ -239,9 +239,7 @@ async fn end(
     result: Result<Outcome, Failure>,
     problem: &watch::Sender<Option<String>>,
 ) {
-    if let Err(error) = work.memory.change(|memory| memory.wanted = None) {
-        log::warn!("{error:#}");
-    }
+    work.remember(|memory| memory.wanted = None);
     let name = command.name();
     match &result {
         Ok(outcome) => log::info!("{name}: {}", outcome.message),

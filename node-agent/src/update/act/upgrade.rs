@@ -90,10 +90,10 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     let new = boot::kernel(work, &deployed, &offer.version).await?;
     work.phase(Phase::Commit);
     boot::commit(work, new).await?;
-    work.memory.change(|memory| {
+    work.remember(|memory| {
         memory.fetched = None;
         memory.left = None;
-    })?;
+    });
 
     collect::at_the_end(work).await;
     if upgrade.reboot {

@@ -15,7 +15,7 @@ use crate::{
     settings::{self, model::Signatures},
     update::{
         memory::Changer,
-        model::{Event, Failure, FailureKind, Observed, Phase, Progress},
+        model::{Event, Failure, FailureKind, Memory, Observed, Phase, Progress},
         observe,
         plan::policy::policy,
     },
@@ -65,6 +65,13 @@ impl Work {
         if let (Some(client), Some(progress)) = (&self.client, progress) {
             // Who reads slowly misses some of it.
             let _ = client.try_send(Event::Progress(progress));
+        }
+    }
+
+    /// Remembers something, if that can be written: a full /var is no reason not to leave a release.
+    pub(super) fn remember(&self, change: impl FnOnce(&mut Memory)) {
+        if let Err(error) = self.memory.change(change) {
+            log::warn!("{error:#}");
         }
     }
 

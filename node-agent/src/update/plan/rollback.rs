@@ -4,7 +4,7 @@ use super::{bootable, booted_entry, entry::New};
 use crate::update::model::{BootEntry, Failure, FailureKind, Observed};
 
 /// The entry to copy: if a rollback is waiting for its reboot already, it is taken back; else the last good release that
-/// does not run. A prepared upgrade is given up by it.
+/// does not run. A prepared upgrade is given up by it, also if that leaves only the release that runs.
 ///
 /// # Errors
 /// If there is no release to go back to.
@@ -18,7 +18,9 @@ pub fn target(observed: &Observed) -> Result<&BootEntry, Failure> {
     {
         return Ok(booted);
     }
-    entries.iter().find(|entry| !runs(entry) && entry.is_blessed()).copied().ok_or_else(|| Failure {
+    let good = entries.iter().find(|entry| !runs(entry) && entry.is_blessed()).copied();
+    let is_prepared = entries.first().is_some_and(|next| !runs(next));
+    good.or(booted.filter(|_| is_prepared)).ok_or_else(|| Failure {
         kind: FailureKind::Failed,
         message: "there is no earlier release on this node to go back to; see ballast releases".to_owned(),
     })
@@ -50,7 +52,8 @@ mod tests {
             ("a1 b2 a3", "b", Some("b")),
             // A prepared upgrade is given up.
             ("a1 b2 c3+3", "b", Some("a")),
-            ("a1 c3+3", "a", None),
+            // There is nothing else to go back to: what runs is what boots next again.
+            ("a1 c3+3", "a", Some("a")),
             ("a1", "a", None),
             ("a1 b2+0", "a", None),
             ("a1 b2+2", "b", Some("a")),
