@@ -187,6 +187,10 @@ impl Registry {
             unauthorized(format!("the credentials are not accepted: {error:#}"))
         } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             unauthorized(format!("{error:#}"))
+        } else if status == StatusCode::RANGE_NOT_SATISFIABLE {
+            // We asked for the rest of a blob by its size in the manifest.
+            let text = format!("{error:#}: it has less of it than the manifest says");
+            Failure::Final(Failed::new(Kind::Damaged, text).into())
         } else {
             Failure::Final(error)
         }
