@@ -233,9 +233,7 @@ impl Agent {
     async fn observe_health(&mut self, observed: &Observed) -> health::model::Observed {
         let (systemd, wants_network) = (observed.systemd.as_ref(), observed.settings.health.network);
         let (health, errors) = health::observe::observe(&self.host, systemd, &mut self.judge, wants_network).await;
-        for error in errors {
-            self.complaints.note::<()>(Err(error));
-        }
+        errors.iter().for_each(|error| self.complaints.tell(format!("{error:#}")));
         health
     }
 

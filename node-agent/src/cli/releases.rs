@@ -45,13 +45,12 @@ fn render(releases: &Releases) -> String {
     }
     if let Some(operation) = &releases.operation {
         let progress = &operation.progress;
-        let phase = serde_json::to_value(progress.phase).ok();
-        let phase = phase.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
         let _ = writeln!(
             out,
-            "\nRUNNING\n  {} {}: {phase}, {} of {} bytes",
+            "\nRUNNING\n  {} {}: {}, {} of {} bytes",
             operation.command,
             progress.image.as_deref().unwrap_or_default(),
+            progress.phase.name(),
             progress.fetched_bytes,
             progress.total_bytes
         );

@@ -14,7 +14,11 @@ use super::{
     model::{Blessing, Observed, Verdict},
     observe, plan,
 };
-use crate::clients::{efi, exec, host::Host, systemd::Systemd};
+use crate::clients::{
+    efi,
+    host::Host,
+    systemd::{Systemd, systemctl_reboot},
+};
 
 /// Takes the counter off the boot entry, once boot-complete.target is reached (systemd-bless-boot.service(8)).
 const BLESS: &str = "systemd-bless-boot.service";
@@ -27,9 +31,6 @@ const BLESS_AGAIN: Duration = Duration::from_secs(10);
 
 /// systemd takes the order at once; stopping all units may take it a minute.
 const REBOOT_AGAIN: Duration = Duration::from_secs(120);
-
-/// systemctl hands the order over and ends.
-const SYSTEMCTL: Duration = Duration::from_secs(20);
 
 /// Judges the release that runs. Its work ends when it is dropped.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl Judge {
             }
             Verdict::Waiting { for_what } => log::debug!("on trial: {for_what}"),
             Verdict::Good => self.bless(observed, systemd),
-            Verdict::Bad { reason } => return self.reboot(reason, systemd).await,
+            Verdict::Bad { reason } => return self.reboot(reason, host, systemd).await,
         }
         let folder = host.path(observe::CHECKS);
         for check in plan::due_checks(observed) {
@@ -140,12 +141,12 @@ impl Judge {
         }));
     }
 
-    async fn reboot(&mut self, reason: &str, systemd: Option<&Systemd>) -> Result<()> {
+    async fn reboot(&mut self, reason: &str, host: &Host, systemd: Option<&Systemd>) -> Result<()> {
         if self.rebooting.is_some_and(|at| at.elapsed() < REBOOT_AGAIN) {
             return Ok(());
         }
         log::error!("this release is bad: {reason}; rebooting");
-        reboot(systemd).await?;
+        reboot(host, systemd).await?;
         self.rebooting = Some(Instant::now());
         Ok(())
     }
@@ -163,17 +164,13 @@ impl Drop for Judge {
 ///
 /// # Errors
 /// If neither way is open.
-pub async fn reboot(systemd: Option<&Systemd>) -> Result<()> {
-    let Some(systemd) = systemd else { return systemctl_reboot().await };
+async fn reboot(host: &Host, systemd: Option<&Systemd>) -> Result<()> {
+    let Some(systemd) = systemd else { return systemctl_reboot(host).await };
     let Err(error) = systemd.reboot().await else { return Ok(()) };
-    match systemctl_reboot().await {
+    match systemctl_reboot(host).await {
         Ok(()) => Ok(()),
         Err(other) => bail!("{error:#}; {other:#}"),
     }
-}
-
-async fn systemctl_reboot() -> Result<()> {
-    exec::run("systemctl", ["--no-block", "reboot"], SYSTEMCTL).await.map(drop).context("rebooting")
 }
 
 /// By rename: trial-watch.service may read it at any time.

@@ -8,6 +8,13 @@ use tokio::time::timeout;
 use zbus::{MatchRule, MessageStream, message::Type, zvariant::OwnedObjectPath};
 
 use super::{MANAGER, MANAGER_INTERFACE, NAME, Systemd};
+use crate::clients::{exec, host::Host};
+
+/// For when there is no bus.
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+
+/// systemctl hands the order over and ends.
+const SYSTEMCTL_TIME: Duration = Duration::from_secs(20);
 
 impl Systemd {
     /// Starts the unit `name` and waits at most for `deadline` until it is up, or, if it is one that ends, until it has ended.
@@ -54,4 +61,14 @@ impl Systemd {
         let _job: OwnedObjectPath = self.manager("StartUnit", &("reboot.target", "replace-irreversibly")).await?;
         Ok(())
     }
+}
+
+/// Has systemd reboot through systemctl, which needs no bus: for callers without one, or when it is what is broken.
+///
+/// # Errors
+/// If systemd does not take the order.
+pub async fn systemctl_reboot(host: &Host) -> Result<()> {
+    // In a tree of files that tests make it is not there, and nothing reboots.
+    let systemctl = host.path(SYSTEMCTL).display().to_string();
+    exec::run(&systemctl, ["--no-block", "reboot"], SYSTEMCTL_TIME).await.map(drop).context("rebooting")
 }

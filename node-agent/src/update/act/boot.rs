@@ -63,7 +63,7 @@ fn hex(bytes: &[u8]) -> String {
 /// Writes the entry. When this returns, it is what boots next. What has proved itself under another entry need not again.
 pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure> {
     let observed = work.observe()?;
-    new.is_good |= observed.entries.iter().any(|entry| entry.deployment == new.deployment && entry.is_blessed());
+    new.is_good |= observed.has_proved_itself(&new.deployment);
     let file = entry::name(&new, &observed.entries);
     let (host, name) = (work.host.clone(), format!("{}/{file}", esp::ENTRIES));
     let written = spawn_blocking(move || Writable::open(&host)?.put(&name, entry::text(&new).as_bytes()));
@@ -75,7 +75,7 @@ pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure>
 pub(super) async fn rollback(work: &Work, reboot: bool) -> Result<Outcome, Failure> {
     let observed = work.observe()?;
     let target = planned::target(&observed)?;
-    let origin = observed.on_disk.get(&target.deployment).and_then(Option::as_ref);
+    let origin = observed.origin(&target.deployment);
     let (version, digest) = (target.version.clone(), origin.map(|origin| origin.digest.clone()));
     let is_next = plan::bootable(&observed).first().is_some_and(|next| next.deployment == target.deployment);
     if !is_next {

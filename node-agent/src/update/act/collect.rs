@@ -1,17 +1,25 @@
 //! Removes what no boot needs: entries first, then kernels, then releases.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use tokio::task::spawn_blocking;
 
-use super::{upgrade, work::Work};
+use super::work::Work;
 use crate::{
-    clients::esp::{self, Writable},
+    clients::{
+        esp::{self, Writable},
+        worker::Removed,
+    },
     update::{
         model::{Failure, FailureKind, Observed, Outcome, Phase},
         observe,
         plan::keep::{Surplus, surplus},
     },
 };
+
+/// Removing takes seconds, on a slow emulated disk a minute.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(600);
 
 /// `ballast collect`.
 pub(super) async fn collect(work: &Work) -> Result<Outcome, Failure> {
@@ -56,20 +64,22 @@ fn has_leftovers(observed: &Observed, surplus: &Surplus) -> bool {
 
 /// Removes all that is surplus; tells what, how many releases, and how many bytes came free on ROOT.
 pub(super) async fn everything(work: &Work) -> Result<(Surplus, usize, u64), Failure> {
-    let surplus = entries_and_kernels(work).await?;
-    if !upgrade::knows_booted(&work.observe()?) {
+    let observed = work.observe()?;
+    let surplus = entries_and_kernels(work, &observed).await?;
+    if observed.booted_origin().is_none() {
         // Nothing tells which of the releases is the one that runs: none goes.
         let message = "the running release has no origin file, so nothing on ROOT is removed".to_owned();
         return Err(Failure { kind: FailureKind::Damaged, message });
     }
-    let removed = upgrade::remove_others(work, surplus.keep.iter()).await?;
+    let keep = surplus.keep.iter().flat_map(|digest| ["--keep", digest.as_str()]);
+    let arguments: Vec<&str> = ["remove"].into_iter().chain(keep).collect();
+    let removed: Removed = work.worker(&arguments, None, REMOVE_DEADLINE).await?;
     Ok((surplus, removed.removed.len(), removed.freed_bytes))
 }
 
 /// Removes surplus boot entries and kernels from the ESP.
-pub(super) async fn entries_and_kernels(work: &Work) -> Result<Surplus, Failure> {
-    let observed = work.observe()?;
-    let found = surplus(&observed, &observe::kernels(&work.host));
+pub(super) async fn entries_and_kernels(work: &Work, observed: &Observed) -> Result<Surplus, Failure> {
+    let found = surplus(observed, &observe::kernels(&work.host));
     if found.entries.is_empty() && found.kernels.is_empty() {
         return Ok(found);
     }

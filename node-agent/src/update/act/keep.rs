@@ -70,7 +70,7 @@ pub(super) async fn fsck(work: &Work, repair: bool) -> Result<Outcome, Failure> 
     let mut arguments = vec!["fsck".to_owned()];
     let mut registry = None;
     if repair {
-        let origin = observed.booted.as_ref().and_then(|booted| observed.on_disk.get(booted)?.as_ref());
+        let origin = observed.booted_origin();
         let origin = origin.ok_or_else(|| Failure {
             kind: FailureKind::Damaged,
             message: "nothing tells which image the running release came from".to_owned(),

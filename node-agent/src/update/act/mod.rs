@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
@@ -25,18 +24,15 @@ use super::{
     memory::Changer,
     model::{Bad, Command, Event, Failure, FailureKind, Outcome, Progress, Step, Upgrade},
 };
-use crate::clients::{esp, exec, host::Host};
+use crate::clients::{esp, host::Host, systemd::systemctl_reboot};
 
 /// A node that upgrades by itself asks its registry about once an hour, and the first time within five minutes; when
 /// exactly is left to chance, so that a thousand nodes that boot together do not ask together.
 const EVERY: Duration = Duration::from_secs(3600);
 const FIRST_WITHIN: Duration = Duration::from_secs(300);
 
-/// Asks systemd for the reboot; in a tree of files that tests make it is not there.
-const SYSTEMCTL: &str = "/usr/bin/systemctl";
-
-/// `systemctl reboot` only queues it.
-const REBOOT_DEADLINE: Duration = Duration::from_secs(30);
+/// What a reboot that systemd took takes to end us; until then it is not asked for again.
+const REBOOT_AGAIN: Duration = Duration::from_secs(30);
 
 /// The operation that runs, if one does, and what became of those that nobody waited for.
 #[derive(Debug)]
@@ -100,11 +96,10 @@ impl Operations {
     /// it is cancelled.
     pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, settings: &Settings) {
         if let Some((running, progress)) = self.running() {
-            let phase = serde_json::to_value(progress.phase).ok().and_then(|name| name.as_str().map(str::to_owned));
             let message = format!(
                 "another operation is running: {} ({}); see ballast releases",
                 running.name(),
-                phase.unwrap_or_default()
+                progress.phase.name()
             );
             // Who asked may be gone already.
             let _ = client.try_send(Event::Failed(Failure { kind: FailureKind::Busy, message }));
@@ -170,11 +165,10 @@ impl Operations {
         log::info!("rebooting into the release that is prepared");
         let (host, problem) = (self.host.clone(), self.problem.clone());
         self.rebooting = Some(tokio::spawn(async move {
-            if let Err(error) = reboot(&host).await {
+            if let Err(error) = systemctl_reboot(&host).await {
                 problem.send_replace(Some(format!("{error:#}")));
             }
-            // The shutdown ends us; until then it is not asked for again.
-            sleep(REBOOT_DEADLINE).await;
+            sleep(REBOOT_AGAIN).await;
         }));
     }
 
@@ -252,20 +246,10 @@ async fn end(
     if let Some(client) = &work.client {
         let _ = client.send(result.map_or_else(Event::Failed, Event::Done)).await;
     }
-    if reboots && let Err(error) = reboot(&work.host).await {
+    if reboots && let Err(error) = systemctl_reboot(&work.host).await {
         log::error!("{error:#}");
         problem.send_replace(Some(format!("{error:#}")));
     }
-}
-
-/// Queues a reboot.
-///
-/// # Errors
-/// If systemd does not take it.
-pub async fn reboot(host: &Host) -> anyhow::Result<()> {
-    let systemctl = host.path(SYSTEMCTL).display().to_string();
-    exec::run(&systemctl, ["--no-block", "reboot"], REBOOT_DEADLINE).await.context("rebooting")?;
-    Ok(())
 }
 
 /// Some part of `most`, by chance.

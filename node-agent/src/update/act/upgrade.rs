@@ -7,12 +7,11 @@ use super::{boot, collect, work::Work};
 use crate::{
     clients::{
         space,
-        worker::{Deployed, Fetched, Inspected, Registry, Removed},
+        worker::{Deployed, Fetched, Inspected, Registry},
     },
     update::{
         model::{Digest, Failure, FailureKind, Layer, Observed, Offer, Outcome, Phase, Upgrade},
         plan::{
-            self,
             admit::{Admission, admit},
             space::{Room, fits},
         },
@@ -66,7 +65,7 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     }
 
     work.phase(Phase::Preflight);
-    collect::entries_and_kernels(work).await?;
+    collect::entries_and_kernels(work, &work.observe()?).await?;
     fits(&offer, room(work)?)?;
 
     work.phase(Phase::Fetch);
@@ -106,8 +105,7 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
 
 /// The image that is asked for, else the settings', else the one that the running release came as.
 fn image(work: &Work, upgrade: &Upgrade, observed: &Observed) -> Result<String, Failure> {
-    let origin = observed.booted.as_ref().and_then(|booted| observed.on_disk.get(booted)?.as_ref());
-    let came_as = origin.map(|origin| origin.image.clone()).filter(|image| !image.starts_with("oci"));
+    let came_as = observed.booted_origin().map(|origin| origin.image.clone()).filter(|image| !image.starts_with("oci"));
     let named = upgrade.image.clone().or_else(|| work.settings.update.image.clone()).or(came_as);
     named.filter(|image| !image.trim().is_empty()).ok_or_else(|| Failure {
         kind: FailureKind::Failed,
@@ -141,18 +139,4 @@ fn room(work: &Work) -> Result<Room, Failure> {
     let root = space::free(&work.host, "/sysroot")?;
     let esp = space::free(&work.host, crate::clients::esp::MOUNT_POINT)?;
     Ok(Room { root_bytes: root.bytes, root_inodes: root.inodes, esp_bytes: esp.bytes })
-}
-
-/// Removes every release but those in `keep`.
-pub(super) async fn remove_others(work: &Work, keep: impl Iterator<Item = &Digest>) -> Result<Removed, Failure> {
-    let mut arguments = vec!["remove"];
-    for digest in keep {
-        arguments.extend(["--keep", digest.as_str()]);
-    }
-    work.worker(&arguments, None, DEPLOY_DEADLINE).await
-}
-
-/// Whether the running release is known well enough to remove others beside it.
-pub(super) fn knows_booted(observed: &Observed) -> bool {
-    plan::booted_digest(observed).is_some()
 }

@@ -34,6 +34,23 @@ pub struct Observed {
     pub unmounted_esp: Option<String>,
 }
 
+impl Observed {
+    /// Where the deployment `id` came from, if it is there and that is written down.
+    pub fn origin(&self, id: &DeploymentId) -> Option<&Origin> {
+        self.on_disk.get(id)?.as_ref()
+    }
+
+    /// Where the deployment that runs came from.
+    pub fn booted_origin(&self) -> Option<&Origin> {
+        self.origin(self.booted.as_ref()?)
+    }
+
+    /// Whether the deployment `id` has proved itself, under whatever entry.
+    pub fn has_proved_itself(&self, id: &DeploymentId) -> bool {
+        self.entries.iter().any(|entry| entry.deployment == *id && entry.is_blessed())
+    }
+}
+
 /// What the settings allow to be done without being asked, at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unattended {

@@ -108,6 +108,23 @@ pub enum Phase {
     Reboot,
 }
 
+impl Phase {
+    /// What programs and people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Preflight => "preflight",
+            Self::Fetch => "fetch",
+            Self::Deploy => "deploy",
+            Self::Kernel => "kernel",
+            Self::Commit => "commit",
+            Self::Collect => "collect",
+            Self::Check => "check",
+            Self::Reboot => "reboot",
+        }
+    }
+}
+
 /// How far an operation is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {

@@ -23,8 +23,8 @@ pub fn surplus(observed: &Observed, kernels: &[String]) -> Surplus {
     let next = entries.first().map(|entry| &entry.deployment);
     let mut kept: BTreeSet<&DeploymentId> = observed.booted.iter().chain(next).collect();
     kept.extend(last_good(observed).map(|entry| &entry.deployment));
-    let is_pinned =
-        |id: &&DeploymentId| digest(observed, id).is_some_and(|digest| observed.memory.pinned.contains(digest));
+    let digest = |id: &DeploymentId| observed.origin(id).map(|origin| &origin.digest);
+    let is_pinned = |id: &&DeploymentId| digest(id).is_some_and(|digest| observed.memory.pinned.contains(digest));
     kept.extend(observed.on_disk.keys().filter(is_pinned));
 
     let stays = |entry: &BootEntry| kept.contains(&entry.deployment) && !is_superseded(&entries, entry);
@@ -34,7 +34,7 @@ pub fn surplus(observed: &Observed, kernels: &[String]) -> Surplus {
         .flat_map(|entry| [&entry.linux, &entry.initrd])
         .filter_map(|path| path.rsplit('/').next())
         .collect();
-    let mut keep: BTreeSet<Digest> = kept.into_iter().filter_map(|id| digest(observed, id)).cloned().collect();
+    let mut keep: BTreeSet<Digest> = kept.into_iter().filter_map(digest).cloned().collect();
     keep.extend(observed.memory.fetched.clone());
     keep.extend(observed.memory.pinned.iter().cloned());
     Surplus {
@@ -47,10 +47,6 @@ pub fn surplus(observed: &Observed, kernels: &[String]) -> Surplus {
 /// Whether another entry boots the same deployment before this one does.
 fn is_superseded(in_order: &[&BootEntry], entry: &BootEntry) -> bool {
     in_order.iter().find(|first| first.deployment == entry.deployment).is_some_and(|first| first.file != entry.file)
-}
-
-fn digest<'a>(observed: &'a Observed, id: &DeploymentId) -> Option<&'a Digest> {
-    Some(&observed.on_disk.get(id)?.as_ref()?.digest)
 }
 
 #[cfg(test)]

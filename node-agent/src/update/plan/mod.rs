@@ -43,10 +43,12 @@ fn is_upgrade_prepared(observed: &Observed) -> bool {
 /// last try may still prove itself.
 fn to_condemn(observed: &Observed, now: u64) -> Option<Bad> {
     let failed = observed.entries.iter().filter(|entry| entry.is_exhausted());
+    // An old counter says nothing of a release that has proved itself under another entry.
+    let failed = failed.filter(|entry| !observed.has_proved_itself(&entry.deployment));
     let mut failed = failed.filter(|entry| observed.booted.as_ref() != Some(&entry.deployment));
     failed.find_map(|entry| {
-        let origin = observed.on_disk.get(&entry.deployment)?.as_ref()?;
-        if observed.memory.is_bad(&origin.digest).is_some() || is_blessed_elsewhere(observed, entry) {
+        let origin = observed.origin(&entry.deployment)?;
+        if observed.memory.is_bad(&origin.digest).is_some() {
             return None;
         }
         let told = observed.memory.given_up.as_ref().filter(|given_up| given_up.digest == origin.digest);
@@ -55,11 +57,6 @@ fn to_condemn(observed: &Observed, now: u64) -> Option<Bad> {
             told.map_or_else(|| format!("it did not become healthy in {tries} boots"), |told| told.reason.clone());
         Some(Bad { digest: origin.digest.clone(), version: origin.version.clone(), reason, at: now })
     })
-}
-
-/// An old counter says nothing of a release that has proved itself under another entry.
-fn is_blessed_elsewhere(observed: &Observed, entry: &BootEntry) -> bool {
-    observed.entries.iter().any(|other| other.deployment == entry.deployment && other.is_blessed())
 }
 
 /// The boot entries whose deployment is there, in the order in which the boot loader takes them.
@@ -90,16 +87,12 @@ pub fn booted_entry(observed: &Observed) -> Option<&BootEntry> {
 
 /// The digest of the release that runs, if it is known.
 pub fn booted_digest(observed: &Observed) -> Option<&Digest> {
-    digest_of(observed, observed.booted.as_ref()?)
+    Some(&observed.booted_origin()?.digest)
 }
 
 /// The digest of the release that boots next, if it is known.
 pub fn next_digest(observed: &Observed) -> Option<&Digest> {
-    digest_of(observed, &bootable(observed).first()?.deployment)
-}
-
-fn digest_of<'a>(observed: &'a Observed, id: &DeploymentId) -> Option<&'a Digest> {
-    Some(&observed.on_disk.get(id)?.as_ref()?.digest)
+    Some(&observed.origin(&bootable(observed).first()?.deployment)?.digest)
 }
 
 /// The releases on this node, the booted one first, the others by what would boot next.
@@ -114,7 +107,7 @@ pub fn deployments(observed: &Observed) -> Vec<Deployment> {
         }
     }
     let describe = |id: &DeploymentId| {
-        let origin = observed.on_disk.get(id).and_then(Option::as_ref);
+        let origin = observed.origin(id);
         let booted = observed.booted.as_ref() == Some(id);
         let entry = entries.iter().find(|entry| entry.deployment == *id);
         let version = origin.map(|origin| origin.version.clone()).or_else(|| entry.map(|entry| entry.version.clone()));
