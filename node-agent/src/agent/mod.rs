@@ -341,6 +341,9 @@ impl Agent {
         if let Some(at) = plan.pods.as_ref().and_then(|pods| pods.wake_at) {
             wait = wait.min(at.duration_since(SystemTime::now()).unwrap_or_default());
         }
+        if let health::model::Verdict::Settles { left, .. } = plan.health {
+            wait = wait.min(left);
+        }
         if observed.pods.is_some() && !self.runtime.tells_changes() {
             wait = wait.min(RELIST);
         }
@@ -354,8 +357,9 @@ impl Agent {
 
 /// What the host's state calls for: pure, as the domains' plans are that it is made of.
 fn plan(observed: &Observed, unattended: Unattended, now: SystemTime) -> Plan {
-    let runtime_problem = runtime::plan::reason(&observed.runtime);
-    let judged = |health| health::plan::verdict(health, runtime_problem.as_deref(), observed.settings.health.deadline);
+    let problem = runtime::plan::reason(&observed.runtime);
+    let runtime = health::model::Runtime { problem: problem.as_deref(), restarts: observed.runtime.restarts };
+    let judged = |health| health::plan::verdict(health, runtime, observed.settings.health.deadline);
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),
         health: observed.health.as_ref().map_or(health::model::Verdict::NotOnTrial, judged),

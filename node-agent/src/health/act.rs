@@ -11,7 +11,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use super::{
     checks::Checks,
-    model::{Blessing, Observed, Verdict},
+    model::{Blessing, Observed, Steady, Verdict},
     observe, plan,
 };
 use crate::clients::{
@@ -39,6 +39,7 @@ pub struct Judge {
     pub(super) checks: Checks,
     /// What systemd-boot counted, once it was asked.
     entry: Option<Option<String>>,
+    pub(super) steady: Option<Steady>,
     progress: Progress,
     rebooting: Option<Instant>,
 }
@@ -58,6 +59,7 @@ impl Judge {
             checks: Checks::new(Arc::clone(&changed)),
             changed,
             entry: None,
+            steady: None,
             progress: Progress::New,
             rebooting: None,
         }
@@ -74,6 +76,13 @@ impl Judge {
         host: &Host,
         systemd: Option<&Systemd>,
     ) -> Result<()> {
+        if self.is_rebooting() {
+            return Ok(());
+        }
+        self.steady = match verdict {
+            Verdict::Settles { steady, .. } => Some(*steady),
+            _ => None,
+        };
         match verdict {
             Verdict::NotOnTrial => return Ok(()),
             Verdict::Begins { until } => {
@@ -81,6 +90,7 @@ impl Judge {
                 write_until(host, *until)?;
             }
             Verdict::Waiting { for_what } => log::debug!("on trial: {for_what}"),
+            Verdict::Settles { left, .. } => log::debug!("on trial: healthy, and watched for {} ms more", left.as_millis()),
             Verdict::Good => self.bless(observed, systemd),
             Verdict::Bad { reason } => return self.reboot(reason, host, systemd).await,
         }
@@ -89,6 +99,11 @@ impl Judge {
             self.checks.start(check, &folder);
         }
         Ok(())
+    }
+
+    /// Whether a reboot was ordered and should come: what is seen by then is a system that goes down.
+    pub fn is_rebooting(&self) -> bool {
+        self.rebooting.is_some_and(|at| at.elapsed() < REBOOT_AGAIN)
     }
 
     /// What systemd-boot counted: asked once, it does not change.
@@ -142,9 +157,6 @@ impl Judge {
     }
 
     async fn reboot(&mut self, reason: &str, host: &Host, systemd: Option<&Systemd>) -> Result<()> {
-        if self.rebooting.is_some_and(|at| at.elapsed() < REBOOT_AGAIN) {
-            return Ok(());
-        }
         log::error!("this release is bad: {reason}; rebooting");
         reboot(host, systemd).await?;
         self.rebooting = Some(Instant::now());

@@ -28,8 +28,28 @@ pub struct Trial {
     pub restarting_units: Vec<String>,
     /// Why there is no network, if there is none and there has to be one.
     pub network_problem: Option<String>,
+    /// Since when nothing was missing, at each look.
+    pub steady: Option<Steady>,
     /// How far the blessing is.
     pub blessing: Blessing,
+}
+
+/// What has to stay as it is for a while: a runtime that answers once and then hangs is healthy at many a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steady {
+    /// The uptime of the first look.
+    pub since: Duration,
+    /// How often the container runtime had been restarted by then.
+    pub restarts: u32,
+}
+
+/// What the loop knows of the container runtime.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Runtime<'a> {
+    /// Why it is not ready.
+    pub problem: Option<&'a str>,
+    /// How often it was restarted in this boot.
+    pub restarts: u32,
 }
 
 /// An executable of the operator's.
@@ -95,6 +115,13 @@ pub enum Verdict {
     Waiting {
         /// What is missing, in one sentence.
         for_what: String,
+    },
+    /// Nothing is missing; if it stays so, it is good.
+    Settles {
+        /// What it is compared with at the next look.
+        steady: Steady,
+        /// How long it has to stay so yet.
+        left: Duration,
     },
     /// It is to be blessed.
     Good,

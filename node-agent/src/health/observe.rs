@@ -73,6 +73,7 @@ async fn trial(host: &Host, judge: &mut Judge) -> Result<Option<Trial>> {
         is_booted: None,
         restarting_units: Vec::new(),
         network_problem: None,
+        steady: judge.steady,
         blessing: judge.blessing().await,
     }))
 }

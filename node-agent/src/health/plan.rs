@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::model::{Blessing, Check, CheckState, Observed, Trial, Verdict};
+use super::model::{Blessing, Check, CheckState, Observed, Runtime, Steady, Trial, Verdict};
 
 /// Units whose failure says nothing about the release. All others count.
 const NOT_COUNTING: [&str; 3] = [
@@ -12,6 +12,10 @@ const NOT_COUNTING: [&str; 3] = [
     // A person's shell on a console that may not be there
     "debug-shell.service",
 ];
+
+/// How long a release on trial has to be healthy, at each look: as long as the runtime's probes are apart, so that one that hangs
+/// between two of them is found out.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// What `systemd-run` makes for a person.
 const TRANSIENT: &str = "run-";
@@ -27,17 +31,17 @@ pub fn reasons(observed: &Observed) -> Vec<String> {
     reasons
 }
 
-/// What becomes of the release that runs: `runtime_problem` is why the container runtime is not ready, `time` what a trial
-/// that begins now gets.
-pub fn verdict(observed: &Observed, runtime_problem: Option<&str>, time: Duration) -> Verdict {
+/// What becomes of the release that runs; a trial that begins now gets `time`.
+pub fn verdict(observed: &Observed, runtime: Runtime<'_>, time: Duration) -> Verdict {
     let Some(trial) = &observed.trial else { return Verdict::NotOnTrial };
     let Some(until) = trial.until else { return Verdict::Begins { until: trial.uptime + time } };
-    let mut missing: Vec<String> = runtime_problem.map(str::to_owned).into_iter().collect();
+    let mut missing: Vec<String> = runtime.problem.map(str::to_owned).into_iter().collect();
     missing.extend(missing_of_system(observed, trial));
     missing.extend(observed.checks.iter().filter_map(missing_of_check));
     if missing.is_empty() {
         match &trial.blessing {
-            Blessing::New | Blessing::Running | Blessing::Done => return Verdict::Good,
+            Blessing::New => return settled(trial, runtime.restarts),
+            Blessing::Running | Blessing::Done => return Verdict::Good,
             Blessing::Failed { is_due: true, .. } if trial.uptime < until => return Verdict::Good,
             Blessing::Failed { .. } => missing.extend(blessing_problem(&trial.blessing)),
         }
@@ -47,6 +51,16 @@ pub fn verdict(observed: &Observed, runtime_problem: Option<&str>, time: Duratio
         Verdict::Waiting { for_what: missing }
     } else {
         Verdict::Bad { reason: format!("it was not healthy in time: {missing}") }
+    }
+}
+
+/// Healthy at this look; also at those before?
+fn settled(trial: &Trial, restarts: u32) -> Verdict {
+    let begins = Steady { since: trial.uptime, restarts };
+    let steady = trial.steady.filter(|steady| steady.restarts == restarts).unwrap_or(begins);
+    match (steady.since + STEADY).checked_sub(trial.uptime) {
+        None | Some(Duration::ZERO) => Verdict::Good,
+        Some(left) => Verdict::Settles { steady, left },
     }
 }
 

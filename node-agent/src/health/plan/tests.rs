@@ -15,6 +15,7 @@ fn healthy() -> (Observed, Trial) {
         is_booted: Some(true),
         restarting_units: vec![],
         network_problem: None,
+        steady: Some(Steady { since: Duration::from_secs(10), restarts: 0 }),
         blessing: Blessing::New,
     };
     (Observed { failed_units: Some(vec![]), checks: vec![], trial: None }, trial)
@@ -35,7 +36,7 @@ fn judged(runtime: Option<&str>, change: impl Fn(&mut Observed, &mut Trial)) -> 
         trial.uptime = Duration::from_secs(uptime);
         change(&mut observed, &mut trial);
         observed.trial = Some(trial);
-        verdict(&observed, runtime, TIME)
+        verdict(&observed, Runtime { problem: runtime, restarts: 0 }, TIME)
     })
 }
 
@@ -51,7 +52,7 @@ fn each_failed_unit_is_named() {
 fn without_a_trial_nothing_is_judged() {
     let (mut observed, _) = healthy();
     observed.failed_units = units(&["a.service"]);
-    assert_eq!(verdict(&observed, Some("it is down"), TIME), Verdict::NotOnTrial);
+    assert_eq!(verdict(&observed, Runtime { problem: Some("it is down"), restarts: 0 }, TIME), Verdict::NotOnTrial);
 }
 
 #[test]
@@ -122,6 +123,28 @@ fn what_does_not_count_condemns_nothing() {
         // Healthy at the last moment is healthy.
         assert_eq!(judged(None, change), [Verdict::Good, Verdict::Good]);
     }
+}
+
+#[test]
+fn healthy_for_a_moment_is_not_healthy() {
+    let judged_with = |steady, uptime: u64, restarts| {
+        let (mut observed, mut trial) = healthy();
+        (trial.steady, trial.uptime) = (steady, Duration::from_secs(uptime));
+        observed.trial = Some(trial);
+        verdict(&observed, Runtime { problem: None, restarts }, TIME)
+    };
+    let settles = |since, restarts, left| Verdict::Settles {
+        steady: Steady { since: Duration::from_secs(since), restarts },
+        left: Duration::from_secs(left),
+    };
+    let since_ten = Some(Steady { since: Duration::from_secs(10), restarts: 1 });
+    assert_eq!(judged_with(None, 10, 1), settles(10, 1, 10));
+    assert_eq!(judged_with(since_ten, 17, 1), settles(10, 1, 3));
+    assert_eq!(judged_with(since_ten, 20, 1), Verdict::Good);
+    // The runtime was restarted between two looks at which it answered.
+    assert_eq!(judged_with(since_ten, 20, 2), settles(20, 2, 10));
+    // The time is over, but it became healthy before that.
+    assert_eq!(judged_with(Some(Steady { since: Duration::from_secs(305), restarts: 1 }), 311, 1), settles(305, 1, 4));
 }
 
 #[test]
