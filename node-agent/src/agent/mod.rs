@@ -190,12 +190,17 @@ impl Agent {
 
     /// One turn of the loop; tells how long to wait for an event before the next.
     async fn pass(&mut self) -> Duration {
+        let ended = self.update.ended();
         let observed = self.observe().await;
         let now = SystemTime::now();
         let plan = plan(&observed, self.unattended(&observed.settings, now), now);
         let wait = self.wait(&observed, &plan);
         self.act(&observed, &plan).await;
         self.report(observed, plan).await;
+        for ended in ended {
+            // It may have stopped waiting.
+            let _ = ended.send(());
+        }
         wait
     }
 

@@ -79,10 +79,7 @@ impl Judge {
         if self.is_rebooting() {
             return Ok(());
         }
-        self.steady = match verdict {
-            Verdict::Settles { steady, .. } => Some(*steady),
-            _ => None,
-        };
+        self.steady = if let Verdict::Settles { steady, .. } = verdict { Some(*steady) } else { None };
         match verdict {
             Verdict::NotOnTrial => return Ok(()),
             Verdict::Begins { until } => {
@@ -90,7 +87,9 @@ impl Judge {
                 write_until(host, *until)?;
             }
             Verdict::Waiting { for_what } => log::debug!("on trial: {for_what}"),
-            Verdict::Settles { left, .. } => log::debug!("on trial: healthy, and watched for {} ms more", left.as_millis()),
+            Verdict::Settles { left, .. } => {
+                log::debug!("on trial: healthy, and watched for {} ms more", left.as_millis());
+            }
             Verdict::Good => self.bless(observed, systemd),
             Verdict::Bad { reason } => return self.reboot(reason, host, systemd).await,
         }

@@ -28,7 +28,8 @@ fn start(prepare: impl FnOnce(&Node, &bus::Systemd)) -> Running {
     node.write(ENTRY, &format!("title Ballast\nversion 20261121.1\n{options}"));
     let deployment = format!("/sysroot/ostree/deploy/ballast/deploy/{}.0", "ab".repeat(32));
     fs::create_dir_all(node.path(&deployment)).unwrap();
-    let origin = format!("[ballast]\ndigest=sha256:{}\nversion=20261121.1\nimage=r.example/os:stable\n", "1".repeat(64));
+    let origin =
+        format!("[ballast]\ndigest=sha256:{}\nversion=20261121.1\nimage=r.example/os:stable\n", "1".repeat(64));
     node.write(&format!("{deployment}.origin"), &origin);
     let (runtime, systemd) = (cri::Runtime::new(), bus::Systemd::default());
     systemd.state().active_state = "active".to_owned();

@@ -13,9 +13,9 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 pub use self::work::Settings;
@@ -34,6 +34,12 @@ const FIRST_WITHIN: Duration = Duration::from_secs(300);
 /// What a reboot that systemd took takes to end us; until then it is not asked for again.
 const REBOOT_AGAIN: Duration = Duration::from_secs(30);
 
+/// Who asked is told of the end once the loop shows what came of it; a pass that hangs longer than this is not waited for.
+const SHOWN: Duration = Duration::from_secs(5);
+
+/// An operation that has ended and waits until that shows.
+pub type Ended = oneshot::Sender<()>;
+
 /// The operation that runs, if one does, and what became of those that nobody waited for.
 #[derive(Debug)]
 pub struct Operations {
@@ -41,6 +47,8 @@ pub struct Operations {
     changed: Arc<Notify>,
     memory: Changer,
     running: Option<Running>,
+    ending: mpsc::UnboundedSender<Ended>,
+    ended: mpsc::UnboundedReceiver<Ended>,
     problem: watch::Sender<Option<String>>,
     tried_to_mount: bool,
     mount_problem: Option<String>,
@@ -52,26 +60,32 @@ pub struct Operations {
 #[derive(Debug)]
 struct Running {
     command: Command,
-    /// None once it has ended, which its client hears a moment later.
+    /// None once it has ended, which its client hears as soon as it shows.
     progress: watch::Receiver<Option<Progress>>,
     task: JoinHandle<()>,
 }
 
-/// An agent that ends leaves its operation to the next one, which finds it in the memory.
+/// An agent that ends leaves its operation to the next one, which finds it in the memory. What only waits to tell of its end is
+/// let do so.
 impl Drop for Running {
     fn drop(&mut self) {
-        self.task.abort();
+        if self.progress.borrow().is_some() {
+            self.task.abort();
+        }
     }
 }
 
 impl Operations {
     /// Nothing runs yet. The end of an operation wakes `changed`.
     pub fn new(host: Host, changed: Arc<Notify>) -> Self {
+        let (ending, ended) = mpsc::unbounded_channel();
         Self {
             memory: Changer::new(host.clone()),
             host,
             changed,
             running: None,
+            ending,
+            ended,
             problem: watch::channel(None).0,
             tried_to_mount: false,
             mount_problem: None,
@@ -85,6 +99,11 @@ impl Operations {
         let running = self.running.as_ref().filter(|running| !running.task.is_finished())?;
         let progress = running.progress.borrow().clone()?;
         Some((&running.command, progress))
+    }
+
+    /// The operations that ended before this moment; each is to be told when a look that begins now is shown.
+    pub fn ended(&mut self) -> Vec<Ended> {
+        std::iter::from_fn(|| self.ended.try_recv().ok()).collect()
     }
 
     /// What went wrong when nobody waited for it, and what stands in the way, one sentence each.
@@ -189,17 +208,33 @@ impl Operations {
             progress: sender,
             client: client.clone(),
         };
-        let (changed, problem, wanted) = (Arc::clone(&self.changed), self.problem.clone(), command.clone());
+        let shown = Shown { ending: self.ending.clone(), changed: Arc::clone(&self.changed) };
+        let (problem, wanted) = (self.problem.clone(), command.clone());
         let task = tokio::spawn(async move {
             let result = tokio::select! {
                 result = run(&work, &wanted) => result,
                 () = gone(client.as_ref()) => Err(Failure { kind: FailureKind::Cancelled, message: "cancelled".to_owned() }),
             };
-            end(&work, &wanted, result, &problem).await;
-            changed.notify_one();
+            end(&work, &wanted, result, &problem, shown).await;
         });
         self.running = Some(Running { command, progress, task });
         self.changed.notify_one();
+    }
+}
+
+/// Wakes the loop and waits until it shows what is there now.
+struct Shown {
+    ending: mpsc::UnboundedSender<Ended>,
+    changed: Arc<Notify>,
+}
+
+impl Shown {
+    async fn wait(self) {
+        let (ended, shown) = oneshot::channel();
+        // An agent that is going down shows nothing any more.
+        let _ = self.ending.send(ended);
+        self.changed.notify_one();
+        let _ = timeout(SHOWN, shown).await;
     }
 }
 
@@ -232,6 +267,7 @@ async fn end(
     command: &Command,
     result: Result<Outcome, Failure>,
     problem: &watch::Sender<Option<String>>,
+    shown: Shown,
 ) {
     work.remember(|memory| memory.wanted = None);
     let name = command.name();
@@ -243,6 +279,7 @@ async fn end(
     problem.send_replace(failed.map(|failure| format!("{name} failed: {failure}")));
     let reboots = result.as_ref().is_ok_and(|outcome| outcome.reboots);
     work.progress.send_replace(None);
+    shown.wait().await;
     if let Some(client) = &work.client {
         let _ = client.send(result.map_or_else(Event::Failed, Event::Done)).await;
     }
