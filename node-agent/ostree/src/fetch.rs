@@ -21,12 +21,12 @@ use crate::{
 };
 
 pub(crate) async fn fetch(root: &Path, image: &Image, options: &Proxy) -> Result<Value> {
-    let doing = || format!("fetching {image}");
-    let digest = image.digest.as_ref().context("expected IMAGE@sha256:HEX: what is fetched is named by its digest");
-    let digest = digest.with_context(doing)?;
+    let digest = image.digest.as_ref();
+    let digest = digest
+        .with_context(|| format!("expected IMAGE@sha256:HEX, not {image}: what is fetched is named by its digest"))?;
     let sysroot = repository::open_locked(root).await?;
-    let (state, fetched_bytes) = into_repository(&sysroot.repo(), image, digest, options).await.with_context(doing)?;
-    let release = Release::read(&state.configuration).with_context(doing)?;
+    let (state, fetched_bytes) = into_repository(&sysroot.repo(), image, digest, options).await?;
+    let release = Release::read(&state.configuration)?;
     Ok(json!({
         "digest": digest.to_string(),
         "version": release.version,

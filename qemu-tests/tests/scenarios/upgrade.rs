@@ -258,3 +258,33 @@ fn kernels(host: &Installed<'_>, count: usize) -> Result<()> {
     ensure!(found == count, "there are {found} kernels, not {count}: {files:?}");
     Ok(())
 }
+
+/// A node that may upgrade by itself asks its registry within two minutes, fetches, and reboots into what it got: nobody types anything.
+/// While its window is closed it does nothing of the kind; `ballast upgrade` is open at any time.
+#[test]
+fn a_node_upgrades_by_itself_when_its_window_is_open() {
+    Scenario::run("unattended", |scenario| {
+        let mut host = Installed::on(scenario)?;
+        let (new, name) = host.publish(host.release("20261122.1")?)?;
+        let mut node = host.boot()?;
+        let settings = |window: &str| {
+            format!(
+                "printf '[update]\\nimage = \"{name}\"\\nauto = true\\nwindow = [\"{window}\"]\\n' >/var/lib/ballast/settings.toml"
+            )
+        };
+        // Half a day away: no registry is asked.
+        let hour: u32 = node.guest.ask("date -u +%-H")?.parse()?;
+        let away = (hour + 12) % 24;
+        node.guest.ask(&settings(&format!("daily {away:02}:00-{away:02}:30 UTC")))?;
+        let mark = host.depot.door.mark();
+        std::thread::sleep(Duration::from_secs(150));
+        ensure!(host.depot.door.served_since(mark).is_empty(), "it asked the registry outside of its window");
+        runs(&mut node, &host.base.digest()?)?;
+
+        node.guest.ask(&settings("daily 00:00-00:00 UTC"))?;
+        node.ends(Deadline::secs(600)).context("it did not reboot by itself")?;
+        let mut node = host.boot()?;
+        runs(&mut node, &new.digest)?;
+        node.power_off()
+    });
+}

@@ -26,10 +26,10 @@ use super::{
 };
 use crate::clients::{esp, host::Host, systemd::systemctl_reboot};
 
-/// A node that upgrades by itself asks its registry about once an hour, and the first time within five minutes; when
+/// A node that upgrades by itself asks its registry about once an hour, and the first time within two minutes; when
 /// exactly is left to chance, so that a thousand nodes that boot together do not ask together.
 const EVERY: Duration = Duration::from_secs(3600);
-const FIRST_WITHIN: Duration = Duration::from_secs(300);
+const FIRST_WITHIN: Duration = Duration::from_secs(120);
 
 /// What a reboot that systemd took takes to end us; until then it is not asked for again.
 const REBOOT_AGAIN: Duration = Duration::from_secs(30);
