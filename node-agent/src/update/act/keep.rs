@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::work::Work;
+use super::{collect, work::Work};
 use crate::{
     clients::worker::Checked,
     update::{
@@ -43,8 +43,10 @@ pub(super) fn unpin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
     Ok(Outcome { message, changed, digest: Some(digest), version: Some(version), ..Outcome::default() })
 }
 
-pub(super) fn allow(work: &Work, target: &Target) -> Result<Outcome, Failure> {
+/// Forgets that a release failed. Its boot entry with the used-up tries goes first: as long as that is there, it is proof.
+pub(super) async fn allow(work: &Work, target: &Target) -> Result<Outcome, Failure> {
     let name = &target.release;
+    collect::entries_and_kernels(work, &work.observe()?).await?;
     let found = work.memory.change(|memory| {
         let bad = memory.find_bad(name).cloned();
         memory.bad.retain(|known| Some(&known.digest) != bad.as_ref().map(|bad| &bad.digest));

@@ -255,7 +255,7 @@ async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
         Command::Rollback { reboot } => boot::rollback(work, *reboot).await,
         Command::Pin(target) => keep::pin(work, target),
         Command::Unpin(target) => keep::unpin(work, target),
-        Command::Allow(target) => keep::allow(work, target),
+        Command::Allow(target) => keep::allow(work, target).await,
         Command::Fsck { repair } => keep::fsck(work, *repair).await,
         Command::Collect => collect::collect(work).await,
     }

@@ -27,7 +27,10 @@ pub fn surplus(observed: &Observed, kernels: &[String]) -> Surplus {
     let is_pinned = |id: &&DeploymentId| digest(id).is_some_and(|digest| observed.memory.pinned.contains(digest));
     kept.extend(observed.on_disk.keys().filter(is_pinned));
 
-    let stays = |entry: &BootEntry| kept.contains(&entry.deployment) && !is_superseded(&entries, entry);
+    // An entry whose tries are used up boots nothing; that of what runs may still be blessed.
+    let is_used_up = |entry: &BootEntry| entry.is_exhausted() && observed.booted.as_ref() != Some(&entry.deployment);
+    let stays =
+        |entry: &BootEntry| kept.contains(&entry.deployment) && !is_superseded(&entries, entry) && !is_used_up(entry);
     let (staying, going): (Vec<&BootEntry>, Vec<&BootEntry>) = observed.entries.iter().partition(|entry| stays(entry));
     let named: BTreeSet<&str> = staying
         .iter()
@@ -83,6 +86,10 @@ mod tests {
         observed.memory.pinned = vec![digest_of("a")];
         observed.memory.fetched = Some(digest_of("f"));
         assert_eq!(shown(&observed), expect("acdf", "2", "bex"));
+
+        let mut observed = node("a1 b2+0", "a");
+        observed.memory.pinned = vec![digest_of("b")];
+        assert_eq!(shown(&observed), expect("ab", "2", "bcdex"), "pinned, its tries used up");
     }
 
     #[test]
