@@ -53,7 +53,7 @@ setup: ## install what is missing, get mkosi, build the tools tree once
 programs: ## what Rust builds for the image, and the kernel, staged under target/stage
 # The agent by itself: built with the others it would get the features that they want of the crates they share.
 	@RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast
-	@RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast-ostree -p ballast-oci
+	@RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast-ostree -p ballast-proxy -p ballast-oci
 	@RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods -p ballast-why --target-dir target/static
 	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
 	@image/lean/build target/mkosi target/setup $(CACHE) target/stage/lean
@@ -80,7 +80,7 @@ lint: setup ## formatting, clippy, licences and sources of the dependencies
 	@image/setup/cargo-deny $(CACHE) -L error --locked --offline check bans licenses sources
 
 unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own registry; boots nothing
-	@$(CARGO) test -q --workspace --features ballast/registry,qemu-tests/registry
+	@$(CARGO) test -q --workspace --features ballast-proxy/registry,qemu-tests/registry
 
 vm: image ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
 	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=2 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)

@@ -17,7 +17,6 @@ pub mod cli;
 pub mod clients;
 pub mod health;
 pub mod pods;
-mod proxy;
 pub mod report;
 pub mod runtime;
 pub mod settings;

@@ -125,31 +125,6 @@ fn boot_tells_what_it_lacks() {
 }
 
 #[test]
-fn the_image_proxy_takes_the_arguments_that_skopeo_would_get() {
-    let tree = tempfile::tempdir().unwrap();
-    let no_socket =
-        "ballast: taking the socket from descriptor 0 (--sockfd): Socket operation on non-socket (os error 88)\n";
-    let table = [
-        (&["experimental-image-proxy", "--debug", "--authfile", "/a"][..], 1, no_socket),
-        (&["experimental-image-proxy", "--no-creds", "--cert-dir", "/a", "--tls-verify=false"], 1, no_socket),
-        (&["image-proxy", "--attempts", "2", "experimental-image-proxy", "--sockfd", "0"], 1, no_socket),
-        (&["image-proxy", "--sockfd", "77"], 1, "descriptor 77 (--sockfd): Bad file descriptor (os error 9)\n"),
-        (&["image-proxy", "--no-creds", "--authfile", "/a"], 2, "cannot be used with"),
-        (&["image-proxy", "inspect"], 2, "invalid value 'inspect'"),
-    ];
-    for (arguments, code, expected) in table {
-        let output = ballast(tree.path(), arguments);
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains(expected), "{arguments:?}: {text}");
-        assert_eq!(output.status.code(), Some(code));
-    }
-    let help = ballast(tree.path(), &["--help"]);
-    assert!(!String::from_utf8(help.stdout).unwrap().contains("image-proxy"));
-    let help = ballast(tree.path(), &["image-proxy", "--help"]);
-    assert!(String::from_utf8(help.stdout).unwrap().contains("as `skopeo experimental-image-proxy` does"));
-}
-
-#[test]
 fn help_and_version_are_there() {
     let tree = tempfile::tempdir().unwrap();
     for (arguments, expected) in [

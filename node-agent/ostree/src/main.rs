@@ -1,7 +1,7 @@
 //! `ostree-worker`: all that speaks libostree, for the node agent and for the build of the disk.
 //!
 //! ```text
-//!  agent ──argv──> options ──> inspect, fetch ──proxy──> ballast image-proxy ──> registry, folder
+//!  agent ──argv──> options ──> inspect, fetch ──proxy──> image-proxy ──> registry, folder
 //!        <─stdout─ output  <── deploy, remove, fsck ──> repository ──> libostree ──> /sysroot
 //! ```
 //!

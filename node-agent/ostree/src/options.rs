@@ -84,7 +84,7 @@ pub(crate) struct Proxy {
     /// How often a registry may fail in a row
     #[arg(long, value_name = "N")]
     pub(crate) attempts: Option<u32>,
-    /// The program whose command image-proxy fetches
-    #[arg(long, value_name = "FILE", default_value = "/usr/bin/ballast", hide = true)]
+    /// The program that fetches
+    #[arg(long, value_name = "FILE", default_value = "/usr/lib/ballast/image-proxy", hide = true)]
     pub(crate) proxy: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! The image proxy that fetches for us: `ballast image-proxy`, in skopeo's place, and what it says about failures.
+//! The image proxy that fetches for us: `image-proxy`, in skopeo's place, and what it says about failures.
 
 use std::{
     fs::File,
@@ -41,7 +41,7 @@ pub(crate) fn prepare(options: &Proxy) -> Result<Prepared> {
     // In memory, and gone with the last process that has it; without CLOEXEC, since the proxy shall inherit it.
     let failures = memfd_create("failures", MemfdFlags::empty()).context("making a file for the proxy's failures")?;
     let mut command = Command::new(&options.proxy);
-    command.arg("image-proxy").arg("--failures").arg(format!("/proc/self/fd/{}", failures.as_raw_fd()));
+    command.arg("--failures").arg(format!("/proc/self/fd/{}", failures.as_raw_fd()));
     if let Some(policy) = &options.policy {
         command.arg("--policy").arg(policy);
     }

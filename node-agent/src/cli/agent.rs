@@ -32,7 +32,7 @@ fn start_logging() -> Result<()> {
 }
 
 /// For programs that log to whoever started them.
-pub(super) struct StandardError;
+struct StandardError;
 
 impl log::Log for StandardError {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {

@@ -4,7 +4,6 @@ mod agent;
 mod ask;
 mod boot;
 mod change;
-mod image_proxy;
 mod import;
 mod operate;
 mod progress;
@@ -49,8 +48,6 @@ enum Command {
     Agent(agent::Arguments),
     #[command(hide = true)]
     Import(import::Arguments),
-    #[command(hide = true, alias = "experimental-image-proxy")]
-    ImageProxy(image_proxy::Arguments),
 }
 
 /// Parses the command line, does what it says, and tells the exit status.
@@ -70,7 +67,6 @@ pub fn run() -> ExitCode {
         Command::Collect(arguments) => change::collect(&arguments, &host),
         Command::Agent(agent::Arguments {}) => agent::run(host),
         Command::Import(import::Arguments {}) => import::run(&host),
-        Command::ImageProxy(arguments) => image_proxy::run(arguments, host),
     };
     result.unwrap_or_else(|error| {
         eprintln!("ballast: {error:#}");

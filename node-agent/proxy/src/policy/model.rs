@@ -1,0 +1,176 @@
+//! The policy, checked: for each place that images come from, what is required of them.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    identity::Identity,
+    key::PublicKey,
+    scope,
+    source::{self, Document, Unique},
+};
+
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(super) default: Vec<Requirement>,
+    /// By transport (`docker`, `oci`), then by scope.
+    pub(super) transports: BTreeMap<String, BTreeMap<String, Vec<Requirement>>>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Requirement {
+    AcceptAnything,
+    Reject,
+    Signed(Signed),
+}
+
+/// A signature by any of the keys, over an identity that fits.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    key_files: Vec<String>,
+    pub(super) keys: Vec<PublicKey>,
+    pub(super) identity: Identity,
+}
+
+impl Policy {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let document: Document = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))?;
+        // serde stops at the end of the object.
+        serde_json::from_str::<serde::de::IgnoredAny>(text)?;
+        let Unique(transports) = document.transports;
+        let transport = |(transport, Unique(scopes)): (String, Unique<Vec<source::Requirement>>)| {
+            let one = |(scope, requirements): (String, Vec<source::Requirement>)| {
+                let place = || format!("transports.{transport}.{scope:?}");
+                scope::check(&transport, &scope).with_context(place)?;
+                let requirements = read_all(requirements).with_context(place)?;
+                Ok((scope, requirements))
+            };
+            let scopes = scopes.into_iter().map(one).collect::<Result<_>>()?;
+            Ok((transport, scopes))
+        };
+        Ok(Self {
+            default: read_all(document.default).context("default")?,
+            transports: transports.into_iter().map(transport).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Fetches the keys that the policy names by file.
+    pub(crate) fn load_keys(&mut self, read: impl Fn(&str) -> Result<String>) -> Result<()> {
+        let scopes = self.transports.values_mut().flat_map(BTreeMap::values_mut);
+        for requirement in scopes.chain([&mut self.default]).flatten() {
+            if let Requirement::Signed(signed) = requirement {
+                for file in &signed.key_files {
+                    let key = read(file).and_then(|text| PublicKey::parse(file, text.as_bytes()));
+                    signed.keys.push(key.context("reading a key that the policy names")?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_all(requirements: Vec<source::Requirement>) -> Result<Vec<Requirement>> {
+    if requirements.is_empty() {
+        bail!("there is no requirement in the list, expected at least one (insecureAcceptAnything accepts all)");
+    }
+    requirements.into_iter().map(read).collect()
+}
+
+fn read(requirement: source::Requirement) -> Result<Requirement> {
+    use source::Requirement as Source;
+    let (path, paths, data, datas, identity) = match requirement {
+        Source::InsecureAcceptAnything {} => return Ok(Requirement::AcceptAnything),
+        Source::Reject {} => return Ok(Requirement::Reject),
+        Source::SigstoreSigned { key_path, key_paths, key_data, key_datas, signed_identity } => {
+            (key_path, key_paths, key_data, key_datas, signed_identity)
+        }
+    };
+    let given = [path.is_some(), paths.is_some(), data.is_some(), datas.is_some()];
+    if given.into_iter().filter(|given| *given).count() != 1 {
+        bail!("sigstoreSigned: expected exactly one of keyPath, keyPaths, keyData, keyDatas");
+    }
+    let key_files: Vec<String> = path.into_iter().chain(paths.into_iter().flatten()).collect();
+    let mut keys = Vec::new();
+    for data in data.into_iter().chain(datas.into_iter().flatten()) {
+        let pem = STANDARD.decode(data.trim()).context("sigstoreSigned: keyData is not in base64")?;
+        keys.push(PublicKey::parse("keyData", &pem).context("sigstoreSigned")?);
+    }
+    if key_files.is_empty() && keys.is_empty() {
+        bail!("sigstoreSigned: there is no key in the list, expected at least one");
+    }
+    let identity = Identity::read(identity).context("sigstoreSigned.signedIdentity")?;
+    Ok(Requirement::Signed(Signed { key_files, keys, identity }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::key::tests::PEM;
+
+    #[test]
+    fn a_policy_is_read_whole() {
+        let data = STANDARD.encode(PEM);
+        let text = format!(
+            r#"{{"default":[{{"type":"reject"}}],"transports":{{"docker":{{
+                "r.example/os":[{{"type":"sigstoreSigned","keyPaths":["/a","/b"],"signedIdentity":{{"type":"matchRepository"}}}}],
+                "*.example":[{{"type":"sigstoreSigned","keyData":"{data}"}},{{"type":"insecureAcceptAnything"}}]}},
+                "docker-daemon":{{"":[{{"type":"insecureAcceptAnything"}}]}}}}}}"#
+        );
+        let mut policy = Policy::parse(&text).unwrap();
+        policy.load_keys(|_| Ok(PEM.to_owned())).unwrap();
+        let Requirement::Signed(signed) = &policy.transports["docker"]["r.example/os"][0] else { panic!("{policy:?}") };
+        assert_eq!(signed.keys.len(), 2);
+        assert!(matches!(signed.identity, Identity::MatchRepository));
+        let Requirement::Signed(signed) = &policy.transports["docker"]["*.example"][0] else { panic!("{policy:?}") };
+        assert_eq!(signed.keys.len(), 1);
+        assert!(matches!(signed.identity, Identity::MatchRepoDigestOrExact));
+        let error = policy.load_keys(|file| bail!("no {file}")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "reading a key that the policy names: no /a");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        let signed = |more: &str| format!(r#"{{"default":[{{"type":"sigstoreSigned"{more}}}]}}"#);
+        let docker = |scope: &str| {
+            format!(
+                r#"{{"default":[{{"type":"reject"}}],"transports":{{"docker":{{"{scope}":[{{"type":"reject"}}]}}}}}}"#
+            )
+        };
+        let table = [
+            ("{}".to_owned(), "missing field `default`"),
+            (r#"{"default":[]}"#.to_owned(), "default: there is no requirement in the list"),
+            (
+                r#"{"default":[{"type":"signedBy"}]}"#.to_owned(),
+                "default[0].type: unknown variant `signedBy`, expected one of `insecureAcceptAnything`, `reject`, `sigstoreSigned`",
+            ),
+            (r#"{"default":[{"type":"reject","x":1}]}"#.to_owned(), "unknown field `x`"),
+            (r#"{"default":[{"type":"reject"}],"defaults":[]}"#.to_owned(), "unknown field `defaults`"),
+            (r#"{"default":[{"type":"reject"}],"default":[{"type":"reject"}]}"#.to_owned(), "duplicate field"),
+            (r#"{"default":[{"type":"reject"}]} x"#.to_owned(), "trailing characters"),
+            (signed(""), "expected exactly one of keyPath"),
+            (signed(r#","keyPath":"/a","keyData":"eA==""#), "expected exactly one of keyPath"),
+            (signed(r#","keyPaths":[]"#), "there is no key in the list"),
+            (signed(r#","keyData":"?""#), "keyData is not in base64"),
+            (signed(r#","keyData":"eA==""#), "expected an ECDSA P-256 public key"),
+            (signed(r#","keyPath":"/a","fulcio":{}"#), "unknown field `fulcio`"),
+            (signed(r#","keyPath":"/a","signedIdentity":{"type":"x"}"#), "unknown variant `x`"),
+            (
+                signed(
+                    r#","keyPath":"/a","signedIdentity":{"type":"exactReference","dockerReference":"r.example/os"}"#,
+                ),
+                "expected a repository with a tag or a digest",
+            ),
+            (docker("R/"), "is no repository"),
+            (
+                docker(r#"r.example":[{"type":"insecureAcceptAnything"}],"r.example"#),
+                "\"r.example\" stands there twice",
+            ),
+        ];
+        for (text, expected) in table {
+            let error = format!("{:#}", Policy::parse(&text).unwrap_err());
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
