@@ -127,7 +127,6 @@ fn r08_containerd_hangs() {
 }
 
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn r09_network_is_broken_by_the_new_release() {
     let wanted =
         |_: &mut Installed<'_>, node: &mut Node| settings(node, "[health]\\nnetwork = true\\ndeadline = \"2min\"\\n");
@@ -151,13 +150,11 @@ fn nobody_judges(name: &str, broken: impl FnOnce(Release) -> Result<Release>) {
 }
 
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn r10_agent_is_missing() {
     nobody_judges("r10_missing", |release| Ok(release.without_agent()));
 }
 
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn r10_agent_crashes_at_start() {
     nobody_judges("r10_crashes", |release| Ok(release.crashing_agent()));
 }

@@ -54,7 +54,6 @@ fn every_object_of_the_built_disk_is_sealed() {
 
 /// C08: a damaged object is found, fetched again, and then all is as it was.
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn c08_damaged_object_is_found_and_repaired() {
     Scenario::run("c08", |scenario| {
         let mut host = Installed::on(scenario)?;
@@ -84,7 +83,6 @@ fn c08_damaged_object_is_found_and_repaired() {
 
 /// C11: somebody put an entry on the ESP that boots first and names nothing that there is. It is tried, left, and taken away.
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn c11_bogus_boot_entry() {
     Scenario::run("c11", |scenario| {
         let mut host = Installed::on(scenario)?;

@@ -99,7 +99,6 @@ fn cancelled(host: &Installed<'_>, node: &mut Node) -> Result<()> {
 
 /// K04: a large layer that was fetched before the agent was restarted is not fetched again.
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn k04_agent_restarted_while_fetching_resumes() {
     Scenario::run("k04", |scenario| {
         let mut host = Installed::on(scenario)?;
@@ -125,7 +124,6 @@ fn k04_agent_restarted_while_fetching_resumes() {
 
 /// K03: no goodbye to anything.
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn k03_reboot_ff() {
     Scenario::run("k03", |scenario| {
         let mut host = Installed::on(scenario)?;

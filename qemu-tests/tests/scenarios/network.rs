@@ -83,7 +83,6 @@ const CASES: [Case; 10] = [
 ];
 
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn n01_n02_n03_n04_n05_n06_n07_n09_n10_n11_registries_misbehave() {
     Scenario::run("n01_to_n11", |scenario| {
         let mut host = Installed::on(scenario)?;
@@ -217,7 +216,6 @@ fn restart_agent(node: &mut Node) -> Result<()> {
 
 /// The board's clock lost its battery: the node goes by the date of its release, which certificates are not older than.
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn n08_clock_says_1970() {
     Scenario::run("n08", |scenario| {
         let mut host = Installed::on(scenario)?;

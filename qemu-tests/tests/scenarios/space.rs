@@ -32,7 +32,6 @@ fn refused(host: &Installed<'_>, node: &mut Node, version: &str, what: &[&str]) 
 }
 
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn s01_s04_s05_no_room_is_said_before_the_first_byte() {
     Scenario::run("s01_s04_s05", |scenario| {
         let mut host = Installed::on(scenario)?;
