@@ -18,7 +18,7 @@ RELEASE := --release --target x86_64-unknown-linux-gnu
 MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work \
 	--extra-tree=$(OUT)/stage/kernel --extra-tree=target/keys:/usr/lib/ballast/keys --environment=KERNEL=$(OUT)/stage/kernel --output-directory=$(OUT)/image
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
-SOURCES := $(shell git ls-files -co --exclude-standard -- mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
+SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
 .PHONY: help run test image release setup programs why reproduce bench budget fmt lint unit vm soak clean
 

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     clients::{
-        cri,
+        cri, esp,
         host::Host,
         identity::{self, OsRelease},
         proc,
@@ -146,6 +146,7 @@ impl Agent {
         let (status, published) = watch::channel(starting);
         let (releases, published_releases) = watch::channel(Releases::default());
         let (asking, asked) = mpsc::channel(ASKED);
+        let esp = esp::Turns::default();
         let answers = socket::Answers {
             status: published,
             releases: published_releases,
@@ -159,9 +160,9 @@ impl Agent {
             pods: pods::observe::Observer::default(),
             jobs: pods::act::Jobs::new(host.clone(), Arc::clone(&changed)),
             storage: storage::act::Grower::new(Arc::clone(&changed)),
-            update: update::act::Operations::new(host.clone(), Arc::clone(&changed)),
+            update: update::act::Operations::new(host.clone(), esp.clone(), Arc::clone(&changed)),
             asked,
-            judge: health::act::Judge::new(Arc::clone(&changed)),
+            judge: health::act::Judge::new(esp, Arc::clone(&changed)),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
             boot: boot::recall(&host),

@@ -15,7 +15,7 @@ use super::{
     observe, plan,
 };
 use crate::clients::{
-    efi,
+    efi, esp,
     host::Host,
     systemd::{Systemd, systemctl_reboot},
 };
@@ -35,6 +35,7 @@ const REBOOT_AGAIN: Duration = Duration::from_secs(120);
 /// Judges the release that runs. Its work ends when it is dropped.
 #[derive(Debug)]
 pub struct Judge {
+    esp: esp::Turns,
     changed: Arc<Notify>,
     pub(super) checks: Checks,
     /// What systemd-boot counted, once it was asked.
@@ -53,9 +54,10 @@ enum Progress {
 }
 
 impl Judge {
-    /// Has judged nothing yet; the end of what it does wakes `changed`.
-    pub fn new(changed: Arc<Notify>) -> Self {
+    /// Has judged nothing yet; the end of what it does wakes `changed`. Blessing writes to the ESP, when it is its turn.
+    pub fn new(esp: esp::Turns, changed: Arc<Notify>) -> Self {
         Self {
+            esp,
             checks: Checks::new(Arc::clone(&changed)),
             changed,
             entry: None,
@@ -147,8 +149,10 @@ impl Judge {
             return;
         }
         let left = trial.until.unwrap_or_default().saturating_sub(trial.uptime);
-        let (systemd, changed, time) = (systemd.clone(), Arc::clone(&self.changed), left.max(BLESS_TIME));
+        let (systemd, esp, changed, time) =
+            (systemd.clone(), self.esp.clone(), Arc::clone(&self.changed), left.max(BLESS_TIME));
         self.progress = Progress::Working(tokio::spawn(async move {
+            let _turn = esp.take().await;
             let result = systemd.start_and_wait(BLESS, time).await;
             changed.notify_one();
             result

@@ -4,10 +4,11 @@
 mod entry;
 mod write;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use rustix::mount::{MountFlags, mount};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::{
     entry::{Entry, entries},
@@ -23,6 +24,23 @@ pub const ENTRIES: &str = "loader/entries";
 
 /// Where kernels and initramfs lie under the names of their content.
 pub const KERNELS: &str = "ballast";
+
+/// Whose turn it is to write: two writers at once would make the partition read-only under each other. One for the whole agent.
+#[derive(Debug, Clone, Default)]
+pub struct Turns(Arc<Mutex<()>>);
+
+/// The turn of whoever has it, until it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _guard: OwnedMutexGuard<()>,
+}
+
+impl Turns {
+    /// Waits until nobody writes.
+    pub async fn take(&self) -> Turn {
+        Turn { _guard: Arc::clone(&self.0).lock_owned().await }
+    }
+}
 
 /// Files here are for root alone; programs do not run from here.
 const FLAGS: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);

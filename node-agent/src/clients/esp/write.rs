@@ -13,13 +13,15 @@ use rustix::{
     mount::{MountFlags, mount_remount},
 };
 
-use super::{FLAGS, MOUNT_POINT, path};
+use super::{FLAGS, MOUNT_POINT, Turn, path};
 use crate::clients::host::Host;
 
 /// The partition while it is writable; read-only again when this is dropped.
 #[derive(Debug)]
 pub struct Writable {
     host: Host,
+    /// Given back once it is read-only again.
+    _turn: Turn,
 }
 
 impl Writable {
@@ -27,9 +29,9 @@ impl Writable {
     ///
     /// # Errors
     /// If it is not mounted, or the kernel refuses.
-    pub fn open(host: &Host) -> Result<Self> {
+    pub fn open(host: &Host, turn: Turn) -> Result<Self> {
         remount(host, MountFlags::empty()).with_context(|| format!("making {MOUNT_POINT} writable"))?;
-        Ok(Self { host: host.clone() })
+        Ok(Self { host: host.clone(), _turn: turn })
     }
 
     /// Writes `content` to `name`, a path on the partition: first under another name, synced, then in one step under its
@@ -101,14 +103,14 @@ fn sync(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Turns, *};
 
-    #[test]
-    fn a_file_is_there_whole_or_not_at_all() {
+    #[tokio::test]
+    async fn a_file_is_there_whole_or_not_at_all() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         fs::create_dir_all(host.path("/efi")).unwrap();
-        let esp = match Writable::open(&host) {
+        let esp = match Writable::open(&host, Turns::default().take().await) {
             Ok(esp) => esp,
             // Who may not mount is told so before there is a look at the folder.
             Err(error) => return assert!(format!("{error:#}").contains("not permitted"), "{error:#}"),

@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use super::{collect, work::Work};
 use crate::{
     clients::{
-        esp::{self, Writable},
+        esp::{self, Turn, Writable},
         host::Host,
         worker::Deployed,
     },
@@ -29,14 +29,15 @@ pub(super) async fn kernel(work: &Work, deployed: &Deployed, version: &str) -> R
     let deployment = DeploymentId::parse(&deployed.deployment)
         .with_context(|| format!("the worker names a deployment {:?}, which is none", deployed.deployment))?;
     let (host, files) = (work.host.clone(), [deployed.kernel.clone(), deployed.initramfs.clone()]);
-    let copied = spawn_blocking(move || copy(&host, &files)).await.context("writing to the ESP")?;
+    let turn = work.esp.take().await;
+    let copied = spawn_blocking(move || copy(&host, turn, &files)).await.context("writing to the ESP")?;
     let [linux, initrd] = copied.context("writing kernel and initramfs to the EFI system partition")?;
     let options = entry::options(&deployment, &deployed.composefs, &deployed.cmdline);
     Ok(New { deployment, version: version.to_owned(), linux, initrd, options, is_good: false })
 }
 
-fn copy(host: &Host, [kernel, initramfs]: &[String; 2]) -> Result<[String; 2]> {
-    let writable = Writable::open(host)?;
+fn copy(host: &Host, turn: Turn, [kernel, initramfs]: &[String; 2]) -> Result<[String; 2]> {
+    let writable = Writable::open(host, turn)?;
     Ok([put(host, &writable, kernel, "vmlinuz")?, put(host, &writable, initramfs, "initramfs")?])
 }
 
@@ -66,7 +67,8 @@ pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure>
     new.is_good |= observed.has_proved_itself(&new.deployment);
     let file = entry::name(&new, &observed.entries);
     let (host, name) = (work.host.clone(), format!("{}/{file}", esp::ENTRIES));
-    let written = spawn_blocking(move || Writable::open(&host)?.put(&name, entry::text(&new).as_bytes()));
+    let turn = work.esp.take().await;
+    let written = spawn_blocking(move || Writable::open(&host, turn)?.put(&name, entry::text(&new).as_bytes()));
     written.await.context("writing to the ESP")?.context("writing the boot entry")?;
     Ok(file)
 }

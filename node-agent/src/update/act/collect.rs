@@ -84,8 +84,9 @@ pub(super) async fn entries_and_kernels(work: &Work, observed: &Observed) -> Res
         return Ok(found);
     }
     let (host, files) = (work.host.clone(), found.clone());
+    let turn = work.esp.take().await;
     let removed = spawn_blocking(move || {
-        let writable = Writable::open(&host)?;
+        let writable = Writable::open(&host, turn)?;
         let entries = files.entries.iter().map(|file| format!("{}/{file}", esp::ENTRIES));
         let kernels = files.kernels.iter().map(|file| format!("{}/{file}", esp::KERNELS));
         entries.chain(kernels).try_for_each(|name| writable.remove(&name))

@@ -44,6 +44,7 @@ pub type Ended = oneshot::Sender<()>;
 #[derive(Debug)]
 pub struct Operations {
     host: Host,
+    esp: esp::Turns,
     changed: Arc<Notify>,
     memory: Changer,
     running: Option<Running>,
@@ -76,12 +77,13 @@ impl Drop for Running {
 }
 
 impl Operations {
-    /// Nothing runs yet. The end of an operation wakes `changed`.
-    pub fn new(host: Host, changed: Arc<Notify>) -> Self {
+    /// Nothing runs yet. The end of an operation wakes `changed`; it writes to the ESP when it has its turn.
+    pub fn new(host: Host, esp: esp::Turns, changed: Arc<Notify>) -> Self {
         let (ending, ended) = mpsc::unbounded_channel();
         Self {
             memory: Changer::new(host.clone()),
             host,
+            esp,
             changed,
             running: None,
             ending,
@@ -203,6 +205,7 @@ impl Operations {
         let (sender, progress) = watch::channel(Some(Progress::default()));
         let work = Work {
             host: self.host.clone(),
+            esp: self.esp.clone(),
             memory: self.memory.clone(),
             settings: settings.clone(),
             progress: sender,

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     clients::{
+        esp,
         host::Host,
         store,
         worker::{self, Complaint, Registry},
@@ -46,6 +47,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) host: Host,
+    pub(super) esp: esp::Turns,
     pub(super) memory: Changer,
     pub(super) settings: Settings,
     pub(super) progress: watch::Sender<Option<Progress>>,
