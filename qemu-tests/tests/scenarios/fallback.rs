@@ -82,7 +82,6 @@ fn settings(node: &mut Node, text: &str) -> Result<()> {
 
 /// The kernel panics before userspace. Here the bad digest is also cleared: then it is taken again.
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn r04_r15_r16_new_kernel_does_not_boot() {
     let cleared = |fallen: &mut Fallen<'_>| {
         Ended::of(&mut fallen.node.guest, &["allow", &fallen.bad.version])?.done()?;
@@ -103,7 +102,6 @@ fn r05_r16_panic_early_in_userspace() {
 }
 
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn r07_required_unit_fails() {
     let broken = |release: Release| Ok(release.failing_unit());
     let named = |fallen: &mut Fallen<'_>| {
@@ -115,7 +113,6 @@ fn r07_required_unit_fails() {
 }
 
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn r08_containerd_hangs() {
     let broken = |release: Release| Ok(release.hanging_containerd());
     let named = |fallen: &mut Fallen<'_>| {

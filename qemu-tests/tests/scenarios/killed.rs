@@ -199,7 +199,6 @@ fn power_cuts(name: &str, times: u32) {
 }
 
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn p_power_cut_at_five_random_moments() {
     power_cuts("p_five", 5);
 }

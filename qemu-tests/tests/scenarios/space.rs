@@ -68,7 +68,6 @@ fn s01_s04_s05_no_room_is_said_before_the_first_byte() {
 /// Pods that fill /var stop neither the status, nor an upgrade, nor a rollback. Whether containerd starts again then is not the
 /// point: the release is blessed, and boots.
 #[test]
-#[ignore = "has not passed on this image yet"]
 fn s06_var_is_full() {
     Scenario::run("s06", |scenario| {
         let mut host = Installed::on(scenario)?;

@@ -281,7 +281,7 @@ fn a_node_upgrades_by_itself_when_its_window_is_open() {
         ensure!(host.depot.door.served_since(mark).is_empty(), "it asked the registry outside of its window");
         runs(&mut node, &host.base.digest()?)?;
 
-        node.guest.ask(&settings("daily 00:00-00:00 UTC"))?;
+        node.guest.ask(&settings("daily 00:00-24:00 UTC"))?;
         node.ends(Deadline::secs(600)).context("it did not reboot by itself")?;
         let mut node = host.boot()?;
         runs(&mut node, &new.digest)?;
