@@ -7,10 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{
-    model::{Problem, Settings},
-    parse,
-};
+use super::model::{Problem, Settings};
 use crate::clients::host::Host;
 
 /// Where the operator's settings are.
@@ -22,7 +19,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 /// The settings, and what is wrong with their file. Without a file all is as it is when nothing was said.
 pub fn observe(host: &Host) -> (Settings, Vec<Problem>) {
     match read(host) {
-        Ok(Some(bytes)) => parse::settings(FILE, &bytes),
+        Ok(Some(bytes)) => ballast_settings::settings(FILE, &bytes),
         Ok(None) => (Settings::default(), Vec::new()),
         Err(error) => {
             let what = format!("{error:#}; no setting applies");

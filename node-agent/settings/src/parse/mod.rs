@@ -10,10 +10,10 @@ mod values;
 use toml::de::DeTable;
 
 use self::reader::{Reader, Source};
-use super::model::{Problem, Settings};
+use crate::model::{Problem, Settings};
 
 /// The settings in `bytes`, which are those of `file`, and all that is wrong with them.
-pub(super) fn settings(file: &str, bytes: &[u8]) -> (Settings, Vec<Problem>) {
+pub fn settings(file: &str, bytes: &[u8]) -> (Settings, Vec<Problem>) {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {

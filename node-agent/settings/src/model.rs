@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::window::Window;
+use crate::window::Window;
 
 /// How long a release on trial has if nothing else is said: a node of two slow cores is healthy within one minute.
 pub const TRIAL_DEADLINE: Duration = Duration::from_secs(300);
