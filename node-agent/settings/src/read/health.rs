@@ -2,7 +2,8 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{super::model::Health, reader::Reader, values};
+use super::reader::Reader;
+use crate::{model::Health, values};
 
 /// A release needs some seconds to become healthy, and a node that is not must not stay so for more than an hour.
 const DEADLINES: RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(3600);
@@ -16,6 +17,6 @@ pub(super) fn health(table: &mut Reader<'_>) -> Health {
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {
-    let time = values::time(text)?;
+    let time = values::duration(text)?;
     if DEADLINES.contains(&time) { Ok(time) } else { Err(format!("{text:?} is out of range")) }
 }

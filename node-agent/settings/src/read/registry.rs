@@ -1,0 +1,40 @@
+//! The tables `[[registry]]`.
+
+use super::reader::Reader;
+use crate::{
+    model::{Access, Credentials, Mirror, Registry},
+    values::{Secret, Username},
+};
+
+pub(super) fn registries(root: &mut Reader<'_>) -> Vec<Registry> {
+    root.keyed_tables("registry", |table| table.text("host").map(str::to_owned), registry)
+}
+
+fn registry(table: &mut Reader<'_>) -> Option<Registry> {
+    let host = table.need("host");
+    let mirrors = table.tables("mirrors", |table| {
+        let place = table.need("host");
+        let access = access(table);
+        Some(Mirror { place: place?, access })
+    });
+    let access = access(table);
+    Some(Registry { host: host?, mirrors, access })
+}
+
+fn access(table: &mut Reader<'_>) -> Access {
+    let username: Option<Username> = table.get("username").given();
+    let password: Option<Secret> = table.get("password").given();
+    let token: Option<Secret> = table.get("token").given();
+    let credentials = match (username, password, token) {
+        (None, None, None) => None,
+        (Some(username), Some(password), None) => Some(Credentials::Password { username, password }),
+        (None, None, Some(token)) => Some(Credentials::Token(token)),
+        (_, _, _) => {
+            let expected = "username and password, or token";
+            table.refuse_table("has credentials that do not belong together; they do not apply", expected);
+            None
+        }
+    };
+    // Without TLS only if that is what somebody said.
+    Access { credentials, ca: table.get("ca").given(), plain_http: table.switch("plain_http").or(false) }
+}
