@@ -1,9 +1,9 @@
 //! What the operator wants of a node, from any source's text to typed settings. Pure: no file, no clock, no network.
 //!
 //! ```text
-//!  Source ──> Fragment ──> Merged ──> Settings
-//!  bytes      keys and     all of      typed, complete
-//!             places       them
+//!  Source ──> Fragment ──> Merged ──> Settings ──> Rendered
+//!  bytes      keys and     all of     typed,       files that
+//!             places       them       complete     others read
 //! ```
 //! Each is trusted more than the one before it. **What is valid applies, the rest is named** and changes nothing.
 
@@ -13,14 +13,17 @@ pub mod metadata;
 pub mod model;
 mod problem;
 mod read;
+pub mod render;
 mod tree;
 pub mod values;
 pub mod window;
+mod write;
 
 pub use self::{
     fragment::{Kind, MAX_BYTES, Rank, Source, VERSION},
     read::Outcome,
     tree::Origin,
+    write::{Secrets, write},
 };
 use self::{
     merged::Merged,

@@ -67,6 +67,21 @@ impl Value {
         }
     }
 
+    /// The clause that this is not what it should be.
+    pub(crate) fn is_kind(&self) -> String {
+        format!("is {}", self.kind())
+    }
+
+    /// It, if it is true or false.
+    pub(crate) fn as_switch(&self) -> Option<bool> {
+        if let Self::Switch(switch) = self { Some(*switch) } else { None }
+    }
+
+    /// It, if it is a whole number.
+    pub(crate) fn as_integer(&self) -> Option<i64> {
+        if let Self::Integer(number) = self { Some(*number) } else { None }
+    }
+
     /// It, if it is a text.
     pub(crate) fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }

@@ -110,18 +110,16 @@ impl CloudConfig {
     }
 
     fn table_of(&mut self, key: &str, item: Item) -> Option<Table> {
-        match item.value {
-            Value::Table(table) => Some(table),
-            other => {
-                self.refuse(key, &item.origin, &other, "a mapping");
-                None
-            }
+        if let Value::Table(table) = item.value {
+            return Some(table);
         }
+        self.refuse(key, &item.origin, &item.value, "a mapping");
+        None
     }
 
     fn refuse(&mut self, key: &str, origin: &Origin, value: &Value, expected: &str) {
         if *value != Value::Broken {
-            self.problems.push(origin.problem(key, &format!("is {}", value.kind()), expected));
+            self.problems.push(origin.problem(key, &value.is_kind(), expected));
         }
     }
 

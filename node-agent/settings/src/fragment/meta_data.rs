@@ -25,10 +25,8 @@ pub(super) fn name_alone(text: &Text<'_>) -> Table {
 
 fn hostname(mut item: Item) -> Entry {
     // The platform's own domain may make it longer than a name can be.
-    if let Value::Text(name) = &mut item.value
-        && name.len() > MAX_HOSTNAME
-    {
-        *name = name.split('.').next().unwrap_or_default().to_owned();
+    if let Some(name) = item.value.as_text().filter(|name| name.len() > MAX_HOSTNAME) {
+        item.value = Value::Text(name.split('.').next().unwrap_or_default().to_owned());
     }
     Entry { name: "hostname".to_owned(), origin: item.origin.clone(), item }
 }

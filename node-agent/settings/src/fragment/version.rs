@@ -12,13 +12,14 @@ pub const VERSION: i64 = 1;
 /// known is named like any other unknown key.
 pub(super) fn check(table: &mut Table) -> Option<Problem> {
     let item = table.remove("version")?.item;
-    let what = match item.value {
-        Value::Integer(VERSION) | Value::Broken => return None,
-        Value::Integer(newer) if newer > VERSION => {
+    let what = match item.value.as_integer() {
+        Some(VERSION) => return None,
+        Some(newer) if newer > VERSION => {
             format!("is {newer}, which a newer release wrote; the keys that this one knows apply")
         }
-        Value::Integer(other) => format!("is {other}"),
-        other => format!("is {}", other.kind()),
+        Some(other) => format!("is {other}"),
+        None if item.value == Value::Broken => return None,
+        None => item.value.is_kind(),
     };
     Some(item.origin.problem("version", &what, &VERSION.to_string()))
 }

@@ -39,15 +39,14 @@ pub(super) fn parse(text: &Text<'_>, budget: &mut Budget) -> (Table, Vec<Problem
     };
     let mut reading = Reading { text, budget, problems: Vec::new() };
     let item = reading.item(document, 0);
-    match item.value {
-        Value::Table(table) => (table, reading.problems),
-        Value::Nothing => (Table::default(), reading.problems),
-        other => {
-            let problem =
-                item.origin.problem("", &format!("it is {}; nothing in it applies", other.kind()), "a mapping");
-            (Table::default(), vec![problem])
-        }
+    if let Value::Table(table) = item.value {
+        return (table, reading.problems);
     }
+    if item.value != Value::Nothing {
+        let what = format!("it {}; nothing in it applies", item.value.is_kind());
+        reading.problems.push(item.origin.problem("", &what, "a mapping"));
+    }
+    (Table::default(), reading.problems)
 }
 
 /// A value as YAML has it.

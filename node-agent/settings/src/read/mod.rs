@@ -13,6 +13,7 @@ mod update;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::names::{nearest, quoted};
 use self::reader::Reader;
 use crate::{merged::Merged, model::Settings, problem::Problem, tree::Origin};
 

@@ -4,7 +4,7 @@
 const LIKENESS: f64 = 0.8;
 
 /// The one of `names` that was probably meant by `name`.
-pub(super) fn nearest<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
     let name = name.to_lowercase();
     let likeness = |known: &str| strsim::jaro_winkler(&name, &known.to_lowercase());
     let rated = names.iter().map(|known| (likeness(known), *known));

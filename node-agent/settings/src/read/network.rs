@@ -65,13 +65,13 @@ fn interface(table: &mut Reader<'_>) -> Option<Interface> {
 }
 
 fn dhcp(value: &Value) -> Result<Dhcp, String> {
-    match value {
-        Value::Switch(true) => Ok(Dhcp::Both),
-        Value::Switch(false) => Ok(Dhcp::No),
-        Value::Text(text) if text == "ipv4" => Ok(Dhcp::Ipv4),
-        Value::Text(text) if text == "ipv6" => Ok(Dhcp::Ipv6),
-        Value::Text(text) => Err(format!("is {text:?}")),
-        other => Err(format!("is {}", other.kind())),
+    match (value.as_switch(), value.as_text()) {
+        (Some(true), _) => Ok(Dhcp::Both),
+        (Some(false), _) => Ok(Dhcp::No),
+        (None, Some("ipv4")) => Ok(Dhcp::Ipv4),
+        (None, Some("ipv6")) => Ok(Dhcp::Ipv6),
+        (None, Some(text)) => Err(format!("is {text:?}")),
+        (None, None) => Err(value.is_kind()),
     }
 }
 

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use super::reader::Reader;
 use crate::{
     model::{Cluster, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
-    tree::Value,
     values::{LabelValue, Size, Text},
 };
 
@@ -67,9 +66,8 @@ pub(super) fn cluster(table: &mut Reader<'_>) -> Cluster {
         server: table.get("server").given(),
         ca: table.get("ca").given(),
         token: table.get("token").given(),
-        node_labels: table.map("node_labels", LabelValue::EXPECTED, |value| match value {
-            Value::Text(text) => LabelValue::parse(text),
-            other => Err(format!("is {}", other.kind())),
+        node_labels: table.map("node_labels", LabelValue::EXPECTED, |value| {
+            LabelValue::parse(value.as_text().ok_or_else(|| value.is_kind())?)
         }),
         node_taints: table.list("node_taints").or(Vec::new()),
     }

@@ -104,7 +104,11 @@ impl<'a> Reader<'a> {
     }
 
     /// What `read` makes of each table in the list `key`, which is taken as a whole.
-    pub(super) fn tables<T>(&mut self, key: &'static str, read: impl Fn(&mut Reader<'a>) -> Option<T>) -> Vec<T> {
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Reader<'a>) -> Option<T>,
+    ) -> Vec<T> {
         for list in self.take(key) {
             if !matches!(list.value, Value::List(_)) {
                 self.tables_in(key, list);
@@ -115,7 +119,7 @@ impl<'a> Reader<'a> {
             for (index, item) in self.tables_in(key, list).into_iter().enumerate() {
                 let path = format!("{}[{index}]", self.key(key));
                 let layers = item.value.as_table().into_iter().collect();
-                all.extend(self.within(layers, path, Some(&item.origin), &read));
+                all.extend(self.within(layers, path, Some(&item.origin), &mut read));
             }
             return all;
         }
@@ -124,22 +128,18 @@ impl<'a> Reader<'a> {
 
     /// The value `key`, which is true or false.
     pub(super) fn switch(&mut self, key: &'static str) -> Found<bool> {
-        self.value(key, "true or false", |value| match value {
-            Value::Switch(switch) => Ok(*switch),
-            other => Err(format!("is {}", other.kind())),
-        })
+        self.value(key, "true or false", |value| value.as_switch().ok_or_else(|| value.is_kind()))
     }
 
     /// The value `key`, a whole number.
     pub(super) fn number(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Found<u32> {
         let expected = format!("a number from {} to {}", range.start(), range.end());
-        self.value(key, &expected, |value| match value {
-            Value::Integer(number) => {
-                let number = u32::try_from(*number).ok().filter(|number| range.contains(number));
-                number.ok_or_else(|| "is out of range".to_owned())
+        self.value(key, &expected, |value| {
+            if *value == Value::Number {
+                return Err("is no whole number, or out of range".to_owned());
             }
-            Value::Number => Err("is no whole number, or out of range".to_owned()),
-            other => Err(format!("is {}", other.kind())),
+            let number = u32::try_from(value.as_integer().ok_or_else(|| value.is_kind())?);
+            number.ok().filter(|number| range.contains(number)).ok_or_else(|| "is out of range".to_owned())
         })
     }
 
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
         }
         for list in candidates {
             let Value::List(items) = &list.value else {
-                self.refuse(key, list, &format!("is {}", list.value.kind()), &format!("a list, each {}", T::EXPECTED));
+                self.refuse(key, list, &list.value.is_kind(), &format!("a list, each {}", T::EXPECTED));
                 if self.is_cautious {
                     break;
                 }
@@ -318,7 +318,7 @@ impl<'a> Reader<'a> {
                 Some(table) => layers.push(table),
                 None => {
                     let expected = format!("a table, [{}]", self.key(key));
-                    self.refuse(key, item, &format!("is {}", item.value.kind()), &expected);
+                    self.refuse(key, item, &item.value.is_kind(), &expected);
                 }
             }
         }
@@ -329,7 +329,7 @@ impl<'a> Reader<'a> {
     fn tables_in(&mut self, key: &'static str, list: &'a Item) -> Vec<&'a Item> {
         let expected = format!("tables, [[{}]]", self.key(key));
         let Value::List(items) = &list.value else {
-            self.refuse(key, list, &format!("is {}", list.value.kind()), &format!("a list of {expected}"));
+            self.refuse(key, list, &list.value.is_kind(), &format!("a list of {expected}"));
             return Vec::new();
         };
         let (tables, others): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|item| item.value.as_table().is_some());
@@ -353,7 +353,7 @@ impl<'a> Reader<'a> {
 fn parse_text<T>(value: &Value, read: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
     match value.as_text() {
         Some(text) => read(text),
-        None => Err(format!("is {}", value.kind())),
+        None => Err(value.is_kind()),
     }
 }
 

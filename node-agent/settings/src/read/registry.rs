@@ -3,7 +3,7 @@
 use super::reader::Reader;
 use crate::{
     model::{Access, Credentials, Mirror, Registry},
-    values::{Secret, Username},
+    values::{MirrorPlace, Secret, Username},
 };
 
 pub(super) fn registries(root: &mut Reader<'_>) -> Vec<Registry> {
@@ -12,10 +12,17 @@ pub(super) fn registries(root: &mut Reader<'_>) -> Vec<Registry> {
 
 fn registry(table: &mut Reader<'_>) -> Option<Registry> {
     let host = table.need("host");
+    let mut known: Vec<MirrorPlace> = Vec::new();
     let mirrors = table.tables("mirrors", |table| {
         let place = table.need("host");
         let access = access(table);
-        Some(Mirror { place: place?, access })
+        let place: MirrorPlace = place?;
+        if known.contains(&place) {
+            table.refuse_table("names a mirror that stands before it already", "each mirror once");
+            return None;
+        }
+        known.push(place.clone());
+        Some(Mirror { place, access })
     });
     let access = access(table);
     Some(Registry { host: host?, mirrors, access })

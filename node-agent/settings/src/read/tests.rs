@@ -149,7 +149,7 @@ fn no_text_brings_the_agent_down() {
 }
 
 /// A file with every key in it.
-const WHOLE: &str = include_str!("../../tests/whole.toml");
+const WHOLE: &str = include_str!("../../tests/golden/whole.toml");
 
 #[test]
 fn every_key_applies() {

@@ -20,8 +20,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// As the settings write it, in the largest unit that it is a whole number of: `5min`, `90s`.
 pub fn duration_text(time: Duration) -> String {
     match time.as_secs() {
-        secs if secs > 0 && secs.is_multiple_of(3600) => format!("{}h", secs / 3600),
-        secs if secs > 0 && secs.is_multiple_of(60) => format!("{}min", secs / 60),
+        secs if secs > 0 && secs % 3600 == 0 => format!("{}h", secs / 3600),
+        secs if secs > 0 && secs % 60 == 0 => format!("{}min", secs / 60),
         secs => format!("{secs}s"),
     }
 }
