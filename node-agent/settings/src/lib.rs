@@ -7,13 +7,16 @@
 //! ```
 //! Each is trusted more than the one before it. **What is valid applies, the rest is named** and changes nothing.
 
+pub mod edit;
 mod fragment;
 mod merged;
 pub mod metadata;
+pub mod migrate;
 pub mod model;
 mod problem;
 mod read;
 pub mod render;
+pub mod schema;
 mod tree;
 pub mod values;
 pub mod window;
