@@ -55,7 +55,8 @@ pub fn set(document: &str, key: &str, value: &str) -> Result<String, Refused> {
     validate(document, &changed)?;
     let Outcome { origins, .. } = outcome(&changed);
     let path = path(key)?;
-    let is_there = origins.keys().any(|known| place::is_same(known, &path));
+    // The version is no setting, and comes from nowhere.
+    let is_there = path == ["version"] || origins.keys().any(|known| place::is_same(known, &path));
     // As in `network = { … }`, which cannot take a table that spans lines.
     let refused = || Refused::of(Some(key), "cannot be set where it would have to stand", "to be written by hand");
     if is_there { Ok(changed) } else { Err(refused()) }

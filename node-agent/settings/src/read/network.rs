@@ -6,7 +6,7 @@ use super::reader::Reader;
 use crate::{
     model::{Dhcp, Interface, InterfaceMatch, Network, Proxy, Route},
     tree::{Table, Value},
-    values::{Destination, Mac, Text},
+    values::{Destination, InterfaceName, Mac, Text},
 };
 
 /// The smallest packet of IPv4 (RFC 791), and the largest.
@@ -28,8 +28,8 @@ pub(super) fn network(table: &mut Reader<'_>) -> Network {
 
 /// An interface's name, or its hardware address in its one form.
 fn identity(table: &Table) -> Option<String> {
-    let mac = |text| Mac::parse(text).map_or_else(|_| text.to_owned(), |mac| mac.to_string());
-    table.text("name").map(str::to_owned).or_else(|| table.text("mac").map(mac))
+    let name = table.text("name").and_then(|name| InterfaceName::parse(name).ok()).map(|name| name.to_string());
+    name.or_else(|| table.text("mac").and_then(|mac| Mac::parse(mac).ok()).map(|mac| mac.to_string()))
 }
 
 fn interface(table: &mut Reader<'_>) -> Option<Interface> {

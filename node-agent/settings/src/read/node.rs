@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::reader::Reader;
 use crate::{
     model::{Cluster, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
-    values::{LabelValue, Size, Text},
+    values::{LabelValue, ManifestName, Size, Text},
 };
 
 /// Less than a page of lines is no log; more than this fills the disk before the second file is begun.
@@ -39,7 +39,7 @@ pub(super) fn runtime(table: &mut Reader<'_>) -> Runtime {
 pub(super) fn pods(table: &mut Reader<'_>) -> Pods {
     let manifests = table.keyed_tables(
         "manifest",
-        |table| table.text("name").map(str::to_owned),
+        |table| table.text("name").and_then(|name| ManifestName::parse(name).ok()).map(|name| name.to_string()),
         |table| {
             let name = table.need("name");
             let content = table.need::<Content>("content");

@@ -3,11 +3,14 @@
 use super::reader::Reader;
 use crate::{
     model::{Access, Credentials, Mirror, Registry},
-    values::{MirrorPlace, Secret, Username},
+    tree::Table,
+    values::{MirrorPlace, RegistryHost, Secret, Text, Username},
 };
 
 pub(super) fn registries(root: &mut Reader<'_>) -> Vec<Registry> {
-    root.keyed_tables("registry", |table| table.text("host").map(str::to_owned), registry)
+    // What is no host names nothing: it may have a password in it.
+    let identity = |table: &Table| table.text("host").and_then(|host| RegistryHost::parse(host).ok());
+    root.keyed_tables("registry", |table| identity(table).map(|host| host.to_string()), registry)
 }
 
 fn registry(table: &mut Reader<'_>) -> Option<Registry> {

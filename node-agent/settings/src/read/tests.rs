@@ -187,6 +187,11 @@ fn secrets_are_shown_nowhere() {
         "[network.proxy]\nhttp = \"https://me:s3cret@proxy\"",
         "[network.proxy]\nhttp = \"http://me:s3cret$@proxy\"",
         "[cluster]\ntoken = \"s3cret\\t\"",
+        "[[registry]]\nhost = \"r.example\"\nusername = \"me:s3cret\"\npassword = \"x\"",
+        "[[registry]]\nhost = \"me:s3cret@r.example\"",
+        "[cluster]\nserver = \"https://me:s3cret@api.example\"",
+        "[network.proxy]\nno_proxy = [\"me:s3cret@proxy\"]",
+        "update.image = \"https://me:s3cret@r.example/os\"",
     ] {
         let told = told(text);
         assert!(!told.is_empty() && !told.iter().any(|told| told.contains("s3cret")), "{text}: {told:?}");

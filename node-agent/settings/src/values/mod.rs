@@ -66,7 +66,12 @@ pub(crate) use shown_as_text;
 
 /// `"TEXT" is not WHAT`, for the errors of [`Text::parse`].
 fn is_not(text: &str, what: impl fmt::Display) -> String {
-    if text.is_empty() { "is empty".to_owned() } else { format!("{text:?} is not {what}") }
+    match text {
+        "" => "is empty".to_owned(),
+        // Somebody may have put a password in front of a host.
+        text if text.contains('@') => format!("has an '@' in it and is not {what}"),
+        text => format!("{text:?} is not {what}"),
+    }
 }
 
 /// Whether `text` is made of `min..=max` bytes that all fit.

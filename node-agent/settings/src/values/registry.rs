@@ -67,8 +67,9 @@ impl Text for Username {
     const EXPECTED: &'static str = "a user's name without ':'";
 
     fn parse(text: &str) -> Result<Self, String> {
+        // Behind a ':' there may be the password: nothing is quoted.
         if text.is_empty() || text.contains(':') || text.chars().any(char::is_control) {
-            return Err(is_not(text, "a user's name"));
+            return Err("is empty, or has a ':' or a control character in it".to_owned());
         }
         Ok(Self(text.to_owned()))
     }
