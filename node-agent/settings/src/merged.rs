@@ -105,6 +105,19 @@ mod tests {
     }
 
     #[test]
+    fn credentials_are_those_of_one_source() {
+        let with = |keys: &str| format!("[[registry]]\nhost = \"r.example\"\n{keys}");
+        let password = with("username = \"me\"\npassword = \"p\"\nplain_http = true");
+        let found = merged(&[&with("token = \"t\""), &password]);
+        assert_eq!(found.problems, []);
+        let access = &found.settings.registries[0].access;
+        assert!(matches!(&access.credentials, Some(Credentials::Token(_))) && access.plain_http, "{access:?}");
+        let found = merged(&[&with("username = \"you\""), &password]);
+        assert_eq!(found.settings.registries[0].access.credentials, None);
+        assert_eq!((found.problems.len(), found.problems[0].file.as_str()), (1, "Node"));
+    }
+
+    #[test]
     fn what_does_not_fit_gives_way_to_what_counts_less() {
         let Outcome { settings, problems, origins } =
             merged(&["hostname = \"no_de\"\n[log]\nlevel = \"loud\"", "hostname = \"node\"\n[log]\nlevel = \"warn\""]);

@@ -50,7 +50,7 @@ fn interface(table: &mut Reader<'_>) -> Option<Interface> {
     let dhcp = table.value("dhcp", "true, false, \"ipv4\" or \"ipv6\"", dhcp);
     let addresses = table.list("addresses").or(Vec::new());
     let interface = Interface {
-        // A port that shall ask and was asked wrongly still asks: better that than a node without an address.
+        // Of a wrong value that holds what holds when nothing is said.
         dhcp: dhcp.or(if addresses.is_empty() { Dhcp::Both } else { Dhcp::No }),
         addresses,
         gateway: table.get("gateway").given(),

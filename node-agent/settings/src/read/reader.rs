@@ -245,6 +245,22 @@ impl<'a> Reader<'a> {
         self.value(key, expected, |value| parse_text(value, &read))
     }
 
+    /// Reads `keys`, which mean something only together: from the one table that counts most of those that have any of them.
+    pub(super) fn together<T>(&mut self, keys: &[&str], read: impl FnOnce(&mut Self) -> T) -> T {
+        let all = std::mem::take(&mut self.layers);
+        let has_one = |table: &&Table| keys.iter().any(|key| table.get(key).is_some());
+        self.layers = all.iter().copied().find(has_one).into_iter().collect();
+        let result = read(self);
+        self.layers = all;
+        result
+    }
+
+    /// Names what is wrong with `keys` together, at the first of them.
+    pub(super) fn refuse_keys(&mut self, keys: &[&str], what: &str, expected: &str) {
+        let first = self.layers.iter().find_map(|table| keys.iter().find_map(|key| table.get(key)));
+        self.account.problems.extend(first.map(|item| item.origin.problem(&self.path, what, expected)));
+    }
+
     /// Names what is wrong with the table itself.
     pub(super) fn refuse_table(&mut self, what: &str, expected: &str) {
         self.account.problems.extend(self.origin.map(|origin| origin.problem(&self.path, what, expected)));

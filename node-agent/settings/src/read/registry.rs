@@ -32,19 +32,26 @@ fn registry(table: &mut Reader<'_>) -> Option<Registry> {
 }
 
 fn access(table: &mut Reader<'_>) -> Access {
+    let credentials = table.together(&CREDENTIALS, credentials);
+    // Without TLS only if that is what somebody said.
+    Access { credentials, ca: table.get("ca").given(), plain_http: table.switch("plain_http").or(false) }
+}
+
+/// Half of one source's credentials and half of another's are nobody's.
+const CREDENTIALS: [&str; 3] = ["username", "password", "token"];
+
+fn credentials(table: &mut Reader<'_>) -> Option<Credentials> {
     let username: Option<Username> = table.get("username").given();
     let password: Option<Secret> = table.get("password").given();
     let token: Option<Secret> = table.get("token").given();
-    let credentials = match (username, password, token) {
+    match (username, password, token) {
         (None, None, None) => None,
         (Some(username), Some(password), None) => Some(Credentials::Password { username, password }),
         (None, None, Some(token)) => Some(Credentials::Token(token)),
         (_, _, _) => {
             let expected = "username and password, or token";
-            table.refuse_table("has credentials that do not belong together; they do not apply", expected);
+            table.refuse_keys(&CREDENTIALS, "has credentials that do not belong together; they do not apply", expected);
             None
         }
-    };
-    // Without TLS only if that is what somebody said.
-    Access { credentials, ca: table.get("ca").given(), plain_http: table.switch("plain_http").or(false) }
+    }
 }

@@ -247,7 +247,7 @@ fn what_is_wrong_in_the_tables_is_named() {
         ("[[registry]]\nhosst = \"r.example\"", "f:1:1: registry[0].host: is missing"),
         (
             "[[registry]]\nhost = \"r.example\"\nusername = \"me\"",
-            "f:1:1: registry.\"r.example\": has credentials that do not belong together",
+            "f:3:12: registry.\"r.example\": has credentials that do not belong together",
         ),
         ("[runtime]\ndefault = \"runsc\"", "f:2:11: runtime.default: is \"runsc\", expected \"runc\" or \"crun\""),
         (
