@@ -44,7 +44,7 @@ const ALSO_PURE: [&str; 12] = [
 ];
 
 /// Folders in which all is pure.
-const PURE_FOLDERS: [&str; 5] = ["/model/", "/plan/", "proxy/content/", "settings/parse/", "settings/window/"];
+const PURE_FOLDERS: [&str; 3] = ["/model/", "/plan/", "proxy/content/"];
 
 struct Source {
     /// As `pods/plan/mod.rs`.
@@ -199,8 +199,7 @@ fn a_wrong_arrow_is_found() {
         ("pods/plan/pod.rs", "use std::{\n    fs::File,\n};", "pods/plan/pod.rs is pure and names std::fs"),
         ("proxy/content/digest.rs", "use std::fs;", "proxy/content/digest.rs is pure and names std::fs"),
         ("pods/model.rs", "let now = SystemTime::now();", "pods/model.rs is pure and names SystemTime::now"),
-        ("settings/parse/update.rs", "use crate::update::model;", "settings/parse/update.rs knows crate::update"),
-        ("settings/window/zone.rs", "use std::fs;", "settings/window/zone.rs is pure and names std::fs"),
+        ("settings/observe.rs", "use crate::update::model;", "settings/observe.rs knows crate::update"),
         ("update/plan.rs", "use crate::clients::esp;", "update/plan.rs is pure and names crate::clients"),
     ];
     for (name, text, expected) in table {

@@ -1,9 +1,7 @@
-//! What the operator wants of this node, in one file. What is valid in it applies; the rest is named and changes nothing.
+//! What the operator wants of this node: reads the file. What may stand in it is the crate `ballast-settings`' to know.
 //!
-//! Settings know no domain; domains may know settings. A new table is a struct in `model`, a file in `parse`, and a line in
-//! `parse::settings`.
+//! Settings know no domain; domains may know settings.
 
-pub mod model;
 pub mod observe;
-mod parse;
-pub mod window;
+
+pub use ballast_settings::{model, window};

@@ -6,23 +6,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use ballast_settings::{MAX_BYTES, Rank, Source};
 
-use super::{
-    model::{Problem, Settings},
-    parse,
-};
+use super::model::{Problem, Settings};
 use crate::clients::host::Host;
 
 /// Where the operator's settings are.
 pub const FILE: &str = "/var/lib/ballast/settings.toml";
 
-/// A hundred times what all keys together take: more is not settings, and shall not fill the agent's memory.
-const MAX_BYTES: u64 = 256 * 1024;
-
 /// The settings, and what is wrong with their file. Without a file all is as it is when nothing was said.
 pub fn observe(host: &Host) -> (Settings, Vec<Problem>) {
     match read(host) {
-        Ok(Some(bytes)) => parse::settings(FILE, &bytes),
+        Ok(Some(bytes)) => ballast_settings::settings(&[Source::new(FILE, Rank::Node, &bytes)]),
         Ok(None) => (Settings::default(), Vec::new()),
         Err(error) => {
             let what = format!("{error:#}; no setting applies");
@@ -44,8 +39,8 @@ fn read(host: &Host) -> Result<Option<Vec<u8>>> {
         bail!("it is not a regular file");
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).context(doing)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)).context(doing)?;
+    if bytes.len() > MAX_BYTES {
         bail!("it has more than {} KiB", MAX_BYTES / 1024);
     }
     Ok(Some(bytes))

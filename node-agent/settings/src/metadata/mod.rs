@@ -1,0 +1,14 @@
+//! Metadata services of clouds, the pure half: whom to ask, which requests in which order, and what an answer means. Whoever
+//! calls sends the requests; a machine that none of the services is known for asks none.
+
+mod dmi;
+mod service;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    dmi::Dmi,
+    service::Service,
+    session::{Answer, Found, Request, Session, Turn},
+};

@@ -1,0 +1,156 @@
+//! One conversation with a metadata service.
+
+use super::{Service, service::Question};
+use crate::{
+    Kind, Rank, Source,
+    problem::Problem,
+    values::{Secret, Text},
+};
+
+/// The longest token; EC2's has 56 letters.
+const MAX_TOKEN: usize = 1024;
+
+/// An HTTP request. Redirects are not followed: a service on the link has nowhere to send us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET` or `PUT`
+    pub method: &'static str,
+    /// An address.
+    pub host: &'static str,
+    /// Begins with `/`.
+    pub path: &'static str,
+    /// A token may be among them.
+    pub headers: Vec<(&'static str, Secret)>,
+}
+
+/// What came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// HTTP's status code.
+    pub status: u16,
+    /// At most one byte more than [`crate::MAX_BYTES`].
+    pub body: &'a [u8],
+}
+
+/// What an answer means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// On with [`Session::request`].
+    Next,
+    /// The service cannot say yet: ask the same once more, in a while.
+    Again,
+}
+
+/// A source that the service gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    name: &'static str,
+    kind: Kind,
+    bytes: Vec<u8>,
+}
+
+impl Found {
+    /// As the settings read it.
+    pub fn source(&self) -> Source<'_> {
+        Source { name: self.name, rank: Rank::Metadata, kind: self.kind, bytes: &self.bytes }
+    }
+}
+
+/// One conversation: take a request, send it, give the answer, until there is no request left.
+#[derive(Debug)]
+pub struct Session {
+    service: Service,
+    token: Token,
+    questions: std::slice::Iter<'static, Question>,
+    current: Option<&'static Question>,
+    found: Vec<Found>,
+    problems: Vec<Problem>,
+}
+
+/// How far we are with the token.
+#[derive(Debug)]
+enum Token {
+    /// It has to be asked for.
+    Wanted,
+    /// The service gave it.
+    Held(Secret),
+    /// The service knows none.
+    None,
+}
+
+impl Session {
+    /// A new one.
+    pub fn new(service: Service) -> Self {
+        let token = if service.token_request().is_some() { Token::Wanted } else { Token::None };
+        let mut questions = service.questions().iter();
+        let current = questions.next();
+        Self { service, token, questions, current, found: Vec::new(), problems: Vec::new() }
+    }
+
+    /// What is to be sent now; None if there is nothing left to ask.
+    pub fn request(&self) -> Option<Request> {
+        let question = self.current?;
+        let token = match &self.token {
+            Token::Wanted => return self.service.token_request(),
+            Token::Held(token) => Some(token),
+            Token::None => None,
+        };
+        let headers = self.service.headers(token);
+        Some(Request { method: "GET", host: self.service.host(), path: question.path, headers })
+    }
+
+    /// What came back for the last request.
+    pub fn answer(&mut self, answer: Answer<'_>) -> Turn {
+        match answer.status {
+            // Under load, or not yet ready for a machine that has just started.
+            429 | 500..=599 => return Turn::Again,
+            _ if matches!(self.token, Token::Wanted) => self.token = self.token_in(answer),
+            200 => {
+                if let Some(Question { name, kind, .. }) = self.current {
+                    self.found.push(Found { name, kind: *kind, bytes: answer.body.to_vec() });
+                }
+                self.current = self.questions.next();
+            }
+            // Nothing was given to this machine. (204 is Alibaba Cloud's way to say it.)
+            204 | 404 => self.current = self.questions.next(),
+            status => {
+                self.problem(&format!("its metadata service answered with the status {status}"));
+                self.current = self.questions.next();
+            }
+        }
+        Turn::Next
+    }
+
+    /// Ends the conversation, since nothing came back, tries included: `reason` says why.
+    pub fn give_up(&mut self, reason: &str) {
+        self.problem(&format!("its metadata service gives no answer: {reason}"));
+        self.current = None;
+    }
+
+    /// What the service gave, and what went wrong.
+    pub fn finish(self) -> (Vec<Found>, Vec<Problem>) {
+        (self.found, self.problems)
+    }
+
+    /// Where tokens are unknown or switched off, questions are answered without.
+    fn token_in(&mut self, answer: Answer<'_>) -> Token {
+        if answer.status != 200 {
+            return Token::None;
+        }
+        let token = std::str::from_utf8(answer.body).ok().map(str::trim);
+        let token = token.filter(|token| token.len() <= MAX_TOKEN && token.bytes().all(|byte| byte.is_ascii_graphic()));
+        match token.and_then(|token| Secret::parse(token).ok()) {
+            Some(token) => Token::Held(token),
+            None => {
+                self.problem("its metadata service answered with something that is no token");
+                Token::None
+            }
+        }
+    }
+
+    fn problem(&mut self, what: &str) {
+        let file = self.current.map_or("the cloud", |question| question.name).to_owned();
+        let expected = String::new();
+        self.problems.push(Problem { file, place: None, key: None, what: what.to_owned(), expected });
+    }
+}

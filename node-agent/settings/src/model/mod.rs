@@ -1,0 +1,42 @@
+//! The settings as the rest of the node sees them: typed, complete, with what holds where nothing was said.
+
+mod network;
+mod node;
+mod registry;
+mod update;
+
+pub use self::{
+    network::{Dhcp, Interface, InterfaceMatch, Network, Proxy, Route},
+    node::{Cluster, Kernel, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
+    registry::{Access, Credentials, Mirror, Registry},
+    update::{Health, Signatures, TRIAL_DEADLINE, Update},
+};
+pub use crate::problem::{Place, Problem};
+use crate::values::Hostname;
+
+/// All settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `hostname`: the machine's name. None is the image's, `ballast`, or what DHCP says.
+    pub hostname: Option<Hostname>,
+    /// `[network]`
+    pub network: Network,
+    /// `[time]`
+    pub time: Time,
+    /// `[kernel]`
+    pub kernel: Kernel,
+    /// `[[registry]]`, each host once, in the order in which they were named first.
+    pub registries: Vec<Registry>,
+    /// `[runtime]`
+    pub runtime: Runtime,
+    /// `[pods]`
+    pub pods: Pods,
+    /// `[update]`
+    pub update: Update,
+    /// `[health]`
+    pub health: Health,
+    /// `[cluster]`
+    pub cluster: Cluster,
+    /// `[log]`
+    pub log: Log,
+}

@@ -1,0 +1,54 @@
+//! From what the sources say to settings. One file per table; `reader` takes values out of tables.
+
+mod health;
+mod kernel;
+mod names;
+mod network;
+mod node;
+mod reader;
+mod registry;
+#[cfg(test)]
+mod tests;
+mod update;
+
+use std::collections::BTreeMap;
+
+pub(crate) use self::names::{nearest, quoted};
+use self::reader::Reader;
+use crate::{merged::Merged, model::Settings, problem::Problem, tree::Origin};
+
+/// Settings, and what is known of how they came about.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// What applies.
+    pub settings: Settings,
+    /// What does not, source by source, each from its top to its end.
+    pub problems: Vec<Problem>,
+    /// By key, as `update.auto` or `registry."r.example".mirrors`: where its value came from. What is not here is the default.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+pub(crate) fn read(merged: &Merged) -> Outcome {
+    let mut root = Reader::root(merged.tables());
+    let settings = Settings {
+        hostname: root.get("hostname").given(),
+        network: root.table("network", network::network),
+        time: root.table("time", node::time),
+        kernel: root.table("kernel", kernel::kernel),
+        registries: registry::registries(&mut root),
+        runtime: root.table("runtime", node::runtime),
+        pods: root.table("pods", node::pods),
+        update: root.table("update", update::update),
+        health: root.table("health", health::health),
+        cluster: root.table("cluster", node::cluster),
+        log: root.table("log", node::log),
+    };
+    let account = root.finish();
+    let mut problems: Vec<Problem> = merged.problems().cloned().chain(account.problems).collect();
+    let sources = merged.sources();
+    let order = |file: &str| sources.iter().position(|source| *source == file);
+    problems.sort_by_cached_key(|problem| {
+        (order(&problem.file), problem.place.map(|place| (place.line, place.column)), problem.key.clone())
+    });
+    Outcome { settings, problems, origins: account.origins }
+}

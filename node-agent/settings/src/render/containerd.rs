@@ -1,0 +1,159 @@
+//! containerd: a folder for each registry (docs/hosts.md), which it reads at each pull, and what has to stand in its own
+//! configuration (docs/cri/config.md), which it reads at its start.
+//!
+//! User and password go along as a header: so each mirror has its own, and they change without a restart. For an identity token
+//! there is only `registry.configs`.
+
+use std::collections::BTreeMap;
+
+use toml_edit::{Array, DocumentMut, Item, Table, value};
+
+use super::{
+    CONTAINERD, HEADER, Reload, Rendered,
+    registry::{DOCKER, DOCKER_SERVER, basic, token},
+};
+use crate::model::{Access, Mirror, OciRuntime, Registry, Settings};
+
+/// Set as `config_path` in the image's configuration.
+const FOLDER: &str = "/etc/containerd/certs.d";
+
+/// Imported by the image's configuration.
+const DROP_IN: &str = "/etc/containerd/conf.d/20-ballast.toml";
+
+const IMAGES: &str = "io.containerd.cri.v1.images";
+const RUNTIME: &str = "io.containerd.cri.v1.runtime";
+
+pub(super) fn files(settings: &Settings) -> Vec<Rendered> {
+    let mut all: Vec<Rendered> = settings.registries.iter().flat_map(registry).collect();
+    all.extend(drop_in(settings));
+    all
+}
+
+/// hosts.toml and the certificates that it names.
+fn registry(registry: &Registry) -> Vec<Rendered> {
+    let folder = format!("{FOLDER}/{}", registry.host);
+    let mut certificates = Vec::new();
+    let mut ca = |name: String, access: &Access| {
+        // With a certificate containerd would try TLS, whatever is said.
+        let pem = access.ca.as_ref().filter(|_| !access.plain_http)?;
+        let path = format!("{folder}/{name}");
+        certificates.push(Rendered::public(path.as_str(), pem.as_str(), Reload::Nothing));
+        Some(path)
+    };
+    let server = if registry.host.as_str() == DOCKER { DOCKER_SERVER } else { registry.host.as_str() };
+    let mut document = DocumentMut::new();
+    document["server"] = value(format!("{}{server}", scheme(&registry.access)));
+    reached(document.as_table_mut(), &registry.access, ca("ca.crt".to_owned(), &registry.access));
+    let mut hosts = implicit();
+    for (index, mirror) in registry.mirrors.iter().enumerate() {
+        let mut table = Table::new();
+        table["capabilities"] = value(Array::from_iter(["pull", "resolve"]));
+        if !mirror.place.path().is_empty() {
+            table["override_path"] = value(true);
+        }
+        reached(&mut table, &mirror.access, ca(format!("mirror-{index}.crt"), &mirror.access));
+        hosts.insert(&url(mirror), Item::Table(table));
+    }
+    if !hosts.is_empty() {
+        document.insert("host", Item::Table(hosts));
+    }
+    let hosts = Rendered::private(format!("{folder}/hosts.toml"), format!("{HEADER}{document}"), Reload::Nothing);
+    certificates.into_iter().chain([hosts]).collect()
+}
+
+/// The mirror's API: below a path, the API's version stands before it.
+fn url(mirror: &Mirror) -> String {
+    let (scheme, host) = (scheme(&mirror.access), mirror.place.host());
+    match mirror.place.path() {
+        "" => format!("{scheme}{host}"),
+        path => format!("{scheme}{host}/v2/{path}"),
+    }
+}
+
+const fn scheme(access: &Access) -> &'static str {
+    if access.plain_http { "http://" } else { "https://" }
+}
+
+fn reached(table: &mut Table, access: &Access, ca: Option<String>) {
+    if let Some(ca) = ca {
+        table["ca"] = value(ca);
+    }
+    if let Some(basic) = basic(access) {
+        let mut header = Table::new();
+        header["Authorization"] = value(format!("Basic {basic}"));
+        table["header"] = Item::Table(header);
+    }
+}
+
+fn drop_in(settings: &Settings) -> Option<Rendered> {
+    let tokens = tokens(&settings.registries);
+    let mut plugins = implicit();
+    if !tokens.is_empty() {
+        let mut configs = implicit();
+        for (host, token) in tokens {
+            let mut auth = Table::new();
+            auth["identitytoken"] = value(token);
+            configs.insert(host, nested(["auth"], auth));
+        }
+        plugins.insert(IMAGES, nested(["registry", "configs"], configs));
+    }
+    if settings.runtime.default == OciRuntime::Crun {
+        plugins.insert(RUNTIME, nested(["containerd"], crun()));
+    }
+    if plugins.is_empty() {
+        return None;
+    }
+    let mut document = DocumentMut::new();
+    document["version"] = value(3);
+    document.insert("plugins", Item::Table(plugins));
+    Some(Rendered::private(DROP_IN, format!("{HEADER}{document}"), Reload::Restart(CONTAINERD)))
+}
+
+/// By the host that containerd speaks to; what a registry says of its own host holds before what a mirror says.
+fn tokens(registries: &[Registry]) -> BTreeMap<&str, &str> {
+    let mut tokens = BTreeMap::new();
+    for registry in registries {
+        let host = registry.host.as_str();
+        let server = if host == DOCKER { DOCKER_SERVER } else { host };
+        tokens.extend(token(&registry.access).map(|token| (server, token)));
+    }
+    for mirror in registries.iter().flat_map(|registry| &registry.mirrors) {
+        if let Some(token) = token(&mirror.access) {
+            tokens.entry(mirror.place.host()).or_insert(token);
+        }
+    }
+    tokens
+}
+
+/// The image knows runc; crun takes the same shim.
+fn crun() -> Table {
+    let mut options = Table::new();
+    options["BinaryName"] = value("/usr/bin/crun");
+    options["SystemdCgroup"] = value(false);
+    let mut crun = Table::new();
+    crun["runtime_type"] = value("io.containerd.runc.v2");
+    crun["options"] = Item::Table(options);
+    let mut containerd = Table::new();
+    containerd["default_runtime_name"] = value(OciRuntime::Crun.name());
+    let mut runtimes = implicit();
+    runtimes.insert(OciRuntime::Crun.name(), Item::Table(crun));
+    containerd["runtimes"] = Item::Table(runtimes);
+    containerd
+}
+
+/// A table that has no header of its own.
+fn implicit() -> Table {
+    let mut table = Table::new();
+    table.set_implicit(true);
+    table
+}
+
+/// `inner` within tables of these names.
+fn nested<const N: usize>(names: [&str; N], inner: Table) -> Item {
+    let wrap = |inner: Item, name: &&str| {
+        let mut outer = implicit();
+        outer.insert(name, inner);
+        Item::Table(outer)
+    };
+    names.iter().rev().fold(Item::Table(inner), wrap)
+}

@@ -1,0 +1,143 @@
+//! All keys, in the order in which they are explained.
+
+use super::{Key, Shape};
+
+const fn key(name: &'static str, shape: Shape, what: &'static str) -> Key {
+    Key { name, shape, what }
+}
+
+/// The keys of a document.
+pub const KEYS: &[Key] = &[
+    key("version", Shape::Number(1, 1), "The version of these keys: 1, also if it is not said."),
+    key("hostname", Shape::Text, "The machine's name. Not said: what DHCP says, or ballast."),
+    key("network", Shape::Table(NETWORK), "How the node reaches others, and whom it believes."),
+    key("time", Shape::Table(TIME), "Clock and time zone."),
+    key("kernel", Shape::Table(KERNEL), "What of the kernel an operator may change."),
+    key("registry", Shape::Keyed(&["host"], REGISTRY), "Where images and releases come from, by host."),
+    key("runtime", Shape::Table(RUNTIME), "What the container runtime does for every pod."),
+    key("pods", Shape::Table(PODS), "What runs here beside the manifests that lie in folders."),
+    key("update", Shape::Table(UPDATE), "Which releases this node takes, and when by itself."),
+    key("health", Shape::Table(HEALTH), "When a release on trial is good."),
+    key("cluster", Shape::Table(CLUSTER), "To which Kubernetes cluster the node belongs."),
+    key("log", Shape::Table(LOG), "How much is logged."),
+];
+
+const NETWORK: &[Key] = &[
+    key(
+        "interface",
+        Shape::Keyed(&["name", "mac"], INTERFACE),
+        "Interfaces; the first that matches holds. None: DHCP on every Ethernet port.",
+    ),
+    key("dns", Shape::Texts, "Addresses of name servers beside those of the interfaces."),
+    key("domains", Shape::Texts, "Where short names are looked for; with ~ in front routed only."),
+    key("proxy", Shape::Table(PROXY), "For pulls and upgrades."),
+    key("certificates", Shape::Texts, "Authorities in PEM that are believed beside the image's."),
+];
+
+const INTERFACE: &[Key] = &[
+    key("name", Shape::Text, "Which one, by name; * ? [ ] make it a pattern. Either this or mac."),
+    key("mac", Shape::Text, "Which one, by hardware address."),
+    key(
+        "dhcp",
+        Shape::SwitchOrChoice(&["ipv4", "ipv6"]),
+        "Which addresses it asks for. Not said: true without addresses, false with them.",
+    ),
+    key("addresses", Shape::Texts, "Addresses with their prefix, as 192.0.2.10/24."),
+    key("gateway", Shape::Text, "The way to everywhere else; that of the other family is a route."),
+    key("routes", Shape::List(ROUTE), "Further routes."),
+    key("dns", Shape::Texts, "Addresses of name servers that are reached through it."),
+    key("domains", Shape::Texts, "Where short names are looked for, at those servers."),
+    key("mtu", Shape::Number(68, 65535), "Bytes of the largest packet. Not said: what the port or DHCP says."),
+    key("required", Shape::Switch, "Whether the node counts as online only with it. Not said: true."),
+];
+
+const ROUTE: &[Key] = &[
+    key("to", Shape::Text, "A network, or default."),
+    key("via", Shape::Text, "The gateway's address. Not said: directly on the link."),
+    key("metric", Shape::Number(0, u32::MAX), "The lowest of several wins."),
+];
+
+const PROXY: &[Key] = &[
+    key("http", Shape::ProxyUrl, "For what is fetched over plain HTTP: http://[USER:PASSWORD@]HOST[:PORT]."),
+    key("https", Shape::ProxyUrl, "For what is fetched over TLS."),
+    key("no_proxy", Shape::Texts, "What is reached without it: hosts, .domains, addresses, networks."),
+];
+
+const TIME: &[Key] = &[
+    key("servers", Shape::Texts, "NTP servers. Not said: what DHCP says, or the image's."),
+    key("zone", Shape::Text, "A time zone of the IANA database, as Europe/Berlin. Not said: UTC."),
+];
+
+const KERNEL: &[Key] = &[
+    key("arguments", Shape::Texts, "Arguments from a list of harmless ones. Needs a reboot."),
+    key("sysctl", Shape::TextedOrNumbered, "Sysctls from a list of harmless ones. Holds at once."),
+];
+
+const REGISTRY: &[Key] = &[
+    key("host", Shape::Text, "HOST or HOST:PORT, as in the names of images."),
+    key("mirrors", Shape::List(MIRROR), "Asked before the registry itself, in this order."),
+    USERNAME,
+    PASSWORD,
+    TOKEN,
+    CA,
+    PLAIN_HTTP,
+];
+
+const MIRROR: &[Key] =
+    &[key("host", Shape::Text, "HOST, HOST:PORT or HOST/PATH."), USERNAME, PASSWORD, TOKEN, CA, PLAIN_HTTP];
+
+const USERNAME: Key = key("username", Shape::Text, "Who the node is there; with password.");
+const PASSWORD: Key = key("password", Shape::Secret, "With username.");
+const TOKEN: Key = key("token", Shape::Secret, "An identity token, in place of username and password.");
+const CA: Key = key("ca", Shape::Text, "Authorities in PEM that are believed there.");
+const PLAIN_HTTP: Key = key("plain_http", Shape::Switch, "Whether it is reached without TLS. Not said: false.");
+
+const RUNTIME: &[Key] = &[
+    key(
+        "log_max_size",
+        Shape::Text,
+        "From which size on a container's log is begun anew, 64KiB to 10GiB. Not said: 10MiB.",
+    ),
+    key("log_max_files", Shape::Number(2, 100), "How many of them are kept. Not said: 5."),
+    key("default", Shape::Choice(&["runc", "crun"]), "What runs containers. Not said: runc."),
+    key(
+        "pids_limit",
+        Shape::Number(16, 4_194_304),
+        "How many processes and threads a pod may have. Not said: no limit.",
+    ),
+];
+
+const PODS: &[Key] = &[key("manifest", Shape::Keyed(&["name"], MANIFEST), "Pods to run.")];
+
+const MANIFEST: &[Key] =
+    &[key("name", Shape::Text, "A word of a-z, 0-9 and -."), key("content", Shape::Text, "A v1 Pod in YAML or JSON.")];
+
+const UPDATE: &[Key] = &[
+    key("image", Shape::Text, "Where releases are: HOST[:PORT]/PATH[:TAG], …@sha256:… or oci:FOLDER[:TAG]."),
+    key("auto", Shape::Switch, "Whether the node upgrades by itself. Not said: false."),
+    key("window", Shape::Texts, "When it may, as Mon-Fri 02:00-04:00 Europe/Berlin. Not said: at any time."),
+    key("reboot", Shape::Switch, "Whether such an upgrade ends with a reboot. Not said: true."),
+    key("signatures", Shape::Choice(&["required", "none"]), "Whether releases have to be signed. Not said: required."),
+];
+
+const HEALTH: &[Key] = &[
+    key("network", Shape::Switch, "Whether a release on trial must have a network. Not said: false."),
+    key("deadline", Shape::Text, "How long it has to prove itself, 30s to 1h. Not said: 5min."),
+];
+
+const CLUSTER: &[Key] = &[
+    key("server", Shape::Text, "The API server, https://HOST[:PORT]. Not said: no cluster."),
+    key("ca", Shape::Text, "The authorities in PEM that signed its certificate."),
+    key("token", Shape::Secret, "With which the node registers itself."),
+    key("node_labels", Shape::Texted, "Labels of the Node."),
+    key("node_taints", Shape::Texts, "Taints of the Node, KEY[=VALUE]:EFFECT."),
+];
+
+const LOG: &[Key] = &[
+    key(
+        "level",
+        Shape::Choice(&["error", "warn", "info", "debug", "trace"]),
+        "From which level on the agent logs. Not said: info.",
+    ),
+    key("journal_max_size", Shape::Text, "How much of /var the journal takes, 8MiB to 64GiB. Not said: 256MiB."),
+];

@@ -1,0 +1,185 @@
+//! What of the kernel an operator may change: arguments and sysctls from lists of what cannot keep a node from booting,
+//! from falling back, or from being verified.
+
+use super::{Text, is_made_of, is_not, shown_as_text};
+
+/// Arguments by name, in the order of the alphabet. Others decide how the node boots (`root=`, `init=`, `panic=`) or what it
+/// trusts (`lsm=`, `module.sig_enforce`).
+const ARGUMENTS: [&str; 29] = [
+    "amd_iommu",
+    "amd_pstate",
+    "audit",
+    "console",
+    "cpufreq.default_governor",
+    "default_hugepagesz",
+    "hugepages",
+    "hugepagesz",
+    "idle",
+    "intel_idle.max_cstate",
+    "intel_iommu",
+    "intel_pstate",
+    "iommu",
+    "irqaffinity",
+    "isolcpus",
+    "loglevel",
+    "mitigations",
+    "net.ifnames",
+    "nohz",
+    "nohz_full",
+    "nosmt",
+    "numa_balancing",
+    "preempt",
+    "processor.max_cstate",
+    "psi",
+    "rcu_nocbs",
+    "skew_tick",
+    "swiotlb",
+    "transparent_hugepage",
+];
+
+/// Sysctls whose names begin so. Others decide when the node reboots (`kernel.panic`), what runs on it
+/// (`kernel.modprobe`, `kernel.core_pattern`) or what it shows (`kernel.kptr_restrict`).
+const SYSCTLS: [&str; 23] = [
+    "fs.aio-max-nr",
+    "fs.file-max",
+    "fs.inotify.",
+    "fs.mqueue.",
+    "fs.nr_open",
+    "kernel.keys.",
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.numa_balancing",
+    "kernel.pid_max",
+    "kernel.sched_",
+    "kernel.sem",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.threads-max",
+    "net.core.",
+    "net.ipv4.",
+    "net.ipv6.",
+    "net.netfilter.",
+    "user.max_",
+    "vm.",
+];
+
+/// Of those above, some that are commands, or could take a node out of service.
+const NOT_SYSCTLS: [&str; 5] =
+    ["net.core.bpf_jit_harden", "net.ipv4.route.flush", "vm.compact_memory", "vm.drop_caches", "vm.panic_on_oom"];
+
+/// One argument on the kernel's command line, `NAME` or `NAME=VALUE`. It holds from the next boot on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelArgument(String);
+
+/// A sysctl's name, with points between its parts. It holds at once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SysctlKey(String);
+
+/// A sysctl's value: words and numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SysctlValue(String);
+
+shown_as_text!(KernelArgument, SysctlKey, SysctlValue);
+
+impl KernelArgument {
+    /// The names that an operator may give.
+    pub const ALLOWED: &[&str] = &ARGUMENTS;
+}
+
+impl Text for KernelArgument {
+    const EXPECTED: &'static str =
+        "an argument that an operator may give, as \"mitigations=auto\" (the README lists them)";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let name = text.split('=').next().unwrap_or_default();
+        if !ARGUMENTS.contains(&name) {
+            return Err(is_not(name, "one of them"));
+        }
+        // No blank, no quote: where one argument ends is never in doubt.
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=,:/+".contains(&byte);
+        if !is_made_of(text, 1..=256, fits) {
+            return Err(is_not(text, "a single argument"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl SysctlKey {
+    /// What the names begin with that an operator may give.
+    pub const ALLOWED: &[&str] = &SYSCTLS;
+}
+
+impl Text for SysctlKey {
+    const EXPECTED: &'static str =
+        "a sysctl that an operator may set, as \"net.core.somaxconn\" (the README lists them)";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        // An interface's name in it may have points itself: then all points are slashes, and the other way round (sysctl.d(5)).
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+        let is_allowed = |name: &&str| if name.ends_with(['.', '_']) { text.starts_with(name) } else { text == *name };
+        let has_empty = text.split(['.', '/']).any(str::is_empty);
+        if !SYSCTLS.iter().any(is_allowed) || NOT_SYSCTLS.contains(&text) {
+            return Err(is_not(text, "one of them"));
+        }
+        if has_empty || !is_made_of(text, 1..=128, fits) {
+            return Err(is_not(text, "a sysctl's name"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Text for SysctlValue {
+    const EXPECTED: &'static str = "a number, or words in one line";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-,:/+ \t".contains(&byte);
+        if !is_made_of(text, 1..=256, fits) {
+            return Err(is_not(text, "one"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_harmless_arguments_are_taken() {
+        for right in ["mitigations=auto,nosmt", "nosmt", "console=ttyS1,115200", "isolcpus=2-3"] {
+            assert!(KernelArgument::parse(right).is_ok(), "{right}");
+        }
+        for wrong in ["", "init=/bin/sh", "panic=0", "nosmt init=/x", "nosmt\"", "rd.x", "=", "ballast.deployment=x"] {
+            assert!(KernelArgument::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(KernelArgument::parse("init=/bin/sh").unwrap_err(), "\"init\" is not one of them");
+        assert!(ARGUMENTS.is_sorted() && SYSCTLS.is_sorted() && NOT_SYSCTLS.is_sorted());
+    }
+
+    #[test]
+    fn only_harmless_sysctls_are_taken() {
+        for right in ["net.core.somaxconn", "vm.swappiness", "kernel.pid_max", "net.ipv4.conf.eth0/100.rp_filter"] {
+            assert!(SysctlKey::parse(right).is_ok(), "{right}");
+        }
+        for wrong in [
+            "",
+            "kernel.panic",
+            "kernel.core_pattern",
+            "kernel.pid_max2",
+            "vm.drop_caches",
+            "vm.",
+            "vm..x",
+            "vm.a\nb",
+            "net",
+        ] {
+            assert!(SysctlKey::parse(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "1\n2", "$(x)", "a;b"] {
+            assert!(SysctlValue::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(SysctlValue::parse(" 4096 87380\t6291456 ").unwrap().as_str(), "4096 87380\t6291456");
+    }
+}

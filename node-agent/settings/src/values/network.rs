@@ -1,0 +1,136 @@
+//! Interfaces and addresses.
+
+use std::{fmt, net::IpAddr};
+
+use ipnet::IpNet;
+
+use super::{Text, is_made_of, is_not, shown_as_text};
+
+/// The longest name of an interface (`IFNAMSIZ`) is 15 letters; a pattern may be longer.
+const MAX_PATTERN: usize = 64;
+
+/// An interface's name, or a pattern as networkd's `Name=` takes it: `*`, `?` and `[…]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceName(String);
+
+shown_as_text!(InterfaceName);
+
+/// An interface's hardware address, in small letters with `:` between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mac([u8; 6]);
+
+/// Where a route leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// `default`: to all that no other route leads to, in the gateway's family.
+    Default,
+    /// To a network.
+    Network(IpNet),
+}
+
+impl Text for InterfaceName {
+    const EXPECTED: &'static str = "an interface's name or pattern, as \"eth0\" or \"en*\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:@*?[]".contains(&byte);
+        let has_pattern = text.contains(['*', '?', '[']);
+        if !is_made_of(text, 1..=if has_pattern { MAX_PATTERN } else { 15 }, fits) || matches!(text, "." | "..") {
+            return Err(is_not(text, "an interface's name"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Text for Mac {
+    const EXPECTED: &'static str = "a hardware address, as \"52:54:00:12:34:56\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || is_not(text, "a hardware address");
+        let mut mac = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for byte in &mut mac {
+            let part = parts.next().filter(|part| is_made_of(part, 2..=2, |letter| letter.is_ascii_hexdigit()));
+            *byte = part.and_then(|part| u8::from_str_radix(part, 16).ok()).ok_or_else(wrong)?;
+        }
+        if parts.next().is_some() { Err(wrong()) } else { Ok(Self(mac)) }
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, f] = self.0;
+        write!(formatter, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    }
+}
+
+impl Text for IpAddr {
+    const EXPECTED: &'static str = "an IP address";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| is_not(text, "an IP address"))
+    }
+}
+
+impl Text for IpNet {
+    const EXPECTED: &'static str = "an address and its prefix, as \"192.0.2.10/24\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let without = || if text.parse::<IpAddr>().is_ok() { ": it has no prefix" } else { "" };
+        text.parse().map_err(|_| is_not(text, format_args!("an address with its prefix{}", without())))
+    }
+}
+
+impl Text for Destination {
+    const EXPECTED: &'static str = "\"default\" or a network, as \"10.0.0.0/8\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "default" => Ok(Self::Default),
+            network => IpNet::parse(network).map(|network| Self::Network(network.trunc())),
+        }
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => formatter.write_str("default"),
+            Self::Network(network) => network.fmt(formatter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_have_names_or_patterns() {
+        for right in ["eth0", "en*", "enp[0-9]s?", "eth0.100"] {
+            assert!(InterfaceName::parse(right).is_ok(), "{right}");
+        }
+        for wrong in ["", "eth 0", "eth0\nName=*", "a/b", "..", "sixteen-letters-", "!eth0"] {
+            assert!(InterfaceName::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_hardware_address_has_one_form() {
+        for text in ["52:54:00:AB:cd:ef", "52-54-00-ab-cd-ef"] {
+            assert_eq!(Mac::parse(text).unwrap().to_string(), "52:54:00:ab:cd:ef");
+        }
+        for wrong in ["", "52:54:00:ab:cd", "52:54:00:ab:cd:ef:00", "5:54:00:ab:cd:ef", "+1:54:00:ab:cd:ef"] {
+            assert!(Mac::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_a_prefix_and_routes_lead_to_networks() {
+        assert_eq!(IpNet::parse("192.0.2.10/24").unwrap().to_string(), "192.0.2.10/24");
+        let error = IpNet::parse("192.0.2.10").unwrap_err();
+        assert_eq!(error, "\"192.0.2.10\" is not an address with its prefix: it has no prefix");
+        assert!(IpNet::parse("192.0.2.10/33").is_err());
+        assert_eq!(Destination::parse("10.1.2.3/8").unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(Destination::parse("default").unwrap(), Destination::Default);
+    }
+}

@@ -1,0 +1,190 @@
+//! Settings by chance. Secrets have `s3cret` in them, so that one that gets out is seen.
+
+use std::time::Duration;
+
+use ballast_settings::{
+    model::{
+        Access, Cluster, Credentials, Dhcp, Health, Interface, InterfaceMatch, Kernel, Log, LogLevel, Manifest, Mirror,
+        Network, OciRuntime, Pods, Proxy, Registry, Route, Runtime, Settings, Signatures, Time, Update,
+    },
+    values::{Certificates, Destination, Size, Text},
+    window::Window,
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+/// A value from a text that is one.
+fn text<T: Text + std::fmt::Debug>(texts: &'static str) -> impl Strategy<Value = T> {
+    texts.prop_map(|text| T::parse(&text).unwrap_or_else(|error| panic!("{text:?} {error}")))
+}
+
+const NAME: &str = "[a-z][a-z0-9]{0,8}";
+const DNS: &str = "[a-z][a-z0-9]{0,8}(\\.[a-z][a-z0-9]{0,8}){1,2}";
+const ADDRESS: &str = "192\\.0\\.2\\.[1-9]|2001:db8::[1-9a-f]{1,4}";
+const PREFIX: &str = "192\\.0\\.2\\.[1-9]/(8|24|32)|2001:db8::[1-9a-f]/(32|64)";
+const SECRET: &str = "s3cret[ -~ü]{0,12}";
+const REGISTRY: &str = "[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?";
+
+/// Each once, by what `key` makes of it.
+fn once<T, K: PartialEq>(all: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut kept: Vec<T> = Vec::new();
+    for one in all {
+        if !kept.iter().any(|known| key(known) == key(&one)) {
+            kept.push(one);
+        }
+    }
+    kept
+}
+
+fn certificates() -> impl Strategy<Value = Certificates> {
+    let one = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+    let other = "-----BEGIN CERTIFICATE-----\nMAMCAQI=\n-----END CERTIFICATE-----\n";
+    let texts = vec![one.to_owned(), other.to_owned(), format!("{one}{other}")];
+    select(texts).prop_map(|pem| Certificates::parse(&pem).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn access() -> impl Strategy<Value = Access> {
+    let password = (text("[a-z$@ ]{0,5}[a-z]"), text(SECRET))
+        .prop_map(|(username, password)| Credentials::Password { username, password });
+    let credentials = option::of(prop_oneof![password, text(SECRET).prop_map(Credentials::Token)]);
+    (credentials, option::of(certificates()), any::<bool>()).prop_map(|(credentials, ca, plain_http)| Access {
+        credentials,
+        ca,
+        plain_http,
+    })
+}
+
+fn registry() -> impl Strategy<Value = Registry> {
+    let mirror = (text("[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?(/[a-z]{1,4}){0,2}"), access())
+        .prop_map(|(place, access)| Mirror { place, access });
+    (text(REGISTRY), vec(mirror, 0..3), access()).prop_map(|(host, mirrors, access)| Registry {
+        host,
+        mirrors: once(mirrors, |mirror| mirror.place.to_string()),
+        access,
+    })
+}
+
+fn route() -> impl Strategy<Value = Route> {
+    let to = prop_oneof![
+        Just((Destination::Default, "192.0.2.1")),
+        Just((Destination::Default, "2001:db8::1")),
+        text("10\\.[0-9]\\.0\\.0/16").prop_map(|to| (to, "192.0.2.1")),
+        text("2001:db8:[1-9]::/48").prop_map(|to| (to, "2001:db8::1")),
+    ];
+    (to, any::<bool>(), option::of(any::<u32>())).prop_map(|((to, via), is_direct, metric)| {
+        let via = via.parse().ok().filter(|_| !is_direct || to == Destination::Default);
+        Route { to, via, metric }
+    })
+}
+
+fn interface() -> impl Strategy<Value = Interface> {
+    let which = prop_oneof![
+        text("[a-z]{1,6}[0-9*]?").prop_map(InterfaceMatch::Name),
+        text("52:54:00:[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}").prop_map(InterfaceMatch::Mac),
+    ];
+    let dhcp = select(vec![Dhcp::No, Dhcp::Both, Dhcp::Ipv4, Dhcp::Ipv6]);
+    let names = (vec(text(ADDRESS), 0..2), vec(text(DNS), 0..2));
+    let rest = (option::of(text(ADDRESS)), option::of(68_u32..65536), any::<bool>());
+    (which, dhcp, vec(text(PREFIX), 0..3), vec(route(), 0..3), names, rest).prop_map(
+        |(which, dhcp, addresses, routes, (dns, domains), (gateway, mtu, required))| Interface {
+            which,
+            dhcp,
+            addresses,
+            gateway,
+            routes,
+            dns,
+            domains,
+            mtu,
+            required,
+        },
+    )
+}
+
+fn network() -> impl Strategy<Value = Network> {
+    let url = || option::of(text("http://(me:s3cret%40@)?proxy\\.example(:[1-9][0-9]{0,3})?"));
+    let proxy = (url(), url(), vec(text("\\*|\\.example|10\\.0\\.0\\.0/8|localhost"), 0..3))
+        .prop_map(|(http, https, no_proxy)| Proxy { http, https, no_proxy });
+    let lists = (vec(text(ADDRESS), 0..3), vec(text("~?[a-z]{1,5}\\.example"), 0..2), vec(certificates(), 0..3));
+    (vec(interface(), 0..3), lists, proxy).prop_map(|(interfaces, (dns, domains, certificates), proxy)| Network {
+        interfaces: once(interfaces, |interface| format!("{:?}", interface.which)),
+        dns,
+        domains,
+        proxy,
+        certificates,
+    })
+}
+
+fn kernel() -> impl Strategy<Value = Kernel> {
+    let sysctl = (text("net\\.core\\.[a-z_]{1,9}[a-z]"), text("[0-9]{1,9}( [0-9]{1,5})?"));
+    (
+        vec(text("nosmt|mitigations=(auto|off)|console=tty[A-Z][0-9]"), 0..3),
+        prop::collection::btree_map(sysctl.0, sysctl.1, 0..3),
+    )
+        .prop_map(|(arguments, sysctl)| Kernel { arguments, sysctl })
+}
+
+fn runtime() -> impl Strategy<Value = Runtime> {
+    let sizes = (64_u64 << 10..10 << 30).prop_map(Size::from_bytes);
+    (sizes, 2_u32..=100, select(vec![OciRuntime::Runc, OciRuntime::Crun]), option::of(16_u32..=4_194_304)).prop_map(
+        |(log_max_size, log_max_files, default, pids_limit)| Runtime {
+            log_max_size,
+            log_max_files,
+            default,
+            pids_limit,
+        },
+    )
+}
+
+fn update() -> impl Strategy<Value = Update> {
+    let window = select(vec!["Mon-Fri 02:00-04:00 Europe/Berlin", "daily 23:00-01:00 UTC"])
+        .prop_map(|text| Window::parse(text).unwrap_or_else(|error| panic!("{error}")));
+    let image = option::of("[a-z]{1,5}\\.example/os(:[a-z]{1,5})?");
+    let signatures = select(vec![Signatures::Required, Signatures::Unchecked]);
+    (image, any::<bool>(), option::of(vec(window, 0..3)), any::<bool>(), signatures)
+        .prop_map(|(image, auto, windows, reboot, signatures)| Update { image, auto, windows, reboot, signatures })
+}
+
+fn cluster() -> impl Strategy<Value = Cluster> {
+    let labels = prop::collection::btree_map(text("([a-z]{1,5}\\.example/)?[a-z]{1,5}"), text("[a-z0-9]{0,5}"), 0..3);
+    let taints = vec(text("[a-z]{1,5}(=[a-z]{1,3})?:(NoSchedule|PreferNoSchedule|NoExecute)"), 0..3);
+    let server = option::of(text("https://[a-z]{1,5}\\.example(:6443)?(/[a-z]{1,4})?"));
+    (server, option::of(certificates()), option::of(text(SECRET)), labels, taints).prop_map(
+        |(server, ca, token, node_labels, node_taints)| Cluster { server, ca, token, node_labels, node_taints },
+    )
+}
+
+fn log() -> impl Strategy<Value = Log> {
+    let sizes = (8_u64 << 20..64 << 30).prop_map(Size::from_bytes);
+    (select(LogLevel::ALL.to_vec()), option::of(sizes))
+        .prop_map(|(level, journal_max_size)| Log { level, journal_max_size })
+}
+
+/// All settings, each table by chance.
+pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
+    let zones = select(vec!["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"]);
+    let zone = zones.prop_map(|zone| Text::parse(zone).unwrap_or_else(|error| panic!("{error}")));
+    let time = (vec(text(DNS), 0..3), option::of(zone)).prop_map(|(servers, zone)| Time { servers, zone });
+    let manifest =
+        (text(NAME), "[ -~\\nü]{0,40}[a-z\\n]{0,2}[a-z]").prop_map(|(name, content)| Manifest { name, content });
+    let pods = vec(manifest, 0..3)
+        .prop_map(|manifests| Pods { manifests: once(manifests, |manifest| manifest.name.to_string()) });
+    let health = (any::<bool>(), 30_u64..=3600)
+        .prop_map(|(network, secs)| Health { network, deadline: Duration::from_secs(secs) });
+    let registries = vec(registry(), 0..3).prop_map(|all| once(all, |registry| registry.host.to_string()));
+    let first = (option::of(text(NAME)), network(), time, kernel(), registries, runtime());
+    let second = (pods, update(), health, cluster(), log());
+    (first, second).prop_map(
+        |((hostname, network, time, kernel, registries, runtime), (pods, update, health, cluster, log))| Settings {
+            hostname,
+            network,
+            time,
+            kernel,
+            registries,
+            runtime,
+            pods,
+            update,
+            health,
+            cluster,
+            log,
+        },
+    )
+}

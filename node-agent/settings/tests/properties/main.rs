@@ -1,0 +1,129 @@
+//! What holds for any settings, and for any bytes.
+
+mod any;
+
+use std::collections::BTreeSet;
+
+use ballast_settings::{
+    Kind, Rank, Secrets, Source,
+    render::{Content, Needs, diff, needs, render},
+    settings, write,
+};
+use proptest::prelude::*;
+
+use crate::any::any_settings;
+
+/// Words of TOML, YAML and the schema, so that more than the first letter is looked at.
+const WORDS: [&str; 40] = [
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ".",
+    ",",
+    "\"",
+    "'''",
+    "\"\"\"",
+    "\n",
+    "\r\n",
+    " ",
+    "#",
+    ":",
+    "- ",
+    "|",
+    "&a ",
+    "*a",
+    "\u{feff}",
+    "\0",
+    "ü",
+    "0x",
+    "1979-05-27",
+    "true",
+    "#cloud-config\n",
+    "version",
+    "hostname",
+    "network",
+    "interface",
+    "name",
+    "registry",
+    "host",
+    "mirrors",
+    "update",
+    "window",
+    "write_files",
+    "content",
+];
+
+fn garble() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        3 => prop::sample::select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..4),
+    ];
+    prop::collection::vec(word, 0..60).prop_map(|words| words.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_bytes_bring_the_node_down(one in garble(), other in garble(), is_meta_data in any::<bool>()) {
+        let kind = if is_meta_data { Kind::MetaData } else { Kind::Settings };
+        let sources = [Source { kind, ..Source::new("one", Rank::Node, &one) }, Source::new("other", Rank::Esp, &other)];
+        let (found, problems) = settings(&sources);
+        render(&found);
+        for problem in problems {
+            prop_assert!(!problem.what.is_empty() && !problem.to_string().contains('\n'), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_as_the_same_settings(some in any_settings()) {
+        let text = write(&some, Secrets::Revealed);
+        let (found, problems) = settings(&[Source::new("f", Rank::Node, text.as_bytes())]);
+        prop_assert_eq!(problems, vec![], "{}", text);
+        prop_assert_eq!(&found, &some, "{}", text);
+        let shown = [write(&some, Secrets::Masked), format!("{some:?}")];
+        prop_assert!(!shown.concat().contains("s3cret"), "{:?}", shown);
+    }
+
+    #[test]
+    fn any_settings_render(some in any_settings(), other in any_settings()) {
+        let files = render(&some);
+        prop_assert_eq!(&files, &render(&some.clone()));
+        let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        prop_assert_eq!(paths.len(), files.len(), "a path twice: {:?}", paths);
+        for file in &files {
+            prop_assert!(file.path.starts_with("/etc/") || file.path.starts_with("/run/"), "{}", file.path);
+            prop_assert!(!file.path.contains("/../"), "{}", file.path);
+            let Content::Bytes(bytes) = &file.content else { continue };
+            let text = String::from_utf8_lossy(bytes);
+            if text.contains("s3cret") {
+                prop_assert_eq!(file.mode, 0o600, "{}", file.path);
+            }
+            if file.path.ends_with(".toml") {
+                prop_assert!(toml::from_str::<toml::Table>(&text).is_ok(), "{}", text);
+            }
+            if file.path.ends_with(".network") {
+                let is_line = |line: &str| line.is_empty() || line.starts_with(['#', '[']) || line.contains('=');
+                prop_assert!(text.lines().all(is_line), "{}", text);
+            }
+        }
+        prop_assert_eq!(needs(&diff(&files, &files)), Needs::default());
+        let other = render(&other);
+        let changed = diff(&files, &other).len();
+        prop_assert_eq!(changed, diff(&other, &files).len());
+    }
+}
+
+#[test]
+fn every_key_can_be_written() {
+    let whole = include_bytes!("../golden/whole.toml");
+    let (found, _) = settings(&[Source::new("whole", Rank::Node, whole)]);
+    let text = write(&found, Secrets::Revealed);
+    let (again, problems) = settings(&[Source::new("written", Rank::Node, text.as_bytes())]);
+    assert_eq!((again, problems), (found, vec![]));
+    assert!(toml::from_str::<toml::Table>(&text).unwrap().contains_key("cluster"));
+}
