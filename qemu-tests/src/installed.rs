@@ -63,6 +63,8 @@ impl<'a> Installed<'a> {
         let options = Options {
             firmware: FirmwareKind::Uefi,
             disk: Some(disk.clone()),
+            // Several nodes run side by side, and more than once for each test; the boards' matrix has more CPUs.
+            smp: 1,
             network: Network::User,
             credentials: depot.told()?,
             ..Options::default()

@@ -273,7 +273,9 @@ impl Agent {
             let result = self.runtime.act(step, systemd).await;
             self.complaints.note(result);
         }
-        if let Some(health) = &observed.health {
+        if let Some(health) = &observed.health
+            && !self.judge.is_rebooting()
+        {
             let verdict = self.executable(&plan.health, observed);
             let result = self.judge.act(&verdict, health, &self.host, observed.systemd.as_ref()).await;
             self.complaints.note(result);

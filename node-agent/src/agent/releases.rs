@@ -61,9 +61,6 @@ impl Agent {
     /// down why.
     pub(super) fn executable(&mut self, verdict: &Verdict, observed: &Observed) -> Verdict {
         let (Verdict::Bad { reason }, Some(releases)) = (verdict, &observed.update) else { return verdict.clone() };
-        if self.judge.is_rebooting() {
-            return verdict.clone();
-        }
         if !update::plan::has_alternative(releases) {
             self.complaints.tell(format!("{reason}; no other release could boot, so this one stays up"));
             return Verdict::Waiting { for_what: reason.clone() };

@@ -67,7 +67,7 @@ impl Judge {
         }
     }
 
-    /// Carries `verdict` on `observed` out. It may be called on each pass.
+    /// Carries `verdict` on `observed` out. It may be called on each pass, but not while the node [goes down](Self::is_rebooting).
     ///
     /// # Errors
     /// If something could not be begun; the next pass tries again.
@@ -78,9 +78,6 @@ impl Judge {
         host: &Host,
         systemd: Option<&Systemd>,
     ) -> Result<()> {
-        if self.is_rebooting() {
-            return Ok(());
-        }
         self.steady = if let Verdict::Settles { steady, .. } = verdict { Some(*steady) } else { None };
         match verdict {
             Verdict::NotOnTrial => return Ok(()),

@@ -8,7 +8,7 @@ use qemu_tests::release::{Release, Written};
 use qemu_tests::releases::{Ended, Releases};
 use qemu_tests::scenario::Scenario;
 
-use crate::upgrade::runs;
+use crate::upgrade::{runs, settings};
 
 /// A node that was upgraded to a broken release and came back by itself.
 struct Fallen<'a> {
@@ -73,11 +73,7 @@ fn nothing(_: &mut Installed<'_>, _: &mut Node) -> Result<()> {
 
 /// A release has five minutes to prove itself if nothing else is said. Less than two would condemn a busy host.
 fn two_minutes(_: &mut Installed<'_>, node: &mut Node) -> Result<()> {
-    settings(node, "[health]\\ndeadline = \"2min\"\\n")
-}
-
-fn settings(node: &mut Node, text: &str) -> Result<()> {
-    node.guest.ask(&format!("printf '{text}' >/var/lib/ballast/settings.toml")).map(drop)
+    settings(&mut node.guest, "[health]\ndeadline = \"2min\"\n")
 }
 
 /// The kernel panics before userspace. Here the bad digest is also cleared: then it is taken again.
@@ -125,8 +121,9 @@ fn r08_containerd_hangs() {
 
 #[test]
 fn r09_network_is_broken_by_the_new_release() {
-    let wanted =
-        |_: &mut Installed<'_>, node: &mut Node| settings(node, "[health]\\nnetwork = true\\ndeadline = \"2min\"\\n");
+    let wanted = |_: &mut Installed<'_>, node: &mut Node| {
+        settings(&mut node.guest, "[health]\nnetwork = true\ndeadline = \"2min\"\n")
+    };
     let broken = |release: Release| Ok(release.without_network());
     let named = |fallen: &mut Fallen<'_>| {
         let reason = fallen.is_remembered()?;

@@ -64,8 +64,7 @@ fn c08_damaged_object_is_found_and_repaired() {
         let mut node = host.boot()?;
         let why = Ended::of(&mut node.guest, &["fsck"])?.failed(1, "damaged")?;
         ensure!(why.contains("1 are damaged") && why.contains("--repair"), "it says {why}");
-        let settings = format!("printf '[update]\\nimage = \"{name}\"\\n' >/var/lib/ballast/settings.toml");
-        node.guest.ask(&settings)?;
+        crate::upgrade::settings(&mut node.guest, &format!("[update]\nimage = \"{name}\"\n"))?;
         let mark = host.depot.door.mark();
         Ended::of(&mut node.guest, &["fsck", "--repair"])?.done().context("repairing")?;
         let sent: u64 = host.depot.door.served_since(mark).iter().map(|one| one.sent).sum();

@@ -17,7 +17,12 @@ const SETTINGS: &str = "[update]\nauto = false\n[health]\nnetwork = true\n";
 
 pub(crate) fn leave_traces(guest: &mut Guest) -> Result<()> {
     guest.ask("echo kept >/var/lib/ballast/a-test-was-here")?;
-    guest.ask(&format!("printf '{}' >/var/lib/ballast/settings.toml", SETTINGS.replace('\n', "\\n"))).map(drop)
+    settings(guest, SETTINGS)
+}
+
+/// What the operator writes.
+pub(crate) fn settings(guest: &mut Guest, text: &str) -> Result<()> {
+    guest.ask(&format!("printf '{}' >/var/lib/ballast/settings.toml", text.replace('\n', "\\n"))).map(drop)
 }
 
 pub(crate) fn traces_are_kept(node: &mut Node) -> Result<()> {
@@ -267,21 +272,19 @@ fn a_node_upgrades_by_itself_when_its_window_is_open() {
         let mut host = Installed::on(scenario)?;
         let (new, name) = host.publish(host.release("20261122.1")?)?;
         let mut node = host.boot()?;
-        let settings = |window: &str| {
-            format!(
-                "printf '[update]\\nimage = \"{name}\"\\nauto = true\\nwindow = [\"{window}\"]\\n' >/var/lib/ballast/settings.toml"
-            )
+        let settings = |guest: &mut Guest, window: &str| {
+            settings(guest, &format!("[update]\nimage = \"{name}\"\nauto = true\nwindow = [\"{window}\"]\n"))
         };
         // Half a day away: no registry is asked.
         let hour: u32 = node.guest.ask("date -u +%-H")?.parse()?;
         let away = (hour + 12) % 24;
-        node.guest.ask(&settings(&format!("daily {away:02}:00-{away:02}:30 UTC")))?;
+        settings(&mut node.guest, &format!("daily {away:02}:00-{away:02}:30 UTC"))?;
         let mark = host.depot.door.mark();
         std::thread::sleep(Duration::from_secs(150));
         ensure!(host.depot.door.served_since(mark).is_empty(), "it asked the registry outside of its window");
         runs(&mut node, &host.base.digest()?)?;
 
-        node.guest.ask(&settings("daily 00:00-24:00 UTC"))?;
+        settings(&mut node.guest, "daily 00:00-24:00 UTC")?;
         node.ends(Deadline::secs(600)).context("it did not reboot by itself")?;
         let mut node = host.boot()?;
         runs(&mut node, &new.digest)?;

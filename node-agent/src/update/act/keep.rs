@@ -45,17 +45,13 @@ pub(super) fn unpin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
 
 /// Forgets that a release failed. Its boot entry with the used-up tries goes first: as long as that is there, it is proof.
 pub(super) async fn allow(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let name = &target.release;
-    collect::entries_and_kernels(work, &work.observe()?).await?;
-    let found = work.memory.change(|memory| {
-        let bad = memory.find_bad(name).cloned();
-        memory.bad.retain(|known| Some(&known.digest) != bad.as_ref().map(|bad| &bad.digest));
-        bad
-    })?;
-    let bad = found.ok_or_else(|| Failure {
+    let (name, observed) = (&target.release, work.observe()?);
+    let bad = observed.memory.find_bad(name).cloned().ok_or_else(|| Failure {
         kind: FailureKind::NotFound,
         message: format!("no release named {name} is known to be bad; ballast releases shows those that are"),
     })?;
+    collect::entries_and_kernels(work, &observed).await?;
+    work.memory.change(|memory| memory.bad.retain(|known| known.digest != bad.digest))?;
     Ok(Outcome {
         message: format!("release {} may be tried again", bad.version),
         changed: true,

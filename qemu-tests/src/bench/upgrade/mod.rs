@@ -56,6 +56,7 @@ pub(super) fn measure(folder: &Path) -> Result<()> {
 fn figures_of(scenario: &mut Scenario, figures: &mut Figures) -> Result<()> {
     let lab: Lab = scenario.lab.clone();
     let mut host = Installed::on(scenario)?;
+    host.options.smp = 2;
     let made = release::with_changed(&lab, PACKAGE, NEXT, host.depot.folder())?;
     (figures.changed_bytes, figures.image_bytes) = (made.changed_bytes, made.image_bytes);
     let name = host.depot.publish_layout(&made.layout, NEXT)?;
