@@ -32,31 +32,39 @@ pub const IN_FORCE: &str = "/run/ballast/settings.toml";
 /// Keeps what was read last: as long as all sources are the same, they mean the same.
 #[derive(Debug, Default)]
 pub struct Reader {
-    last: Option<(Vec<Document>, Vec<Problem>, Account, Arc<Read>)>,
+    last: Option<(Seen, Arc<Read>)>,
+}
+
+/// What lies there, before anybody knows what it means.
+#[derive(Debug, Clone, PartialEq)]
+struct Seen {
+    documents: Vec<Document>,
+    problems: Vec<Problem>,
+    account: Account,
 }
 
 impl Reader {
     /// What there is now; the very same as last time, if nothing is different.
     pub fn read(&mut self, host: &Host) -> Arc<Read> {
-        let (documents, problems) = documents(host);
-        let (account, damage) = match account(host) {
-            Ok(account) => (account, None),
-            Err(error) => (Account::default(), Some(unreadable(ACCOUNT, format!("{error:#}")))),
-        };
-        let problems: Vec<Problem> = problems.into_iter().chain(damage).collect();
-        if let Some((same, told, known, read)) = &self.last
-            && (same, told, known) == (&documents, &problems, &account)
-        {
-            return Arc::clone(read);
+        let (documents, mut problems) = documents(host);
+        let account = account(host).unwrap_or_else(|error| {
+            problems.push(unreadable(ACCOUNT, format!("{error:#}")));
+            Account::default()
+        });
+        let seen = Seen { documents, problems, account };
+        match &self.last {
+            Some((same, read)) if *same == seen => Arc::clone(read),
+            Some(_) | None => {
+                let read = Arc::new(understand(seen.clone()));
+                self.last = Some((seen, Arc::clone(&read)));
+                read
+            }
         }
-        let read = Arc::new(understand(documents.clone(), problems.clone(), account.clone()));
-        self.last = Some((documents, problems, account, Arc::clone(&read)));
-        read
     }
 }
 
-/// What `documents` mean, beside `problems` with reading them.
-fn understand(documents: Vec<Document>, mut problems: Vec<Problem>, account: Account) -> Read {
+fn understand(seen: Seen) -> Read {
+    let Seen { documents, mut problems, account } = seen;
     let sources: Vec<Source<'_>> = documents.iter().map(Document::source).collect();
     let Outcome { settings, problems: found, origins } = ballast_settings::read(&sources);
     problems.extend(found);

@@ -22,7 +22,7 @@ pub(super) fn find(table: &dyn TableLike, keys: &[Key], path: &[String]) -> Resu
         },
         (Shape::Keyed(identities, inner), [which, rest @ ..]) => {
             let mut tables = item.and_then(Item::as_array_of_tables).into_iter().flatten();
-            match tables.find(|one| is_called(*one, identities, which)) {
+            match tables.find(|one| is_called(one, identities, which)) {
                 Some(one) => find(one, inner, rest),
                 None => Ok(None),
             }

@@ -132,10 +132,9 @@ impl Node {
     /// Asks for a change of settings and tells what was planned, and how it ended.
     pub(crate) async fn change(&self, operation: Change) -> (Option<Planned>, Result<Changed, Unchanged>) {
         let replies = timeout(PATIENCE, self.ask(&Request::Change { operation })).await.unwrap().unwrap();
-        let planned = replies.iter().find_map(|reply| match reply {
-            Reply::Planned(planned) => Some(planned.clone()),
-            _ => None,
-        });
+        let planned = replies
+            .iter()
+            .find_map(|reply| if let Reply::Planned(planned) = reply { Some(planned.clone()) } else { None });
         match replies.last() {
             Some(Reply::Changed(outcome)) => (planned, Ok(outcome.clone())),
             Some(Reply::Unchanged(failure)) => (planned, Err(failure.clone())),
