@@ -6,7 +6,7 @@ use qemu_tests::metadata::{Cloud, Given, Service};
 use qemu_tests::node::Node;
 use qemu_tests::scenario::Scenario;
 
-use super::{eventually, hostname};
+use super::{eventually, hostname, told};
 
 /// Boots a machine of `cloud` that is given `user_data` and the name `named`; the first answers are `failing`.
 fn settles(
@@ -22,11 +22,8 @@ fn settles(
         service.fails(failing.0, failing.1);
         let identity = Some(cloud.identity());
         let options = Options { smp: 1, network: service.network(), identity, ..Options::default() };
-        let mut node = scenario.healthy(&options)?;
-        let found = node.status_when("the metadata is there", 120, |status| {
-            status.settings.sources.iter().any(|source| source.rank == "metadata")
-        });
-        found.with_context(|| format!("it was asked {:?}", service.asked_since(0)))?;
+        let node = told(scenario, &options, "metadata");
+        let mut node = node.with_context(|| format!("it was asked {:?}", service.asked_since(0)))?;
         check(&mut node)?;
         let asked = service.asked_since(0);
         let refused: Vec<_> = asked.iter().filter(|one| ![200, 404, failing.1].contains(&one.status)).collect();

@@ -6,6 +6,7 @@ mod kernel_arguments;
 mod mistakes;
 mod pair;
 mod power;
+mod readme;
 mod registries;
 mod rendered;
 mod sources;
@@ -17,10 +18,22 @@ use anyhow::{Context, Result, bail, ensure};
 use qemu_tests::credentials::Credential;
 use qemu_tests::deadline::Deadline;
 use qemu_tests::guest::Guest;
+use qemu_tests::lab::Options;
+use qemu_tests::node::{Node, READY};
+use qemu_tests::scenario::Scenario;
 
 /// User-data over SMBIOS.
 pub(crate) fn user_data(text: &str) -> Result<Credential> {
     Credential::new("ballast.settings", text)
+}
+
+/// Boots to READY, and until the agent tells of a source of this rank: whoever asks only the agent need not wait for the rest of the boot.
+pub(crate) fn told(scenario: &mut Scenario, options: &Options, rank: &str) -> Result<Node> {
+    let mut node = scenario.start(options)?;
+    node.ready(Deadline::after(READY))?;
+    let what = format!("the agent tells of the {rank}");
+    node.status_when(&what, 120, |status| status.settings.sources.iter().any(|source| source.rank == rank))?;
+    Ok(node)
 }
 
 /// The name that the kernel has.

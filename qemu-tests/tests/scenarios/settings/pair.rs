@@ -7,7 +7,7 @@ use qemu_tests::node::{Node, sockets};
 use qemu_tests::qemu::machine::{Cable, Network};
 use qemu_tests::scenario::{Scenario, unit};
 
-use super::{eventually, user_data};
+use super::{eventually, told, user_data};
 
 /// Tells who called, once somebody asks for it to be started.
 const SOCKET: &str = "[Socket]\nListenStream=5000\nAccept=yes\n";
@@ -53,8 +53,8 @@ fn f_two_nodes_with_static_addresses_reach_each_other() {
         );
         let second = "hostname = \"other\"\n[[network.interface]]\nname = \"e*\"\naddresses = [\"192.0.2.2/24\", \"2001:db8::2/64\"]\n\
              routes = [{ to = \"198.51.100.0/24\", via = \"192.0.2.1\" }]\n";
-        let mut one = scenario.healthy(&options(one, &first)?)?;
-        let mut other = scenario.healthy(&options(other, second)?)?;
+        let mut one = told(scenario, &options(one, &first)?, "credential")?;
+        let mut other = told(scenario, &options(other, second)?, "credential")?;
         for (node, address) in [(&mut one, "192.0.2.1"), (&mut other, "192.0.2.2")] {
             eventually(&mut node.guest, "the static address", "ip -4 address", |text| text.contains(address))?;
             node.guest.ask("systemctl start called.socket")?;

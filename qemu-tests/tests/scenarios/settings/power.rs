@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use qemu_tests::console::Console;
+use qemu_tests::invariants;
 use qemu_tests::lab::Options;
 use qemu_tests::node::Node;
 use qemu_tests::scenario::Scenario;
 use qemu_tests::settings::{get, set};
 
+use super::told;
 use crate::killed::{Moments, seed};
 
 /// The least number that is written.
@@ -52,9 +54,10 @@ fn power_cuts(name: &str, times: u32) {
             let what = || format!("cut {number} of {times}, after {:.1} s (BALLAST_SEED={seed})", moment.as_secs_f64());
             println!("{}", what());
             let answered = cut(node, last, moment).with_context(what)?;
-            node = scenario.healthy(&options).with_context(what)?;
+            node = told(scenario, &options, "node").with_context(what)?;
             last = whole(&mut node, answered).with_context(what)?;
         }
+        invariants::check(&mut node, &scenario.lab.image)?;
         node.power_off()
     });
 }

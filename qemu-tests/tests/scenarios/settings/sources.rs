@@ -125,8 +125,8 @@ fn f04_i03_i07_sources_in_their_order_read_once_and_kept() {
         eventually(&mut second.guest, "the name of the other volume", "cat /proc/sys/kernel/hostname", |name| {
             name == "from-the-config-drive"
         })?;
-        let left = second.guest.ask("findmnt --noheadings --list --output=FSTYPE")?;
-        ensure!(!left.lines().any(|kind| kind == "iso9660"), "a volume is still mounted: {left}");
+        let mounted = second.guest.ask("findmnt --noheadings --list --output=SOURCE,TARGET")?;
+        ensure!(!mounted.contains("/run/ballast/"), "a volume is still mounted: {mounted}");
         second.power_off()?;
         ensure!(scenario.boots() == 2, "{} boots", scenario.boots());
         Ok(())

@@ -6,14 +6,16 @@ use qemu_tests::lab::Options;
 use qemu_tests::node::Node;
 use qemu_tests::scenario::Scenario;
 use qemu_tests::settings::{Said, apply, exit, set};
+use qemu_tests::status::Status;
 
-use super::hostname;
+use super::{hostname, told};
 
 const DOCUMENT: &str = "hostname = \"proven\"\n";
 
 /// Nothing is on trial, and nothing of one is left.
 fn no_trial(node: &mut Node, name: &str) -> Result<()> {
-    let status = node.status_when("no trial runs", 60, |status| status.settings.trial.is_none())?;
+    let over = |status: &Status| !status.settings.sources.is_empty() && status.settings.trial.is_none();
+    let status = node.status_when("no trial runs", 60, over)?;
     ensure!(status.node.hostname == name, "the status has the name {}", status.node.hostname);
     ensure!(hostname(&mut node.guest)? == name, "the name is {}", hostname(&mut node.guest)?);
     let left = node.guest.ask("ls /var/lib/ballast")?;
@@ -37,13 +39,13 @@ fn f08_what_is_tried_is_taken_back_unless_confirmed() {
         let said = tries(&mut node.guest, "tried", "30m")?;
         ensure!(said.contains("confirm"), "what keeps it is not said: {said}");
         node.reboot_to_exit()?;
-        let mut node = scenario.healthy(&options).context("the boot that goes on trying")?;
+        let mut node = told(scenario, &options, "node").context("the boot that goes on trying")?;
         ensure!(hostname(&mut node.guest)? == "tried", "rebooted, the name is {}", hostname(&mut node.guest)?);
         let trial = node.status()?.settings.trial.context("rebooted, no trial runs")?;
         ensure!((900..=1800).contains(&trial.left_s), "rebooted, {} s are left", trial.left_s);
         node.reboot_to_exit()?;
 
-        let mut node = scenario.healthy(&options).context("the boot that takes it back")?;
+        let mut node = told(scenario, &options, "node").context("the boot that takes it back")?;
         // Before anything was rendered: no name but the old one was ever there.
         let names = node.guest.ask("journalctl --boot --no-pager --output=json-pretty | grep -c '\"tried\"' || :")?;
         ensure!(names == "0", "the third boot still had the name that was tried");
