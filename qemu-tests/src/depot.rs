@@ -9,13 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use crate::credentials::Credential;
 use crate::door::Door;
 use crate::registry::{Authority, Push, Registry, Signed, SigningKey, User, Validity, push_manifest};
-use crate::release::Written;
+use crate::release::{PodImage, Written};
 use crate::tools::Tools;
 
 /// The host's loopback as guests see it (QEMU's user network).
 pub const HOST: &str = "10.0.2.2";
 /// The repository that all releases are in.
 const REPOSITORY: &str = "ballast";
+/// That of images for pods.
+const PODS: &str = "pods/hello";
 
 /// A registry with releases, ready to be used by a node.
 pub struct Depot {
@@ -114,6 +116,23 @@ impl Depot {
         Ok(self.name(&release.version))
     }
 
+    /// Publishes an image for pods, which nobody signs; gives its name.
+    ///
+    /// # Errors
+    /// When it cannot be pushed.
+    pub fn publish_pod(&self, image: &PodImage, tag: &str) -> Result<String> {
+        let name = format!("{PODS}:{tag}");
+        let (registry, signed) = (self.registry.open, Signed::Not);
+        Push { layout: &image.folder, registry, name: &name, identity: &name, signed }
+            .run(&self.tools, &self.folder)?;
+        Ok(self.pod_name(tag))
+    }
+
+    /// What a node calls the image for pods `tag`, whoever it gets it from.
+    pub fn pod_name(&self, tag: &str) -> String {
+        format!("{}/{PODS}:{tag}", self.host())
+    }
+
     fn push(&self, layout: &Path, tag: &str, identity: &str, signed: Signed<'_>) -> Result<String> {
         let name = format!("{REPOSITORY}:{tag}");
         Push { layout, registry: self.registry.open, name: &name, identity, signed }.run(&self.tools, &self.folder)?;
@@ -127,6 +146,37 @@ impl Depot {
             (depot.host(), serde_json::json!({"auth": auth}))
         });
         serde_json::json!({"auths": auths.collect::<serde_json::Map<_, _>>()}).to_string()
+    }
+
+    /// As an operator's settings have it: its user, its authority, and what is asked before it.
+    ///
+    /// # Errors
+    /// When a certificate cannot be read.
+    pub fn setting(&self, mirrors: &[&Self]) -> Result<String> {
+        let mirrors = mirrors.iter().map(|mirror| Ok(format!("[[registry.mirrors]]\n{}", mirror.keys()?)));
+        Ok(format!("[[registry]]\n{}{}", self.keys()?, mirrors.collect::<Result<String>>()?))
+    }
+
+    /// Lines of TOML.
+    fn keys(&self) -> Result<String> {
+        let (username, password) = self.user.name_and_password();
+        Ok(format!(
+            "host = \"{}\"\nusername = \"{username}\"\npassword = \"{password}\"\nca = \"\"\"\n{}\"\"\"\n",
+            self.host(),
+            self.authority.certificate()?
+        ))
+    }
+
+    /// Only what a node's own settings have no key for: what releases are signed with.
+    ///
+    /// # Errors
+    /// Never in practice: the name is fixed and valid.
+    pub fn told_key(&self) -> Result<Vec<Credential>> {
+        Ok(vec![Credential::new("tmpfiles.extra", self.key_line())?])
+    }
+
+    fn key_line(&self) -> String {
+        line("/var/lib/ballast/keys/test.pub", 0o644, &self.key.public)
     }
 
     /// What lays certificate, credentials and public key down on each boot of a node: lines for systemd-tmpfiles.
@@ -143,10 +193,7 @@ impl Depot {
     /// As [`Depot::told`].
     pub fn told_with(&self, mirrors: &[&Self]) -> Result<Vec<Credential>> {
         let all = [&[self], mirrors].concat();
-        let mut lines = vec![
-            line("/run/containers/0/auth.json", 0o600, &Self::authfile(&all)),
-            line("/var/lib/ballast/keys/test.pub", 0o644, &self.key.public),
-        ];
+        let mut lines = vec![line("/run/containers/0/auth.json", 0o600, &Self::authfile(&all)), self.key_line()];
         for depot in all {
             let place = format!("/etc/containers/certs.d/{}/ca.crt", depot.host());
             lines.push(line(&place, 0o644, &depot.authority.certificate()?));

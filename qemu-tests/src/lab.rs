@@ -9,7 +9,7 @@ use crate::disk::{Bus, Disk};
 use crate::qemu::accel::Accelerator;
 use crate::qemu::binary;
 use crate::qemu::firmware::{Firmware, FirmwareKind};
-use crate::qemu::machine::{Chipset, Machine, Network, OnReboot};
+use crate::qemu::machine::{Chipset, Drive, Identity, Machine, Network, OnReboot};
 use crate::tools::Tools;
 use crate::workspace::{Image, Workspace};
 
@@ -52,12 +52,16 @@ pub struct Options {
     pub bus: Bus,
     /// A disk of the caller's; none means a throwaway overlay over the image
     pub disk: Option<Disk>,
+    /// Volumes that a platform plugs in besides
+    pub volumes: Vec<Drive>,
     /// CPUs
     pub smp: u32,
     /// Memory in MiB
     pub memory_mib: u32,
     /// The network
     pub network: Network,
+    /// What the firmware says the machine is; none means QEMU
+    pub identity: Option<Identity>,
     /// What the clock of the board says at the start; none means the right time
     pub clock: Option<&'static str>,
     /// For systemd, beside the command channel's own
@@ -75,9 +79,11 @@ impl Default for Options {
             chipset: Chipset::default(),
             bus: Bus::default(),
             disk: None,
+            volumes: Vec::new(),
             smp: 2,
             memory_mib: 1024,
             network: Network::default(),
+            identity: None,
             clock: None,
             credentials: Vec::new(),
             on_reboot: OnReboot::default(),
@@ -104,8 +110,9 @@ impl Options {
             chipset: self.chipset,
             smp: self.smp,
             memory_mib: self.memory_mib,
-            drives: vec![disk.drive(self.bus)],
-            network: self.network,
+            drives: std::iter::once(disk.drive(self.bus)).chain(self.volumes.iter().cloned()).collect(),
+            network: self.network.clone(),
+            identity: self.identity,
             clock: self.clock,
             credentials: self.credentials.clone(),
             on_reboot: self.on_reboot,

@@ -186,7 +186,10 @@ impl Node {
 }
 
 /// A folder for sockets: a short path, since that of a socket may have 107 bytes.
-pub(crate) fn sockets() -> Result<TempDir> {
+///
+/// # Errors
+/// When it cannot be made.
+pub fn sockets() -> Result<TempDir> {
     tempfile::Builder::new().prefix("ballast-vm-").tempdir().context("making a folder for sockets")
 }
 

@@ -15,6 +15,42 @@ pub struct Status {
     pub runtime: Runtime,
     pub pods: Vec<Pod>,
     pub clusters: Vec<serde_json::Value>,
+    pub settings: Settings,
+}
+
+/// What the operator wants of the node, as far as it is told: not the values.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Settings {
+    pub sources: Vec<Source>,
+    pub problems: Vec<Problem>,
+    pub trial: Option<Trial>,
+}
+
+/// Where settings come from.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Source {
+    pub name: String,
+    pub rank: String,
+    pub at: Option<u64>,
+}
+
+/// What in a source does not apply.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Problem {
+    pub key: Option<String>,
+    pub r#where: String,
+    pub reason: String,
+}
+
+/// Settings that are taken back unless somebody confirms them.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Trial {
+    pub until_s: u64,
+    pub left_s: u64,
 }
 
 /// The release that is booted.
@@ -92,6 +128,11 @@ impl Status {
         self.pods.iter().find(|pod| pod.name == name)
     }
 
+    /// What is wrong with the setting `key`: where, and why.
+    pub fn problem(&self, key: &str) -> Option<&Problem> {
+        self.settings.problems.iter().find(|problem| problem.key.as_deref() == Some(key))
+    }
+
     /// Whether the pod called `name` runs with all its containers.
     pub fn runs(&self, name: &str) -> bool {
         self.pod(name).is_some_and(|pod| {
@@ -115,10 +156,14 @@ mod tests {
             "runtime": {"name": "containerd", "version": "2", "ready": true, "restarts": 0},
             "pods": [{"name": "canary", "namespace": "ballast", "phase": "Running",
                       "containers": [{"name": "canary", "state": "running", "restarts": 0}]}],
-            "clusters": []
+            "clusters": [],
+            "settings": {"sources": [{"name": "credential ballast.settings", "rank": "credential", "at": null}], "trial": null,
+                         "problems": [{"key": "a.b", "where": "c:1:2", "reason": "is unknown"}]}
         }))
         .unwrap();
         assert!(status.runs("canary"));
         assert!(!status.runs("other"));
+        assert_eq!(status.problem("a.b").unwrap().r#where, "c:1:2");
+        assert!(status.problem("a.c").is_none() && status.settings.trial.is_none());
     }
 }

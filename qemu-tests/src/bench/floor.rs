@@ -35,5 +35,6 @@ pub(super) fn build(lab: &Lab) -> Result<Subject> {
         disk: None,
         ready: "floor: READY",
         last_unit: None,
+        credentials: Vec::new(),
     })
 }

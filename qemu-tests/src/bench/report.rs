@@ -13,6 +13,8 @@ use super::wall::Wall;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) ready_instructions: u64,
+    /// With a kilobyte of settings
+    pub(super) settings_ready_instructions: u64,
     pub(super) kernel_instructions: u64,
     pub(super) initramfs_instructions: u64,
     pub(super) floor_instructions: u64,

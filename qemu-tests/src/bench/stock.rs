@@ -40,6 +40,7 @@ pub(super) fn build(lab: &Lab) -> Result<Stock> {
         disk: Some(folder.join("stock.raw")),
         ready: "stock: READY",
         last_unit: Some("stock-ready.service"),
+        credentials: Vec::new(),
     };
     Ok(Stock { subject, figures: folder.join("stock.json") })
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::instructions::of_ours;
 use crate::console::{Console, Line};
+use crate::credentials::Credential;
 use crate::deadline::Deadline;
 use crate::disk::{Bus, Disk};
 use crate::guest::{self, Guest, PORTS};
@@ -16,6 +17,9 @@ use crate::qemu::accel::Accelerator;
 use crate::qemu::firmware::Firmware;
 use crate::qemu::machine::{Machine, Network};
 use crate::qemu::process::Process;
+
+/// A kilobyte of what an operator may want, as user-data.
+const SETTINGS: &str = include_str!("../../bench/settings.toml");
 
 /// The stock image counts 23 G instructions, at some 0.2 G a second on a slow host.
 const PATIENCE: u64 = 600;
@@ -55,6 +59,8 @@ pub(super) struct Subject {
     pub(super) ready: &'static str,
     /// The unit after which the command channel may open without disturbing the measure
     pub(super) last_unit: Option<&'static str>,
+    /// What it is told over SMBIOS
+    pub(super) credentials: Vec<Credential>,
 }
 
 impl Subject {
@@ -67,7 +73,14 @@ impl Subject {
             disk: Some(lab.image.disk.clone()),
             ready: READY_LINE,
             last_unit: Some("ballast.service"),
+            credentials: Vec::new(),
         }
+    }
+
+    /// The same, which is told a kilobyte of settings.
+    pub(super) fn ours_with_settings(lab: &Lab) -> Result<Self> {
+        let credentials = vec![Credential::new("ballast.settings", SETTINGS)?];
+        Ok(Self { name: "ours-with-settings", credentials, ..Self::ours(lab) })
     }
 
     /// The same through UEFI, under a name of its own.
@@ -94,9 +107,10 @@ impl Subject {
     }
 }
 
-/// Instructions of the image under test to READY: the one that the budget watches.
-pub(crate) fn count(lab: &Lab) -> Result<u64> {
-    of_ours(&Subject::ours(lab).ready(lab, Accelerator::Icount, 1)?.line.text)
+/// Instructions of the image under test to READY: without settings, and with a kilobyte of them.
+pub(crate) fn count(lab: &Lab) -> Result<[u64; 2]> {
+    let count = |subject: &Subject| of_ours(&subject.ready(lab, Accelerator::Icount, 1)?.line.text);
+    Ok([count(&Subject::ours(lab))?, count(&Subject::ours_with_settings(lab)?)?])
 }
 
 struct Run {
@@ -118,14 +132,15 @@ impl Run {
                 kernel: Box::new(subject.firmware.clone()),
             },
         };
-        let mut machine = Machine { smp, ..Machine::new(accelerator, firmware) };
+        let credentials = subject.credentials.clone();
+        let mut machine = Machine { smp, credentials, ..Machine::new(accelerator, firmware) };
         if let Some(disk) = &subject.disk {
             machine.drives.push(Disk::overlay(&lab.tools, disk, scratch.path())?.drive(Bus::Virtio));
             // All that boot a system have a NIC: the stock image waits for its network, ours does not.
             machine.network = Network::User;
         }
         if let (true, Some(unit)) = (channel, subject.last_unit) {
-            machine.credentials = guest::command_server(unit)?;
+            machine.credentials.extend(guest::command_server(unit)?);
             machine.ports = PORTS.to_vec();
         }
         machine.sockets = Some(sockets.path().to_owned());
@@ -142,4 +157,14 @@ fn logs(lab: &Lab, name: &str) -> Result<PathBuf> {
     let folder: &Path = &lab.workspace.target.join("bench").join(name);
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     Ok(folder.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_are_a_kilobyte() {
+        assert!((1000..=1100).contains(&SETTINGS.len()), "{} bytes", SETTINGS.len());
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::report::{Details, Report};
 use super::wall::{Wall, median};
-use crate::budget::{Budget, Figure};
+use crate::budget::{Budget, Figure, SETTINGS_PERCENT};
 
 /// What issue 3 promises beside the limits of budget.toml: instructions of the floor and of /init, and the wall ratio.
 const FLOOR: u64 = 450_000_000;
@@ -54,6 +54,7 @@ fn rows(report: &Report, details: &Details, budget: &Budget) -> Vec<Row> {
     let (image, stock) = (&report.image, &report.stock);
     let mut rows = vec![
         watched("instructions to READY", Figure::ReadyInstructions, report.ready_instructions),
+        beside(report),
         Row::limited("  spread of the runs", format!("{spread:.2} %"), "<= 1 %".into(), spread <= SPREAD_PERCENT),
     ];
     // What is less than a hundredth of a G is noise here; boot.json has it.
@@ -85,6 +86,13 @@ fn rows(report: &Report, details: &Details, budget: &Budget) -> Vec<Row> {
         watched("  of the agent", Figure::AgentMemoryBytes, report.agent_memory_bytes),
     ]);
     rows
+}
+
+/// What a kilobyte of settings makes of it.
+fn beside(report: &Report) -> Row {
+    let (without, with) = (report.ready_instructions, report.settings_ready_instructions);
+    let limit = without + without * SETTINGS_PERCENT / 100;
+    Row::limited("  with a kilobyte of settings", giga(with), format!("<= {}", giga(limit)), with <= limit)
 }
 
 fn wall_rows(wall: &Wall) -> Vec<Row> {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Figure {
     /// Guest instructions to READY
     ReadyInstructions,
+    /// The same of a node that is told a kilobyte of settings
+    SettingsReadyInstructions,
     /// Debian packages
     Packages,
     /// Bytes of all files
@@ -26,8 +28,9 @@ pub enum Figure {
 
 impl Figure {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ReadyInstructions,
+        Self::SettingsReadyInstructions,
         Self::Packages,
         Self::InstalledBytes,
         Self::CompressedBytes,
@@ -41,6 +44,7 @@ impl Figure {
     pub fn key(self) -> &'static str {
         match self {
             Self::ReadyInstructions => "ready_instructions",
+            Self::SettingsReadyInstructions => "settings_ready_instructions",
             Self::Packages => "packages",
             Self::InstalledBytes => "installed_bytes",
             Self::CompressedBytes => "compressed_bytes",
@@ -54,7 +58,7 @@ impl Figure {
     /// `value` with its unit, for a person.
     pub fn show(self, value: u64) -> String {
         match self {
-            Self::ReadyInstructions => format!("{:.3} G", value as f64 / 1e9),
+            Self::ReadyInstructions | Self::SettingsReadyInstructions => format!("{:.3} G", value as f64 / 1e9),
             Self::Packages => value.to_string(),
             Self::InstalledBytes | Self::CompressedBytes | Self::IdleMemoryBytes => {
                 format!("{:.1} MB", value as f64 / 1e6)

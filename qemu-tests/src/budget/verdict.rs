@@ -9,6 +9,9 @@ use super::measure::Measured;
 /// Figures repeat within one percent (instructions, memory) or exactly (bytes, packages): more than this was somebody.
 const TOLERANCE_PERCENT: u64 = 3;
 
+/// What a kilobyte of settings may add to READY (issue 5).
+pub const SETTINGS_PERCENT: u64 = 3;
+
 /// How a figure compares with what was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,6 +58,20 @@ pub fn judge(budget: &Budget, measured: &Measured) -> Vec<Finding> {
     Figure::ALL.iter().map(find).collect()
 }
 
+/// Of one image, in one go: what a kilobyte of settings adds to READY, as a sentence if that is too much. Both figures may be as
+/// recorded, and yet too far from each other.
+pub fn settings_cost(measured: &Measured) -> Option<String> {
+    let (without, with) = (Figure::ReadyInstructions, Figure::SettingsReadyInstructions);
+    let [least, most] = [without, with].map(|figure| measured.of(figure));
+    (most > least + least * SETTINGS_PERCENT / 100).then(|| {
+        format!(
+            "a kilobyte of settings makes {} of the {} to READY; more than {SETTINGS_PERCENT} % is too much, whatever is recorded",
+            with.show(most),
+            without.show(least),
+        )
+    })
+}
+
 /// The most that passes as what was recorded. Whole numbers: 3 % of 120 packages are 3 of them.
 fn most(recorded: u64) -> u64 {
     recorded + recorded * TOLERANCE_PERCENT / 100
@@ -82,7 +99,7 @@ impl Finding {
         };
         let (figure, measured) = (self.figure.key(), show(self.measured));
         let (recorded, limit) = (show(self.recorded), show(self.limit));
-        format!("  {figure:<20} {measured:>10}   recorded {recorded:>10} ({change:+.1} %)   limit {limit:>10}{mark}")
+        format!("  {figure:<27} {measured:>10}   recorded {recorded:>10} ({change:+.1} %)   limit {limit:>10}{mark}")
     }
 
     /// What there is to say and do: a sentence for each thing that is not as recorded.
@@ -118,13 +135,13 @@ impl Finding {
 mod tests {
     use super::*;
 
-    /// One figure measured, recorded 1000 in line 3, limited to 2000.
+    /// One figure measured, recorded 1000 in line 4, limited to 2000.
     fn packages(measured: u64) -> Finding {
         let budget = Budget::parse(super::super::file::tests::text()).unwrap();
         let measured = Measured::with(|figure| if figure == Figure::Packages { measured } else { 1_000 });
         let mut findings = judge(&budget, &measured);
         assert!(findings.iter().all(|finding| finding.figure == Figure::Packages || !finding.fails()));
-        findings.remove(1)
+        findings.remove(2)
     }
 
     #[test]
@@ -144,23 +161,35 @@ mod tests {
     }
 
     #[test]
+    fn settings_cost_three_percent_at_most() {
+        let with = |instructions| {
+            let measured =
+                |figure| if figure == Figure::SettingsReadyInstructions { instructions } else { 1_000_000_000 };
+            settings_cost(&Measured::with(measured))
+        };
+        assert_eq!(with(1_030_000_000), None);
+        let told = with(1_040_000_000).unwrap();
+        assert!(told.contains("makes 1.040 G of the 1.000 G"), "{told}");
+    }
+
+    #[test]
     fn sentences_name_figure_recorded_limit_and_line() {
         assert!(packages(1_000).sentences().is_empty());
         assert_eq!(
             packages(1_040).sentences(),
             [
                 "packages is 1040; recorded are 1000, so at most 1030 pass (limit 2000): save it again, or say that it is \
-              meant by setting `recorded = 1_040` in line 3 of qemu-tests/budget.toml"
+              meant by setting `recorded = 1_040` in line 4 of qemu-tests/budget.toml"
             ]
         );
         assert_eq!(
             packages(900).sentences(),
             ["packages fell to 900; recorded are 1000 (limit 2000): keep the saving by setting `recorded = 900` in \
-              line 3 of qemu-tests/budget.toml"]
+              line 4 of qemu-tests/budget.toml"]
         );
         let both = packages(2_100).sentences();
         assert_eq!(both.len(), 2);
-        assert!(both[1].contains("its limit is 2000 (line 3") && both[1].ends_with("100 must go"), "{}", both[1]);
+        assert!(both[1].contains("its limit is 2000 (line 4") && both[1].ends_with("100 must go"), "{}", both[1]);
     }
 
     #[test]

@@ -65,6 +65,19 @@ impl<'a> Esp<'a> {
         self.tools.output("mcopy", ["-i", &self.at, &from, &format!("::/loader/entries/{entry}")]).map(drop)
     }
 
+    /// Puts a file into the root of the ESP, whatever was there; `None` takes it away.
+    ///
+    /// # Errors
+    /// When it cannot be written, or is not there.
+    pub fn put(&self, name: &str, content: Option<&str>) -> Result<()> {
+        let to = format!("::/{name}");
+        let Some(content) = content else { return self.tools.output("mdel", ["-i", &self.at, &to]).map(drop) };
+        let file = tempfile::NamedTempFile::new().context("making a file for the ESP")?;
+        std::fs::write(&file, content).context("writing a file for the ESP")?;
+        let from = file.path().display().to_string();
+        self.tools.output("mcopy", ["-o", "-i", &self.at, &from, &to]).map(drop)
+    }
+
     /// The kernels and initramfs, under the names of their content.
     ///
     /// # Errors

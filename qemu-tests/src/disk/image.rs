@@ -25,6 +25,9 @@ pub enum Bus {
     Scsi,
     /// AHCI: /dev/sda
     Sata,
+    /// A CD in a drive behind virtio-scsi: /dev/sr0; nothing boots from it here
+    #[value(skip)]
+    Cd,
 }
 
 /// A disk file.
@@ -71,7 +74,7 @@ impl Disk {
 
     /// As QEMU sees it.
     pub fn drive(&self, bus: Bus) -> Drive {
-        Drive { file: self.file.clone(), format: self.format, bus }
+        Drive { file: self.file.clone(), format: self.format, bus, read_only: false }
     }
 }
 

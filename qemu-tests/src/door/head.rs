@@ -9,16 +9,16 @@ const HEAD_MAX: usize = 64 << 10;
 
 /// The head of a request or of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// `GET /v2/ HTTP/1.1` or `HTTP/1.1 200 OK`
-    pub(super) first: String,
+    pub(crate) first: String,
     /// Names as they were sent
-    pub(super) headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Head {
     /// An answer of our own without a body.
-    pub(super) fn answer(status: u16, headers: &[(&str, &str)]) -> Self {
+    pub(crate) fn answer(status: u16, headers: &[(&str, &str)]) -> Self {
         let mut head = Self { first: format!("HTTP/1.1 {status} Test"), headers: Vec::new() };
         headers.iter().for_each(|(name, value)| head.set(name, value));
         head.set("Content-Length", "0");
@@ -26,7 +26,7 @@ impl Head {
     }
 
     /// Reads a head; what came behind it is given too. `None` when the other side closed without a word.
-    pub(super) fn read(source: &mut impl Read) -> Result<Option<(Self, Vec<u8>)>> {
+    pub(crate) fn read(source: &mut impl Read) -> Result<Option<(Self, Vec<u8>)>> {
         let (mut bytes, mut chunk) = (Vec::new(), [0; 8 << 10]);
         loop {
             if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -58,24 +58,24 @@ impl Head {
     }
 
     /// The bytes to send.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
         format!("{}\r\n{}\r\n", self.first, headers.collect::<String>()).into_bytes()
     }
 
     /// The value of the header `name`.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(one, _)| one.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// Puts the header `name` in place of those of that name.
-    pub(super) fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.headers.retain(|(one, _)| !one.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.to_owned()));
     }
 
     /// Method and path of a request.
-    pub(super) fn request(&self) -> Result<(&str, &str)> {
+    pub(crate) fn request(&self) -> Result<(&str, &str)> {
         let mut words = self.first.split(' ');
         match (words.next(), words.next()) {
             (Some(method), Some(path)) => Ok((method, path)),
@@ -84,13 +84,13 @@ impl Head {
     }
 
     /// The status of an answer.
-    pub(super) fn status(&self) -> Result<u16> {
+    pub(crate) fn status(&self) -> Result<u16> {
         let code = self.first.split(' ').nth(1).and_then(|code| code.parse().ok());
         code.with_context(|| format!("the answer {:?}", self.first))
     }
 
     /// Where in the whole the body starts: `Content-Range: bytes FIRST-LAST/ALL` of a part, 0 of a whole.
-    pub(super) fn starts_at(&self) -> u64 {
+    pub(crate) fn starts_at(&self) -> u64 {
         let range = self.get("content-range").and_then(|value| value.strip_prefix("bytes "));
         range.and_then(|range| range.split_once('-')).and_then(|(first, _)| first.parse().ok()).unwrap_or(0)
     }

@@ -10,7 +10,7 @@
 mod body;
 mod connect;
 mod fault;
-mod head;
+pub(crate) mod head;
 mod serve;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -130,6 +130,6 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

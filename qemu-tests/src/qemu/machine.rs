@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::accel::Accelerator;
 use super::firmware::Firmware;
+pub use super::network::{Cable, Network, OnLink};
 use crate::credentials::Credential;
 use crate::disk::Bus;
 
@@ -16,6 +17,17 @@ pub struct Drive {
     pub format: &'static str,
     /// What it is plugged into
     pub bus: Bus,
+    /// Whether the guest may only read it
+    pub read_only: bool,
+}
+
+/// What the firmware says of the machine (SMBIOS, type 1), as platforms name themselves there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `sys_vendor` in /sys/class/dmi/id
+    pub manufacturer: &'static str,
+    /// `product_name`
+    pub product: &'static str,
 }
 
 /// The board: which buses there are, and how old they are.
@@ -27,16 +39,6 @@ pub enum Chipset {
     /// Conventional PCI and IDE, of 1996: the default of many clouds and of libvirt for years.
     #[value(name = "i440fx")]
     I440fx,
-}
-
-/// Whether the machine has a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Network {
-    /// No interface at all: the default, since a node must come up without (N13).
-    #[default]
-    None,
-    /// A virtio interface behind QEMU's user-mode network.
-    User,
 }
 
 /// What a reset by the guest does.
@@ -76,6 +78,8 @@ pub struct Machine {
     pub drives: Vec<Drive>,
     /// Its network
     pub network: Network,
+    /// What its firmware says it is; none means QEMU
+    pub identity: Option<Identity>,
     /// What the clock of the board says at the start, as `1970-01-01T00:00:00`; none means the right time
     pub clock: Option<&'static str>,
     /// Handed to systemd
@@ -101,6 +105,7 @@ impl Machine {
             firmware,
             drives: Vec::new(),
             network: Network::None,
+            identity: None,
             clock: None,
             credentials: Vec::new(),
             ports: Vec::new(),
@@ -128,10 +133,10 @@ impl Machine {
         for (index, drive) in self.drives.iter().enumerate() {
             arguments.extend(drive.arguments(index, self.chipset));
         }
-        arguments.extend(match self.network {
-            Network::None => words("-nic none"),
-            Network::User => words("-nic user,model=virtio-net-pci"),
-        });
+        arguments.extend(self.network.arguments());
+        if let Some(Identity { manufacturer, product }) = self.identity {
+            arguments.extend(["-smbios".into(), format!("type=1,manufacturer={manufacturer},product={product}")]);
+        }
         if let Some(clock) = self.clock {
             arguments.extend(["-rtc".into(), format!("base={clock}")]);
         }
@@ -157,15 +162,19 @@ impl Drive {
     fn arguments(&self, index: usize, chipset: Chipset) -> Vec<String> {
         // Losing the host is losing the test, so QEMU need not wait for the host's disk.
         let backend = format!(
-            "if=none,id=disk{index},file={},format={},cache=unsafe,discard=unmap",
+            "if=none,id=disk{index},file={},format={},cache=unsafe,discard=unmap{}",
             self.file.display(),
-            self.format
+            self.format,
+            if self.read_only { ",readonly=on" } else { "" }
         );
         let device = match self.bus {
             Bus::Virtio => format!("-device virtio-blk-pci,drive=disk{index}"),
             Bus::Nvme => format!("-device nvme,drive=disk{index},serial=disk{index}"),
             Bus::Scsi => {
                 format!("-device virtio-scsi-pci,id=scsi{index} -device scsi-hd,bus=scsi{index}.0,drive=disk{index}")
+            }
+            Bus::Cd => {
+                format!("-device virtio-scsi-pci,id=scsi{index} -device scsi-cd,bus=scsi{index}.0,drive=disk{index}")
             }
             Bus::Sata => {
                 let bus = if chipset == Chipset::Q35 { "ide" } else { "ahci" };
@@ -200,7 +209,7 @@ fn channels(sockets: &Path, ports: &[&str]) -> Vec<String> {
     arguments
 }
 
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
@@ -215,7 +224,7 @@ mod tests {
 
     fn with_bus(bus: Bus, chipset: Chipset) -> String {
         let mut machine = Machine { chipset, ..machine() };
-        machine.drives.push(Drive { file: "/d".into(), format: "qcow2", bus });
+        machine.drives.push(Drive { file: "/d".into(), format: "qcow2", bus, read_only: bus == Bus::Cd });
         machine.arguments().join(" ")
     }
 
@@ -236,10 +245,12 @@ mod tests {
             (Bus::Nvme, "-device nvme,drive=disk0,serial=disk0"),
             (Bus::Scsi, "-device virtio-scsi-pci,id=scsi0 -device scsi-hd,bus=scsi0.0,drive=disk0"),
             (Bus::Sata, "-device ide-hd,bus=ide.0,drive=disk0"),
+            (Bus::Cd, "-device virtio-scsi-pci,id=scsi0 -device scsi-cd,bus=scsi0.0,drive=disk0"),
         ] {
             let arguments = with_bus(bus, Chipset::Q35);
             assert!(arguments.contains(device), "{arguments}");
             assert_eq!(arguments.contains("sata=on"), bus == Bus::Sata);
+            assert_eq!(arguments.contains(",readonly=on"), bus == Bus::Cd);
         }
     }
 
@@ -258,6 +269,14 @@ mod tests {
         assert!(arguments.contains("-chardev socket,id=qmp,server=off,path=/s/qmp -mon chardev=qmp,mode=control"));
         assert!(arguments.contains("-chardev socket,id=out,server=off,path=/s/out"));
         assert!(arguments.contains("-device virtserialport,chardev=out,name=out"));
+    }
+
+    #[test]
+    fn a_platform_is_named_in_smbios() {
+        let identity = Some(Identity { manufacturer: "Amazon EC2", product: "t3.nano" });
+        let arguments = Machine { identity, ..machine() }.arguments();
+        assert!(arguments.contains(&"type=1,manufacturer=Amazon EC2,product=t3.nano".to_owned()), "{arguments:?}");
+        assert!(!machine().arguments().join(" ").contains("type=1,"));
     }
 
     #[test]

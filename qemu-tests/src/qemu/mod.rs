@@ -4,5 +4,6 @@ pub mod accel;
 pub mod binary;
 pub mod firmware;
 pub mod machine;
+pub mod network;
 pub mod process;
 pub mod qmp;

@@ -34,6 +34,11 @@ impl User {
         }
     }
 
+    /// The two of them.
+    pub fn name_and_password(self) -> (&'static str, &'static str) {
+        self.credentials().split_once(':').unwrap_or_default()
+    }
+
     /// The line of an htpasswd file: bcrypt, at its lowest cost.
     fn htpasswd(self) -> &'static str {
         match self {

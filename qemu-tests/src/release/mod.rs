@@ -9,6 +9,7 @@ mod broken;
 mod changed;
 mod layer;
 mod layout;
+mod pod;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 use self::layer::Layer;
 use self::layout::{Blob, Layout};
+pub use self::pod::PodImage;
 use crate::workspace::Image;
 
 /// The label, and the annotation, of a release's version.

@@ -5,3 +5,4 @@
 mod faults;
 mod releases;
 mod support;
+mod volumes;

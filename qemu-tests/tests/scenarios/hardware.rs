@@ -29,6 +29,7 @@ fn boots_on(chipset: Chipset, bus: Bus, smp: u32, memory_mib: u32) {
             Bus::Virtio => "/dev/vda2",
             Bus::Scsi | Bus::Sata => "/dev/sda2",
             Bus::Nvme => "/dev/nvme0n1p2",
+            Bus::Cd => anyhow::bail!("nothing boots from a CD here"),
         };
         ensure!(initramfs.contains(&format!("\"root_device\":\"{device}\"")), "ROOT is not {device}: {initramfs}");
         is_the_machine(&mut node, chipset, smp, memory_mib)?;

@@ -70,6 +70,8 @@ fn u01_i03_i07_first_boot_grows_the_disk_and_the_second_does_not_repeat_it() {
         let found = lasting(&mut second)?;
         ensure!(found == left, "the first boot left {left:?}, the second has {found:?}");
         ensure!(second.guest.ask("cat /var/lib/ballast/a-test-was-here")? == "kept", "/var was not kept");
+        let looked = "systemctl show --property=ConditionResult --value ballast-first-boot.service";
+        ensure!(second.guest.ask(looked)? == "no", "the second boot looked for settings on volumes again");
         let journal = second.guest.ask("journalctl --boot --no-pager --output=cat")?;
         for repeated in ["systemd-repart", "systemd-growfs", "resize2fs", "imported image", "unpacking localhost"] {
             let line = journal.lines().find(|line| line.contains(repeated));

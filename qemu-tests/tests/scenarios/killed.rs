@@ -153,11 +153,15 @@ fn recovered(host: &mut Installed<'_>, release: &Written) -> Result<Node> {
 }
 
 /// A small generator (xorshift, Marsaglia), so that a seed that is printed gives the same moments again.
-struct Moments(u64);
+pub(crate) struct Moments(u64);
 
 impl Moments {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
     /// A time up to `most`.
-    fn next(&mut self, most: Duration) -> Duration {
+    pub(crate) fn next(&mut self, most: Duration) -> Duration {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -166,7 +170,7 @@ impl Moments {
 }
 
 /// `BALLAST_SEED`, or the time.
-fn seed() -> Result<u64> {
+pub(crate) fn seed() -> Result<u64> {
     match std::env::var("BALLAST_SEED") {
         Ok(text) => text.parse().with_context(|| format!("BALLAST_SEED={text:?}")),
         Err(_) => Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs()),
@@ -181,7 +185,7 @@ fn power_cuts(name: &str, times: u32) {
     Scenario::run(name, |scenario| {
         let seed = seed()?;
         println!("{name}: BALLAST_SEED={seed}");
-        let mut moments = Moments(seed | 1);
+        let mut moments = Moments::of(seed);
         let mut host = Installed::on(scenario)?;
         let mut node = host.boot()?;
         for number in 1..=times {

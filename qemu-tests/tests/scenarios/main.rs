@@ -12,6 +12,7 @@ mod pods;
 mod preloaded;
 mod rollback;
 mod services;
+mod settings;
 mod space;
 mod trust;
 mod upgrade;

@@ -16,6 +16,7 @@ fn n13_f01_ready_without_network_and_user_data() {
         ensure!(interfaces == "lo", "the node has a network: {interfaces}");
         let reasons = node.status()?.reasons;
         ensure!(reasons.is_empty(), "without user-data the node complains: {reasons:?}");
+        nobody_looked_for_settings(&mut node)?;
         canary_tells_the_boot(&mut node)?;
         status_is_for_root_only(&mut node)?;
         ostree_shows_the_booted_deployment(&mut node, &scenario.lab.image.commit)?;
@@ -28,6 +29,20 @@ fn n13_f01_ready_without_network_and_user_data() {
         ensure!(person.contains("ready") && person.contains("canary"), "the report for a person says: {person}");
         node.power_off()
     });
+}
+
+/// F01: there is nothing to read, so nothing was read, rendered or started for it on the way to READY.
+fn nobody_looked_for_settings(node: &mut Node) -> Result<()> {
+    let settings = node.status()?.settings;
+    ensure!(
+        settings.sources.is_empty() && settings.problems.is_empty(),
+        "F01: without user-data there is {settings:?}"
+    );
+    let early = node
+        .guest
+        .ask("systemctl show --property=ConditionResult,ExecMainStartTimestampMonotonic ballast-settings.service")?;
+    ensure!(early.contains("ConditionResult=no") && early.contains("Monotonic=0"), "F01: it was started: {early}");
+    Ok(())
 }
 
 /// The preloaded pod really ran in this boot, not in another.

@@ -9,6 +9,7 @@ use qemu_tests::installed::Installed;
 use qemu_tests::node::{Node, READY};
 use qemu_tests::releases::{Ended, Releases};
 use qemu_tests::scenario::Scenario;
+use qemu_tests::settings::{Said, exit, set};
 
 use crate::upgrade::{fetched, runs};
 
@@ -79,9 +80,11 @@ fn s06_var_is_full() {
         let mut node = host.boot()?;
         runs(&mut node, &first.digest)?;
         crate::install::grown(&mut node)?;
+        set(&mut node.guest, "hostname", "before-it-was-full")?;
         fill(&mut node.guest)?;
 
         ensure!(node.status()?.ready, "a full /var makes the node unready");
+        settings_stay(&mut node.guest).context("settings")?;
         let done = Ended::of(&mut node.guest, &["rollback"])?.done()?;
         ensure!(done.digest.as_deref() == Some(&old), "rolled back to {done:?}");
         Ended::of(&mut node.guest, &["upgrade", &second_name])?.done()?;
@@ -98,6 +101,22 @@ fn s06_var_is_full() {
         node.status()?;
         node.power_off()
     });
+}
+
+/// What does not fit is not written, not by half; what was there holds.
+fn settings_stay(guest: &mut Guest) -> Result<()> {
+    let file = "sha256sum /var/lib/ballast/settings.toml; ls -A /var/lib/ballast";
+    let before = guest.ask(file)?;
+    // More than the few blocks that somebody may have given back meanwhile.
+    let large = "{ echo 'hostname = \"full\"'; head -c 200000 /dev/zero | tr '\\0' '#'; echo; }";
+    let output = guest.shell(&format!("{large} | ballast settings apply -"))?;
+    ensure!(output.status == exit::FAILED, "it ended with {}: {}", output.status, output.complaint());
+    ensure!(output.complaint().to_lowercase().contains("space"), "what is missing is not said: {}", output.complaint());
+    let after = guest.ask(file)?;
+    ensure!(after == before, "{before} became {after}");
+    let name = guest.ask("cat /proc/sys/kernel/hostname")?;
+    ensure!(name == "before-it-was-full", "the name became {name}");
+    Said::of(guest, &["show"])?.done().map(drop)
 }
 
 /// Until there is not a byte left, as whoever writes logs would.

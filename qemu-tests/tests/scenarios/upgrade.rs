@@ -12,12 +12,21 @@ use qemu_tests::release::Written;
 use qemu_tests::releases::{Ended, Releases};
 use qemu_tests::scenario::Scenario;
 
-/// What an operator wrote, and what must be there after each upgrade and rollback.
-const SETTINGS: &str = "[update]\nauto = false\n[health]\nnetwork = true\n";
+/// What an operator wrote, and what must be there and hold after each upgrade and rollback (F06).
+const SETTINGS: &str = "\
+# Kept.
+hostname = \"kept\"
+[kernel.sysctl]
+\"net.core.somaxconn\" = 1234
+[update]
+auto = false
+[health]
+network = true
+";
 
 pub(crate) fn leave_traces(guest: &mut Guest) -> Result<()> {
     guest.ask("echo kept >/var/lib/ballast/a-test-was-here")?;
-    settings(guest, SETTINGS)
+    qemu_tests::settings::apply(guest, SETTINGS).map(drop)
 }
 
 /// What the operator writes.
@@ -29,8 +38,12 @@ pub(crate) fn traces_are_kept(node: &mut Node) -> Result<()> {
     ensure!(node.guest.ask("cat /var/lib/ballast/a-test-was-here")? == "kept", "/var was not kept");
     let settings = node.guest.ask("cat /var/lib/ballast/settings.toml")?;
     ensure!(settings == SETTINGS.trim_end(), "the settings became {settings:?}");
-    let reasons = node.status()?.reasons;
-    ensure!(!reasons.iter().any(|reason| reason.contains("settings")), "the settings do not load: {reasons:?}");
+    let status = node.status()?;
+    ensure!(status.settings.problems.is_empty(), "F06: the settings do not load: {:?}", status.settings.problems);
+    ensure!(status.settings.trial.is_none(), "F06: they are on trial: {:?}", status.settings.trial);
+    ensure!(status.node.hostname == "kept", "F06: the node is called {}", status.node.hostname);
+    let sysctl = node.guest.ask("cat /proc/sys/net/core/somaxconn")?;
+    ensure!(sysctl == "1234", "F06: the sysctl is {sysctl}");
     Ok(())
 }
 
@@ -247,7 +260,7 @@ fn u07_u08_kernels_and_arguments_go_with_their_release() {
 }
 
 /// The kernel command line without what names the deployment.
-fn arguments(guest: &mut Guest) -> Result<String> {
+pub(crate) fn arguments(guest: &mut Guest) -> Result<String> {
     let line = guest.ask("cat /proc/cmdline")?;
     // systemd-boot puts the initrd in front for old kernels.
     let own = line.split(' ').filter(|word| {

@@ -1,0 +1,99 @@
+//! The networks that a machine can be plugged into, and QEMU's words for them.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use super::machine::words;
+
+/// Whether the machine has a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// No interface at all: the default, since a node must come up without (N13).
+    #[default]
+    None,
+    /// A virtio interface behind QEMU's user-mode network.
+    User,
+    /// The same, in another network, which has a service on the link.
+    Service(OnLink),
+    /// A virtio interface and a cable to that of another machine.
+    Cable(Cable),
+}
+
+/// A service on the link: at its port 80, each connection is a command's stdin and stdout.
+///
+/// QEMU's user network forwards only addresses within itself (`guestfwd`). So it is the /8 that the service's address is in:
+/// 169.254.169.254 is in 169.0.0.0/8, in which the node gets 169.0.2.15, an address as others are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnLink {
+    /// Where it is
+    pub address: Ipv4Addr,
+    /// The command, without commas
+    pub command: String,
+}
+
+/// One end of a cable between two machines: frames go as datagrams from one socket to the other. A machine whose other end is not
+/// there yet sends to nobody, so neither has to be started first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cable {
+    /// The interface's address on the link
+    pub mac: &'static str,
+    /// The socket of this end, made by QEMU; at most 107 bytes
+    pub here: PathBuf,
+    /// That of the other
+    pub there: PathBuf,
+}
+
+impl Cable {
+    /// Both ends of a cable whose sockets lie in `folder`.
+    pub fn between(folder: &Path) -> [Self; 2] {
+        let [one, other] = ["one", "other"].map(|end| folder.join(end));
+        [
+            Self { mac: "52:54:00:00:00:01", here: one.clone(), there: other.clone() },
+            Self { mac: "52:54:00:00:00:02", here: other, there: one },
+        ]
+    }
+}
+
+impl Network {
+    /// QEMU's arguments.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        match self {
+            Self::None => words("-nic none"),
+            Self::User => words("-nic user,model=virtio-net-pci"),
+            Self::Service(OnLink { address, command }) => {
+                let net = address.octets()[0];
+                let forward = format!("guestfwd=tcp:{address}:80-cmd:{command}");
+                vec!["-nic".into(), format!("user,model=virtio-net-pci,net={net}.0.0.0/8,{forward}")]
+            }
+            Self::Cable(Cable { mac, here, there }) => {
+                let (here, there) = (here.display(), there.display());
+                let ends = format!("local.type=unix,local.path={here},remote.type=unix,remote.path={there}");
+                let mut arguments = vec!["-netdev".into(), format!("dgram,id=cable,{ends}")];
+                arguments.extend(words(&format!("-device virtio-net-pci,netdev=cable,mac={mac}")));
+                arguments
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_in_the_network_that_forwards_to_it() {
+        let service = OnLink { address: Ipv4Addr::new(169, 254, 169, 254), command: "bash /b 7".into() };
+        let want = "user,model=virtio-net-pci,net=169.0.0.0/8,guestfwd=tcp:169.254.169.254:80-cmd:bash /b 7";
+        assert_eq!(Network::Service(service).arguments(), ["-nic", want]);
+    }
+
+    #[test]
+    fn a_cable_has_two_ends() {
+        let [one, other] = Cable::between(Path::new("/s"));
+        assert_eq!((&one.here, &one.there), (&other.there, &other.here));
+        let arguments = Network::Cable(one).arguments().join(" ");
+        assert!(arguments.contains("local.path=/s/one,remote.type=unix,remote.path=/s/other"), "{arguments}");
+        assert!(arguments.contains("-device virtio-net-pci,netdev=cable,mac=52:54:00:00:00:01"), "{arguments}");
+        assert_eq!(Network::None.arguments(), ["-nic", "none"]);
+    }
+}

@@ -1,0 +1,57 @@
+//! Arguments in the settings hold from the next boot on, of whatever release; a boot with new ones is counted as any trial is.
+
+use anyhow::{Context, Result, ensure};
+use qemu_tests::guest::Guest;
+use qemu_tests::installed::Installed;
+use qemu_tests::releases::Releases;
+use qemu_tests::scenario::Scenario;
+use qemu_tests::settings::set;
+
+use crate::upgrade::{arguments, runs};
+
+const WANTED: [&str; 2] = ["transparent_hugepage=never", "loglevel=4"];
+
+/// The wanted ones are at the end, each once, behind all that the release has.
+fn has(guest: &mut Guest, plain: &str) -> Result<()> {
+    let line = arguments(guest)?;
+    ensure!(line == format!("{plain} {}", WANTED.join(" ")), "the arguments are {line:?}, without settings {plain:?}");
+    Ok(())
+}
+
+/// A boot with other arguments may fail as one with another kernel may: it is counted.
+fn one_is_on_trial(host: &Installed<'_>) -> Result<()> {
+    let entries = host.entries()?;
+    ensure!(entries.iter().filter(|entry| entry.tries.is_some()).count() == 1, "on trial are {entries:?}");
+    Ok(())
+}
+
+#[test]
+fn f_kernel_arguments_hold_from_the_next_boot_on_and_after_an_upgrade() {
+    Scenario::run("f_kernel_arguments", |scenario| {
+        let mut host = Installed::on(scenario)?;
+        let (new, name) = host.publish(host.release("20261122.1")?)?;
+        let mut node = host.boot()?;
+        let plain = arguments(&mut node.guest)?;
+        set(&mut node.guest, "kernel.arguments", &format!("{WANTED:?}"))?;
+        ensure!(arguments(&mut node.guest)? == plain, "this boot has other arguments");
+        node.status_when("what waits for a reboot is said", 60, |status| {
+            status.reasons.iter().any(|reason| reason.contains("kernel.arguments"))
+        })?;
+        node.reboot_to_exit()?;
+        one_is_on_trial(&host)?;
+
+        let mut node = host.boot().context("with arguments")?;
+        has(&mut node.guest, &plain)?;
+        let reasons = node.status()?.reasons;
+        ensure!(!reasons.iter().any(|reason| reason.contains("kernel.arguments")), "they hold, but {reasons:?}");
+        // The release is the same one, and has no second life beside itself.
+        let releases = Releases::of(&mut node.guest)?;
+        ensure!(releases.releases.len() == 1, "on the disk are {:?}", releases.versions());
+        host.upgrade_and_reboot(node, &name)?;
+
+        let mut node = host.boot().context("upgraded")?;
+        runs(&mut node, &new.digest)?;
+        has(&mut node.guest, &plain).context("upgraded")?;
+        node.power_off()
+    });
+}

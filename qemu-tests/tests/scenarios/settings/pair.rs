@@ -1,0 +1,73 @@
+//! Two nodes on a cable, without DHCP or anything else on it: with static addresses they reach each other.
+
+use anyhow::{Context, Result, ensure};
+use qemu_tests::guest::Guest;
+use qemu_tests::lab::Options;
+use qemu_tests::node::{Node, sockets};
+use qemu_tests::qemu::machine::{Cable, Network};
+use qemu_tests::scenario::{Scenario, unit};
+
+use super::{eventually, told, user_data};
+
+/// Tells who called, once somebody asks for it to be started.
+const SOCKET: &str = "[Socket]\nListenStream=5000\nAccept=yes\n";
+const SERVICE: &str = "\
+[Service]
+ExecStart=/bin/sh -c 'echo from $REMOTE_ADDR >>/run/called; echo this is $(cat /proc/sys/kernel/hostname)'
+StandardInput=socket
+StandardOutput=socket
+";
+
+fn options(cable: Cable, settings: &str) -> Result<Options> {
+    let credentials = vec![user_data(settings)?, unit("called.socket", SOCKET)?, unit("called@.service", SERVICE)?];
+    Ok(Options { smp: 1, memory_mib: 512, network: Network::Cable(cable), credentials, ..Options::default() })
+}
+
+/// Calls `address`, whatever comes of it: who is called says that it was reached.
+fn call(guest: &mut Guest, address: &str) -> Result<String> {
+    Ok(guest.shell(&format!("timeout 20 busctl --address={address},port=5000 list"))?.complaint())
+}
+
+/// `called` hears `caller`, who calls `address` and is `known` there.
+fn reaches(caller: &mut Node, called: &mut Node, address: &str, known: &str) -> Result<()> {
+    let deadline = qemu_tests::deadline::Deadline::secs(90);
+    loop {
+        let said = call(&mut caller.guest, address)?;
+        let heard = called.guest.ask("cat /run/called 2>/dev/null || :")?;
+        if heard.lines().any(|line| line.strip_prefix("from ").is_some_and(|from| from.contains(known))) {
+            return Ok(());
+        }
+        ensure!(!deadline.is_over(), "{address} was called in vain ({said}); heard was {heard:?}");
+    }
+}
+
+/// One knows its port by the address on the link, the other by a pattern of its name; both have IPv4 and IPv6.
+#[test]
+fn f_two_nodes_with_static_addresses_reach_each_other() {
+    Scenario::run("f_pair", |scenario| {
+        let folder = sockets()?;
+        let [one, other] = Cable::between(folder.path());
+        let first = format!(
+            "hostname = \"one\"\n[[network.interface]]\nmac = \"{}\"\naddresses = [\"192.0.2.1/24\", \"2001:db8::1/64\"]\n",
+            one.mac
+        );
+        let second = "hostname = \"other\"\n[[network.interface]]\nname = \"e*\"\naddresses = [\"192.0.2.2/24\", \"2001:db8::2/64\"]\n\
+             routes = [{ to = \"198.51.100.0/24\", via = \"192.0.2.1\" }]\n";
+        let mut one = told(scenario, &options(one, &first)?, "credential")?;
+        let mut other = told(scenario, &options(other, second)?, "credential")?;
+        for (node, address) in [(&mut one, "192.0.2.1"), (&mut other, "192.0.2.2")] {
+            eventually(&mut node.guest, "the static address", "ip -4 address", |text| text.contains(address))?;
+            node.guest.ask("systemctl start called.socket")?;
+        }
+        reaches(&mut one, &mut other, "tcp:host=192.0.2.2", "192.0.2.1").context("one calls the other")?;
+        reaches(&mut other, &mut one, "tcp:host=192.0.2.1", "192.0.2.2").context("the other calls one")?;
+        reaches(&mut one, &mut other, "tcp:host=2001:db8::2,family=ipv6", "2001:db8::1").context("over IPv6")?;
+        let route = other.guest.ask("ip -4 route show 198.51.100.0/24")?;
+        ensure!(route.contains("via 192.0.2.1"), "the route is {route:?}");
+        // Nobody was asked for an address, and none is missing.
+        let status = one.status()?;
+        ensure!(status.ready && status.reasons.is_empty(), "one complains: {:?}", status.reasons);
+        one.power_off()?;
+        other.power_off()
+    });
+}

@@ -1,0 +1,152 @@
+//! F04, I03, I07: where settings come from, which of them counts, and that they are read once.
+
+use anyhow::{Context, Result, ensure};
+use qemu_tests::disk::Bus;
+use qemu_tests::disk::esp::Esp;
+use qemu_tests::installed::proves_itself;
+use qemu_tests::lab::Options;
+use qemu_tests::metadata::{Cloud, Given, Service};
+use qemu_tests::node::Node;
+use qemu_tests::qemu::firmware::FirmwareKind;
+use qemu_tests::scenario::Scenario;
+use qemu_tests::settings::{Said, set};
+use qemu_tests::volume::{FileSystem, Volume};
+
+use super::{eventually, hostname, sysctl, user_data};
+use crate::install::grown;
+
+/// The sources, the one that counts most first, and to each a sysctl that it is the first to say.
+const SYSCTLS: [(&str, &str); 5] = [
+    ("node", "net.core.somaxconn"),
+    ("credential", "net.core.netdev_max_backlog"),
+    ("volume", "net.core.netdev_budget"),
+    ("esp", "net.core.optmem_max"),
+    ("metadata", "net.core.dev_weight"),
+];
+
+/// What `rank` says in `edition`: a value of its own for its sysctl, and for all those that others say before it.
+fn says(rank: &str, edition: u32) -> String {
+    let index = SYSCTLS.iter().position(|(name, _)| *name == rank).unwrap_or_default();
+    let lines = SYSCTLS[..=index].iter().map(|(_, name)| format!("\"{name}\" = {}\n", value(rank, edition)));
+    format!("[kernel.sysctl]\n{}", lines.collect::<String>())
+}
+
+fn value(rank: &str, edition: u32) -> u32 {
+    let index = (1..).zip(SYSCTLS).find(|(_, (name, _))| *name == rank).map_or(0, |(index, _)| index);
+    edition * 1000 + index * 100
+}
+
+/// Each sysctl is what the source says that is the first to say it, all of this edition.
+fn hold(node: &mut Node, edition: u32) -> Result<()> {
+    for (rank, name) in SYSCTLS {
+        let want = value(rank, edition).to_string();
+        let path = format!("cat /proc/sys/{}", name.replace('.', "/"));
+        eventually(&mut node.guest, &format!("{name} is what the {rank} says"), &path, |found| found == want)?;
+    }
+    Ok(())
+}
+
+/// All five sources at once, through UEFI on a disk that grows; then a boot without any of them; then they are asked again.
+#[test]
+fn f04_i03_i07_sources_in_their_order_read_once_and_kept() {
+    Scenario::run("f04_i03_i07", |scenario| {
+        let tools = scenario.lab.tools.clone();
+        let disk = scenario.disk()?;
+        Esp::of(&tools, &disk.file)?.put("ballast.toml", Some(&says("esp", 1)))?;
+        // The operator's text comes in a cloud-config, as cloud-init's users have it.
+        let inner = says("volume", 1).replace('\n', "\n      ");
+        let cloud_config = format!(
+            "#cloud-config\nwrite_files:\n  - path: /etc/ballast/settings.toml\n    content: |\n      {}\n",
+            inner.trim_end()
+        );
+        let scratch = scenario.scratch().to_owned();
+        let volume = Volume::nocloud(&tools, &scratch, FileSystem::Iso, &cloud_config, "from-the-volume")?;
+        let given = Given { user_data: Some(says("metadata", 1)), hostname: Some("from-the-cloud".into()) };
+        let service = Service::open(Cloud::Ec2, given, &scratch)?;
+        service.fails(2, 503);
+        let plain = Options {
+            firmware: FirmwareKind::Uefi,
+            smp: 1,
+            disk: Some(disk.clone()),
+            network: service.network(),
+            ..Options::default()
+        };
+        let all = Options {
+            identity: Some(Cloud::Ec2.identity()),
+            volumes: vec![volume.drive(Bus::Cd)],
+            credentials: vec![user_data(&says("credential", 1))?],
+            ..plain.clone()
+        };
+
+        let mut first = scenario.healthy(&all)?;
+        set(&mut first.guest, "kernel.sysctl.\"net.core.somaxconn\"", &value("node", 1).to_string())?;
+        hold(&mut first, 1).with_context(|| format!("the service was asked {:?}", service.asked_since(0)))?;
+        origins_are_told(&mut first)?;
+        ensure!(hostname(&mut first.guest)? == "from-the-volume", "F04: the name is {}", hostname(&mut first.guest)?);
+        grown(&mut first).context("I03")?;
+        proves_itself(&mut first)?;
+        let kept = first.guest.ask("cd /var/lib/ballast/sources && sha256sum *")?;
+        first.reboot_to_exit()?;
+
+        // None of them is there any more, or says something else.
+        Esp::of(&tools, &disk.file)?.put("ballast.toml", None)?;
+        let other =
+            Volume::config_drive(&tools, &scratch, FileSystem::Vfat, &says("volume", 2), "from-the-config-drive")?;
+        let asked = service.mark();
+        let later = Options { identity: Some(Cloud::Ec2.identity()), volumes: vec![other.drive(Bus::Virtio)], ..plain };
+        let mut second = scenario.healthy(&later)?;
+        hold(&mut second, 1).context("I07")?;
+        ensure!(
+            hostname(&mut second.guest)? == "from-the-volume",
+            "I07: the name became {}",
+            hostname(&mut second.guest)?
+        );
+        ensure!(service.mark() == asked, "I07: the second boot asked {:?}", service.asked_since(asked));
+        let now = second.guest.ask("cd /var/lib/ballast/sources && sha256sum *")?;
+        ensure!(now == kept, "I07: what was kept was {kept}, and is {now}");
+        origins_are_told(&mut second).context("I07")?;
+
+        service.gives(Given { user_data: Some(says("metadata", 2)), hostname: None });
+        Said::of(&mut second.guest, &["refetch"])?.done()?;
+        for (rank, name) in [("volume", SYSCTLS[2].1), ("metadata", SYSCTLS[4].1)] {
+            let want = value(rank, 2).to_string();
+            let path = format!("cat /proc/sys/{}", name.replace('.', "/"));
+            eventually(&mut second.guest, &format!("refetched, {name} is the {rank}'s"), &path, |found| found == want)?;
+        }
+        // What is not there any more is kept as it was: a volume, or a credential, may be taken out after the first boot.
+        let credential = sysctl(&mut second.guest, SYSCTLS[1].1)?;
+        ensure!(
+            credential == value("credential", 1).to_string(),
+            "refetching made {credential} of what the credential said"
+        );
+        // What was said on the node is not for any of them to change.
+        let own = sysctl(&mut second.guest, SYSCTLS[0].1)?;
+        ensure!(own == value("node", 1).to_string(), "refetching made {own} of what the node says");
+        eventually(&mut second.guest, "the name of the other volume", "cat /proc/sys/kernel/hostname", |name| {
+            name == "from-the-config-drive"
+        })?;
+        let mounted = second.guest.ask("findmnt --noheadings --list --output=SOURCE,TARGET")?;
+        ensure!(!mounted.contains("/run/ballast/"), "a volume is still mounted: {mounted}");
+        second.power_off()?;
+        ensure!(scenario.boots() == 2, "{} boots", scenario.boots());
+        Ok(())
+    });
+}
+
+/// The status has each source once, in order; `show --origins` says for each sysctl whose word it is.
+fn origins_are_told(node: &mut Node) -> Result<()> {
+    let status = node.status()?;
+    let mut ranks: Vec<_> = status.settings.sources.iter().map(|source| source.rank.as_str()).collect();
+    ranks.dedup();
+    let want: Vec<_> = SYSCTLS.iter().map(|(rank, _)| *rank).collect();
+    ensure!(ranks == want, "the sources are {:?}", status.settings.sources);
+    ensure!(status.settings.problems.is_empty(), "{:?}", status.settings.problems);
+    let text = Said::of(&mut node.guest, &["show", "--origins"])?.done()?;
+    let names =
+        ["/var/lib/ballast/settings.toml", "credential ballast.settings", "volume", "/efi/ballast.toml", "cloud"];
+    for ((_, sysctl), source) in SYSCTLS.iter().zip(names) {
+        let line = text.lines().find(|line| line.contains(sysctl));
+        ensure!(line.is_some_and(|line| line.contains(source)), "{sysctl} is of {source}, but told is {line:?}");
+    }
+    Ok(())
+}
