@@ -317,6 +317,9 @@ impl Agent {
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
         problems.extend(self.settings.problems());
+        if let (Some(read), Some(update)) = (&settings, &update) {
+            problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
+        }
         let settings = self.show_settings(settings.as_deref());
         problems.extend(self.complaints.take());
         // While the runtime is away its pods run on, as they were when it was last seen.
