@@ -116,7 +116,10 @@ pub fn deployments(observed: &Observed) -> Vec<Deployment> {
     let describe = |id: &DeploymentId| {
         let origin = observed.origin(id);
         let booted = observed.booted.as_ref() == Some(id);
-        let entry = entries.iter().find(|entry| entry.deployment == *id);
+        let entry = match booted {
+            true => booted_entry(observed),
+            false => entries.iter().find(|entry| entry.deployment == *id).copied(),
+        };
         let version = origin.map(|origin| origin.version.clone()).or_else(|| entry.map(|entry| entry.version.clone()));
         let digest = origin.map(|origin| origin.digest.clone());
         Deployment {
@@ -131,7 +134,7 @@ pub fn deployments(observed: &Observed) -> Vec<Deployment> {
             booted,
             next: next == Some(id),
             last_good: last_good == Some(id),
-            state: entry.map_or(State::Unknown, |entry| state(entry)),
+            state: entry.map_or(State::Unknown, state),
         }
     };
     let mut deployments: Vec<Deployment> = ids.into_iter().map(describe).collect();
