@@ -18,7 +18,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::plan::{Plan, plan};
+use self::{
+    plan::{Plan, plan},
+    settings::log_limits,
+};
 use crate::{
     clients::{
         cri, esp,
@@ -299,8 +302,10 @@ impl Agent {
         if let Some(step) = &plan.storage {
             self.storage.start(step.clone());
         }
-        if let (Some((desired, _)), Some(plan), Some(cri)) = (&observed.pods, &plan.pods, self.runtime.cri()) {
+        if let (Some((desired, pods)), Some(plan), Some(cri)) = (&observed.pods, &plan.pods, self.runtime.cri()) {
+            self.jobs.rotate_logs(pods, cri, log_limits(observed.settings()));
             self.jobs.give_up(|key, uid| desired.pods.get(key).is_some_and(|pod| pod.uid == uid));
+            self.jobs.limit_pids(observed.settings().runtime.pids_limit);
             for job in &plan.jobs {
                 self.jobs.start(job.clone(), cri);
             }
@@ -317,6 +322,9 @@ impl Agent {
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
         problems.extend(self.settings.problems());
+        if let (Some(read), Some(update)) = (&settings, &update) {
+            problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
+        }
         let settings = self.show_settings(settings.as_deref());
         problems.extend(self.complaints.take());
         // While the runtime is away its pods run on, as they were when it was last seen.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Observed, unix_secs};
+use super::{Observed, releases::arguments, unix_secs};
 use crate::{
     health, pods, runtime, storage,
     update::{self, model::Unattended},
@@ -25,7 +25,10 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),
         health: observed.health.as_ref().map_or(health::model::Verdict::NotOnTrial, judged),
-        update: observed.update.as_ref().and_then(|update| update::plan::plan(update, unattended, unix_secs(now))),
+        update: observed
+            .update
+            .as_ref()
+            .and_then(|update| update::plan::plan(update, unattended, &arguments(observed.settings()), unix_secs(now))),
         storage: observed.storage.as_ref().and_then(storage::plan::plan),
         pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
     }

@@ -37,6 +37,7 @@ impl Agent {
         update::act::Settings {
             os_id: self.os.id.clone(),
             update: settings.update.clone(),
+            arguments: arguments(settings),
             proxy: settings.network.proxy.clone(),
             idle: REGISTRY_IDLE,
             attempts: REGISTRY_ATTEMPTS,
@@ -65,4 +66,10 @@ impl Agent {
         }
         verdict.clone()
     }
+}
+
+/// `kernel.arguments`, as on a command line.
+pub(super) fn arguments(settings: &Settings) -> String {
+    let words: Vec<&str> = settings.kernel.arguments.iter().map(|argument| argument.as_str()).collect();
+    words.join(" ")
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Agent, AskedSettings, Observed, unix_secs};
-use crate::settings::model::{LogLevel, Read, Settings, Shown, Signatures, Sources};
+use crate::{
+    pods::logs::LogLimits,
+    settings::model::{LogLevel, Read, Runtime, Settings, Shown, Signatures, Sources},
+};
 
 /// What holds as long as nothing was read.
 static NOTHING_SAID: LazyLock<Settings> = LazyLock::new(Settings::default);
@@ -66,4 +69,10 @@ fn level(level: LogLevel) -> log::LevelFilter {
         LogLevel::Debug => log::LevelFilter::Debug,
         LogLevel::Trace => log::LevelFilter::Trace,
     }
+}
+
+/// When logs of containers are begun anew.
+pub(super) fn log_limits(settings: &Settings) -> LogLimits {
+    let Runtime { log_max_size, log_max_files, .. } = settings.runtime;
+    LogLimits { max_bytes: log_max_size.bytes(), max_files: log_max_files }
 }

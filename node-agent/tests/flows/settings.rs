@@ -137,3 +137,22 @@ async fn a_pod_of_the_settings_runs() {
     });
     running.node.wait_for("the pod", |status| super::shown(status) == ["inline Running c running 0"]).await;
 }
+
+#[tokio::test]
+async fn a_log_that_grows_large_is_begun_anew() {
+    let running = start(|node, _| {
+        node.write(FILE, "[runtime]\nlog_max_size = \"64KiB\"\nlog_max_files = 2\npids_limit = 100\n");
+        node.write(&super::pod_file("web"), &super::manifest("web", "localhost/c:1"));
+    });
+    let node = &running.node;
+    node.wait_for("the pod", |status| super::shown(status) == ["web Running c running 0"]).await;
+    let config = running.runtime.state().containers[0].config.clone();
+    let resources = config.linux.unwrap().resources.unwrap();
+    assert_eq!(resources.unified.get("pids.max").map(String::as_str), Some("100"));
+    let folder = node.path(&format!("/var/log/pods/default_web_{}", config.labels["io.kubernetes.pod.uid"]));
+    fs::create_dir_all(folder.join("c")).unwrap();
+    fs::write(folder.join("c/0.log"), vec![b'x'; 70_000]).unwrap();
+    node.write("/var/lib/ballast/wake", "");
+    node.wait_until("the old log", || folder.join("c/0.log.1").exists()).await;
+    node.wait_until("the new log", || running.runtime.calls("ReopenContainerLog").len() == 1).await;
+}

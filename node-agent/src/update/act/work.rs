@@ -35,6 +35,8 @@ pub struct Settings {
     pub os_id: String,
     /// `[update]`
     pub update: settings::model::Update,
+    /// `kernel.arguments`, as on a command line.
+    pub arguments: String,
     /// `[network.proxy]`
     pub proxy: settings::model::Proxy,
     /// How long a registry may send nothing.
