@@ -20,7 +20,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test checks image release setup programs rust kernel why reproduce bench budget fmt lint unit vm soak clean
+.PHONY: help run test checks image release setup programs rust kernel why reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,9 @@ unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own 
 
 vm: image ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
 	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
+
+fuzz: ## random bytes as settings: each target for SECONDS (60)
+	@node-agent/settings/fuzz/run $(or $(SECONDS),60)
 
 soak: image ## what takes hours: the power cut at fifty random moments of an upgrade
 	@$(CARGO) test -p qemu-tests --features soak --test scenarios -- p_power_cut_at_fifty --nocapture
