@@ -7,12 +7,11 @@ use anyhow::{Context, Result, bail};
 use crate::deadline::Deadline;
 use crate::guest::Guest;
 
-/// Two looks this far apart …
+/// Two looks are this far apart.
 const PAUSE: Duration = Duration::from_secs(2);
-/// … this often in turn …
-const LOOKS: usize = 4;
-/// … within this share of each other: nothing is going on any more. A quiet node stays within a tenth of it.
-const STILL_PERMILLE: u64 = 5;
+/// After so many looks that show no less than one before them, nothing is going on any more. What a quiet node uses goes up and
+/// down by a twentieth: each CPU keeps freed pages back for itself for some seconds, and these count as used.
+const LOOKS: usize = 8;
 
 /// What a quiet node uses, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub struct Memory {
     pub agent_bytes: u64,
 }
 
-/// Waits, at most `patience`, until the boot is over and memory stands still, and measures it then. The shell that
+/// Waits, at most `patience`, until the boot is over and what is used becomes less no more, and tells the least. The shell that
 /// serves our commands is measured too; it has 2 MB.
 ///
 /// # Errors
@@ -35,10 +34,13 @@ pub fn when_idle(guest: &mut Guest, patience: Duration) -> Result<Memory> {
         // Its status is that of the question ("starting" fails), not of the asking.
         let over = guest.shell("systemctl is-system-running")?.text();
         let jobs = guest.ask("systemctl --no-pager --no-legend list-jobs")?;
-        looks.push(in_use(&guest.ask("cat /proc/meminfo")?)?);
-        let last = &looks[looks.len().saturating_sub(LOOKS)..];
-        if over != "starting" && over != "initializing" && jobs.is_empty() && last.len() == LOOKS && still(last) {
-            let idle_bytes = looks[looks.len() - 1];
+        let is_over = over != "starting" && over != "initializing" && jobs.is_empty();
+        if is_over {
+            looks.push(in_use(&guest.ask("cat /proc/meminfo")?)?);
+        } else {
+            looks.clear();
+        }
+        if let Some(idle_bytes) = settled(&looks) {
             return Ok(Memory { idle_bytes, agent_bytes: agent_resident(guest)? });
         }
         if deadline.is_over() {
@@ -63,9 +65,10 @@ fn in_use(meminfo: &str) -> Result<u64> {
     Ok(value("MemTotal:")?.saturating_sub(value("MemAvailable:")?))
 }
 
-fn still(looks: &[u64]) -> bool {
-    let (least, most) = (looks.iter().min().copied().unwrap_or(0), looks.iter().max().copied().unwrap_or(0));
-    most - least <= most * STILL_PERMILLE / 1000
+/// The least, once [`LOOKS`] in turn are not below it.
+fn settled(looks: &[u64]) -> Option<u64> {
+    let (at, least) = looks.iter().enumerate().min_by_key(|(_, used)| **used)?;
+    (looks.len() - at > LOOKS).then_some(*least)
 }
 
 /// `Key:   123 kB` in bytes.
@@ -86,8 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn still_is_half_a_percent() {
-        assert!(still(&[1000, 1004, 1002, 1000]));
-        assert!(!still(&[1000, 1010, 1002, 1000]));
+    fn it_has_settled_when_it_becomes_no_less() {
+        let falling: Vec<u64> = (0..20).map(|look| 100 - look).collect();
+        assert_eq!(settled(&falling), None);
+        let resting = [110, 105, 101, 103, 102, 104, 101, 103, 102, 104, 102];
+        assert_eq!(settled(&resting), Some(101));
+        assert_eq!(settled(&resting[..10]), None);
     }
 }
