@@ -20,7 +20,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test image release setup programs why reproduce bench budget fmt lint unit vm soak clean
+.PHONY: help run test image release setup programs why docs reproduce bench budget fuzz fmt lint unit vm soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ programs: ## what Rust builds for the image, and the kernel, staged under target
 why: ## why is FILE in the image? (make why FILE=/usr/bin/ip)
 	@$(CARGO) run -q -p ballast-why -- file target/image $(FILE)
 
+docs: ## man pages and shell completions of ballast, in target/docs
+	@$(CARGO) run -q -p ballast --example docs -- target/docs
+
 reproduce: ## build the commit a second time, from nothing, and compare checksums
 	@image/release/reproduce $(MKOSI)
 
@@ -70,6 +73,9 @@ budget: image ## what the image costs, beside qemu-tests/budget.toml: instructio
 
 bench: image ## the figures of the README: target/bench/boot.json and boot.svg (QUICK=1 for two rounds)
 	@$(CARGO) run -q -p qemu-tests --release -- bench
+
+fuzz: ## the settings' parsers on any bytes, each for SECONDS=600
+	@node-agent/settings/fuzz/run $(or $(SECONDS),600)
 
 fmt: ## format the sources
 	@cargo fmt --all

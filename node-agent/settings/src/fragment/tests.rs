@@ -163,8 +163,19 @@ fn there_are_limits() {
 
 #[test]
 fn f02_a_line_that_is_no_toml_costs_itself_alone() {
-    for line in ["nonsense", "this is no TOML", "- a", "x: y", "<<<<<<< HEAD", "a.b", "hostnam =", "[unclosed", "a = \"unclosed"] {
-        let text = format!("hostname = \"a\"\n{line}\n[log]\nlevel = \"debug\"\n{line}\n[update]\nauto = true\nx = 1\n");
+    for line in [
+        "nonsense",
+        "this is no TOML",
+        "- a",
+        "x: y",
+        "<<<<<<< HEAD",
+        "a.b",
+        "hostnam =",
+        "[unclosed",
+        "a = \"unclosed",
+    ] {
+        let text =
+            format!("hostname = \"a\"\n{line}\n[log]\nlevel = \"debug\"\n{line}\n[update]\nauto = true\nx = 1\n");
         let (found, problems) = read(Kind::Settings, &text);
         assert_eq!(found.hostname.unwrap().as_str(), "a", "{line}");
         assert_eq!((found.log.level.name(), found.update.auto), ("debug", true), "{line}: {problems:?}");
