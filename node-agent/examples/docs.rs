@@ -12,10 +12,15 @@ fn main() -> Result<()> {
     for folder in [&man, &completions] {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
-    let mut command = ballast::cli::command();
+    let mut command = without_help(ballast::cli::command());
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         generate_to(shell, &mut command, "ballast", &completions)
             .with_context(|| format!("completions for {shell}"))?;
     }
     clap_mangen::generate_to(command, &man).context("man pages")
+}
+
+/// A page for each `help COMMAND` would say what the page of COMMAND says.
+fn without_help(command: clap::Command) -> clap::Command {
+    command.disable_help_subcommand(true).mut_subcommands(without_help)
 }
