@@ -20,7 +20,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test checks image release setup programs rust kernel why reproduce bench budget fmt lint unit vm fuzz soak clean
+.PHONY: help run test checks image release setup programs rust kernel why docs reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ kernel: setup ## the kernel, built once for each source, configuration and compi
 why: ## why is FILE in the image? (make why FILE=/usr/bin/ip)
 	@$(CARGO) run -q -p ballast-why -- file target/image $(FILE)
 
+docs: ## man pages and shell completions of ballast, in target/docs
+	@$(CARGO) run -q -p ballast --example docs -- target/docs
+
 reproduce: ## build the commit a second time, from nothing, and compare checksums
 	@image/release/reproduce $(MKOSI)
 
@@ -80,6 +83,9 @@ budget: image ## what the image costs, beside qemu-tests/budget.toml: instructio
 
 bench: image ## the figures of the README: target/bench/boot.json and boot.svg (QUICK=1 for two rounds)
 	@$(CARGO) run -q -p qemu-tests --release -- bench
+
+fuzz: ## the settings' parsers on any bytes, each for SECONDS=600
+	@node-agent/settings/fuzz/run $(or $(SECONDS),600)
 
 fmt: ## format the sources
 	@cargo fmt --all
@@ -94,9 +100,6 @@ unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own 
 
 vm: image ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
 	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
-
-fuzz: ## random bytes as settings: each target for SECONDS (60)
-	@node-agent/settings/fuzz/run $(or $(SECONDS),60)
 
 soak: image ## what takes hours: the power cut at fifty random moments of an upgrade
 	@$(CARGO) test -p qemu-tests --features soak --test scenarios -- p_power_cut_at_fifty --nocapture

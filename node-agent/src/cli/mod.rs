@@ -15,7 +15,7 @@ mod upgrade;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::clients::host::Host;
 
@@ -52,6 +52,11 @@ enum Command {
     Import(import::Arguments),
 }
 
+/// The command line as data: for man pages and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Parses the command line, does what it says, and tells the exit status.
 pub fn run() -> ExitCode {
     let Arguments { command, root } = Arguments::parse();
@@ -79,8 +84,6 @@ pub fn run() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

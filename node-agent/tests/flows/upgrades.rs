@@ -7,10 +7,11 @@ use ballast::update::model::{Command, FailureKind, Phase, Target, Upgrade};
 use super::{Running, fake::Node, start};
 
 /// `inspect`, `fetch` and so on answer with the file of their name; while there is a file `hold-NAME` they wait. What was
-/// asked is in `calls`.
+/// asked is in `calls`, through which proxy in `proxy`.
 const WORKER: &str = r#"#!/bin/sh
 cd "$(dirname "$0")/worker" || exit 1
 echo "$*" >>calls
+echo "${HTTPS_PROXY-none}" >proxy
 while [ -e "hold-$1" ]; do sleep 0.05; done
 cat "$1"
 grep -q '"error"' "$1" && exit 1
@@ -221,4 +222,49 @@ async fn a_rollback_is_one_new_entry_and_once_more_is_back() {
     node.operate(Command::Rollback { reboot: false }).await.unwrap();
     assert_eq!(next(&node), "ballast-3-20261121.1-abababababab.conf");
     assert_eq!(entries(&node).len(), 2, "superseded entries stay: {:?}", entries(&node));
+}
+
+const SETTINGS: &str = "/var/lib/ballast/settings.toml";
+
+#[tokio::test]
+async fn kernel_arguments_of_the_settings_are_in_an_entry_on_trial() {
+    let Running { node, .. } = start(|node, _| {
+        prepare(node);
+        node.write(SETTINGS, "kernel.arguments = [\"nosmt\", \"hugepages=2\"]\n");
+    });
+    let file = "ballast-2-20261121.1-abababababab+3.conf";
+    node.wait_until("the entry", || entries(&node).iter().any(|entry| entry == file)).await;
+    assert!(node.read(&format!("{ENTRIES}/{file}")).contains(".0 q ballast.settings nosmt hugepages=2\n"));
+    let told = "kernel.arguments of the settings hold from the next boot on";
+    node.wait_for("the sentence", |status| status.reasons.iter().any(|reason| reason == told)).await;
+
+    // They did not boot: the entry before runs, and they are not tried again.
+    let failed = file.replace("+3", "+0-3");
+    fs::rename(node.path(&format!("{ENTRIES}/{file}")), node.path(&format!("{ENTRIES}/{failed}"))).unwrap();
+    let told = "the kernel did not come up healthy";
+    node.wait_for("the sentence", |status| status.reasons.iter().any(|reason| reason.starts_with(told))).await;
+    while let Err(failure) = node.operate(Command::Collect).await {
+        // The entry was there before the operation that wrote it ended.
+        assert_eq!(failure.kind, FailureKind::Busy, "{failure}");
+    }
+    assert_eq!(entries(&node).len(), 2);
+    assert_eq!(node.releases().await.unwrap().bad, []);
+
+    // What is not wanted any more needs no other entry.
+    node.write(SETTINGS, "");
+    node.wait_for("nothing to tell", |status| !status.reasons.iter().any(|reason| reason.contains("kernel"))).await;
+    assert_eq!(entries(&node).len(), 2);
+}
+
+#[tokio::test]
+async fn n11_the_registry_is_asked_through_the_proxy_of_the_settings() {
+    let Running { node, .. } = start(|node, _| {
+        prepare(node);
+        node.write(SETTINGS, "network.proxy.https = \"http://me:pw@proxy.example:3128\"\n");
+    });
+    node.wait_for("READY", |status| status.ready).await;
+    node.operate(upgrade(|upgrade| upgrade.check = true)).await.unwrap();
+    assert_eq!(node.read(&format!("{FOLDER}/proxy")).trim(), "http://me:pw@proxy.example:3128");
+    let rendered = node.read("/etc/ballast/proxy.env");
+    assert!(rendered.contains("HTTPS_PROXY=\"http://me:pw@proxy.example:3128\""), "{rendered}");
 }

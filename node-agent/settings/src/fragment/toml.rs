@@ -45,7 +45,7 @@ fn readable(text: &str) -> (Cow<'_, str>, Vec<Error>) {
     let mut lost = Vec::new();
     while lost.len() < MAX_NO_VALUE {
         let (_, errors) = DeTable::parse_recoverable(&readable);
-        let without = errors.into_iter().find(|error| NO_VALUE.contains(&error.message()));
+        let without = errors.into_iter().find(|error| NO_VALUE.iter().any(|start| error.message().starts_with(start)));
         let Some((error, span)) = without.and_then(|error| error.span().map(|span| (error, span))) else { break };
         let (before, behind) = readable.split_at(span.start);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
