@@ -20,7 +20,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test image release setup programs why reproduce bench budget fmt lint unit vm soak clean
+.PHONY: help run test checks image release setup programs rust kernel why reproduce bench budget fmt lint unit vm soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,13 @@ help: ## this list
 run: image ## build the OS, boot it through UEFI to READY, print the node's status
 	@$(CARGO) run -q -p qemu-tests -- run
 
-test: lint unit image budget reproduce vm ## all that CI runs
+test: setup ## all that CI runs
+# Without a cache the kernel takes longest: it is built beside what keeps only one CPU busy at times.
+	@$(MAKE) --no-print-directory -j2 kernel checks
+	@$(MAKE) --no-print-directory budget reproduce vm
+
+checks: ## lint, unit, rust, one after the other
+	@$(MAKE) --no-print-directory -j1 lint unit rust
 
 image: setup $(OUT)/image/manifest.json ## the OS: disk, release, manifest, SBOM in target/image (RELEASE_KEY=FILE.pub: nodes want releases signed by it; KERNEL=debian: Debian's kernel, target/debian/image)
 
@@ -50,14 +56,18 @@ setup: ## install what is missing, get mkosi, build the tools tree once
 	@image/release/keys "$(RELEASE_KEY)" target/keys
 	@$(if $(PRIOR),cmp -s $(PRIOR) target/prior.json || cp $(PRIOR) target/prior.json)
 
-programs: ## what Rust builds for the image, and the kernel, staged under target/stage
+programs: rust kernel ## what is built for the image, staged under target/stage
+
+rust: setup ## what Rust builds for the image
 # The agent by itself: built with the others it would get the features that they want of the crates they share.
 	@RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast
 	@RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast-ostree -p ballast-proxy -p ballast-oci
 	@RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods -p ballast-why --target-dir target/static
 	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
 	@image/lean/build target/mkosi target/setup $(CACHE) target/stage/lean
-	@image/kernel/$(KERNEL) target/setup $(CACHE) $(OUT)/stage/kernel
+
+kernel: setup ## the kernel, built once for each source, configuration and compiler
+	@env -u MAKEFLAGS nice image/kernel/$(KERNEL) target/setup $(CACHE) $(OUT)/stage/kernel
 
 why: ## why is FILE in the image? (make why FILE=/usr/bin/ip)
 	@$(CARGO) run -q -p ballast-why -- file target/image $(FILE)

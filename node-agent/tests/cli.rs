@@ -79,12 +79,13 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
     let output = ballast(tree.path(), &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let promised = [
-        ("", "boot clusters deployments node os pods ready reasons runtime"),
+        ("", "boot clusters deployments node os pods ready reasons runtime settings"),
         ("/os", "commit digest id version"),
         ("/boot", "busy_ms cpu initramfs_ms kernel_ms ready_ms steps userspace_ms"),
         ("/node", "hostname machine_id"),
         ("/deployments/0", "booted commit digest next state version"),
         ("/runtime", "name ready restarts version"),
+        ("/settings", "problems sources trial"),
         ("/pods/0", "containers name namespace phase"),
         ("/pods/0/containers/0", "name restarts state"),
     ];

@@ -2,7 +2,7 @@
 //!
 //! A reset ends QEMU, so each boot is one run, and boots are counted exactly (R16).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -18,7 +18,7 @@ use crate::node::{Node, READY, READY_LINE};
 use crate::qemu::firmware::FirmwareKind;
 use crate::qemu::machine::Network;
 use crate::release::{Base, Release, Written};
-use crate::releases::{Ended, Releases, when};
+use crate::releases::{AGAIN, Ended, Releases, when};
 use crate::scenario::Scenario;
 
 /// From READY until health checks are done and the entry is blessed, on a busy host.
@@ -114,6 +114,7 @@ impl<'a> Installed<'a> {
     /// # Errors
     /// As [`Installed::boot`].
     pub fn settled(&self, mut node: Node) -> Result<Node> {
+        invariants::boot_is_over(&mut node)?;
         node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
         proves_itself(&mut node)?;
         invariants::check_release(&mut node, None, &[])?;
@@ -129,7 +130,8 @@ impl<'a> Installed<'a> {
         let mut node = self.scenario.start(&self.options)?;
         let deadline = Deadline::secs(TRIAL);
         let mut served = false;
-        let settled = deadline.poll(Duration::from_millis(500), || {
+        let mut asked = Instant::now();
+        let settled = deadline.poll(Duration::from_millis(300), || {
             if node.has_ended() {
                 return Ok(Some(false));
             }
@@ -137,6 +139,10 @@ impl<'a> Installed<'a> {
                 return Ok(None);
             }
             served = served || node.greeted(Deadline::after(READY)).is_ok();
+            if asked.elapsed() < AGAIN {
+                return Ok(None);
+            }
+            asked = Instant::now();
             match Releases::now(&mut node.guest) {
                 Ok(releases) => Ok(blessed(&releases).then_some(true)),
                 // It may be on its way down, with the agent gone first.

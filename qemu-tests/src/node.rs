@@ -121,7 +121,7 @@ impl Node {
             if deadline.is_over() {
                 bail!("{what}: not within {deadline}; the last status was {status:?}");
             }
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_secs(1));
         }
     }
 

@@ -11,6 +11,9 @@ use crate::guest::{Guest, quote};
 /// A whole image is fetched by an emulated machine in a minute or two; this is for a busy host.
 pub const OPERATION: Duration = Duration::from_secs(600);
 
+/// Between two questions to a node that is waited for: each costs an emulated machine time that it has other use for.
+pub const AGAIN: Duration = Duration::from_secs(2);
+
 /// The exit status that says that another operation is running.
 const BUSY: u8 = 5;
 
@@ -207,7 +210,7 @@ pub fn when(guest: &mut Guest, what: &str, deadline: Deadline, wanted: impl Fn(&
         if deadline.is_over() {
             bail!("{what}: not within {deadline}; the releases are {releases:?}");
         }
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(AGAIN);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A scenario test: its evidence folder, the machines it boots, and a failure message that says where to look.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
@@ -39,10 +40,11 @@ impl Scenario {
     /// When it fails, with the place of the evidence.
     pub fn try_run(name: &str, body: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let place = crate::workspace::Workspace::find().own(name);
+        let began = Instant::now();
         let outcome = Self::open(place.clone()).and_then(|mut scenario| {
             body(&mut scenario)?;
             scenario.evidence.discard();
-            Ok(())
+            scenario.lab.workspace.note_time(name, began.elapsed(), scenario.boots)
         });
         outcome.map_err(|error| {
             anyhow::anyhow!("{error:#}\n  the console, journal and status are under {}", place.display())
@@ -73,6 +75,7 @@ impl Scenario {
     pub fn healthy(&mut self, options: &Options) -> Result<Node> {
         let mut node = self.start(options)?;
         node.ready(Deadline::after(READY))?;
+        invariants::boot_is_over(&mut node)?;
         node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
         invariants::check(&mut node, &self.lab.image)?;
         Ok(node)

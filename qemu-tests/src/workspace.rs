@@ -1,6 +1,9 @@
 //! Where things lie: the repository's `target/`, and in it the image that `make image` builds.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -35,6 +38,17 @@ impl Workspace {
         let place = self.own("scratch");
         std::fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
         tempfile::Builder::new().prefix("vm-").tempdir_in(&place).context("making a scratch folder")
+    }
+
+    /// Adds what the scenario `name` took to `target/qemu-tests/times`: seconds, boots, name. Sorted, it says where the suite's time goes.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note_time(&self, name: &str, took: Duration, boots: u32) -> Result<()> {
+        let path = self.own("times");
+        let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+        writeln!(file, "{:6.1} {boots:3} {name}", took.as_secs_f64())
+            .with_context(|| format!("adding to {}", path.display()))
     }
 
     /// The image as `make image` left it.

@@ -27,9 +27,6 @@ fn impure(text: &str) -> Vec<&'static str> {
 fn check(folder: &Path, seen: &mut usize) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.ends_with("bin") {
-            continue;
-        }
         if path.is_dir() {
             check(&path, seen);
         } else if !path.ends_with("tests.rs") {

@@ -1,6 +1,8 @@
 //! The one loop: look at the host, plan, act, report, then wait for the next event or deadline.
 
+mod plan;
 mod releases;
+mod settings;
 
 use std::{
     convert::Infallible,
@@ -16,6 +18,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use self::{
+    plan::{Plan, plan},
+    settings::log_limits,
+};
 use crate::{
     clients::{
         cri, esp,
@@ -34,16 +40,18 @@ use crate::{
         console,
         notify::Notifier,
         releases::Releases,
-        socket::{self, Asked},
+        socket::{self, Asked, AskedSettings},
         status::{Node, Status, summary},
     },
     runtime::{
         self,
         model::{Health, PROBE_AGAIN, PROBE_EVERY},
     },
-    settings::model::Settings,
-    storage,
-    update::{self, model::Unattended},
+    settings::{
+        act::Keeper,
+        model::{Read, Shown},
+    },
+    storage, update,
 };
 
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
@@ -58,6 +66,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(20);
 
 /// If the runtime does not tell of changes to containers, they are looked for this often.
 const RELIST: Duration = Duration::from_secs(3);
+
+/// What the agent keeps over boots: a change in it may be one of the settings.
+const STATE: &str = "/var/lib/ballast";
 
 /// Operations that wait for the loop to look at them; it does so at once.
 const ASKED: usize = 8;
@@ -95,6 +106,8 @@ struct Agent {
     storage: storage::act::Grower,
     update: update::act::Operations,
     asked: mpsc::Receiver<Asked>,
+    settings: Keeper,
+    asked_settings: mpsc::Receiver<AskedSettings>,
     judge: health::act::Judge,
     /// The figures of this boot; there since it was READY.
     boot: Option<Boot>,
@@ -104,6 +117,7 @@ struct Agent {
     os: OsRelease,
     status: watch::Sender<Status>,
     releases: watch::Sender<Releases>,
+    shown: watch::Sender<Shown>,
     last: Option<(Desired, pods::plan::Plan)>,
 }
 
@@ -116,16 +130,7 @@ struct Observed {
     update: Option<update::model::Observed>,
     storage: Option<storage::model::Observed>,
     pods: Option<(Desired, pods::model::Observed)>,
-    settings: Settings,
-}
-
-/// What is to be done.
-struct Plan {
-    runtime: Option<runtime::model::Step>,
-    health: health::model::Verdict,
-    update: Option<update::model::Step>,
-    storage: Option<storage::model::Step>,
-    pods: Option<pods::plan::Plan>,
+    settings: Option<Arc<Read>>,
 }
 
 impl Agent {
@@ -136,6 +141,7 @@ impl Agent {
         let socket = host.path(cri::SOCKET);
         let mut folders = pods::observe::folders(&host);
         folders.push(host.path(health::observe::CHECKS));
+        folders.push(host.path(STATE));
         folders.extend(socket.parent().map(Path::to_owned));
         for folder in &folders {
             complaints.note(watching::ensure_folder(folder));
@@ -145,12 +151,16 @@ impl Agent {
         let starting = Status { reasons: vec!["the agent has just started".to_owned()], ..Status::default() };
         let (status, published) = watch::channel(starting);
         let (releases, published_releases) = watch::channel(Releases::default());
+        let (shown, published_settings) = watch::channel(Shown::default());
         let (asking, asked) = mpsc::channel(ASKED);
+        let (asking_settings, asked_settings) = mpsc::channel(ASKED);
         let esp = esp::Turns::default();
         let answers = socket::Answers {
             status: published,
             releases: published_releases,
             asked: asking,
+            settings: published_settings,
+            asked_settings: asking_settings,
             changed: Arc::clone(&changed),
         };
         complaints.note(socket::serve(&host, answers));
@@ -162,6 +172,8 @@ impl Agent {
             storage: storage::act::Grower::new(Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), esp.clone(), Arc::clone(&changed)),
             asked,
+            settings: Keeper::new(host.clone(), Arc::clone(&changed)),
+            asked_settings,
             judge: health::act::Judge::new(esp, Arc::clone(&changed)),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
@@ -172,6 +184,7 @@ impl Agent {
             os,
             status,
             releases,
+            shown,
             last: None,
             host,
         }
@@ -192,15 +205,19 @@ impl Agent {
     /// One turn of the loop; tells how long to wait for an event before the next.
     async fn pass(&mut self) -> Duration {
         let ended = self.update.ended();
+        let changed = self.settings.ended().await;
         let observed = self.observe().await;
         let now = SystemTime::now();
-        let plan = plan(&observed, self.unattended(&observed.settings, now), now);
+        let plan = plan(&observed, self.unattended(observed.settings(), now), now);
         let wait = self.wait(&observed, &plan);
         self.act(&observed, &plan).await;
         self.report(observed, plan).await;
         for ended in ended {
             // It may have stopped waiting.
             let _ = ended.send(());
+        }
+        if let Some(changed) = changed {
+            changed.tell().await;
         }
         wait
     }
@@ -212,20 +229,13 @@ impl Agent {
             self.become_ready();
             systemd = self.systemd().await;
         }
-        let mut observed = Observed {
-            systemd,
-            runtime,
-            health: None,
-            update: None,
-            storage: None,
-            pods: None,
-            settings: Settings::default(),
-        };
+        let mut observed =
+            Observed { systemd, runtime, health: None, update: None, storage: None, pods: None, settings: None };
         // A node that does not get READY is looked at as a whole all the same, only later.
         if self.boot.is_none() && self.started.elapsed() < READY_PATIENCE {
             return observed;
         }
-        observed.settings = self.observe_settings();
+        observed.settings = Some(self.observe_settings());
         observed.health = Some(self.observe_health(&observed).await);
         observed.update = self.complaints.note(update::observe::observe(&self.host));
         observed.storage = self.complaints.note(storage::observe::observe(&self.host)).flatten();
@@ -237,7 +247,7 @@ impl Agent {
     }
 
     async fn observe_health(&mut self, observed: &Observed) -> health::model::Observed {
-        let (systemd, wants_network) = (observed.systemd.as_ref(), observed.settings.health.network);
+        let (systemd, wants_network) = (observed.systemd.as_ref(), observed.settings().health.network);
         let (health, errors) = health::observe::observe(&self.host, systemd, &mut self.judge, wants_network).await;
         errors.iter().for_each(|error| self.complaints.tell(format!("{error:#}")));
         health
@@ -280,7 +290,8 @@ impl Agent {
             let result = self.judge.act(&verdict, health, &self.host, observed.systemd.as_ref()).await;
             self.complaints.note(result);
         }
-        let settings = self.update_settings(&observed.settings);
+        self.act_on_settings(observed).await;
+        let settings = self.update_settings(observed.settings());
         if let Some(step) = &plan.update {
             let done = self.update.act(step, &settings);
             self.complaints.note(done);
@@ -291,8 +302,10 @@ impl Agent {
         if let Some(step) = &plan.storage {
             self.storage.start(step.clone());
         }
-        if let (Some((desired, _)), Some(plan), Some(cri)) = (&observed.pods, &plan.pods, self.runtime.cri()) {
+        if let (Some((desired, pods)), Some(plan), Some(cri)) = (&observed.pods, &plan.pods, self.runtime.cri()) {
+            self.jobs.rotate_logs(pods, cri, log_limits(observed.settings()));
             self.jobs.give_up(|key, uid| desired.pods.get(key).is_some_and(|pod| pod.uid == uid));
+            self.jobs.limit_pids(observed.settings().runtime.pids_limit);
             for job in &plan.jobs {
                 self.jobs.start(job.clone(), cri);
             }
@@ -301,13 +314,18 @@ impl Agent {
     }
 
     async fn report(&mut self, observed: Observed, plan: Plan) {
-        let Observed { systemd: _, runtime, health, update, storage: _, pods, settings: _ } = observed;
+        let Observed { systemd: _, runtime, health, update, storage: _, pods, settings } = observed;
         if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
             self.last = Some((desired, plan));
         }
         let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
+        problems.extend(self.settings.problems());
+        if let (Some(read), Some(update)) = (&settings, &update) {
+            problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
+        }
+        let settings = self.show_settings(settings.as_deref());
         problems.extend(self.complaints.take());
         // While the runtime is away its pods run on, as they were when it was last seen.
         let pods = self.last.as_ref().map_or(&[][..], |(desired, plan)| {
@@ -326,6 +344,7 @@ impl Agent {
             health: health.as_ref(),
             update: update.as_ref(),
             pods,
+            settings,
             problems,
         });
         if status.ready || self.started.elapsed() >= READY_PATIENCE {
@@ -352,6 +371,7 @@ impl Agent {
         if let health::model::Verdict::Settles { left, .. } = plan.health {
             wait = wait.min(left);
         }
+        wait = wait.min(self.settings.due_in().unwrap_or(wait));
         if observed.pods.is_some() && !self.runtime.tells_changes() {
             wait = wait.min(RELIST);
         }
@@ -360,20 +380,6 @@ impl Agent {
             self.retry = self.retry.saturating_mul(2);
         }
         wait
-    }
-}
-
-/// What the host's state calls for: pure, as the domains' plans are that it is made of.
-fn plan(observed: &Observed, unattended: Unattended, now: SystemTime) -> Plan {
-    let problem = runtime::plan::reason(&observed.runtime);
-    let runtime = health::model::Runtime { problem: problem.as_deref(), restarts: observed.runtime.restarts };
-    let judged = |health| health::plan::verdict(health, runtime, observed.settings.health.deadline);
-    Plan {
-        runtime: runtime::plan::plan(&observed.runtime),
-        health: observed.health.as_ref().map_or(health::model::Verdict::NotOnTrial, judged),
-        update: observed.update.as_ref().and_then(|update| update::plan::plan(update, unattended, unix_secs(now))),
-        storage: observed.storage.as_ref().and_then(storage::plan::plan),
-        pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
     }
 }
 

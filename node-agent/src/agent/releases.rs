@@ -5,10 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::{Agent, Observed, unix_secs};
 use crate::{
     health::model::Verdict,
-    settings::{
-        self,
-        model::{Settings, Signatures},
-    },
+    settings::model::Settings,
     update::{
         self,
         model::{Bad, Unattended},
@@ -24,17 +21,6 @@ const REGISTRY_ATTEMPTS: u32 = 5;
 const FETCH_TOTAL: Duration = Duration::from_secs(3600);
 
 impl Agent {
-    /// The settings; what is wrong with them is told.
-    pub(super) fn observe_settings(&mut self) -> Settings {
-        let (settings, problems) = settings::observe::observe(&self.host);
-        problems.iter().for_each(|problem| self.complaints.tell(problem.to_string()));
-        if settings.update.signatures == Signatures::Unchecked {
-            let told = "development: releases are taken whoever signed them (update.signatures in the settings)";
-            self.complaints.tell(told.to_owned());
-        }
-        settings
-    }
-
     /// What the settings allow to be done without being asked.
     pub(super) fn unattended(&self, settings: &Settings, now: SystemTime) -> Unattended {
         let settings = &settings.update;
@@ -51,6 +37,8 @@ impl Agent {
         update::act::Settings {
             os_id: self.os.id.clone(),
             update: settings.update.clone(),
+            arguments: arguments(settings),
+            proxy: settings.network.proxy.clone(),
             idle: REGISTRY_IDLE,
             attempts: REGISTRY_ATTEMPTS,
             total: FETCH_TOTAL,
@@ -78,4 +66,10 @@ impl Agent {
         }
         verdict.clone()
     }
+}
+
+/// `kernel.arguments`, as on a command line.
+pub(super) fn arguments(settings: &Settings) -> String {
+    let words: Vec<&str> = settings.kernel.arguments.iter().map(|argument| argument.as_str()).collect();
+    words.join(" ")
 }

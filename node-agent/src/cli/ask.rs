@@ -15,6 +15,7 @@ use crate::{
         socket::{HEARTBEAT, Reply, Request, SOCKET},
         status::Status,
     },
+    settings::model::Shown,
 };
 
 /// The agent answers at once, from memory.
@@ -48,9 +49,9 @@ impl Conversation {
         })?;
         let doing = "asking the agent";
         let patience = match request {
-            Request::Status {} | Request::Releases {} => DEADLINE,
+            Request::Status {} | Request::Releases {} | Request::Settings {} => DEADLINE,
             // Three heartbeats may get lost on a busy machine.
-            Request::Run { .. } => HEARTBEAT * 4,
+            Request::Run { .. } | Request::Change { .. } => HEARTBEAT * 4,
         };
         stream.set_read_timeout(Some(patience)).context(doing)?;
         let mut text = serde_json::to_vec(request).context(doing)?;
@@ -100,6 +101,16 @@ pub(super) fn releases(host: &Host) -> Result<Releases> {
     let reply = Conversation::open(host, "releases", &Request::Releases {})?.next()?;
     let Reply::Releases(releases) = reply else { bail!(unexpected(&reply)) };
     Ok(releases)
+}
+
+/// The settings, and where they are from.
+///
+/// # Errors
+/// As for [`status`].
+pub(super) fn settings(host: &Host) -> Result<Shown> {
+    let reply = Conversation::open(host, "settings", &Request::Settings {})?.next()?;
+    let Reply::Settings(shown) = reply else { bail!(unexpected(&reply)) };
+    Ok(*shown)
 }
 
 /// An agent of another version may answer so.

@@ -9,6 +9,7 @@ mod operate;
 mod progress;
 mod releases;
 mod screen;
+mod settings;
 mod status;
 mod upgrade;
 
@@ -45,6 +46,7 @@ enum Command {
     Allow(change::Named),
     Fsck(change::Fsck),
     Collect(change::Collect),
+    Settings(settings::Arguments),
     Agent(agent::Arguments),
     #[command(hide = true)]
     Import(import::Arguments),
@@ -65,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Allow(arguments) => change::allow(arguments, &host),
         Command::Fsck(arguments) => change::fsck(&arguments, &host),
         Command::Collect(arguments) => change::collect(&arguments, &host),
+        Command::Settings(arguments) => settings::run(arguments, &host),
         Command::Agent(agent::Arguments {}) => agent::run(host),
         Command::Import(import::Arguments {}) => import::run(&host),
     };

@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// The release is not for this node, or not to be trusted.
-const EXIT_REFUSED: u8 = 4;
+pub(super) const EXIT_REFUSED: u8 = 4;
 
 /// Another operation is running.
-const EXIT_BUSY: u8 = 5;
+pub(super) const EXIT_BUSY: u8 = 5;
 
 /// Told by `--help` of each of them.
 pub(super) const EXIT_STATUS: &str = "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 the release is \
@@ -73,7 +73,14 @@ pub(super) fn run(host: &Host, command: Command, is_shown: bool) -> Result<Resul
             Reply::Progress(progress) => bar.iter_mut().for_each(|bar| bar.show(&progress)),
             Reply::Done(outcome) => return Ok(Ok(outcome)),
             Reply::Failed(failure) => return Ok(Err(failure)),
-            other @ (Reply::Status(_) | Reply::Releases(_) | Reply::Error(_)) => bail!(unexpected(&other)),
+            other @ (Reply::Status(_)
+            | Reply::Releases(_)
+            | Reply::Settings(_)
+            | Reply::Working {}
+            | Reply::Planned(_)
+            | Reply::Changed(_)
+            | Reply::Unchanged(_)
+            | Reply::Error(_)) => bail!(unexpected(&other)),
         }
     }
 }

@@ -35,6 +35,10 @@ pub(super) fn render(status: &Status, colour: bool) -> String {
     let restarts = times(runtime.restarts);
     field(&mut out, "Runtime", format!("{} {}  {ready}{restarts}", runtime.name, runtime.version).trim());
     field(&mut out, "Machine", &status.node.machine_id);
+    if let Some(trial) = &status.settings.trial {
+        let left = format!("on trial, taken back in {} s unless ballast settings confirm comes", trial.left_s);
+        field(&mut out, "Settings", &paint(YELLOW, &left));
+    }
     if !status.deployments.is_empty() {
         line(&mut out, &format!("\n{}", paint(BOLD, "DEPLOYMENTS")));
         for deployment in &status.deployments {
@@ -109,9 +113,12 @@ fn line(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{
-        boot::Boot,
-        status::{Container, Node, Os, Runtime},
+    use crate::{
+        report::{
+            boot::Boot,
+            status::{Container, Node, Os, Runtime},
+        },
+        settings::model::{Sources, TrialShown},
     };
 
     fn status() -> Status {
@@ -135,6 +142,7 @@ mod tests {
                 containers: vec![Container { name: "canary".into(), state: "running".into(), restarts: 2 }],
             }],
             clusters: Vec::new(),
+            settings: Sources::default(),
         }
     }
 
@@ -153,6 +161,13 @@ PODS
   ballast/canary               Running    canary running (2 restarts)
 ";
         assert_eq!(render(&status(), false), expected);
+    }
+
+    #[test]
+    fn a_trial_of_settings_is_told() {
+        let trial = Some(TrialShown { until_s: 0, left_s: 299 });
+        let screen = render(&Status { settings: Sources { trial, ..Sources::default() }, ..status() }, false);
+        assert!(screen.contains("  Settings  on trial, taken back in 299 s unless"), "{screen}");
     }
 
     #[test]

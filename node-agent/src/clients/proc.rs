@@ -61,6 +61,14 @@ pub fn process_cpu_us(host: &Host, pid: u32) -> Result<Option<u64>> {
     Ok(Some(ns.with_context(|| format!("reading {path}: {text:?} has no time"))? / 1000))
 }
 
+/// The kernel's command line.
+///
+/// # Errors
+/// If /proc/cmdline cannot be read.
+pub fn command_line(host: &Host) -> Result<String> {
+    read(host, "/proc/cmdline")
+}
+
 /// The value of `key=` on the kernel's command line, if it is there.
 ///
 /// # Errors

@@ -49,6 +49,20 @@ pub fn write(file: &Path, content: &[u8]) -> Result<()> {
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(doing)
 }
 
+/// Removes `file`, if it is there, and returns when it will be gone after a power cut.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn remove(file: &Path) -> Result<()> {
+    let doing = || format!("removing {}", file.display());
+    match fs::remove_file(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        removed => removed.with_context(doing)?,
+    }
+    let folder = file.parent().with_context(doing)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(doing)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -65,5 +79,8 @@ mod tests {
         assert_eq!(read(&file).unwrap().unwrap(), b"two");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
+        remove(&file).unwrap();
+        remove(&file).unwrap();
+        assert_eq!(read(&file).unwrap(), None);
     }
 }

@@ -28,6 +28,18 @@ pub struct Registry {
     pub idle: Duration,
     /// How often it may fail in a row.
     pub attempts: u32,
+    /// Through which proxy it is asked.
+    pub environment: Environment,
+}
+
+/// Variables for the worker and what it starts. There may be a password in one: they are not shown.
+#[derive(Clone, Default)]
+pub struct Environment(pub Vec<(&'static str, String)>);
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 /// What a registry offers.
@@ -132,6 +144,7 @@ pub async fn run<T: DeserializeOwned>(
     if let Some(registry) = registry {
         let (idle, attempts) = (registry.idle.as_secs_f64().to_string(), registry.attempts.to_string());
         command.args(["--policy", &registry.policy, "--idle-timeout", &idle, "--attempts", &attempts]);
+        command.envs(registry.environment.0.iter().map(|(name, value)| (name, value)));
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     match timeout(deadline, talk(command, progress)).await {

@@ -10,7 +10,8 @@ use tokio::{
 
 use super::{
     files,
-    model::{Failure, Key, Pod},
+    logs::{self, LogLimits},
+    model::{Failure, Key, Observed, Pod},
     plan::{Image, Job, Step},
     preloaded, sandbox, volumes,
 };
@@ -27,6 +28,8 @@ pub struct Jobs {
     cleaning: Option<JoinHandle<()>>,
     /// Two pods may need the same archive at once; the second finds it imported.
     importing: Arc<Mutex<()>>,
+    pids_limit: Option<u32>,
+    rotating: Option<JoinHandle<()>>,
 }
 
 /// A job at work.
@@ -44,6 +47,7 @@ struct Worker {
     cri: Cri,
     key: Key,
     importing: Arc<Mutex<()>>,
+    pids_limit: Option<u32>,
 }
 
 impl Jobs {
@@ -57,7 +61,14 @@ impl Jobs {
             failures: BTreeMap::new(),
             cleaning: None,
             importing: Arc::default(),
+            pids_limit: None,
+            rotating: None,
         }
+    }
+
+    /// How many processes and threads a container may have that is started from now on.
+    pub fn limit_pids(&mut self, limit: Option<u32>) {
+        self.pids_limit = limit;
     }
 
     /// Starts a job.
@@ -69,6 +80,7 @@ impl Jobs {
             cri: cri.clone(),
             key: key.clone(),
             importing: Arc::clone(&self.importing),
+            pids_limit: self.pids_limit,
         };
         let changed = Arc::clone(&self.changed);
         let done = (key.clone(), uid.clone());
@@ -100,6 +112,25 @@ impl Jobs {
         self.cleaning = Some(tokio::task::spawn_blocking(move || {
             for uid in uids {
                 if let Err(error) = files::remove(&host, &uid) {
+                    log::warn!("{error:#}");
+                }
+            }
+        }));
+    }
+
+    /// Begins logs anew that have grown to `limits`. That waits for the runtime, so the loop does not wait for it.
+    pub fn rotate_logs(&mut self, observed: &Observed, cri: &Cri, limits: LogLimits) {
+        if self.rotating.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let due = logs::due(&self.host, observed, limits);
+        if due.is_empty() {
+            return;
+        }
+        let cri = cri.clone();
+        self.rotating = Some(tokio::spawn(async move {
+            for log in due {
+                if let Err(error) = logs::rotate(&cri, &log, limits).await {
                     log::warn!("{error:#}");
                 }
             }
@@ -220,7 +251,7 @@ impl Worker {
         let container = container.ok_or_else(|| anyhow!("the manifest has no such container"))?;
         files::prune_logs(&self.host.path(sandbox::log_folder(pod)).join(name), attempt)?;
         let volumes = volumes::provide(&self.host, pod)?;
-        let spec = sandbox::container(pod, container, attempt, crashes, &volumes);
+        let spec = sandbox::container(pod, container, attempt, crashes, &volumes, self.pids_limit);
         let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt, None), &spec).await?;
         self.cri.start_container(&id).await?;
         Ok(())

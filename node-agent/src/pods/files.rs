@@ -40,7 +40,8 @@ pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
 /// If the folder cannot be read, or a log not removed.
 pub(super) fn prune_logs(folder: &Path, attempt: u32) -> Result<()> {
     for name in names(folder) {
-        let number: Option<u32> = name.strip_suffix(".log").and_then(|number| number.parse().ok());
+        // `9.log`, and the older ones of the same run: `9.log.1`.
+        let number: Option<u32> = name.split_once(".log").and_then(|(number, _)| number.parse().ok());
         if number.is_some_and(|number| number + 1 < attempt) {
             let log = folder.join(name);
             fs::remove_file(&log).with_context(|| format!("removing {}", log.display()))?;
@@ -86,13 +87,13 @@ mod tests {
     #[test]
     fn the_log_of_the_run_before_stays() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["0.log", "8.log", "9.log", "notes"] {
+        for name in ["0.log", "8.log", "8.log.1", "9.log", "9.log.2", "notes"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         prune_logs(folder.path(), 10).unwrap();
         let mut left = names(folder.path());
         left.sort();
-        assert_eq!(left, ["9.log", "notes"]);
+        assert_eq!(left, ["9.log", "9.log.2", "notes"]);
         prune_logs(&folder.path().join("none"), 1).unwrap();
     }
 }

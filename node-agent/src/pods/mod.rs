@@ -3,6 +3,7 @@
 pub mod act;
 pub mod desired;
 mod files;
+pub mod logs;
 pub mod manifest;
 pub mod model;
 pub mod observe;

@@ -8,8 +8,8 @@ use std::{
 
 use serde::Serialize;
 
-/// The folders with manifests: the image's own pods first, then the operator's.
-pub const MANIFEST_FOLDERS: [&str; 2] = ["/usr/lib/ballast/pods", "/var/lib/ballast/pods"];
+/// The folders with manifests: the image's own pods first, then the operator's, then those that stand in the settings.
+pub const MANIFEST_FOLDERS: [&str; 3] = ["/usr/lib/ballast/pods", "/var/lib/ballast/pods", "/etc/ballast/pods"];
 
 /// The namespace of a manifest that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";

@@ -26,9 +26,10 @@ use crate::clients::{
 /// How long after a start the network is waited for, before pods start without name servers: a lease takes a few seconds.
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(15);
 
-/// The folders whose changes matter to the pods: the operator's manifests. The image's own do not change.
+/// The folders whose changes matter to the pods: the operator's manifests. The image's own do not change, and those of the settings
+/// by the agent itself.
 pub fn folders(host: &Host) -> Vec<PathBuf> {
-    let [_own, operator] = MANIFEST_FOLDERS;
+    let [_own, operator, _settings] = MANIFEST_FOLDERS;
     vec![host.path(operator)]
 }
 

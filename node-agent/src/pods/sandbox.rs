@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::model::{Container, Pod, Resolver, Resources};
+use super::model::{Container, Key, Pod, Resolver, Resources};
 use crate::clients::cri::{ContainerSpec, Dns, MountSpec, Resources as Limits, SandboxSpec};
 
 /// What bears this label is ours to keep or to remove.
@@ -33,7 +33,12 @@ pub(super) const VOLUMES: &str = "/var/lib/ballast/volumes";
 
 /// Where the logs of a version of a pod go (the kubelet's layout, which log collectors know).
 pub(super) fn log_folder(pod: &Pod) -> String {
-    format!("{LOGS}/{}_{}_{}", pod.spec.key.namespace, pod.spec.key.name, pod.uid)
+    log_folder_of(&pod.spec.key, &pod.uid)
+}
+
+/// The same, by the pod's name and version.
+pub(super) fn log_folder_of(key: &Key, uid: &str) -> String {
+    format!("{LOGS}/{}_{}_{uid}", key.namespace, key.name)
 }
 
 /// Where the emptyDir volumes of a version of a pod lie.
@@ -81,13 +86,14 @@ fn labels(pod: &Pod) -> BTreeMap<String, String> {
     labels
 }
 
-/// `volumes` are the paths on the host, by the volumes' names.
+/// `volumes` are the paths on the host, by the volumes' names; `pids_limit` is the settings'.
 pub(super) fn container(
     pod: &Pod,
     container: &Container,
     attempt: u32,
     crashes: u32,
     volumes: &BTreeMap<String, String>,
+    pids_limit: Option<u32>,
 ) -> ContainerSpec {
     let mut labels = labels(pod);
     labels.insert("io.kubernetes.container.name".to_owned(), container.name.clone());
@@ -110,7 +116,7 @@ pub(super) fn container(
         privileged: container.privileged,
         run_as_user: container.run_as_user,
         read_only_root: container.read_only_root,
-        resources: limits(&container.resources),
+        resources: Limits { pids: pids_limit.unwrap_or_default(), ..limits(&container.resources) },
     }
 }
 
@@ -126,6 +132,7 @@ fn limits(resources: &Resources) -> Limits {
         cpu_shares: number(shares),
         memory_bytes: resources.memory_limit_bytes.map_or(0, number),
         oom_score_adj: if named { OOM_SCORE_NAMED } else { OOM_SCORE_UNNAMED },
+        pids: 0,
     }
 }
 
@@ -147,10 +154,16 @@ mod tests {
             memory_limit_bytes: Some(64 << 20),
             memory_request_bytes: None,
         };
-        let expected =
-            Limits { cpu_quota_us: 50_000, cpu_shares: 256, memory_bytes: 64 << 20, oom_score_adj: OOM_SCORE_NAMED };
+        let expected = Limits {
+            cpu_quota_us: 50_000,
+            cpu_shares: 256,
+            memory_bytes: 64 << 20,
+            oom_score_adj: OOM_SCORE_NAMED,
+            pids: 0,
+        };
         assert_eq!(limits(&resources), expected);
-        let none = Limits { cpu_quota_us: 0, cpu_shares: 2, memory_bytes: 0, oom_score_adj: OOM_SCORE_UNNAMED };
+        let none =
+            Limits { cpu_quota_us: 0, cpu_shares: 2, memory_bytes: 0, oom_score_adj: OOM_SCORE_UNNAMED, pids: 0 };
         assert_eq!(limits(&Resources::default()), none);
     }
 

@@ -12,6 +12,7 @@ use crate::{
         plan::Status as PodStatus,
     },
     runtime,
+    settings::model::Sources,
     update::{
         self,
         model::{Command, Progress as UpdateProgress, State},
@@ -37,6 +38,8 @@ pub struct Facts<'a> {
     pub update: Option<&'a update::model::Observed>,
     /// The pods.
     pub pods: &'a [PodStatus],
+    /// Where the settings are from.
+    pub settings: Sources,
     /// Manifests that are not followed, and what else went wrong.
     pub problems: Vec<String>,
 }
@@ -66,6 +69,7 @@ pub fn status(facts: Facts<'_>) -> Status {
         runtime: Runtime { name, version, ready: runtime.is_ready(), restarts: runtime.restarts },
         pods: facts.pods.iter().map(pod).collect(),
         clusters: Vec::new(),
+        settings: facts.settings,
     }
 }
 

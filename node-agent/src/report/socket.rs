@@ -15,6 +15,7 @@ use tokio::{
 use super::{releases::Releases, status::Status};
 use crate::{
     clients::host::Host,
+    settings::model::{self as settings, Shown},
     update::model::{Command, Event, Failure, Outcome, Progress},
 };
 
@@ -27,8 +28,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// While an operation has nothing new to tell, its last word is said again this often: who waits sees that we live.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// A request is a short line; more is not read.
-const MAX_REQUEST_BYTES: u64 = 4096;
+/// A request is a line; more is not read. A settings document has at most 256 KiB, of which JSON makes twice as much.
+const MAX_REQUEST_BYTES: u64 = 1 << 20;
 
 /// Words of an operation that wait for a slow reader; more are left out, but for the last.
 const WORDS: usize = 16;
@@ -46,6 +47,13 @@ pub enum Request {
         /// What.
         operation: Command,
     },
+    /// The settings, and where they are from.
+    Settings {},
+    /// To change them. Closing the connection cancels nothing.
+    Change {
+        /// How.
+        operation: settings::Command,
+    },
 }
 
 /// What is answered.
@@ -62,6 +70,16 @@ pub enum Reply {
     Done(Outcome),
     /// An operation did not.
     Failed(Failure),
+    /// The settings, and where they are from.
+    Settings(Box<Shown>),
+    /// It goes on; more follows.
+    Working {},
+    /// What a change of settings will make different; more follows.
+    Planned(settings::Planned),
+    /// The settings are changed, or were so already.
+    Changed(settings::Outcome),
+    /// The settings are not changed.
+    Unchanged(settings::Failure),
     /// Why there is no answer.
     Error(String),
 }
@@ -75,6 +93,15 @@ pub struct Asked {
     pub client: mpsc::Sender<Event>,
 }
 
+/// A change of settings that somebody asked for and waits for.
+#[derive(Debug)]
+pub struct AskedSettings {
+    /// What to do.
+    pub command: settings::Command,
+    /// Where to tell of it.
+    pub client: mpsc::Sender<settings::Event>,
+}
+
 /// What the socket is given to answer with.
 #[derive(Debug, Clone)]
 pub struct Answers {
@@ -84,6 +111,10 @@ pub struct Answers {
     pub releases: watch::Receiver<Releases>,
     /// Where operations are asked for.
     pub asked: mpsc::Sender<Asked>,
+    /// The settings as they were last.
+    pub settings: watch::Receiver<Shown>,
+    /// Where changes of them are asked for.
+    pub asked_settings: mpsc::Sender<AskedSettings>,
     /// Woken when one is.
     pub changed: Arc<Notify>,
 }
@@ -137,6 +168,8 @@ async fn answer(mut stream: UnixStream, answers: &Answers) -> Result<()> {
         Ok(Request::Status {}) => Reply::Status(Box::new(answers.status.borrow().clone())),
         Ok(Request::Releases {}) => Reply::Releases(answers.releases.borrow().clone()),
         Ok(Request::Run { operation }) => return follow(stream, operation, answers).await,
+        Ok(Request::Settings {}) => Reply::Settings(Box::new(answers.settings.borrow().clone())),
+        Ok(Request::Change { operation }) => return follow_settings(stream, operation, answers).await,
         Err(error) => Reply::Error(format!("unknown request: {error}")),
     };
     say(&mut stream, &reply).await
@@ -169,6 +202,23 @@ async fn follow(mut stream: UnixStream, command: Command, answers: &Answers) -> 
     }
 }
 
+/// Asks for a change of settings and tells of it until its end.
+async fn follow_settings(mut stream: UnixStream, command: settings::Command, answers: &Answers) -> Result<()> {
+    let (client, mut events) = mpsc::channel(WORDS);
+    answers.asked_settings.send(AskedSettings { command, client }).await.context("the agent is ending")?;
+    answers.changed.notify_one();
+    loop {
+        let reply = match timeout(HEARTBEAT, events.recv()).await {
+            Err(_) => Reply::Working {},
+            Ok(Some(settings::Event::Planned(planned))) => Reply::Planned(planned),
+            Ok(Some(settings::Event::Done(outcome))) => return say(&mut stream, &Reply::Changed(outcome)).await,
+            Ok(Some(settings::Event::Failed(failure))) => return say(&mut stream, &Reply::Unchanged(failure)).await,
+            Ok(None) => bail!("the operation ended without a word"),
+        };
+        say(&mut stream, &reply).await?;
+    }
+}
+
 async fn say(stream: &mut UnixStream, reply: &Reply) -> Result<()> {
     let mut text = serde_json::to_vec(reply).context("encoding the reply")?;
     text.push(b'\n');
@@ -186,6 +236,11 @@ mod tests {
             (Request::Status {}, r#"{"command":"status"}"#),
             (Request::Releases {}, r#"{"command":"releases"}"#),
             (rollback, r#"{"command":"run","operation":{"rollback":{"reboot":true}}}"#),
+            (Request::Settings {}, r#"{"command":"settings"}"#),
+            (
+                Request::Change { operation: settings::Command::Confirm },
+                r#"{"command":"change","operation":"confirm"}"#,
+            ),
         ] {
             assert_eq!(serde_json::to_string(&request).unwrap(), text);
             assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);

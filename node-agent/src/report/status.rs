@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::boot::Boot;
+use crate::settings::model::Sources;
 
 /// Everything that `ballast status` tells. The JSON keys are an interface: add, do not rename.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Status {
     pub pods: Vec<Pod>,
     /// The clusters that this node belongs to.
     pub clusters: Vec<String>,
+    /// Where its settings are from, and what in them does not apply.
+    #[serde(default)]
+    pub settings: Sources,
 }
 
 /// The operating system.

@@ -1,7 +1,13 @@
-//! What the operator wants of this node: reads the file. What may stand in it is the crate `ballast-settings`' to know.
+//! What the operator wants of this node: where it is written down, what of it holds, and how it comes to hold. What may stand in it, and
+//! which files it makes, is the crate `ballast-settings`' to know.
 //!
 //! Settings know no domain; domains may know settings.
 
+pub mod act;
+pub mod boot;
+pub mod look;
+pub mod model;
 pub mod observe;
+pub mod plan;
 
-pub use ballast_settings::{model, window};
+pub use ballast_settings::window;

@@ -1,34 +1,102 @@
-//! Reads the settings file.
+//! Reads what there is of settings: the operator's document, what the first boot found, a trial.
 
 use std::{
     fs::File,
-    io::{ErrorKind, Read},
+    io::{ErrorKind, Read as _},
+    sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use ballast_settings::{MAX_BYTES, Rank, Source};
+use ballast_settings::{Kind, MAX_BYTES, Outcome, Rank, Source};
 
-use super::model::{Problem, Settings};
-use crate::clients::host::Host;
+use super::model::{Account, Document, FILE, Giver, Problem, Read, SOURCES, Settings, Trial};
+use crate::clients::{host::Host, proc, store};
 
-/// Where the operator's settings are.
-pub const FILE: &str = "/var/lib/ballast/settings.toml";
+/// Who was asked for settings at the first boot.
+pub const ACCOUNT: &str = "/var/lib/ballast/sources.json";
 
-/// The settings, and what is wrong with their file. Without a file all is as it is when nothing was said.
-pub fn observe(host: &Host) -> (Settings, Vec<Problem>) {
-    match read(host) {
-        Ok(Some(bytes)) => ballast_settings::settings(&[Source::new(FILE, Rank::Node, &bytes)]),
-        Ok(None) => (Settings::default(), Vec::new()),
-        Err(error) => {
-            let what = format!("{error:#}; no setting applies");
-            let problem = Problem { file: FILE.to_owned(), place: None, key: None, what, expected: String::new() };
-            (Settings::default(), vec![problem])
+/// The trial that runs.
+pub const TRIAL: &str = "/var/lib/ballast/settings.trial.json";
+
+/// What the operator's document was before the trial.
+pub const BEFORE: &str = "/var/lib/ballast/settings.before.toml";
+
+/// The kernel's uptime in seconds at which the trial ends, in this boot: a clock that is set gains nothing, nor does an agent that is
+/// restarted.
+pub const UNTIL: &str = "/run/ballast/settings-until";
+
+/// What holds, with its secrets, as it was written to the files that others read: to know later which of those are ours to remove.
+pub const IN_FORCE: &str = "/run/ballast/settings.toml";
+
+/// Keeps what was read last: as long as all sources are the same, they mean the same.
+#[derive(Debug, Default)]
+pub struct Reader {
+    last: Option<(Seen, Arc<Read>)>,
+}
+
+/// What lies there, before anybody knows what it means.
+#[derive(Debug, Clone, PartialEq)]
+struct Seen {
+    documents: Vec<Document>,
+    problems: Vec<Problem>,
+    account: Account,
+}
+
+impl Reader {
+    /// What there is now; the very same as last time, if nothing is different.
+    pub fn read(&mut self, host: &Host) -> Arc<Read> {
+        let (documents, mut problems) = documents(host);
+        let account = account(host).unwrap_or_else(|error| {
+            problems.push(unreadable(ACCOUNT, format!("{error:#}")));
+            Account::default()
+        });
+        let seen = Seen { documents, problems, account };
+        match &self.last {
+            Some((same, read)) if *same == seen => Arc::clone(read),
+            Some(_) | None => {
+                let read = Arc::new(understand(seen.clone()));
+                self.last = Some((seen, Arc::clone(&read)));
+                read
+            }
         }
     }
 }
 
-fn read(host: &Host) -> Result<Option<Vec<u8>>> {
-    let path = host.path(FILE);
+fn understand(seen: Seen) -> Read {
+    let Seen { documents, mut problems, account } = seen;
+    let sources: Vec<Source<'_>> = documents.iter().map(Document::source).collect();
+    let Outcome { settings, problems: found, origins } = ballast_settings::read(&sources);
+    problems.extend(found);
+    Read { documents, settings, problems, origins, account }
+}
+
+/// The sources that are there, who counts most first, and what cannot be read.
+pub fn documents(host: &Host) -> (Vec<Document>, Vec<Problem>) {
+    let mut all = Vec::new();
+    let mut problems = Vec::new();
+    let mut take = |path: &str, name: String, rank: Rank, kind: Kind| match read(host, path) {
+        Ok(Some(bytes)) => all.push(Document { name, rank, kind, bytes }),
+        Ok(None) => {}
+        Err(error) => problems.push(unreadable(path, format!("{error:#}; no setting of it applies"))),
+    };
+    take(FILE, FILE.to_owned(), Rank::Node, Kind::Settings);
+    // Most nodes have none.
+    let givers = if host.path(SOURCES).is_dir() { &Giver::ALL[..] } else { &[] };
+    for giver in givers {
+        for kind in [Kind::Settings, Kind::MetaData, Kind::Hostname] {
+            take(&format!("{SOURCES}/{}", giver.file(kind)), giver.name(kind), giver.rank(), kind);
+        }
+    }
+    (all, problems)
+}
+
+/// What is in `path`, at most one byte more than a source may have: so that it shows.
+///
+/// # Errors
+/// If it is there and cannot be read, or is no regular file.
+pub fn read(host: &Host, path: &str) -> Result<Option<Vec<u8>>> {
+    let path = host.path(path);
     let doing = "reading it";
     let metadata = match path.metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -40,10 +108,51 @@ fn read(host: &Host) -> Result<Option<Vec<u8>>> {
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)).context(doing)?;
-    if bytes.len() > MAX_BYTES {
-        bail!("it has more than {} KiB", MAX_BYTES / 1024);
-    }
     Ok(Some(bytes))
+}
+
+/// Who was asked at the first boot; nobody on a node that has had none.
+///
+/// # Errors
+/// If the account is there and cannot be read.
+pub fn account(host: &Host) -> Result<Account> {
+    match store::read(&host.path(ACCOUNT))? {
+        None => Ok(Account::default()),
+        Some(text) => serde_json::from_slice(&text).with_context(|| {
+            format!("reading {ACCOUNT}; it can be removed: the next boot looks for settings as the first did")
+        }),
+    }
+}
+
+/// The trial that runs, if one does.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn trial(host: &Host) -> Result<Option<Trial>> {
+    let Some(text) = store::read(&host.path(TRIAL))? else { return Ok(None) };
+    let read = serde_json::from_slice(&text);
+    read.map(Some)
+        .with_context(|| format!("reading {TRIAL}; ballast settings confirm keeps the settings that are there"))
+}
+
+/// When the trial ends in this boot, as the kernel's uptime, if that is known yet; and the uptime of now.
+///
+/// # Errors
+/// If /proc cannot be read.
+pub fn trial_times(host: &Host) -> Result<(Option<Duration>, Duration)> {
+    let text = store::read(&host.path(UNTIL))?.unwrap_or_default();
+    let secs = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
+    Ok((secs.map(Duration::from_secs), Duration::from_micros(proc::cpu_time(host)?.uptime_us)))
+}
+
+/// What holds by the files that were written last; as if nothing were said, if none were.
+pub fn in_force(host: &Host) -> Settings {
+    let bytes = store::read(&host.path(IN_FORCE)).ok().flatten().unwrap_or_default();
+    ballast_settings::settings(&[Source::new(IN_FORCE, Rank::Node, &bytes)]).0
+}
+
+fn unreadable(file: &str, what: String) -> Problem {
+    Problem { file: file.to_owned(), place: None, key: None, what, expected: String::new() }
 }
 
 #[cfg(test)]
@@ -57,18 +166,42 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         let path = host.path(FILE);
-        assert_eq!(observe(&host), (Settings::default(), vec![]));
+        let mut reader = Reader::default();
+        let first = reader.read(&host);
+        assert_eq!((&first.settings, first.problems.len()), (&Settings::default(), 0));
+        assert!(Arc::ptr_eq(&first, &reader.read(&host)));
 
         fs::create_dir_all(&path).unwrap();
-        let told = |host| observe(host).1.iter().map(Problem::to_string).collect::<Vec<_>>();
-        assert_eq!(told(&host), [format!("{FILE}: it is not a regular file; no setting applies")]);
+        let mut told = || reader.read(&host).problems.iter().map(Problem::to_string).collect::<Vec<_>>();
+        assert_eq!(told(), [format!("{FILE}: it is not a regular file; no setting of it applies")]);
 
         fs::remove_dir(&path).unwrap();
         fs::write(&path, vec![b'#'; 300 * 1024]).unwrap();
-        assert_eq!(told(&host), [format!("{FILE}: it has more than 256 KiB; no setting applies")]);
+        assert_eq!(told(), [format!("{FILE}: it has more than 256 KiB; nothing in it applies")]);
 
         fs::write(&path, "[update]\nauto = true\n").unwrap();
-        let (settings, problems) = observe(&host);
-        assert_eq!((settings.update.auto, problems), (true, vec![]));
+        let read = reader.read(&host);
+        assert_eq!((read.settings.update.auto, read.problems.len()), (true, 0));
+    }
+
+    #[test]
+    fn f04_what_is_nearer_to_the_operator_counts_more() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let mut names = Vec::new();
+        for (file, level) in [("metadata", "trace"), ("esp", "debug"), ("volume", "warn"), ("credential", "error")] {
+            let path = host.path(format!("{SOURCES}/{file}"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!("log.level = \"{level}\"\n")).unwrap();
+            let read = Reader::default().read(&host);
+            assert_eq!(read.settings.log.level.name(), level);
+            names = read.documents.iter().map(|document| document.name.clone()).collect();
+        }
+        assert_eq!(names, ["credential ballast.settings", "volume user-data", "/efi/ballast.toml", "cloud user-data"]);
+        fs::write(host.path(format!("{SOURCES}/metadata.hostname")), "from-the-cloud\n").unwrap();
+        fs::write(host.path(FILE), "log.level = \"info\"\n").unwrap();
+        let read = Reader::default().read(&host);
+        assert_eq!((read.settings.log.level.name(), read.documents.len()), ("info", 6));
+        assert_eq!(read.settings.hostname.as_ref().unwrap().as_str(), "from-the-cloud");
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::{
     memory,
     model::{BootEntry, DeploymentId, Observed, Origin, Tries},
+    plan::entry::arguments,
 };
 use crate::clients::{
     disk::Disk,
@@ -41,6 +42,7 @@ pub fn observe(host: &Host) -> Result<Observed> {
         booted: booted.as_deref().and_then(DeploymentId::parse),
         booted_version: identity::os_release(host)?.version,
         on_disk: on_disk(host),
+        booted_arguments: arguments(&proc::command_line(host)?).to_owned(),
         entries: esp::entries(&folder)?.into_iter().filter_map(boot_entry).collect(),
         memory: memory::load(host)?,
         unmounted_esp,

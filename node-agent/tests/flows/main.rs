@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod fake;
+mod settings;
 mod trial;
 mod upgrades;
 

@@ -3,6 +3,7 @@
 //! Pure: whoever calls reads and writes the file.
 
 mod difference;
+mod find;
 mod mask;
 mod place;
 #[cfg(test)]
@@ -70,6 +71,23 @@ pub fn unset(document: &str, key: &str) -> Result<String, Refused> {
     let changed = change(document, key, &Act::Unset)?;
     validate(document, &changed)?;
     Ok(changed)
+}
+
+/// What `document` has under `key`, which is written as for [`set`]; None if it is not there.
+///
+/// # Errors
+/// If there is no such key, or the document is not TOML.
+pub fn get(document: &str, key: &str) -> Result<Option<serde_json::Value>, Refused> {
+    let found = find::find(parse(document)?.as_table(), KEYS, &path(key)?);
+    found.map_err(|(what, expected)| Refused::of(Some(key), &what, &expected))
+}
+
+/// `document` as JSON.
+///
+/// # Errors
+/// If it is not TOML.
+pub fn json(document: &str) -> Result<serde_json::Value, Refused> {
+    Ok(find::json_of_table(parse(document)?.as_table()))
 }
 
 /// What is wrong with `changed` that is not wrong with `document` already.

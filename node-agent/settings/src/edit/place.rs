@@ -27,11 +27,7 @@ pub(super) fn change(table: &mut dyn TableLike, keys: &[Key], path: &[String], a
         return Err(("is a table".to_owned(), one_of(keys)));
     };
     let Some(key) = keys.iter().find(|key| key.name == name) else {
-        let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
-        return Err(match nearest(name, &names) {
-            Some(meant) => (format!("there is no such key; did you mean {meant}?"), String::new()),
-            None => ("there is no such key".to_owned(), one_of(keys)),
-        });
+        return Err(unknown(name, keys));
     };
     match (key.shape, rest, act) {
         (_, [], Act::Unset) => remove(table, name),
@@ -64,6 +60,22 @@ pub(super) fn is_same(known: &str, path: &[String]) -> bool {
     known == written.join(".") || known.replace('"', "") == path.join(".")
 }
 
+/// That there is no key `name` among `keys`.
+pub(super) fn unknown(name: &str, keys: &[Key]) -> Wrong {
+    let names: Vec<&str> = keys.iter().map(|key| key.name).collect();
+    match nearest(name, &names) {
+        Some(meant) => (format!("there is no such key; did you mean {meant}?"), String::new()),
+        None => ("there is no such key".to_owned(), one_of(keys)),
+    }
+}
+
+/// Whether `one` of a list of tables is the one that is `which`.
+pub(super) fn is_called(one: &Table, identities: &[&str], which: &str) -> bool {
+    let mac = |text: &str| Mac::parse(text).map_or_else(|_| text.to_owned(), |mac| mac.to_string());
+    let found = identities.iter().find_map(|identity| one.get(identity).and_then(Item::as_str));
+    found.is_some_and(|found| mac(found) == mac(which))
+}
+
 /// The tables `name`, and in them the one that is `which`.
 fn keyed(
     table: &mut dyn TableLike,
@@ -73,13 +85,8 @@ fn keyed(
     (keys, rest): (&[Key], &[String]),
     act: &Act<'_>,
 ) -> Result<(), Wrong> {
-    let mac = |text: &str| Mac::parse(text).map_or_else(|_| text.to_owned(), |mac| mac.to_string());
-    let is_it = |one: &Table| {
-        let found = identities.iter().find_map(|identity| one.get(identity).and_then(Item::as_str));
-        found.is_some_and(|found| mac(found) == mac(which))
-    };
     let tables = tables_in(table, name, act)?;
-    let index = tables.iter().position(is_it);
+    let index = tables.iter().position(|one| is_called(one, identities, which));
     match (index, rest, act) {
         (None, _, Act::Unset) => Err(("is not set here".to_owned(), String::new())),
         (Some(index), [], Act::Unset) => {

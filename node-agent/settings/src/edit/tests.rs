@@ -119,3 +119,30 @@ fn a_difference_shows_no_secret() {
     assert!(told.contains("+https = \"(secret 2)@p:1\""), "{told}");
     assert!(difference("a = ", hidden).is_err());
 }
+
+#[test]
+fn a_key_is_found_where_it_stands() {
+    let document = "hostname = \"a\"\n[update]\nwindow = [\"daily 02:00-04:00 UTC\"]\n[[registry]]\nhost = \"r.example:5000\"\nplain_http = true\n\
+                    [[network.interface]]\nmac = \"52:54:00:ab:cd:ef\"\nmtu = 1400\n[kernel.sysctl]\n\"vm.swappiness\" = 10\n";
+    for (key, expected) in [
+        ("hostname", Some("\"a\"")),
+        ("update.window", Some("[\"daily 02:00-04:00 UTC\"]")),
+        ("update", Some("{\"window\":[\"daily 02:00-04:00 UTC\"]}")),
+        ("update.auto", None),
+        ("registry.\"r.example:5000\".plain_http", Some("true")),
+        ("registry.other.plain_http", None),
+        ("network.interface.\"52-54-00-AB-CD-EF\".mtu", Some("1400")),
+        ("kernel.sysctl.vm.swappiness", Some("10")),
+        ("kernel.sysctl", Some("{\"vm.swappiness\":10}")),
+    ] {
+        let found = super::get(document, key).unwrap().map(|value| value.to_string());
+        assert_eq!(found.as_deref(), expected, "{key}");
+    }
+    for (key, expected) in
+        [("update.autos", "did you mean auto?"), ("hostname.x", "has no keys in it"), ("", "is no key")]
+    {
+        let told = super::get(document, key).unwrap_err().to_string();
+        assert!(told.contains(expected), "{told}");
+    }
+    assert!(super::json(document).unwrap()["network"]["interface"][0]["mtu"] == 1400);
+}

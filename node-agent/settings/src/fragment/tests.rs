@@ -160,3 +160,18 @@ fn there_are_limits() {
     let (found, told) = read(Kind::Settings, &deep);
     assert!(found.time.zone.is_some() && told.iter().any(|told| told.contains("deeper than 8")), "{told:?}");
 }
+
+#[test]
+fn f02_a_line_that_is_no_toml_costs_itself_alone() {
+    for line in ["nonsense", "this is no TOML", "- a", "x: y", "<<<<<<< HEAD", "a.b", "hostnam =", "[unclosed", "a = \"unclosed"] {
+        let text = format!("hostname = \"a\"\n{line}\n[log]\nlevel = \"debug\"\n{line}\n[update]\nauto = true\nx = 1\n");
+        let (found, problems) = read(Kind::Settings, &text);
+        assert_eq!(found.hostname.unwrap().as_str(), "a", "{line}");
+        assert_eq!((found.log.level.name(), found.update.auto), ("debug", true), "{line}: {problems:?}");
+        for told in ["u:2:", "u:5:", "u:8:1: update.x: there is no such key"] {
+            assert!(problems.iter().any(|problem| problem.starts_with(told)), "{line}: {told} {problems:?}");
+        }
+    }
+    let many = "nonsense\n".repeat(1000);
+    assert!(read(Kind::Settings, &many).1.len() >= 32);
+}

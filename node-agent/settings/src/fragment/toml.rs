@@ -1,6 +1,6 @@
 //! TOML to a tree. A line that is not TOML costs itself and the values that it is part of.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{borrow::Cow, collections::BTreeSet, ops::Range};
 
 use toml::{
     Spanned,
@@ -16,9 +16,17 @@ use crate::{
     tree::{Entry, Item, Table, Value},
 };
 
+/// What the parser says of a key without `=`, behind which it would take in nothing more.
+const NO_VALUE: [&str; 2] = ["key with no value", "missing value for key"];
+
+/// More such lines are not from somebody who meant to write TOML, and each costs a reading of the whole.
+const MAX_NO_VALUE: usize = 32;
+
 /// What `text` says, and what is wrong with it.
 pub(super) fn parse(text: &Text<'_>, budget: &mut Budget) -> (Table, Vec<Problem>) {
-    let (document, errors) = DeTable::parse_recoverable(text.text);
+    let (readable, without_value) = readable(text.text);
+    let (document, mut errors) = DeTable::parse_recoverable(&readable);
+    errors.extend(without_value);
     let line = |error: &Error| Some(text.place(error.span()?.start).line);
     let broken = errors.iter().filter_map(line).collect();
     let problem = |error: &Error| {
@@ -29,6 +37,25 @@ pub(super) fn parse(text: &Text<'_>, budget: &mut Budget) -> (Table, Vec<Problem
     let mut reading = Reading { text, broken, budget, problems };
     let table = reading.table(document.get_ref(), 1);
     (table, reading.problems)
+}
+
+/// `text` with blanks in the place of lines that have a key and no value, and what is wrong with those.
+fn readable(text: &str) -> (Cow<'_, str>, Vec<Error>) {
+    let mut readable = Cow::Borrowed(text);
+    let mut lost = Vec::new();
+    while lost.len() < MAX_NO_VALUE {
+        let (_, errors) = DeTable::parse_recoverable(&readable);
+        let without = errors.into_iter().find(|error| NO_VALUE.contains(&error.message()));
+        let Some((error, span)) = without.and_then(|error| error.span().map(|span| (error, span))) else { break };
+        let (before, behind) = readable.split_at(span.start);
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let end = behind.find('\n').map_or(readable.len(), |at| span.start + at);
+        // Byte for byte, so that all else stays where it is.
+        let blank = " ".repeat(end - start);
+        readable.to_mut().replace_range(start..end, &blank);
+        lost.push(error);
+    }
+    (readable, lost)
 }
 
 struct Reading<'a> {

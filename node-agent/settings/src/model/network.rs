@@ -32,6 +32,21 @@ pub struct Proxy {
     pub no_proxy: Vec<NoProxy>,
 }
 
+impl Proxy {
+    /// As the environment of those who fetch has it, since curl made these names known; nothing without a proxy. There may be a
+    /// password among it.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let urls = [("HTTP_PROXY", &self.http), ("HTTPS_PROXY", &self.https)];
+        let urls = urls.into_iter().filter_map(|(name, url)| Some((name, url.as_ref()?.reveal().to_owned())));
+        let mut variables: Vec<(&str, String)> = urls.collect();
+        if !variables.is_empty() && !self.no_proxy.is_empty() {
+            let places: Vec<&str> = self.no_proxy.iter().map(|place| place.as_str()).collect();
+            variables.push(("NO_PROXY", places.join(",")));
+        }
+        variables
+    }
+}
+
 /// `[[network.interface]]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {

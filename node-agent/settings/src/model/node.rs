@@ -34,7 +34,7 @@ pub struct Runtime {
     pub log_max_files: u32,
     /// `default`: what runs a container for which nothing else is said. Default runc.
     pub default: OciRuntime,
-    /// `pids_limit`: how many processes and threads a pod may have, 16 to 4194304. None is no limit.
+    /// `pids_limit`: how many processes and threads a container may have, 16 to 4194304. None is no limit.
     pub pids_limit: Option<u32>,
 }
 

@@ -4,9 +4,6 @@ use std::{cmp::Ordering, collections::BTreeSet};
 
 use super::{Reload, Rendered};
 
-/// Files in it are read by systemd itself, which has to be told (`daemon-reload`).
-const UNITS: &str = "/etc/systemd/system/";
-
 /// One file that is different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change<'a> {
@@ -30,13 +27,11 @@ impl<'a> Change<'a> {
 /// What has to be done, in the order of the fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// systemd has to read its units anew.
-    pub daemon_reload: bool,
     /// The kernel has to be told the machine's name.
     pub hostname: bool,
     /// Units to be reloaded, if they run; none that is restarted.
     pub reload: BTreeSet<&'static str>,
-    /// Units to be restarted, if they run. The agent, if it is among them, last: it may be who does this.
+    /// Units to be restarted, if they run; never the agent.
     pub restart: BTreeSet<&'static str>,
     /// Something holds from the next boot on.
     pub reboot: bool,
@@ -67,7 +62,6 @@ pub fn diff<'a>(old: &'a [Rendered], new: &'a [Rendered]) -> Vec<Change<'a>> {
 pub fn needs(changes: &[Change<'_>]) -> Needs {
     let mut needs = Needs::default();
     for file in changes.iter().map(|change| change.file()) {
-        needs.daemon_reload |= file.path.starts_with(UNITS);
         match file.then {
             Reload::Nothing => {}
             Reload::SetHostname => needs.hostname = true,
@@ -132,9 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_in_the_units_and_arguments_wait_for_a_boot() {
+    fn a_proxy_restarts_the_runtime_and_arguments_wait_for_a_boot() {
         let (_, needs) = change("", "[network.proxy]\nhttps = \"http://p:1\"\n[kernel]\narguments = [\"nosmt\"]");
-        assert!(needs.daemon_reload && needs.reboot, "{needs:?}");
-        assert_eq!(needs.restart, ["ballast.service", "containerd.service"].into());
+        assert!(needs.reboot, "{needs:?}");
+        assert_eq!(needs.restart, ["containerd.service"].into());
     }
 }

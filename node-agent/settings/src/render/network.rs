@@ -92,26 +92,15 @@ pub(super) fn certificates(network: &Network) -> Vec<Rendered> {
     vec![Rendered::public(BUNDLE, pem, Reload::Restart(CONTAINERD)), link]
 }
 
-/// The environment of those who fetch (systemd.exec(5)). There may be a password in it.
-pub(super) fn proxy(proxy: &Proxy) -> Vec<Rendered> {
-    let mut text = format!("{HEADER}[Service]\n");
-    let urls = [("HTTP_PROXY", &proxy.http), ("HTTPS_PROXY", &proxy.https)];
-    let urls = urls.into_iter().filter_map(|(name, url)| Some((name, url.as_ref()?.reveal().to_owned())));
-    let mut variables: Vec<(&str, String)> = urls.collect();
+/// The environment of containerd (systemd.exec(5), `EnvironmentFile=`); the agent gives its own children the same. There may be a
+/// password in it. What a proxy's URL may be made of means nothing within these quotes.
+pub(super) fn proxy(proxy: &Proxy) -> Option<Rendered> {
+    let variables = proxy.environment();
     if variables.is_empty() {
-        return Vec::new();
+        return None;
     }
-    let no_proxy: Vec<&str> = proxy.no_proxy.iter().map(|place| place.as_str()).collect();
-    variables.extend(Some(("NO_PROXY", no_proxy.join(","))).filter(|(_, places)| !places.is_empty()));
-    for (name, value) in variables {
-        // `%` begins a specifier in a unit file.
-        text.push_str(&format!("Environment=\"{name}={}\"\n", value.replace('%', "%%")));
-    }
-    let file = |unit: &'static str| {
-        let path = format!("/etc/systemd/system/{unit}.d/20-ballast-proxy.conf");
-        Rendered::private(path, text.as_str(), Reload::Restart(unit))
-    };
-    ["ballast.service", CONTAINERD].map(file).into()
+    let lines: String = variables.iter().map(|(name, value)| format!("{name}=\"{value}\"\n")).collect();
+    Some(Rendered::private("/etc/ballast/proxy.env", format!("{HEADER}{lines}"), Reload::Restart(CONTAINERD)))
 }
 
 fn line(text: &mut String, key: &str, value: Option<impl std::fmt::Display>) {

@@ -103,7 +103,7 @@ const RUNTIME: &[Key] = &[
     key(
         "pids_limit",
         Shape::Number(16, 4_194_304),
-        "How many processes and threads a pod may have. Not said: no limit.",
+        "How many processes and threads a container may have. Not said: no limit.",
     ),
 ];
 

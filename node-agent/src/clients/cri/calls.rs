@@ -183,6 +183,14 @@ impl Cri {
         self.by_id("/runtime.v1.RuntimeService/RemoveContainer", id, START).await
     }
 
+    /// Has the runtime open the log of a running container anew, after its file was renamed.
+    ///
+    /// # Errors
+    /// If the runtime does not answer, or there is no such container.
+    pub async fn reopen_log(&self, id: &str) -> Result<()> {
+        self.by_id("/runtime.v1.RuntimeService/ReopenContainerLog", id, START).await
+    }
+
     /// Wakes `changed` whenever something happens to a container, until the stream breaks; then returns.
     ///
     /// # Errors

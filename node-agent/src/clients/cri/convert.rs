@@ -105,7 +105,13 @@ fn resources(resources: Resources) -> wire::LinuxContainerResources {
         cpu_shares: resources.cpu_shares,
         memory_limit_in_bytes: resources.memory_bytes,
         oom_score_adj: resources.oom_score_adj,
+        unified: Some(resources.pids).filter(|pids| *pids > 0).map(pids_max).into_iter().collect(),
     }
+}
+
+/// For which the CRI has no field of its own.
+fn pids_max(pids: u32) -> (String, String) {
+    ("pids.max".to_owned(), pids.to_string())
 }
 
 pub(super) fn image_spec(image: &str) -> wire::ImageSpec {

@@ -129,6 +129,8 @@ pub struct Resources {
     pub memory_bytes: i64,
     /// How early the kernel kills it when memory is short.
     pub oom_score_adj: i64,
+    /// How many processes and threads it may have.
+    pub pids: u32,
 }
 
 /// The state of a container in the runtime.

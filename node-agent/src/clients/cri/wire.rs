@@ -262,6 +262,9 @@ pub(super) struct LinuxContainerResources {
     pub(super) memory_limit_in_bytes: i64,
     #[prost(int64, tag = "5")]
     pub(super) oom_score_adj: i64,
+    /// Files of the control group (cgroup-v2.rst), by name.
+    #[prost(btree_map = "string, string", tag = "9")]
+    pub(super) unified: BTreeMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

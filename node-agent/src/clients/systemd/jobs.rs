@@ -22,6 +22,28 @@ impl Systemd {
     /// # Errors
     /// If systemd does not answer or refuses, the unit or one that it requires fails, or it takes too long.
     pub async fn start_and_wait(&self, name: &str, deadline: Duration) -> Result<()> {
+        self.forget_failure(name).await;
+        self.job("StartUnit", name, deadline).await.with_context(|| format!("starting {name}"))
+    }
+
+    /// Restarts the unit `name` if it runs, and waits at most for `deadline` until it is up again.
+    ///
+    /// # Errors
+    /// As for [`Self::start_and_wait`].
+    pub async fn restart_if_it_runs(&self, name: &str, deadline: Duration) -> Result<()> {
+        self.job("TryRestartUnit", name, deadline).await.with_context(|| format!("restarting {name}"))
+    }
+
+    /// Has the unit `name` read its configuration anew if it runs, by a restart if it cannot otherwise, and waits at most for `deadline`.
+    ///
+    /// # Errors
+    /// As for [`Self::start_and_wait`].
+    pub async fn reload_if_it_runs(&self, name: &str, deadline: Duration) -> Result<()> {
+        self.job("ReloadOrTryRestartUnit", name, deadline).await.with_context(|| format!("reloading {name}"))
+    }
+
+    /// Queues a job by `method` for the unit `name`, and waits at most for `deadline` until it is done.
+    async fn job(&self, method: &str, name: &str, deadline: Duration) -> Result<()> {
         let ends = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender(NAME)?
@@ -29,10 +51,9 @@ impl Systemd {
             .interface(MANAGER_INTERFACE)?
             .member("JobRemoved")?
             .build();
-        // Before the start: the job may end before its name is known here.
+        // Before the job: it may end before its name is known here.
         let mut ends = MessageStream::for_match_rule(ends, &self.connection, None).await?;
-        self.forget_failure(name).await;
-        let job: OwnedObjectPath = self.manager("StartUnit", &(name, "replace")).await?;
+        let job: OwnedObjectPath = self.manager(method, &(name, "replace")).await?;
         let end = async {
             while let Some(message) = ends.next().await {
                 let (_id, removed, _unit, result): (u32, OwnedObjectPath, String, String) =
@@ -43,13 +64,12 @@ impl Systemd {
             }
             bail!("the connection to systemd ended");
         };
-        let doing = || format!("starting {name}");
         let late = || format!("it did not end within {} s", deadline.as_secs());
-        let result = timeout(deadline, end).await.with_context(late).and_then(|result| result).with_context(doing)?;
+        let result = timeout(deadline, end).await.with_context(late).and_then(|result| result)?;
         match result.as_str() {
             "done" => Ok(()),
-            "dependency" => bail!("starting {name}: a unit that it requires failed"),
-            other => bail!("starting {name}: {other}"),
+            "dependency" => bail!("a unit that it requires failed"),
+            other => bail!("{other}"),
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) async fn kernel(work: &Work, deployed: &Deployed, version: &str) -> R
     let copied = spawn_blocking(move || copy(&host, turn, &files)).await.context("writing to the ESP")?;
     let [linux, initrd] = copied.context("writing kernel and initramfs to the EFI system partition")?;
     let options = entry::options(&deployment, &deployed.composefs, &deployed.cmdline);
+    // Those that this kernel proves to be good: others could make a good release fail.
+    let options = entry::with_arguments(&options, &work.observe()?.booted_arguments);
     Ok(New { deployment, version: version.to_owned(), linux, initrd, options, is_good: false })
 }
 
@@ -64,13 +66,30 @@ fn hex(bytes: &[u8]) -> String {
 /// Writes the entry. When this returns, it is what boots next. What has proved itself under another entry need not again.
 pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure> {
     let observed = work.observe()?;
-    new.is_good |= observed.has_proved_itself(&new.deployment);
+    new.is_good |= observed.has_proved_itself_with(&new.deployment, &new.options);
     let file = entry::name(&new, &observed.entries);
     let (host, name) = (work.host.clone(), format!("{}/{file}", esp::ENTRIES));
     let turn = work.esp.take().await;
     let written = spawn_blocking(move || Writable::open(&host, turn)?.put(&name, entry::text(&new).as_bytes()));
     written.await.context("writing to the ESP")?.context("writing the boot entry")?;
     Ok(file)
+}
+
+/// Makes another entry for the release that runs, with the arguments of the settings. It is on trial, if they were not tried before.
+pub(super) async fn arguments(work: &Work) -> Result<Outcome, Failure> {
+    let observed = work.observe()?;
+    let wanted = work.settings.arguments.as_str();
+    let Some(booted) = plan::booted_entry(&observed).filter(|_| plan::arguments::is_missing(&observed, wanted)) else {
+        return Ok(Outcome {
+            message: "the boot entry has the arguments of the settings".to_owned(),
+            ..Outcome::default()
+        });
+    };
+    work.phase(Phase::Commit);
+    let options = entry::with_arguments(&booted.options, wanted);
+    let file = commit(work, New { options, is_good: false, ..planned::entry(booted) }).await?;
+    let message = format!("the next boot has the arguments of the settings ({file})");
+    Ok(Outcome { message, changed: true, ..Outcome::default() })
 }
 
 /// Makes the release before this one the next to boot.

@@ -34,6 +34,9 @@ const FIRST_WITHIN: Duration = Duration::from_secs(120);
 /// What a reboot that systemd took takes to end us; until then it is not asked for again.
 const REBOOT_AGAIN: Duration = Duration::from_secs(30);
 
+/// A boot entry that could not be written is tried again: the ESP may have been full.
+const ARGUMENTS_AGAIN: Duration = Duration::from_secs(60);
+
 /// Who asked is told of the end once the loop shows what came of it; a pass that hangs longer than this is not waited for.
 const SHOWN: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,8 @@ pub struct Operations {
     mount_problem: Option<String>,
     /// When the registry is asked next, if the node upgrades by itself.
     due: Instant,
+    /// Before this the boot entry is not given the settings' arguments again.
+    arguments_again: Instant,
     rebooting: Option<JoinHandle<()>>,
 }
 
@@ -92,6 +97,7 @@ impl Operations {
             tried_to_mount: false,
             mount_problem: None,
             due: Instant::now() + spread(FIRST_WITHIN),
+            arguments_again: Instant::now(),
             rebooting: None,
         }
     }
@@ -156,6 +162,11 @@ impl Operations {
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot(),
+            Step::Arguments if Instant::now() < self.arguments_again => {}
+            Step::Arguments => {
+                self.arguments_again = Instant::now() + ARGUMENTS_AGAIN;
+                self.start_unasked(Command::Arguments, settings);
+            }
         }
         Ok(())
     }
@@ -261,6 +272,7 @@ async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
         Command::Allow(target) => keep::allow(work, target).await,
         Command::Fsck { repair } => keep::fsck(work, *repair).await,
         Command::Collect => collect::collect(work).await,
+        Command::Arguments => boot::arguments(work).await,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         esp,
         host::Host,
         store,
-        worker::{self, Complaint, Registry},
+        worker::{self, Complaint, Environment, Registry},
     },
     settings::{self, model::Signatures},
     update::{
@@ -35,6 +35,10 @@ pub struct Settings {
     pub os_id: String,
     /// `[update]`
     pub update: settings::model::Update,
+    /// `kernel.arguments`, as on a command line.
+    pub arguments: String,
+    /// `[network.proxy]`
+    pub proxy: settings::model::Proxy,
     /// How long a registry may send nothing.
     pub idle: Duration,
     /// How often a registry may fail in a row.
@@ -96,7 +100,8 @@ impl Work {
         let file = self.host.path(POLICY);
         store::write(&file, policy.as_bytes())?;
         let Settings { idle, attempts, .. } = self.settings;
-        Ok(Registry { policy: file.display().to_string(), idle, attempts })
+        let environment = Environment(self.settings.proxy.environment());
+        Ok(Registry { policy: file.display().to_string(), idle, attempts, environment })
     }
 
     /// Runs the worker.

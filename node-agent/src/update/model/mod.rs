@@ -30,6 +30,8 @@ pub struct Observed {
     pub entries: Vec<BootEntry>,
     /// What the agent remembers of releases.
     pub memory: Memory,
+    /// The arguments of the settings that the kernel was booted with.
+    pub booted_arguments: String,
     /// The EFI system partition, while it is there and not mounted.
     pub unmounted_esp: Option<String>,
 }
@@ -43,6 +45,12 @@ impl Observed {
     /// Where the deployment that runs came from.
     pub fn booted_origin(&self) -> Option<&Origin> {
         self.origin(self.booted.as_ref()?)
+    }
+
+    /// Whether the deployment `id` has proved itself with the command line `options`.
+    pub fn has_proved_itself_with(&self, id: &DeploymentId, options: &str) -> bool {
+        let mut blessed = self.entries.iter().filter(|entry| entry.deployment == *id && entry.is_blessed());
+        blessed.any(|entry| entry.options.split_whitespace().eq(options.split_whitespace()))
     }
 
     /// Whether the deployment `id` has proved itself, under whatever entry.
@@ -81,6 +89,8 @@ pub enum Step {
     Upgrade,
     /// Boot the release that is prepared.
     Reboot,
+    /// Let the release that runs boot with the arguments of the settings.
+    Arguments,
     /// Take up an operation again that a crash or a restart of the agent cut short.
     Resume {
         /// Which.

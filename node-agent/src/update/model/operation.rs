@@ -28,6 +28,8 @@ pub enum Command {
     },
     /// Remove what is not needed any more.
     Collect,
+    /// Let the release that runs boot with the arguments of the settings: the agent's own.
+    Arguments,
 }
 
 /// What `ballast upgrade` can be told.
@@ -66,6 +68,7 @@ impl Command {
             Self::Allow(_) => "allow",
             Self::Fsck { .. } => "fsck",
             Self::Collect => "collect",
+            Self::Arguments => "kernel arguments",
         }
     }
 
@@ -78,7 +81,8 @@ impl Command {
             | Self::Unpin(_)
             | Self::Allow(_)
             | Self::Fsck { .. }
-            | Self::Collect => false,
+            | Self::Collect
+            | Self::Arguments => false,
         }
     }
 }

@@ -54,6 +54,33 @@ pub fn options(deployment: &DeploymentId, composefs: &str, cmdline: &str) -> Str
     format!("ballast.deployment={deployment} ballast.composefs={composefs} {}", cmdline.trim())
 }
 
+/// Stands before the arguments of the settings, which are the last of an entry's. To the kernel it is a module's that nobody loads.
+const SETTINGS: &str = "ballast.settings";
+
+/// `options` with `arguments` of the settings in the place of those that were there.
+pub fn with_arguments(options: &str, arguments: &str) -> String {
+    let (release, _) = split(options);
+    if arguments.is_empty() { release.to_owned() } else { format!("{release} {SETTINGS} {arguments}") }
+}
+
+/// The arguments of the settings on the command line `line`.
+pub fn arguments(line: &str) -> &str {
+    split(line).1
+}
+
+/// What the release asks for, and what the settings do.
+fn split(line: &str) -> (&str, &str) {
+    let mut words = line.split(char::is_whitespace);
+    let mut at = 0;
+    let marker = words.find_map(|word| {
+        let here = at;
+        at += word.len() + 1;
+        (word == SETTINGS).then_some(here)
+    });
+    let (release, settings) = line.split_at(marker.unwrap_or(line.len()));
+    (release.trim(), settings.strip_prefix(SETTINGS).unwrap_or_default().trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +118,21 @@ mod tests {
         let id = DeploymentId { commit: "a".repeat(64), serial: 1 };
         let line = options(&id, "cd", "quiet\n x=\"1 2\"\n");
         assert_eq!(line, format!("ballast.deployment={id} ballast.composefs=cd quiet  x=\"1 2\""));
+    }
+
+    #[test]
+    fn arguments_of_the_settings_are_the_last_and_are_replaced() {
+        let release = "ballast.deployment=a.0 quiet";
+        let one = with_arguments(release, "nosmt hugepages=2");
+        assert_eq!(one, "ballast.deployment=a.0 quiet ballast.settings nosmt hugepages=2");
+        assert_eq!(arguments(&one), "nosmt hugepages=2");
+        assert_eq!(with_arguments(&one, "mitigations=off"), format!("{release} ballast.settings mitigations=off"));
+        assert_eq!(with_arguments(&one, ""), release);
+        assert_eq!(arguments(release), "");
+        // Quoted arguments survive.
+        assert_eq!(
+            with_arguments("a=\"b  ballast.settings.x\" c\n", "nosmt"),
+            "a=\"b  ballast.settings.x\" c ballast.settings nosmt"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{bootable, last_good};
+use super::{bootable, entry::arguments, last_good};
 use crate::update::model::{BootEntry, DeploymentId, Digest, Observed};
 
 /// What may be removed.
@@ -47,9 +47,16 @@ pub fn surplus(observed: &Observed, kernels: &[String]) -> Surplus {
     }
 }
 
-/// Whether another entry boots the same deployment before this one does.
+/// Whether other entries of the same deployment do all that this one could: the first to boot, and the first that has proved itself, which
+/// boots if that one fails. One with arguments that did not boot says so as long as it is there.
 fn is_superseded(in_order: &[&BootEntry], entry: &BootEntry) -> bool {
-    in_order.iter().find(|first| first.deployment == entry.deployment).is_some_and(|first| first.file != entry.file)
+    let same = || in_order.iter().filter(|other| other.deployment == entry.deployment);
+    let is = |other: Option<&&BootEntry>| other.is_some_and(|other| other.file == entry.file);
+    let is_first = is(same().next());
+    let is_last_resort = is(same().find(|other| other.is_blessed()));
+    let is_warning = is(same().find(|other| other.is_exhausted()))
+        && same().next().is_some_and(|first| arguments(&first.options) != arguments(&entry.options));
+    !(is_first || is_last_resort || is_warning)
 }
 
 #[cfg(test)]
@@ -97,5 +104,25 @@ mod tests {
         let mut observed = node("a1 b2 c9", "b");
         observed.on_disk.retain(|id, _| !id.commit.starts_with('c'));
         assert_eq!(shown(&observed).1, "3");
+    }
+
+    #[test]
+    fn what_boots_if_other_arguments_fail_stays() {
+        for (entries, arguments, expected) in [
+            // On trial; blessed; and again others.
+            ("a1 a2+3", ["", "x", ""], ""),
+            ("a1 a2", ["", "x", ""], "1"),
+            ("a1 a2 a3+3", ["", "x", "y"], "1"),
+            // They did not boot.
+            ("a1 a2+0", ["", "x", ""], ""),
+            ("a1 a2+0 a3", ["", "x", "x"], "1 2"),
+            ("a1 a2+0 a3+0", ["", "x", "y"], "2"),
+        ] {
+            let mut observed = node(entries, "a");
+            for (one, arguments) in observed.entries.iter_mut().zip(arguments) {
+                one.options = crate::update::plan::entry::with_arguments(&one.options, arguments);
+            }
+            assert_eq!(shown(&observed).1, expected, "{entries}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What the deployments, the boot entries and the memory together mean: pure functions.
 
 pub mod admit;
+pub mod arguments;
 pub mod entry;
 pub mod gate;
 pub mod keep;
@@ -13,8 +14,9 @@ mod version;
 pub use self::{order::boot_order, version::compare_versions};
 use super::model::{Bad, BootEntry, Deployment, DeploymentId, Digest, Observed, State, Step, Unattended};
 
-/// What `observed` calls for by itself, the most important first; `now` in seconds since 1970.
-pub fn plan(observed: &Observed, unattended: Unattended, now: u64) -> Option<Step> {
+/// What `observed` calls for by itself, the most important first; `arguments` are those that the settings want the kernel to have, `now` is
+/// in seconds since 1970.
+pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u64) -> Option<Step> {
     if let Some(device) = observed.unmounted_esp.clone() {
         return Some(Step::MountEsp { device });
     }
@@ -23,6 +25,9 @@ pub fn plan(observed: &Observed, unattended: Unattended, now: u64) -> Option<Ste
     }
     if let Some(command) = observed.memory.wanted.clone() {
         return Some(Step::Resume { command });
+    }
+    if arguments::is_missing(observed, arguments) {
+        return Some(Step::Arguments);
     }
     let Unattended { is_on: true, is_open: true, reboots, is_due } = unattended else { return None };
     match (reboots && is_upgrade_prepared(observed), is_due) {
@@ -79,10 +84,12 @@ pub fn has_alternative(observed: &Observed) -> bool {
     bootable(observed).iter().any(|entry| !entry.is_exhausted())
 }
 
-/// The entry that was booted: of several that name its deployment, the first to boot.
+/// The entry that was booted: of several that name its deployment, the first to boot, if it can be with the arguments that the kernel has.
 pub fn booted_entry(observed: &Observed) -> Option<&BootEntry> {
     let booted = observed.booted.as_ref()?;
-    bootable(observed).into_iter().find(|entry| entry.deployment == *booted)
+    let entries: Vec<&BootEntry> = bootable(observed).into_iter().filter(|entry| entry.deployment == *booted).collect();
+    let mut same = entries.iter().filter(|one| entry::arguments(&one.options) == observed.booted_arguments);
+    same.next().or(entries.first()).copied()
 }
 
 /// The digest of the release that runs, if it is known.
@@ -109,7 +116,10 @@ pub fn deployments(observed: &Observed) -> Vec<Deployment> {
     let describe = |id: &DeploymentId| {
         let origin = observed.origin(id);
         let booted = observed.booted.as_ref() == Some(id);
-        let entry = entries.iter().find(|entry| entry.deployment == *id);
+        let entry = match booted {
+            true => booted_entry(observed),
+            false => entries.iter().find(|entry| entry.deployment == *id).copied(),
+        };
         let version = origin.map(|origin| origin.version.clone()).or_else(|| entry.map(|entry| entry.version.clone()));
         let digest = origin.map(|origin| origin.digest.clone());
         Deployment {
@@ -124,7 +134,7 @@ pub fn deployments(observed: &Observed) -> Vec<Deployment> {
             booted,
             next: next == Some(id),
             last_good: last_good == Some(id),
-            state: entry.map_or(State::Unknown, |entry| state(entry)),
+            state: entry.map_or(State::Unknown, state),
         }
     };
     let mut deployments: Vec<Deployment> = ids.into_iter().map(describe).collect();

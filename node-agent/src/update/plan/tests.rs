@@ -73,7 +73,7 @@ fn what_has_no_entry_is_unknown_and_what_is_not_on_the_disk_is_not_shown() {
 
 #[test]
 fn a_release_without_tries_is_written_down_unless_it_runs() {
-    let condemned = |observed: &Observed| match plan(observed, Unattended::default(), 7) {
+    let condemned = |observed: &Observed| match plan(observed, Unattended::default(), "", 7) {
         Some(Step::Condemn { bad }) => Some((bad.version, bad.reason)),
         _ => None,
     };
@@ -94,7 +94,7 @@ fn a_release_without_tries_is_written_down_unless_it_runs() {
 #[test]
 fn what_was_cut_short_is_taken_up_again() {
     let mut observed = node("a1", "a");
-    let plan = |observed: &Observed| plan(observed, Unattended::default(), 0);
+    let plan = |observed: &Observed| plan(observed, Unattended::default(), "", 0);
     assert_eq!(plan(&observed), None);
     let command = Command::Upgrade(Upgrade::default());
     observed.memory.wanted = Some(command.clone());
@@ -129,6 +129,6 @@ fn by_itself_a_node_does_what_its_settings_allow_while_the_window_is_open() {
         ("a1+2 b2+3", all, Some(Step::Upgrade)),
         ("a1 b2", all, Some(Step::Upgrade)),
     ] {
-        assert_eq!(plan(&node(entries, "a"), unattended, 0), expected, "{entries} {unattended:?}");
+        assert_eq!(plan(&node(entries, "a"), unattended, "", 0), expected, "{entries} {unattended:?}");
     }
 }

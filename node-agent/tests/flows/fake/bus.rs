@@ -99,16 +99,30 @@ impl Manager {
         mode: &str,
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
     ) -> fdo::Result<OwnedObjectPath> {
-        let result = {
+        {
             let mut state = self.0.state();
-            state.calls.push(format!("StartUnit {name} {mode}"));
             state.active_state = "active".to_owned();
             state.main_pid += 1;
-            state.results.pop_front().unwrap_or_else(|| "done".to_owned())
-        };
-        let job = ObjectPath::from_static_str_unchecked("/org/freedesktop/systemd1/job/1");
-        Self::job_removed(&emitter, 1, job.clone(), name, &result).await?;
-        Ok(job.into())
+        }
+        self.job(format!("StartUnit {name} {mode}"), name, &emitter).await
+    }
+
+    async fn try_restart_unit(
+        &self,
+        name: &str,
+        mode: &str,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> fdo::Result<OwnedObjectPath> {
+        self.job(format!("TryRestartUnit {name} {mode}"), name, &emitter).await
+    }
+
+    async fn reload_or_try_restart_unit(
+        &self,
+        name: &str,
+        mode: &str,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> fdo::Result<OwnedObjectPath> {
+        self.job(format!("ReloadOrTryRestartUnit {name} {mode}"), name, &emitter).await
     }
 
     #[zbus(signal)]
@@ -133,6 +147,20 @@ impl Unit {
     #[zbus(property)]
     fn active_state(&self) -> String {
         self.0.state().active_state.clone()
+    }
+}
+
+impl Manager {
+    /// Notes `call`, and ends its job at once.
+    async fn job(&self, call: String, unit: &str, emitter: &SignalEmitter<'_>) -> fdo::Result<OwnedObjectPath> {
+        let result = {
+            let mut state = self.0.state();
+            state.calls.push(call);
+            state.results.pop_front().unwrap_or_else(|| "done".to_owned())
+        };
+        let job = ObjectPath::from_static_str_unchecked("/org/freedesktop/systemd1/job/1");
+        Self::job_removed(emitter, 1, job.clone(), unit, &result).await?;
+        Ok(job.into())
     }
 }
 

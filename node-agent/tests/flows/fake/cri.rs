@@ -196,6 +196,7 @@ impl State {
                 self.containers.iter_mut().filter(|one| one.id == id.id).for_each(|one| one.end(143));
                 done()
             }
+            "ReopenContainerLog" => done(),
             "RemoveContainer" => {
                 self.containers.retain(|one| one.id != id.id);
                 done()

@@ -20,6 +20,7 @@ use ballast::{
         socket::{Reply, Request, SOCKET},
         status::Status,
     },
+    settings::model::{Command as Change, Failure as Unchanged, Outcome as Changed, Planned, Shown},
     update::model::{Command, Failure, Outcome},
 };
 use tokio::{
@@ -117,6 +118,26 @@ impl Node {
         match replies.last() {
             Some(Reply::Done(outcome)) => Ok(outcome.clone()),
             Some(Reply::Failed(failure)) => Err(failure.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The settings, as they are shown.
+    pub(crate) async fn settings(&self) -> Shown {
+        let reply = self.ask(&Request::Settings {}).await.unwrap().pop().unwrap();
+        let Reply::Settings(shown) = reply else { panic!("{reply:?}") };
+        *shown
+    }
+
+    /// Asks for a change of settings and tells what was planned, and how it ended.
+    pub(crate) async fn change(&self, operation: Change) -> (Option<Planned>, Result<Changed, Unchanged>) {
+        let replies = timeout(PATIENCE, self.ask(&Request::Change { operation })).await.unwrap().unwrap();
+        let planned = replies
+            .iter()
+            .find_map(|reply| if let Reply::Planned(planned) = reply { Some(planned.clone()) } else { None });
+        match replies.last() {
+            Some(Reply::Changed(outcome)) => (planned, Ok(outcome.clone())),
+            Some(Reply::Unchanged(failure)) => (planned, Err(failure.clone())),
             other => panic!("{other:?}"),
         }
     }

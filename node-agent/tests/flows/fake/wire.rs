@@ -120,8 +120,24 @@ pub(crate) struct ContainerConfig {
     pub(crate) image: Option<ImageSpec>,
     #[prost(string, repeated, tag = "4")]
     pub(crate) args: Vec<String>,
+    #[prost(map = "string, string", tag = "9")]
+    pub(crate) labels: HashMap<String, String>,
     #[prost(map = "string, string", tag = "10")]
     pub(crate) annotations: HashMap<String, String>,
+    #[prost(message, optional, tag = "15")]
+    pub(crate) linux: Option<LinuxContainerConfig>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct LinuxContainerConfig {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) resources: Option<LinuxContainerResources>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct LinuxContainerResources {
+    #[prost(map = "string, string", tag = "9")]
+    pub(crate) unified: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

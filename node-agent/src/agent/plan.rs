@@ -1,0 +1,35 @@
+//! What the host's state calls for.
+
+use std::time::SystemTime;
+
+use super::{Observed, releases::arguments, unix_secs};
+use crate::{
+    health, pods, runtime, storage,
+    update::{self, model::Unattended},
+};
+
+/// What is to be done.
+pub(super) struct Plan {
+    pub(super) runtime: Option<runtime::model::Step>,
+    pub(super) health: health::model::Verdict,
+    pub(super) update: Option<update::model::Step>,
+    pub(super) storage: Option<storage::model::Step>,
+    pub(super) pods: Option<pods::plan::Plan>,
+}
+
+/// What the host's state calls for: pure, as the domains' plans are that it is made of.
+pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime) -> Plan {
+    let problem = runtime::plan::reason(&observed.runtime);
+    let runtime = health::model::Runtime { problem: problem.as_deref(), restarts: observed.runtime.restarts };
+    let judged = |health| health::plan::verdict(health, runtime, observed.settings().health.deadline);
+    Plan {
+        runtime: runtime::plan::plan(&observed.runtime),
+        health: observed.health.as_ref().map_or(health::model::Verdict::NotOnTrial, judged),
+        update: observed
+            .update
+            .as_ref()
+            .and_then(|update| update::plan::plan(update, unattended, &arguments(observed.settings()), unix_secs(now))),
+        storage: observed.storage.as_ref().and_then(storage::plan::plan),
+        pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
+    }
+}

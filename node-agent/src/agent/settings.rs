@@ -1,0 +1,78 @@
+//! What the loop does about the settings: reads them, makes them hold, shows them.
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::SystemTime,
+};
+
+use super::{Agent, AskedSettings, Observed, unix_secs};
+use crate::{
+    pods::logs::LogLimits,
+    settings::model::{LogLevel, Read, Runtime, Settings, Shown, Signatures, Sources},
+};
+
+/// What holds as long as nothing was read.
+static NOTHING_SAID: LazyLock<Settings> = LazyLock::new(Settings::default);
+
+impl Observed {
+    /// What the operator wants.
+    pub(super) fn settings(&self) -> &Settings {
+        self.settings.as_ref().map_or(&NOTHING_SAID, |read| &read.settings)
+    }
+}
+
+impl Agent {
+    /// The settings; what is wrong with them is told.
+    pub(super) fn observe_settings(&mut self) -> Arc<Read> {
+        let (read, trial) = self.settings.read();
+        self.complaints.note(trial);
+        read.problems.iter().for_each(|problem| self.complaints.tell(problem.to_string()));
+        if read.settings.update.signatures == Signatures::Unchecked {
+            let told = "development: releases are taken whoever signed them (update.signatures in the settings)";
+            self.complaints.tell(told.to_owned());
+        }
+        log::set_max_level(level(read.settings.log.level));
+        read
+    }
+
+    /// One thing at a time: first what was asked for. A change may need units restarted, so it waits until systemd can be asked, or
+    /// it shows that it cannot.
+    pub(super) async fn act_on_settings(&mut self, observed: &Observed) {
+        let Some(read) = &observed.settings else { return };
+        let systemd = observed.systemd.as_ref();
+        if systemd.is_none() && self.systemd.problem().is_none() {
+            return;
+        }
+        if self.settings.is_free()
+            && let Ok(AskedSettings { command, client }) = self.asked_settings.try_recv()
+        {
+            self.settings.ask(command, client, systemd);
+        }
+        self.settings.go_on(read, systemd).await;
+    }
+
+    /// Publishes them, and tells what of them the status has.
+    pub(super) fn show_settings(&mut self, read: Option<&Read>) -> Sources {
+        let Some(read) = read else { return Sources::default() };
+        let shown = Shown::of(read, self.settings.trial(unix_secs(SystemTime::now())));
+        let sources = shown.sources.clone();
+        self.shown.send_replace(shown);
+        sources
+    }
+}
+
+fn level(level: LogLevel) -> log::LevelFilter {
+    match level {
+        LogLevel::Error => log::LevelFilter::Error,
+        LogLevel::Warn => log::LevelFilter::Warn,
+        LogLevel::Info => log::LevelFilter::Info,
+        LogLevel::Debug => log::LevelFilter::Debug,
+        LogLevel::Trace => log::LevelFilter::Trace,
+    }
+}
+
+/// When logs of containers are begun anew.
+pub(super) fn log_limits(settings: &Settings) -> LogLimits {
+    let Runtime { log_max_size, log_max_files, .. } = settings.runtime;
+    LogLimits { max_bytes: log_max_size.bytes(), max_files: log_max_files }
+}

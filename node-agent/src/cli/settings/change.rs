@@ -1,0 +1,84 @@
+//! Asking the agent for a change of settings: what is different first, then how it ended.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::{Manner, Output, screen};
+use crate::{
+    cli::{
+        ask::{Conversation, print, unexpected},
+        operate::{EXIT_BUSY, EXIT_REFUSED},
+    },
+    clients::host::Host,
+    report::socket::{Reply, Request},
+    settings::model::{Change, Command, Edit, Failure, FailureKind, Outcome},
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum End<'a> {
+    Done(&'a Outcome),
+    Failed(&'a Failure),
+}
+
+/// Has the agent make `edit` in this manner.
+///
+/// # Errors
+/// If the agent cannot be asked, or goes away before the end.
+pub(super) fn change(host: &Host, edit: Edit, manner: &Manner) -> Result<ExitCode> {
+    let Manner { dry_run, try_secs, ref output } = *manner;
+    operate(host, Command::Change(Change { edit, dry_run, try_secs }), output)
+}
+
+/// Has the agent do `command`, and prints how it ended.
+///
+/// # Errors
+/// As for [`change`].
+pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<ExitCode> {
+    let mut talk = Conversation::open(host, "settings", &Request::Change { operation: command })?;
+    let end = loop {
+        let reply = talk.next().context("waiting for the settings to change; ballast settings show tells what holds");
+        match reply? {
+            Reply::Working {} => {}
+            Reply::Planned(planned) if output.json => drop(planned),
+            Reply::Planned(planned) => print(&screen::planned(&planned, screen::is_coloured()))?,
+            Reply::Changed(outcome) => break Ok(outcome),
+            Reply::Unchanged(failure) => break Err(failure),
+            other @ (Reply::Status(_)
+            | Reply::Releases(_)
+            | Reply::Settings(_)
+            | Reply::Progress(_)
+            | Reply::Done(_)
+            | Reply::Failed(_)
+            | Reply::Error(_)) => bail!(unexpected(&other)),
+        }
+    };
+    ended(&end, output)
+}
+
+fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<ExitCode> {
+    if output.json {
+        let end = end.as_ref().map_or_else(End::Failed, End::Done);
+        print(&(serde_json::to_string_pretty(&end).context("encoding the outcome")? + "\n"))?;
+    }
+    match end {
+        Ok(outcome) => {
+            if !output.json {
+                print(&format!("{}\n", outcome.message))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(failure) => {
+            if !output.json {
+                eprintln!("ballast: {failure}");
+            }
+            Ok(ExitCode::from(match failure.kind {
+                FailureKind::Refused => EXIT_REFUSED,
+                FailureKind::Busy => EXIT_BUSY,
+                FailureKind::Failed => 1,
+            }))
+        }
+    }
+}

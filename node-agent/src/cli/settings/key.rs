@@ -1,0 +1,109 @@
+//! `ballast settings get`, `set`, `unset`: one key.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::{EXIT_STATUS, Manner, change::change};
+use crate::{
+    cli::ask::{print, settings},
+    clients::host::Host,
+    settings::model::Edit,
+};
+
+/// Prints what holds under a key, wherever it is from
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit status: 0 it is printed; 1 there is no such key, nothing is set, or the agent could not be asked; 2 wrong usage."
+)]
+pub(super) struct Get {
+    /// As update.auto, registry."r.example".mirrors
+    key: String,
+
+    /// Prints JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Sets a key on this node, which counts more than all other sources
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
+pub(super) struct Set {
+    /// As update.auto, registry."r.example".plain_http
+    key: String,
+
+    /// Texts need no quotes; several values are a list, as is ["one", "two"]
+    #[arg(required = true, allow_negative_numbers = true)]
+    value: Vec<String>,
+
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// Takes a key out that was set on this node: what other sources say of it holds then
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
+pub(super) struct Unset {
+    /// As update.auto; a table or one of a list of tables, too
+    key: String,
+
+    #[command(flatten)]
+    manner: Manner,
+}
+
+pub(super) fn get(arguments: &Get, host: &Host) -> Result<ExitCode> {
+    let Get { key, json } = arguments;
+    let shown = settings(host)?;
+    let Some(value) = ballast_settings::edit::get(&shown.settings, key)? else {
+        bail!("{key} is not set");
+    };
+    print(&match json {
+        true => {
+            serde_json::to_string_pretty(&json!({ "key": key, "value": value })).context("encoding the value")? + "\n"
+        }
+        false => plain(&value) + "\n",
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A text as it is, a list of texts a line each.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.trim_end().to_owned(),
+        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join("\n"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+pub(super) fn set(arguments: Set, host: &Host) -> Result<ExitCode> {
+    let Set { key, value, manner } = arguments;
+    let value = match <[String; 1]>::try_from(value) {
+        Ok([value]) => value,
+        // As TOML has it: JSON's texts are TOML's.
+        Err(several) => serde_json::to_string(&several).context("encoding the list")?,
+    };
+    change(host, Edit::Set { key, value }, &manner)
+}
+
+pub(super) fn unset(arguments: Unset, host: &Host) -> Result<ExitCode> {
+    let Unset { key, manner } = arguments;
+    change(host, Edit::Unset { key }, &manner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_printed_for_scripts() {
+        for (value, expected) in [
+            (json!("a"), "a"),
+            (json!(true), "true"),
+            (json!(["192.0.2.1", "192.0.2.2"]), "192.0.2.1\n192.0.2.2"),
+            (json!({ "auto": true }), "{\"auto\":true}"),
+        ] {
+            assert_eq!(plain(&value), expected);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `ballast settings`: one file per command.
+
+mod apply;
+mod boot;
+mod change;
+mod edit;
+mod key;
+mod screen;
+mod show;
+mod trial;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::ask::print;
+use crate::{clients::host::Host, settings::model::Command as Operation};
+
+/// Told by `--help` of those that change something.
+const EXIT_STATUS: &str = "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 what is asked for is not right, and \
+                           nothing changed; 5 settings are on trial, or somebody else changed them meanwhile.";
+
+/// Shows and changes what this node is told to be
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Show(show::Arguments),
+    Get(key::Get),
+    Set(key::Set),
+    Unset(key::Unset),
+    Edit(edit::Arguments),
+    Apply(apply::Arguments),
+    Confirm(trial::Confirm),
+    Refetch(trial::Refetch),
+    /// Prints the JSON Schema of the settings, for editors
+    Schema,
+    #[command(hide = true)]
+    Boot(boot::Arguments),
+}
+
+/// How the changes print what they did.
+#[derive(Debug, clap::Args)]
+struct Output {
+    /// Prints JSON, for programs: {"done": …} or {"failed": {"kind", "message"}}
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a change is made.
+#[derive(Debug, clap::Args)]
+struct Manner {
+    /// Only tells what would be different, and what that needs
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Takes it back after this time (30s, 5m, 1h), unless ballast settings confirm comes; a reboot begins the time once more
+    #[arg(long = "try", value_name = "DURATION", value_parser = trial::duration, conflicts_with = "dry_run")]
+    try_secs: Option<u64>,
+
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(arguments: Arguments, host: &Host) -> Result<ExitCode> {
+    match arguments.command {
+        Command::Show(arguments) => show::run(&arguments, host),
+        Command::Get(arguments) => key::get(&arguments, host),
+        Command::Set(arguments) => key::set(arguments, host),
+        Command::Unset(arguments) => key::unset(arguments, host),
+        Command::Edit(arguments) => edit::run(&arguments, host),
+        Command::Apply(arguments) => apply::run(&arguments, host),
+        Command::Confirm(arguments) => change::operate(host, Operation::Confirm, &arguments.output),
+        Command::Refetch(arguments) => change::operate(host, Operation::Refetch, &arguments.output),
+        Command::Schema => schema(),
+        Command::Boot(arguments) => boot::run(&arguments, host),
+    }
+}
+
+fn schema() -> Result<ExitCode> {
+    let schema =
+        serde_json::to_string_pretty(&ballast_settings::schema::json_schema()).context("encoding the schema")?;
+    print(&(schema + "\n"))?;
+    Ok(ExitCode::SUCCESS)
+}

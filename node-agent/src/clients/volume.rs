@@ -1,0 +1,176 @@
+//! Volumes that somebody else made: found by their label, mounted read-only for a moment, and read with care.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Read},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::{
+    fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2},
+    io::Errno,
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+};
+
+use super::{disk::Disk, exec, host::Host};
+
+/// Knows what is on a device, by its superblock (blkid(8)).
+const BLKID: &str = "/usr/sbin/blkid";
+
+/// It reads a few sectors.
+const BLKID_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Where a volume is mounted while it is read.
+const MOUNT_POINT: &str = "/run/ballast/volume";
+
+/// File systems of volumes that carry settings; others are not given to the kernel to parse.
+const FILE_SYSTEMS: [&str; 2] = ["iso9660", "vfat"];
+
+/// Block devices that hold nobody's volume: the kernel's own, in memory or made of others.
+const NO_VOLUMES: [&str; 5] = ["loop", "ram", "zram", "dm-", "nbd"];
+
+/// A file system on a block device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// As `/dev/sr0`.
+    pub device: String,
+    /// Its label.
+    pub label: String,
+    /// As `iso9660`.
+    pub file_system: String,
+}
+
+/// The volumes with a label that could carry settings, but for the node's own disk.
+///
+/// # Errors
+/// If /sys cannot be read.
+pub async fn list(host: &Host) -> Result<Vec<Volume>> {
+    let own = Disk::below(host, "/sysroot")?;
+    let is_own = |device: &str| {
+        own.as_ref().is_some_and(|disk| {
+            disk.device == device || disk.partitions.iter().any(|partition| partition.device == device)
+        })
+    };
+    let mut volumes = Vec::new();
+    for name in devices(host)? {
+        let device = format!("/dev/{}", name.replace('!', "/"));
+        if is_own(&device) {
+            continue;
+        }
+        let program = host.path(BLKID).display().to_string();
+        match exec::run(&program, ["-p", "-o", "export", "-u", "filesystem", &device], BLKID_DEADLINE).await {
+            Ok(told) => volumes.extend(parse(&device, &told)),
+            // It says so by its status when there is nothing that it knows, or no disc in the drive.
+            Err(error) => log::debug!("{error:#}"),
+        }
+    }
+    Ok(volumes)
+}
+
+/// The names of block devices in /sys that may have a volume, sorted.
+fn devices(host: &Host) -> Result<Vec<String>> {
+    const FOLDER: &str = "/sys/class/block";
+    let entries = match fs::read_dir(host.path(FOLDER)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("reading {FOLDER}"))?,
+    };
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| !NO_VOLUMES.iter().any(|prefix| name.starts_with(prefix)));
+    names.sort();
+    Ok(names)
+}
+
+fn parse(device: &str, told: &str) -> Option<Volume> {
+    let value = |key: &str| {
+        let mut lines = told.lines().filter_map(|line| line.split_once('='));
+        lines.find(|(name, _)| *name == key).map(|(_, value)| value.replace('\\', ""))
+    };
+    let (label, file_system) = (value("LABEL")?, value("TYPE")?);
+    Some(Volume { device: device.to_owned(), label, file_system })
+}
+
+/// The files `names` of `volume`, at most `max` bytes of each; None for one that is not there.
+///
+/// # Errors
+/// If it cannot be mounted, or a file not be read.
+pub fn read(host: &Host, volume: &Volume, names: &[&str], max: u64) -> Result<Vec<Option<Vec<u8>>>> {
+    let Volume { device, file_system, .. } = volume;
+    if !FILE_SYSTEMS.contains(&file_system.as_str()) {
+        bail!("it has a file system {file_system}, expected one of {}", FILE_SYSTEMS.join(", "));
+    }
+    let point = host.path(MOUNT_POINT);
+    fs::create_dir_all(&point).with_context(|| format!("making {MOUNT_POINT}"))?;
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount(device.as_str(), &point, file_system.as_str(), flags, None).with_context(|| format!("mounting {device}"))?;
+    let found = names.iter().map(|name| read_in(&point, name, max)).collect();
+    unmount(&point, UnmountFlags::DETACH).with_context(|| format!("unmounting {device}"))?;
+    found
+}
+
+/// At most `max` bytes of the file `name` below `folder`, which somebody else filled: no link leads out of it, and only regular files
+/// are read. None if it is not there.
+///
+/// # Errors
+/// If it is there and cannot be read.
+pub fn read_in(folder: &Path, name: &str, max: u64) -> Result<Option<Vec<u8>>> {
+    let doing = || format!("reading {name}");
+    let folder = openat(CWD, folder, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).with_context(doing)?;
+    // A pipe would make us wait.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let file = match openat2(&folder, name, flags, Mode::empty(), resolve) {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        file => File::from(file.with_context(doing)?),
+    };
+    if !file.metadata().with_context(doing)?.is_file() {
+        bail!("{name} is not a regular file");
+    }
+    let mut bytes = Vec::new();
+    file.take(max).read_to_end(&mut bytes).with_context(doing)?;
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_blkid_says_is_read() {
+        let told = "DEVNAME=/dev/sr0\nBLOCK_SIZE=2048\nUUID=2026-11-21-00-00-00-00\nLABEL=config-2\nTYPE=iso9660\n";
+        let expected =
+            Volume { device: "/dev/sr0".to_owned(), label: "config-2".to_owned(), file_system: "iso9660".to_owned() };
+        assert_eq!(parse("/dev/sr0", told), Some(expected));
+        assert_eq!(parse("/dev/vda1", "DEVNAME=/dev/vda1\nTYPE=ext4\n"), None);
+    }
+
+    #[test]
+    fn devices_that_hold_no_volume_are_passed_over() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        assert_eq!(devices(&host).unwrap(), [""; 0]);
+        for name in ["vdb", "sr0", "loop0", "zram0", "ram1", "dm-0"] {
+            fs::create_dir_all(host.path(format!("/sys/class/block/{name}"))).unwrap();
+        }
+        assert_eq!(devices(&host).unwrap(), ["sr0", "vdb"]);
+    }
+
+    #[test]
+    fn no_link_leads_out_and_no_pipe_is_waited_for() {
+        let tree = tempfile::tempdir().unwrap();
+        let folder = tree.path().join("volume");
+        fs::create_dir_all(folder.join("openstack/latest")).unwrap();
+        fs::write(tree.path().join("secret"), "s3cret").unwrap();
+        fs::write(folder.join("openstack/latest/user_data"), "hostname = \"a\"").unwrap();
+        symlink("../secret", folder.join("user-data")).unwrap();
+        let told = |name| read_in(&folder, name, 8).map_err(|error| error.to_string());
+        assert_eq!(told("openstack/latest/user_data"), Ok(Some(b"hostname".to_vec())));
+        assert_eq!(told("none/user_data"), Ok(None));
+        assert_eq!(told("user-data"), Err("reading user-data".to_owned()));
+        assert_eq!(told("openstack"), Err("openstack is not a regular file".to_owned()));
+    }
+}

@@ -1,0 +1,84 @@
+//! Keeps what the first boot found, byte for byte, and who was asked.
+
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt};
+
+use anyhow::{Context, Result};
+use ballast_settings::Kind;
+
+use crate::{
+    clients::{host::Host, store},
+    settings::{
+        model::{Giver, Look, SOURCES},
+        observe::{self, ACCOUNT},
+    },
+};
+
+/// What somebody gave: what it is, and its bytes.
+pub type Given = Vec<(Kind, Vec<u8>)>;
+
+/// Keeps `given` in the place of what `giver` gave before.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn keep(host: &Host, giver: Giver, given: &Given) -> Result<()> {
+    // What is in it is for root alone, and so is which of them there are.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(host.path(SOURCES));
+    made.with_context(|| format!("making the folder {SOURCES}"))?;
+    for kind in [Kind::Settings, Kind::MetaData, Kind::Hostname] {
+        let file = host.path(format!("{SOURCES}/{}", giver.file(kind)));
+        match given.iter().find(|(found, _)| *found == kind) {
+            Some((_, bytes)) => store::write(&file, bytes)?,
+            None => store::remove(&file)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes down that these were asked.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn note(host: &Host, looks: Vec<(Giver, Look)>) -> Result<()> {
+    // One that is damaged is written anew.
+    let mut account = observe::account(host).unwrap_or_default();
+    account.looked.extend(looks);
+    let text = serde_json::to_vec_pretty(&account).context("encoding who was asked for settings")?;
+    store::write(&host.path(ACCOUNT), &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn what_was_given_takes_the_place_of_what_was_given_before() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let both = vec![(Kind::Settings, b"a".to_vec()), (Kind::Hostname, b"b".to_vec())];
+        keep(&host, Giver::Metadata, &both).unwrap();
+        keep(&host, Giver::Volume, &vec![(Kind::MetaData, b"c".to_vec())]).unwrap();
+        keep(&host, Giver::Metadata, &vec![(Kind::Settings, b"d".to_vec())]).unwrap();
+        let mut names: Vec<_> = fs::read_dir(host.path(SOURCES)).unwrap().map(|one| one.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["metadata", "volume.meta-data"]);
+        assert_eq!(fs::read(host.path(SOURCES).join("metadata")).unwrap(), b"d");
+        assert_eq!(host.path(SOURCES).metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn who_was_asked_is_added_up() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let look = |at| Look { at, found: true, what: String::new() };
+        note(&host, vec![(Giver::Esp, look(1)), (Giver::Volume, look(2))]).unwrap();
+        note(&host, vec![(Giver::Esp, look(3))]).unwrap();
+        let account = observe::account(&host).unwrap();
+        assert_eq!((account.looked[&Giver::Esp].at, account.looked[&Giver::Volume].at), (3, 2));
+        assert!(!account.has(Giver::Metadata));
+        fs::write(host.path(ACCOUNT), "{").unwrap();
+        note(&host, vec![(Giver::Esp, look(4))]).unwrap();
+        assert!(observe::account(&host).unwrap().has(Giver::Esp));
+    }
+}

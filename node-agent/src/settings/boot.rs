@@ -1,0 +1,179 @@
+//! What `ballast settings boot` does, without the agent: early in each boot, before the units that read the files start; and once, in
+//! the second half of the first boot, when the disks are there.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ballast_settings::render::Needs;
+
+use super::{
+    act::{document, files, keep},
+    look,
+    model::{Giver, SOURCES},
+    observe::{self, ACCOUNT, Reader},
+};
+use crate::clients::{exec, host::Host};
+
+/// There is no agent yet that could ask over the bus.
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+
+/// It hands the order over and ends.
+const SYSTEMCTL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Takes back a trial that had its boots, keeps what the machine was given as a credential, and writes the files that others read. Tells
+/// what went wrong: nothing of it is a reason not to boot.
+pub fn early(host: &Host) -> Vec<String> {
+    let steps = [go_on_with_trial(host), keep_credential(host), bring(host).map(drop)];
+    steps.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
+}
+
+/// Looks for settings on volumes and on the ESP, keeps what it finds, and writes the files anew. Tells what went wrong.
+pub async fn first(host: &Host) -> Vec<String> {
+    let mut steps = Vec::new();
+    if !host.path(ACCOUNT).exists() {
+        let mut looks = Vec::new();
+        for giver in [Giver::Credential, Giver::Volume, Giver::Esp] {
+            let found = look::look(host, giver).await;
+            looks.push((giver, found.look()));
+            eprintln!("{}", found.what);
+            if !found.given.is_empty() {
+                steps.push(keep::keep(host, giver, &found.given));
+            }
+        }
+        steps.push(keep::note(host, looks));
+    }
+    steps.push(match bring(host) {
+        Ok(needs) => refresh(host, &needs).await,
+        Err(error) => Err(error),
+    });
+    steps.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
+}
+
+fn go_on_with_trial(host: &Host) -> Result<()> {
+    let Some(trial) = observe::trial(host)? else { return Ok(()) };
+    match trial.booted() {
+        Some(trial) => document::note(host, &trial),
+        None => {
+            eprintln!("nobody confirmed the settings that were on trial; what was before holds again");
+            document::revert(host).context("taking back the settings that were on trial")
+        }
+    }
+}
+
+/// Once in a node's life: a later boot may have another credential, or none.
+fn keep_credential(host: &Host) -> Result<()> {
+    let file = format!("{SOURCES}/{}", Giver::Credential.file(ballast_settings::Kind::Settings));
+    if host.path(ACCOUNT).exists() || host.path(file).exists() {
+        return Ok(());
+    }
+    let found = look::credential(host)?;
+    if found.given.is_empty() { Ok(()) } else { keep::keep(host, Giver::Credential, &found.given) }
+}
+
+fn bring(host: &Host) -> Result<Needs> {
+    let read = Reader::default().read(host);
+    read.problems.iter().for_each(|problem| eprintln!("{problem}"));
+    files::bring(host, &read.settings)
+}
+
+/// What runs by then (the runtime, the journal) reads its files anew. Without waiting: what waits for us is among it.
+async fn refresh(host: &Host, needs: &Needs) -> Result<()> {
+    for (verb, units) in [("reload-or-try-restart", &needs.reload), ("try-restart", &needs.restart)] {
+        if !units.is_empty() {
+            let words = ["--no-block", verb].into_iter().chain(units.iter().copied());
+            let systemctl = host.path(SYSTEMCTL).display().to_string();
+            exec::run(&systemctl, words, SYSTEMCTL_DEADLINE).await.context("telling units of their settings")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::settings::model::{FILE, Trial};
+
+    const CREDENTIAL: &str = "/run/credentials/@system/ballast.settings";
+
+    fn node() -> (tempfile::TempDir, Host) {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        for (path, text) in
+            [("/proc/sys/kernel/hostname", ""), ("/proc/uptime", "3.00 1.00\n"), ("/proc/stat", "cpu 1 1 1 1 1\n")]
+        {
+            write(&host, path, text);
+        }
+        (tree, host)
+    }
+
+    fn write(host: &Host, path: &str, text: &str) {
+        fs::create_dir_all(host.path(path).parent().unwrap()).unwrap();
+        fs::write(host.path(path), text).unwrap();
+    }
+
+    fn hostname(host: &Host) -> String {
+        fs::read_to_string(host.path("/etc/hostname")).unwrap_or_default()
+    }
+
+    /// /etc, /run and what the kernel knows are new on each boot.
+    fn reboot(host: &Host) {
+        for folder in ["/etc", "/run"] {
+            let _ = fs::remove_dir_all(host.path(folder));
+        }
+    }
+
+    #[tokio::test]
+    async fn i07_the_first_boot_s_sources_are_read_once_and_kept() {
+        let (_tree, host) = node();
+        write(&host, CREDENTIAL, "hostname = \"first\"\n");
+        assert_eq!(early(&host), [""; 0]);
+        assert_eq!(hostname(&host), "first\n");
+        assert_eq!(first(&host).await, [""; 0]);
+        let account = observe::account(&host).unwrap();
+        assert!(account.looked[&Giver::Credential].found && !account.looked[&Giver::Volume].found);
+
+        reboot(&host);
+        write(&host, CREDENTIAL, "hostname = \"second\"\n");
+        assert_eq!(early(&host), [""; 0]);
+        assert_eq!(hostname(&host), "first\n");
+        assert_eq!(first(&host).await, [""; 0]);
+        assert_eq!(observe::account(&host).unwrap(), account);
+    }
+
+    #[tokio::test]
+    async fn a_credential_that_comes_later_is_not_for_the_first_boot() {
+        let (_tree, host) = node();
+        assert_eq!((early(&host), first(&host).await), (vec![], vec![]));
+        reboot(&host);
+        write(&host, CREDENTIAL, "hostname = \"second\"\n");
+        assert_eq!(early(&host), [""; 0]);
+        assert_eq!(hostname(&host), "");
+    }
+
+    #[test]
+    fn f08_a_trial_outlives_one_boot_and_not_two() {
+        let (_tree, host) = node();
+        write(&host, FILE, "hostname = \"before\"\n");
+        document::begin(&host, 300).unwrap();
+        document::write(&host, b"hostname = \"tried\"\n").unwrap();
+        reboot(&host);
+        assert_eq!(early(&host), [""; 0]);
+        assert_eq!(hostname(&host), "tried\n");
+        assert_eq!(observe::trial(&host).unwrap(), Some(Trial { secs: 300, boots: 1 }));
+        reboot(&host);
+        assert_eq!(early(&host), [""; 0]);
+        assert_eq!(hostname(&host), "before\n");
+        assert_eq!(observe::trial(&host).unwrap(), None);
+    }
+
+    #[test]
+    fn s06_a_broken_var_is_told_and_the_boot_goes_on() {
+        let (_tree, host) = node();
+        write(&host, "/var/lib/ballast", "not a folder");
+        write(&host, CREDENTIAL, "hostname = \"a\"\n");
+        let told = early(&host);
+        assert!(!told.is_empty() && told.iter().all(|told| told.contains("Not a directory")), "{told:?}");
+    }
+}

@@ -1,0 +1,163 @@
+//! What a change of the operator's document makes of the settings: a pure function.
+
+use std::fmt::Write;
+
+use ballast_settings::{
+    MAX_BYTES, Rank, Source, edit,
+    render::{Needs, Rendered, diff, needs, render},
+};
+use sha2::{Digest, Sha256};
+
+use super::model::{Document, Edit, FILE, Failure, Planned, Required, Settings};
+
+/// A change that is right and not yet made.
+#[derive(Debug)]
+pub struct Draft {
+    /// The new document.
+    pub text: String,
+    /// Whether it is another than the old one.
+    pub changed: bool,
+    /// What all sources say then.
+    pub settings: Settings,
+    /// What is different then.
+    pub planned: Planned,
+}
+
+/// What `edit` makes of the document among `documents`, while `in_force` holds.
+///
+/// # Errors
+/// If it is not right: nothing is to change then.
+pub fn draft(documents: &[Document], edit: &Edit, in_force: &Settings) -> Result<Draft, Failure> {
+    let old = text(documents);
+    let text = edited(&old, edit)?;
+    if text.len() > MAX_BYTES {
+        return Err(Failure::refused(format!("the settings would have more than {} KiB", MAX_BYTES / 1024)));
+    }
+    let changed = old.as_deref() != Ok(text.as_str());
+    let node = Source::new(FILE, Rank::Node, text.as_bytes());
+    let others = documents.iter().filter(|document| document.rank != Rank::Node);
+    let sources: Vec<Source<'_>> = [node].into_iter().chain(others.map(Document::source)).collect();
+    let (settings, _) = ballast_settings::settings(&sources);
+    let (now, then) = (render(in_force), render(&settings));
+    let planned = Planned { difference: difference(old.as_deref(), &text), needs: required(&now, &then) };
+    Ok(Draft { changed, settings, planned, text })
+}
+
+/// The name of a document's content.
+pub fn checksum(text: &[u8]) -> String {
+    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// What it takes to get from `now` to `then`.
+fn required(now: &[Rendered], then: &[Rendered]) -> Required {
+    let Needs { hostname, reload, restart, reboot } = needs(&diff(now, then));
+    let names = |units: std::collections::BTreeSet<&str>| units.into_iter().map(str::to_owned).collect();
+    Required { hostname, reload: names(reload), restart: names(restart), reboot }
+}
+
+/// The operator's document; empty if there is none.
+fn text(documents: &[Document]) -> Result<String, Vec<u8>> {
+    let node = documents.iter().find(|document| document.rank == Rank::Node);
+    let bytes = node.map(|document| document.bytes.clone()).unwrap_or_default();
+    String::from_utf8(bytes).map_err(std::string::FromUtf8Error::into_bytes)
+}
+
+fn edited(old: &Result<String, Vec<u8>>, edit: &Edit) -> Result<String, Failure> {
+    let refused = |error: edit::Refused| Failure::refused(error.to_string());
+    let unreadable = |_: &Vec<u8>| {
+        Failure::refused(format!(
+            "{FILE} is not UTF-8, so nothing in it can be changed; ballast settings apply FILE replaces it"
+        ))
+    };
+    match edit {
+        Edit::Set { key, value } => edit::set(old.as_deref().map_err(unreadable)?, key, value).map_err(refused),
+        Edit::Unset { key } => edit::unset(old.as_deref().map_err(unreadable)?, key).map_err(refused),
+        Edit::Document { text, instead_of: None } => {
+            edit::validate("", text).map_err(refused)?;
+            Ok(text.clone())
+        }
+        Edit::Document { text, instead_of: Some(edited) } => {
+            let bytes = old.as_ref().map_or_else(|bytes| bytes.as_slice(), String::as_bytes);
+            if checksum(bytes) != *edited {
+                return Err(Failure::busy("somebody else changed the settings meanwhile; look at them and edit again"));
+            }
+            edit::validate(old.as_deref().unwrap_or_default(), text).map_err(refused)?;
+            Ok(text.clone())
+        }
+    }
+}
+
+/// The difference for people; of a document that is no TOML nobody can say what in it is secret.
+fn difference(old: Result<&str, &Vec<u8>>, new: &str) -> String {
+    let told = old.ok().and_then(|old| edit::difference(old, new).ok());
+    told.unwrap_or_else(|| "the document that is there is not TOML; another takes its place as a whole\n".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use ballast_settings::Kind;
+
+    use super::*;
+    use crate::settings::model::FailureKind;
+
+    fn node(text: &[u8]) -> Document {
+        Document { name: FILE.to_owned(), rank: Rank::Node, kind: Kind::Settings, bytes: text.to_vec() }
+    }
+
+    fn set(key: &str, value: &str) -> Edit {
+        Edit::Set { key: key.to_owned(), value: value.to_owned() }
+    }
+
+    #[test]
+    fn a_change_tells_what_it_needs_before_it_is_made() {
+        let credential =
+            Document { rank: Rank::Credential, ..node(b"time.servers = [\"n.example\"]\nhostname = \"a\"") };
+        let documents = [node(b"# mine\nhostname = \"b\"\n"), credential];
+        let draft = draft(&documents, &set("hostname", "c"), &Settings::default()).unwrap();
+        assert_eq!((draft.text.as_str(), draft.changed), ("# mine\nhostname = \"c\"\n", true));
+        assert_eq!(draft.settings.hostname.unwrap().as_str(), "c");
+        let Planned { difference, needs } = draft.planned;
+        assert!(difference.contains("-hostname = \"b\"\n+hostname = \"c\"\n"), "{difference}");
+        assert!(needs.hostname && !needs.reboot, "{needs:?}");
+        assert_eq!(needs.restart, ["systemd-timesyncd.service"]);
+    }
+
+    #[test]
+    fn what_is_not_right_is_refused() {
+        let document = |text: &str, instead_of: Option<&[u8]>| Edit::Document {
+            text: text.to_owned(),
+            instead_of: instead_of.map(checksum),
+        };
+        let old: &[u8] = b"hostname = \"no_de\"\n";
+        let slip = "hostname = \"no_de\"\nlog.level = \"info\"\n";
+        for (old, edit, expected) in [
+            (old, set("update.autos", "true"), "did you mean auto?"),
+            (old, set("update.auto", "yes"), "expected true or false"),
+            (old, document(slip, None), "hostname"),
+            (old, document("hostname = \"node\"", Some(b"x")), "somebody else changed"),
+            (b"\xff", set("update.auto", "true"), "is not UTF-8"),
+        ] {
+            let failure = draft(&[node(old)], &edit, &Settings::default()).unwrap_err();
+            assert!(failure.message.contains(expected), "{failure}");
+            let is_busy = expected.starts_with("somebody");
+            assert_eq!(failure.kind == FailureKind::Busy, is_busy, "{failure}");
+        }
+        // What was wrong before may stay wrong, for whoever edits something else.
+        assert!(draft(&[node(old)], &document(slip, Some(old)), &Settings::default()).is_ok());
+    }
+
+    #[test]
+    fn a_document_that_nobody_can_read_can_be_replaced() {
+        let edit = Edit::Document { text: "hostname = \"a\"\n".to_owned(), instead_of: None };
+        for old in [&b"\xff"[..], b"[[["] {
+            let draft = draft(&[node(old)], &edit, &Settings::default()).unwrap();
+            assert!(draft.planned.difference.contains("takes its place as a whole"));
+        }
+        let same = draft(&[node(b"hostname = \"a\"\n")], &edit, &Settings::default()).unwrap();
+        assert!(!same.changed && same.planned.difference.is_empty());
+    }
+}
