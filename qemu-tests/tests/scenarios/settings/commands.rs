@@ -194,11 +194,11 @@ fn needs_a_reboot(node: &mut Node) -> Result<()> {
 fn edit(node: &mut Node) -> Result<()> {
     let guest = &mut node.guest;
     // As an operator's editor: it is given a file, and changes it in place.
-    let editor = "printf '#!/bin/sh\\nsed -i \"s/by-hand/edited/\" \"$1\"\\n' >/run/editor && chmod +x /run/editor";
-    guest.ask(&format!("{editor} && EDITOR=/run/editor ballast settings edit"))?;
+    let editor = "printf 'sed -i \"s/by-hand/edited/\" \"$1\"\\n' >/run/editor";
+    guest.ask(&format!("{editor} && EDITOR='sh /run/editor' ballast settings edit"))?;
     ensure!(hostname(guest)? == "edited", "edited, the name is {}", hostname(guest)?);
-    let spoilt = "printf '#!/bin/sh\\necho nonsense >\"$1\"\\n' >/run/editor";
-    let output = guest.shell(&format!("{spoilt} && EDITOR=/run/editor ballast settings edit </dev/null"))?;
+    let spoilt = "printf 'echo nonsense >\"$1\"\\n' >/run/editor";
+    let output = guest.shell(&format!("{spoilt} && EDITOR='sh /run/editor' ballast settings edit </dev/null"))?;
     ensure!(output.status == exit::REFUSED, "nonsense ended with {}: {}", output.status, output.complaint());
     ensure!(hostname(guest)? == "edited", "nonsense applies");
     let output = guest.shell("env -u EDITOR -u VISUAL ballast settings edit")?;

@@ -7,6 +7,7 @@ use qemu_tests::releases::Releases;
 use qemu_tests::scenario::Scenario;
 use qemu_tests::settings::set;
 
+use super::eventually;
 use crate::upgrade::{arguments, runs};
 
 const WANTED: [&str; 2] = ["transparent_hugepage=never", "loglevel=4"];
@@ -37,6 +38,8 @@ fn f_kernel_arguments_hold_from_the_next_boot_on_and_after_an_upgrade() {
         node.status_when("what waits for a reboot is said", 60, |status| {
             status.reasons.iter().any(|reason| reason.contains("kernel.arguments"))
         })?;
+        // The entry that has them is there a moment later, as are those of releases: with tries of its own.
+        eventually(&mut node.guest, "an entry has them", "ls /efi/loader/entries", |names| names.contains("+3.conf"))?;
         node.reboot_to_exit()?;
         one_is_on_trial(&host)?;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use qemu_tests::console::Console;
+use qemu_tests::deadline::Deadline;
 use qemu_tests::invariants;
 use qemu_tests::lab::Options;
 use qemu_tests::node::Node;
@@ -28,8 +29,9 @@ fn cut(mut node: Node, first: u32, moment: Duration) -> Result<u32> {
          ballast settings set runtime.pids_limit $n >/dev/null && echo {ANSWERED}$n >/dev/console; done"
     );
     node.guest.ask(&format!("sh -c '{script}' >/dev/null 2>&1 &"))?;
-    std::thread::sleep(moment);
     let console = node.console.clone();
+    console.wait_for(ANSWERED, Deadline::secs(120)).context("waiting for the first answer")?;
+    std::thread::sleep(moment);
     node.cut_power()?;
     Ok(last(&console).unwrap_or(first))
 }
@@ -50,7 +52,7 @@ fn power_cuts(name: &str, times: u32) {
         let mut node = scenario.healthy(&options)?;
         let mut last = FIRST;
         for number in 1..=times {
-            let moment = Duration::from_secs(2) + moments.next(WRITING);
+            let moment = moments.next(WRITING);
             let what = || format!("cut {number} of {times}, after {:.1} s (BALLAST_SEED={seed})", moment.as_secs_f64());
             println!("{}", what());
             let answered = cut(node, last, moment).with_context(what)?;
@@ -69,7 +71,6 @@ fn whole(node: &mut Node, answered: u32) -> Result<u32> {
     let found: u32 = get(&mut node.guest, "runtime.pids_limit").context("P08")?.parse()?;
     // The last answer may not have come as far as the console.
     ensure!((answered..=answered + 2).contains(&found), "P08: answered was {answered}, there is {found}");
-    ensure!(answered > FIRST, "not one change was answered: nothing was tried");
     let left = node.guest.ask("ls -A /var/lib/ballast")?;
     // A file that was being written when the power went has a name of its own, which the next one takes.
     ensure!(!left.contains("trial") && !left.contains("before"), "P08: there is a trial that nobody began: {left}");

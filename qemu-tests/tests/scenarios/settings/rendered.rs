@@ -12,6 +12,32 @@ use super::{eventually, hostname, secrets_are_kept, user_data};
 
 const SECRET: &str = "s3cret-that-is-rendered";
 
+/// A pod that writes some 40 kB a second, with the node's own shell. (`$(` would be Kubernetes' to expand.)
+const TALKER: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: talker}
+spec:
+  hostNetwork: true
+  containers:
+    - name: talker
+      image: "localhost/ballast/canary:1"
+      imagePullPolicy: Never
+      command:
+        - /usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
+        - /usr/bin/sh
+        - -c
+        - |
+          while :; do
+            for a in 0 1 2 3 4 5 6 7 8 9; do for b in 0 1 2 3 4 5 6 7 8 9; do for c in 0 1 2 3 4; do
+              echo line $a$b$c of a pod that talks
+            done; done; done
+            /usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 /usr/bin/sleep 1
+          done
+      volumeMounts: [{name: usr, mountPath: /usr, readOnly: true}]
+  volumes: [{name: usr, hostPath: {path: /usr}}]
+"#;
+
 /// Every key that has a file, with what a node in QEMU's user network can have.
 fn everything(certificate: &str) -> String {
     format!(
@@ -79,8 +105,14 @@ spec:
   volumes: [{{name: told, hostPath: {{path: /run/hello, type: DirectoryOrCreate}}}}]
 """
 
+[[pods.manifest]]
+name = "talker"
+content = """{TALKER}"""
+
 [runtime]
 pids_limit = 64
+log_max_size = "64KiB"
+log_max_files = 2
 
 [log]
 level = "debug"
@@ -91,7 +123,7 @@ journal_max_size = "64MiB"
 
 type Case = (&'static str, fn(&mut Node) -> Result<()>);
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     ("nothing is wrong", nothing_is_wrong),
     ("networkd", networkd),
     ("resolved", resolved),
@@ -100,6 +132,7 @@ const CASES: [Case; 9] = [
     ("sysctl", kernel),
     ("containerd", containerd),
     ("pods", pods),
+    ("logs", logs),
     ("secrets are kept", |node| secrets_are_kept(&mut node.guest, SECRET)),
 ];
 
@@ -220,6 +253,25 @@ fn pods(node: &mut Node) -> Result<()> {
     let limits = node.guest.ask("find /sys/fs/cgroup/ballast-pods -name pids.max -exec cat {} + | sort -u")?;
     ensure!(limits.lines().any(|limit| limit == "64"), "pods may have {limits:?} processes");
     Ok(())
+}
+
+/// A log that has grown too large is begun anew, again and again, and the pod talks on.
+fn logs(node: &mut Node) -> Result<()> {
+    node.status_when("the pod that talks runs", 90, |status| status.runs("talker"))?;
+    let guest = &mut node.guest;
+    let older = "find /var/log/pods -path '*talker*' -name '*.log.1' -printf '%i\\n'";
+    let first = eventually(guest, "its log is begun anew", older, |inode| !inode.is_empty())?;
+    eventually(guest, "and once more", older, |inode| !inode.is_empty() && inode != first)?;
+    let files = guest.ask("find /var/log/pods -path '*talker*' -type f -printf '%s %p\\n'")?;
+    ensure!(files.lines().count() <= 2, "of two logs there are {files}");
+    for line in files.lines() {
+        let bytes =
+            line.split_once(' ').and_then(|(bytes, _)| bytes.parse::<u64>().ok()).context("find says no size")?;
+        // The agent looks every ten seconds.
+        ensure!(bytes < 2 << 20, "a log of 64 KiB is {line}");
+    }
+    let log = "cat /var/log/pods/*talker*/talker/0.log";
+    eventually(guest, "it talks on", log, |text| text.contains("of a pod that talks")).map(drop)
 }
 
 fn certificates(guest: &mut Guest, certificate: &str) -> Result<()> {
