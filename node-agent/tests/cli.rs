@@ -16,14 +16,20 @@ use ballast::report::{
     socket::{Reply, SOCKET},
     status::{Container, Deployment, Pod, Status},
 };
+use ballast::settings::model::{Failure, FailureKind, Outcome, Planned, Required, Shown};
 
 fn ballast(root: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
     command.arg("--root").arg(root).args(arguments).output().unwrap()
 }
 
-/// A tree in which something answers as the agent does.
+/// A tree in which something answers as the agent does, when it is asked for the status.
 fn agent(answer: impl Into<String>) -> tempfile::TempDir {
+    asked("{\"command\":\"status\"}\n", answer)
+}
+
+/// The same, for another request.
+fn asked(request: &'static str, answer: impl Into<String>) -> tempfile::TempDir {
     let tree = tempfile::tempdir().unwrap();
     let socket = tree.path().join(SOCKET.trim_start_matches('/'));
     fs::create_dir_all(socket.parent().unwrap()).unwrap();
@@ -34,7 +40,7 @@ fn agent(answer: impl Into<String>) -> tempfile::TempDir {
             let mut stream = stream.unwrap();
             let mut line = String::new();
             BufReader::new(&stream).read_line(&mut line).unwrap();
-            assert_eq!(line, "{\"command\":\"status\"}\n");
+            assert_eq!(line, request);
             stream.write_all(answer.as_bytes()).unwrap();
         }
     });
@@ -140,4 +146,105 @@ fn help_and_version_are_there() {
         assert_eq!(output.status.code(), Some(0));
     }
     assert_eq!(ballast(tree.path(), &["nonsense"]).status.code(), Some(2));
+}
+
+fn told(replies: &[Reply]) -> String {
+    replies.iter().map(|reply| serde_json::to_string(reply).unwrap() + "\n").collect()
+}
+
+#[test]
+fn a_change_of_settings_tells_by_its_status_how_it_ended() {
+    let set = "{\"command\":\"change\",\"operation\":{\"change\":{\"edit\":{\"set\":{\"key\":\"network.dns\",\
+               \"value\":\"[\\\"192.0.2.1\\\",\\\"192.0.2.2\\\"]\"}},\"dry_run\":false,\"try_secs\":300}}}\n";
+    let planned = Planned {
+        difference: "+a = 1\n".to_owned(),
+        needs: Required { restart: vec!["x.service".to_owned()], ..Required::default() },
+    };
+    let outcome = Outcome { message: "done".to_owned(), changed: true, planned: planned.clone(), trial_s: Some(300) };
+    let failure = |kind| Reply::Unchanged(Failure { kind, message: "why".to_owned() });
+    let first = [Reply::Planned(planned), Reply::Working {}];
+    for (last, code, stdout, stderr) in [
+        (Reply::Changed(outcome), 0, "+a = 1\nrestarts x.service\ndone\n", ""),
+        (failure(FailureKind::Failed), 1, "+a = 1\nrestarts x.service\n", "ballast: why\n"),
+        (failure(FailureKind::Refused), 4, "+a = 1\nrestarts x.service\n", "ballast: why\n"),
+        (failure(FailureKind::Busy), 5, "+a = 1\nrestarts x.service\n", "ballast: why\n"),
+    ] {
+        let tree = asked(set, told(&[first.as_slice(), &[last]].concat()));
+        let words = ["settings", "set", "network.dns", "192.0.2.1", "192.0.2.2", "--try", "5m"];
+        let output = ballast(tree.path(), &words);
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), stdout);
+        assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(code), stderr));
+        let json = ballast(tree.path(), &[&words[..], &["--json"]].concat());
+        let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert_eq!(json["done"]["needs"]["restart"][0] == "x.service", code == 0, "{json}");
+    }
+}
+
+#[test]
+fn a_key_is_printed_for_scripts() {
+    let shown = Shown { settings: "hostname = \"a\"\n[update]\nauto = true\n".to_owned(), ..Shown::default() };
+    let tree = asked("{\"command\":\"settings\"}\n", told(&[Reply::Settings(Box::new(shown))]));
+    for (key, code, stdout) in
+        [("hostname", 0, "a\n"), ("update.auto", 0, "true\n"), ("log.level", 1, ""), ("x", 1, "")]
+    {
+        let output = ballast(tree.path(), &["settings", "get", key]);
+        assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap().as_str()), (Some(code), stdout));
+    }
+    let output = ballast(tree.path(), &["settings", "show", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["origins", "problems", "settings", "sources", "trial"]);
+    assert_eq!(json["settings"]["update"]["auto"], true);
+}
+
+#[test]
+fn settings_are_written_at_boot_without_an_agent_and_never_fail_it() {
+    let tree = tempfile::tempdir().unwrap();
+    let path = |name: &str| tree.path().join(name);
+    fs::create_dir_all(path("proc/sys/kernel")).unwrap();
+    fs::create_dir_all(path("run/credentials/@system")).unwrap();
+    fs::write(path("run/credentials/@system/ballast.settings"), "hostname = \"a\"\nnonsense\n").unwrap();
+    let output = ballast(tree.path(), &["settings", "boot"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("credential ballast.settings:2:"), "{told}");
+    assert_eq!(fs::read_to_string(path("etc/hostname")).unwrap(), "a\n");
+    assert_eq!(fs::read_to_string(path("proc/sys/kernel/hostname")).unwrap(), "a");
+
+    fs::remove_dir_all(path("var")).unwrap();
+    fs::write(path("var"), "not a folder").unwrap();
+    assert_eq!(ballast(tree.path(), &["settings", "boot"]).status.code(), Some(0));
+    let schema = ballast(tree.path(), &["settings", "schema"]);
+    assert!(serde_json::from_slice::<serde_json::Value>(&schema.stdout).unwrap()["properties"]["update"].is_object());
+}
+
+#[test]
+fn f02_a_document_that_is_no_text_is_refused() {
+    let tree = tempfile::tempdir().unwrap();
+    let file = tree.path().join("a.toml");
+    fs::write(&file, [0xff, 0xfe, 0]).unwrap();
+    let output = ballast(tree.path(), &["settings", "apply", file.to_str().unwrap()]);
+    let expected = format!("ballast: {} is not a text in UTF-8\n", file.display());
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(4), expected));
+}
+
+#[test]
+fn an_edit_that_cannot_be_made_says_what_is_missing() {
+    let tree = tempfile::tempdir().unwrap();
+    fs::create_dir_all(tree.path().join("run/ballast")).unwrap();
+    let edit = |editor: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
+        let output = command.arg("--root").arg(tree.path()).args(["settings", "edit"]).env("EDITOR", editor).output();
+        let output = output.unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(told).unwrap())
+    };
+    let (code, told) = edit("/no/such/editor");
+    assert!(code == Some(1) && told.contains("there is no editor /no/such/editor on this node"), "{told}");
+    assert_eq!(edit("true"), (Some(0), "nothing is different; nothing to do\n".to_owned()));
+    assert_eq!(fs::read_dir(tree.path().join("run/ballast")).unwrap().count(), 0);
+    let new = tree.path().join("new.toml");
+    fs::write(&new, "hostname = \"a\"\n").unwrap();
+    let (code, told) = edit(&format!("cp {}", new.display()));
+    assert!(code == Some(1) && told.contains("the agent is not running"), "{told}");
 }

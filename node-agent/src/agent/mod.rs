@@ -321,11 +321,11 @@ impl Agent {
         let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
-        problems.extend(self.settings.problems());
         if let (Some(read), Some(update)) = (&settings, &update) {
             problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
         }
         let settings = self.show_settings(settings.as_deref());
+        self.settings.problems().into_iter().for_each(|problem| self.complaints.tell(problem));
         problems.extend(self.complaints.take());
         // While the runtime is away its pods run on, as they were when it was last seen.
         let pods = self.last.as_ref().map_or(&[][..], |(desired, plan)| {

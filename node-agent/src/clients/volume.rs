@@ -104,7 +104,10 @@ pub fn read(host: &Host, volume: &Volume, names: &[&str], max: u64) -> Result<Ve
     let point = host.path(MOUNT_POINT);
     fs::create_dir_all(&point).with_context(|| format!("making {MOUNT_POINT}"))?;
     let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount(device.as_str(), &point, file_system.as_str(), flags, None).with_context(|| format!("mounting {device}"))?;
+    // Mounts of one device share what they were first mounted with, and this one may be the ESP's first.
+    let options = (file_system == "vfat").then_some(c"umask=0077");
+    mount(device.as_str(), &point, file_system.as_str(), flags, options)
+        .with_context(|| format!("mounting {device}"))?;
     let found = names.iter().map(|name| read_in(&point, name, max)).collect();
     unmount(&point, UnmountFlags::DETACH).with_context(|| format!("unmounting {device}"))?;
     found

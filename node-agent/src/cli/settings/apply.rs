@@ -9,8 +9,14 @@ use std::{
 use anyhow::{Context, Result};
 use ballast_settings::MAX_BYTES;
 
-use super::{EXIT_STATUS, Manner, change::change};
-use crate::{clients::host::Host, settings::model::Edit};
+use super::{
+    EXIT_STATUS, Manner,
+    change::{change, ended},
+};
+use crate::{
+    clients::host::Host,
+    settings::model::{Edit, Failure},
+};
 
 /// Puts FILE in the place of what was set on this node, if all of it is right
 #[derive(Debug, clap::Args)]
@@ -25,16 +31,19 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
     let Arguments { file, manner } = arguments;
-    let text = match file.as_str() {
+    let bytes = match file.as_str() {
         "-" => read(io::stdin().lock()).context("reading standard input")?,
-        file => File::open(file).map_err(Into::into).and_then(read).with_context(|| format!("reading {file}"))?,
+        file => File::open(file).and_then(read).with_context(|| format!("reading {file}"))?,
     };
-    change(host, Edit::Document { text, instead_of: None }, manner)
+    match String::from_utf8(bytes) {
+        Ok(text) => change(host, Edit::Document { text, instead_of: None }, manner),
+        Err(_) => ended(&Err(Failure::refused(format!("{file} is not a text in UTF-8"))), &manner.output),
+    }
 }
 
 /// Not more than shows that it is too much: the agent says so.
-fn read(source: impl Read) -> Result<String> {
-    let mut text = String::new();
-    source.take(MAX_BYTES as u64 + 1).read_to_string(&mut text).context("it is not a text in UTF-8")?;
-    Ok(text)
+fn read(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

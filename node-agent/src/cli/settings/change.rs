@@ -58,7 +58,11 @@ pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<
     ended(&end, output)
 }
 
-fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<ExitCode> {
+/// Prints how it ended, and tells the exit status.
+///
+/// # Errors
+/// If standard output takes nothing.
+pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<ExitCode> {
     if output.json {
         let end = end.as_ref().map_or_else(End::Failed, End::Done);
         print(&(serde_json::to_string_pretty(&end).context("encoding the outcome")? + "\n"))?;

@@ -70,13 +70,9 @@ impl Cloud {
         if let Some(task) = self.asking.take_if(|task| task.is_finished()) {
             let result = task.await.context("its task ended").and_then(|result| result);
             self.problem = result.err().map(|error| format!("{error:#}"));
-            match &self.problem {
-                None => self.back_off = FIRST_BACK_OFF,
-                Some(problem) => {
-                    log::info!("{problem}");
-                    self.next = Instant::now() + self.back_off;
-                    self.back_off = (self.back_off * 2).min(LONGEST_BACK_OFF);
-                }
+            if self.problem.is_some() {
+                self.next = Instant::now() + self.back_off;
+                self.back_off = (self.back_off * 2).min(LONGEST_BACK_OFF);
             }
         }
         if account.has(Giver::Metadata) || self.asking.is_some() || Instant::now() < self.next {

@@ -54,7 +54,11 @@ async fn change(
     if let Some(secs) = change.try_secs {
         document::begin(host, secs)?;
     }
-    document::write(host, draft.text.as_bytes())?;
+    if let Err(error) = document::write(host, draft.text.as_bytes()) {
+        // There is nothing to take back then.
+        document::confirm(host).unwrap_or_else(|error| log::warn!("{error:#}"));
+        return Err(error.into());
+    }
     made(host, &draft.settings, systemd).await.context("the settings are written, but not all of them hold")?;
     let message = match change.try_secs {
         Some(secs) => {
