@@ -11,20 +11,36 @@ const TCP_LISTEN: u8 = 10;
 const UDP_UNCONNECTED: u8 = 7;
 
 pub(super) fn check(guest: &mut Guest) -> Result<()> {
+    let clock = user(&guest.ask("cat /etc/passwd")?, CLOCK);
     let mut open = Vec::new();
     for (table, state) in
         [("tcp", TCP_LISTEN), ("tcp6", TCP_LISTEN), ("udp", UDP_UNCONNECTED), ("udp6", UDP_UNCONNECTED)]
     {
         let text = guest.ask(&format!("cat /proc/net/{table} 2>/dev/null || :"))?;
         let sockets = listening(&text, state).with_context(|| format!("reading /proc/net/{table}"))?;
-        open.extend(
-            sockets.into_iter().filter(|socket| !allowed(table, socket)).map(|socket| format!("{table} {socket}")),
-        );
+        let of_clock = |socket: &Socket| table.starts_with("udp") && clock == Some(socket.user);
+        let others = sockets.into_iter().filter(|socket| !allowed(table, &socket.address) && !of_clock(socket));
+        open.extend(others.map(|socket| format!("{table} {} of user {}", socket.address, socket.user)));
     }
     if !open.is_empty() {
         bail!("{} not on the list", open.join(", "));
     }
     Ok(())
+}
+
+/// Asks NTP servers from a socket that is bound and not connected, and takes answers of the one it asked only (timesyncd-manager.c).
+const CLOCK: &str = "systemd-timesync";
+
+/// A socket that takes what comes.
+struct Socket {
+    address: SocketAddr,
+    user: u32,
+}
+
+/// The number of the user `name`.
+fn user(passwd: &str, name: &str) -> Option<u32> {
+    let mut users = passwd.lines().map(|line| line.split(':'));
+    users.find_map(|mut fields| (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?)
 }
 
 /// resolved's stubs, for whoever reads /etc/resolv.conf (systemd-resolved.service(8)).
@@ -41,14 +57,16 @@ fn allowed(table: &str, socket: &SocketAddr) -> bool {
         || (STUBS.contains(&ip) && socket.port() == 53)
 }
 
-/// The local addresses of the sockets of /proc/net/TABLE that are in `state`.
-fn listening(table: &str, state: u8) -> Result<Vec<SocketAddr>> {
+/// The sockets of /proc/net/TABLE that are in `state`.
+fn listening(table: &str, state: u8) -> Result<Vec<Socket>> {
     let mut found = Vec::new();
     for line in table.lines().skip(1) {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [_, local, _, now, ..] = fields[..] else { bail!("the line {line:?}") };
+        let [_, local, _, now, _, _, _, user, ..] = fields[..] else { bail!("the line {line:?}") };
         if u8::from_str_radix(now, 16).with_context(|| format!("the state in {line:?}"))? == state {
-            found.push(address(local).with_context(|| format!("the address in {line:?}"))?);
+            let address = address(local).with_context(|| format!("the address in {line:?}"))?;
+            let user = user.parse().with_context(|| format!("the user in {line:?}"))?;
+            found.push(Socket { address, user });
         }
     }
     Ok(found)
@@ -80,9 +98,15 @@ mod tests {
 
     #[test]
     fn only_listening_sockets_count() {
-        let found = listening(TCP, TCP_LISTEN).unwrap();
+        let found: Vec<_> = listening(TCP, TCP_LISTEN).unwrap().iter().map(|socket| socket.address).collect();
         assert_eq!(found, ["127.0.0.1:40000".parse().unwrap(), "0.0.0.0:22".parse().unwrap()]);
         assert!(allowed("tcp", &found[0]) && !allowed("tcp", &found[1]));
+    }
+
+    #[test]
+    fn users_have_numbers() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nsystemd-timesync:x:996:996::/:/usr/sbin/nologin\n";
+        assert_eq!((user(passwd, CLOCK), user(passwd, "nobody")), (Some(996), None));
     }
 
     #[test]

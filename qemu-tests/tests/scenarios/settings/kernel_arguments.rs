@@ -12,10 +12,13 @@ use crate::upgrade::{arguments, runs};
 
 const WANTED: [&str; 2] = ["transparent_hugepage=never", "loglevel=4"];
 
-/// The wanted ones are at the end, each once, behind all that the release has.
+/// The wanted ones are at the end, each once, behind all that the release has and the word that parts them from it.
 fn has(guest: &mut Guest, plain: &str) -> Result<()> {
     let line = arguments(guest)?;
-    ensure!(line == format!("{plain} {}", WANTED.join(" ")), "the arguments are {line:?}, without settings {plain:?}");
+    ensure!(
+        line == format!("{plain} ballast.settings {}", WANTED.join(" ")),
+        "the arguments are {line:?}, without settings {plain:?}"
+    );
     Ok(())
 }
 

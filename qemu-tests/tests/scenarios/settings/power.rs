@@ -59,6 +59,7 @@ fn power_cuts(name: &str, times: u32) {
             node = told(scenario, &options, "node").with_context(what)?;
             last = whole(&mut node, answered).with_context(what)?;
         }
+        node.status_when("the canary pod runs", 120, |status| status.runs("canary"))?;
         invariants::check(&mut node, &scenario.lab.image)?;
         node.power_off()
     });

@@ -20,7 +20,7 @@ const SYSCTLS: [(&str, &str); 5] = [
     ("node", "net.core.somaxconn"),
     ("credential", "net.core.netdev_max_backlog"),
     ("volume", "net.core.netdev_budget"),
-    ("esp", "net.core.optmem_max"),
+    ("esp", "net.core.message_burst"),
     ("metadata", "net.core.dev_weight"),
 ];
 
