@@ -16,7 +16,7 @@ const SECRET: &str = "s3cret-that-was-typed";
 
 type Case = (&'static str, fn(&mut Node) -> Result<()>);
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     ("a node that nobody told anything", untouched),
     ("set, get, unset", set_get_unset),
     ("what is not right is refused, and changes nothing", refused),
@@ -28,6 +28,7 @@ const CASES: [Case; 12] = [
     ("edit", edit),
     ("schema", schema),
     ("for programs", for_programs),
+    ("another runtime", another_runtime),
     ("secrets are kept", secrets),
 ];
 
@@ -227,6 +228,37 @@ fn for_programs(node: &mut Node) -> Result<()> {
     ensure!(output.status == exit::REFUSED, "a refusal ended with {}", output.status);
     ensure!(value["failed"]["kind"] == "refused", "a refusal is {value}");
     Ok(())
+}
+
+const POD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: other}
+spec:
+  hostNetwork: true
+  containers:
+    - {name: other, image: \"localhost/ballast/canary:1\", imagePullPolicy: Never,
+       volumeMounts: [{name: told, mountPath: /run/canary}]}
+  volumes: [{name: told, hostPath: {path: /run/other, type: DirectoryOrCreate}}]
+";
+
+/// From then on pods are run by crun; what runs is left alone.
+fn another_runtime(node: &mut Node) -> Result<()> {
+    let running = containers::running(&mut node.guest)?;
+    set(&mut node.guest, "runtime.default", "crun")?;
+    node.status_when("containerd is back with crun", 90, |status| status.ready)?;
+    let place = "/var/lib/ballast/pods/other.yaml";
+    node.guest.ask(&format!("cat >{place} <<'EOF'{POD}EOF"))?;
+    node.status_when("the pod runs", 120, |status| status.runs("other"))?;
+    // crun keeps a container's state in `status`, runc in `state.json`.
+    let states = node.guest.ask("ls /run/containerd/runc/k8s.io/*/status")?;
+    ensure!(states.lines().count() == 2, "crun runs {states}");
+    let now = containers::running(&mut node.guest)?;
+    ensure!(running.iter().all(|one| now.contains(one)), "pods that ran were started again: {running:?}, {now:?}");
+    node.guest.ask(&format!("rm {place}"))?;
+    node.status_when("the pod is gone", 90, |status| status.pod("other").is_none())?;
+    Said::of(&mut node.guest, &["unset", "runtime"])?.done()?;
+    node.status_when("containerd is back with runc", 90, |status| status.ready).map(drop)
 }
 
 /// One that is typed, changed, diffed: it is masked each time.
