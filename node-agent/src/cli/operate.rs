@@ -1,6 +1,6 @@
 //! Asking the agent for an operation and waiting for its end: what the commands that change releases have in common.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{fmt::Display, io::IsTerminal, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -42,9 +42,31 @@ impl Output {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum End<'a> {
-    Done(&'a Outcome),
-    Failed(&'a Failure),
+enum End<'a, D, F> {
+    Done(&'a D),
+    Failed(&'a F),
+}
+
+/// Prints how something ended, for programs or for people; `message` is what people are told of a good end.
+///
+/// # Errors
+/// If standard output takes nothing.
+pub(super) fn print_end<D: Serialize, F: Serialize + Display>(
+    end: &Result<D, F>,
+    message: impl FnOnce(&D) -> &str,
+    output: &Output,
+) -> Result<()> {
+    if output.json {
+        let end = end.as_ref().map_or_else(End::Failed, End::Done);
+        return print(&(serde_json::to_string_pretty(&end).context("encoding the outcome")? + "\n"));
+    }
+    match end {
+        Ok(done) => print(&format!("{}\n", message(done))),
+        Err(failure) => {
+            eprintln!("ballast: {failure}");
+            Ok(())
+        }
+    }
 }
 
 /// Has the agent do `command`, tells how far it is, and how it ended.
@@ -90,21 +112,10 @@ pub(super) fn run(host: &Host, command: Command, is_shown: bool) -> Result<Resul
 /// # Errors
 /// If standard output takes nothing.
 pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<(ExitCode, bool)> {
-    if output.json {
-        let end = end.as_ref().map_or_else(End::Failed, End::Done);
-        print(&(serde_json::to_string_pretty(&end).context("encoding the outcome")? + "\n"))?;
-    }
+    print_end(end, |outcome| &outcome.message, output)?;
     match end {
-        Ok(outcome) => {
-            if !output.json {
-                print(&format!("{}\n", outcome.message))?;
-            }
-            Ok((ExitCode::SUCCESS, outcome.changed))
-        }
+        Ok(outcome) => Ok((ExitCode::SUCCESS, outcome.changed)),
         Err(failure) => {
-            if !output.json {
-                eprintln!("ballast: {failure}");
-            }
             let code = match failure.kind {
                 FailureKind::Refused => EXIT_REFUSED,
                 FailureKind::Busy => EXIT_BUSY,

@@ -3,25 +3,17 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
 
-use super::{Manner, Output, screen};
+use super::{Manner, screen};
 use crate::{
     cli::{
         ask::{Conversation, print, unexpected},
-        operate::{EXIT_BUSY, EXIT_REFUSED},
+        operate::{EXIT_BUSY, EXIT_REFUSED, Output, print_end},
     },
     clients::host::Host,
     report::socket::{Reply, Request},
     settings::model::{Change, Command, Edit, Failure, FailureKind, Outcome},
 };
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum End<'a> {
-    Done(&'a Outcome),
-    Failed(&'a Failure),
-}
 
 /// Has the agent make `edit` in this manner.
 ///
@@ -42,7 +34,7 @@ pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<
         let reply = talk.next().context("waiting for the settings to change; ballast settings show tells what holds");
         match reply? {
             Reply::Working {} => {}
-            Reply::Planned(planned) if output.json => drop(planned),
+            Reply::Planned(planned) if output.is_json() => drop(planned),
             Reply::Planned(planned) => print(&screen::planned(&planned, screen::is_coloured()))?,
             Reply::Changed(outcome) => break Ok(outcome),
             Reply::Unchanged(failure) => break Err(failure),
@@ -63,26 +55,13 @@ pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<
 /// # Errors
 /// If standard output takes nothing.
 pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<ExitCode> {
-    if output.json {
-        let end = end.as_ref().map_or_else(End::Failed, End::Done);
-        print(&(serde_json::to_string_pretty(&end).context("encoding the outcome")? + "\n"))?;
-    }
-    match end {
-        Ok(outcome) => {
-            if !output.json {
-                print(&format!("{}\n", outcome.message))?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(failure) => {
-            if !output.json {
-                eprintln!("ballast: {failure}");
-            }
-            Ok(ExitCode::from(match failure.kind {
-                FailureKind::Refused => EXIT_REFUSED,
-                FailureKind::Busy => EXIT_BUSY,
-                FailureKind::Failed => 1,
-            }))
-        }
-    }
+    print_end(end, |outcome| &outcome.message, output)?;
+    Ok(match end {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(failure) => ExitCode::from(match failure.kind {
+            FailureKind::Refused => EXIT_REFUSED,
+            FailureKind::Busy => EXIT_BUSY,
+            FailureKind::Failed => 1,
+        }),
+    })
 }

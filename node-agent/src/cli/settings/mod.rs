@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::ask::print;
+use super::{ask::print, operate::Output};
 use crate::{clients::host::Host, settings::model::Command as Operation};
 
 /// Told by `--help` of those that change something.
@@ -41,14 +41,6 @@ enum Command {
     Schema,
     #[command(hide = true)]
     Boot(boot::Arguments),
-}
-
-/// How the changes print what they did.
-#[derive(Debug, clap::Args)]
-struct Output {
-    /// Prints JSON, for programs: {"done": …} or {"failed": {"kind", "message"}}
-    #[arg(long)]
-    json: bool,
 }
 
 /// How a change is made.
