@@ -24,9 +24,26 @@ const MAX_NO_VALUE: usize = 32;
 
 /// What `text` says, and what is wrong with it.
 pub(super) fn parse(text: &Text<'_>, budget: &mut Budget) -> (Table, Vec<Problem>) {
+    let (document, errors) = DeTable::parse_recoverable(text.text);
+    if !errors.iter().any(has_no_value) {
+        return read(text, &document, &errors, budget);
+    }
     let (readable, without_value) = readable(text.text);
     let (document, mut errors) = DeTable::parse_recoverable(&readable);
     errors.extend(without_value);
+    read(text, &document, &errors, budget)
+}
+
+fn has_no_value(error: &Error) -> bool {
+    NO_VALUE.iter().any(|start| error.message().starts_with(start))
+}
+
+fn read(
+    text: &Text<'_>,
+    document: &Spanned<DeTable<'_>>,
+    errors: &[Error],
+    budget: &mut Budget,
+) -> (Table, Vec<Problem>) {
     let line = |error: &Error| Some(text.place(error.span()?.start).line);
     let broken = errors.iter().filter_map(line).collect();
     let problem = |error: &Error| {
@@ -45,7 +62,7 @@ fn readable(text: &str) -> (Cow<'_, str>, Vec<Error>) {
     let mut lost = Vec::new();
     while lost.len() < MAX_NO_VALUE {
         let (_, errors) = DeTable::parse_recoverable(&readable);
-        let without = errors.into_iter().find(|error| NO_VALUE.iter().any(|start| error.message().starts_with(start)));
+        let without = errors.into_iter().find(has_no_value);
         let Some((error, span)) = without.and_then(|error| error.span().map(|span| (error, span))) else { break };
         let (before, behind) = readable.split_at(span.start);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
