@@ -33,7 +33,7 @@ test: setup ## all that CI runs
 	@$(MAKE) --no-print-directory -j2 kernel checks
 	@$(MAKE) --no-print-directory budget reproduce vm
 
-checks: ## lint, unit, rust, one after the other
+checks: setup ## lint, unit, rust, one after the other
 	@$(MAKE) --no-print-directory -j1 lint unit rust
 
 image: setup $(OUT)/image/manifest.json ## the OS: disk, release, manifest, SBOM in target/image (RELEASE_KEY=FILE.pub: nodes want releases signed by it; KERNEL=debian: Debian's kernel, target/debian/image)
