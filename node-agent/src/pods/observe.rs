@@ -20,6 +20,7 @@ use super::{
 use crate::clients::{
     cri::{self, ContainerState, ContainerStatus, Cri},
     host::Host,
+    proc,
     resolved::{self, ResolvConf},
 };
 
@@ -71,6 +72,7 @@ pub struct Observer {
     archives: Option<BTreeMap<String, Archive>>,
     /// The first look.
     since: Option<Instant>,
+    boot: Option<String>,
 }
 
 impl Observer {
@@ -80,11 +82,15 @@ impl Observer {
     /// If the runtime does not answer.
     pub async fn observe(&mut self, host: &Host, cri: &Cri, jobs: &mut Jobs) -> Result<Observed> {
         jobs.collect();
+        let boot = match &self.boot {
+            Some(boot) => boot.clone(),
+            None => self.boot.insert(proc::boot_id(host)?).clone(),
+        };
         let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
         let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();
         for container in cri.containers(managed()).await? {
             if let Some(sandbox) = sandboxes.iter_mut().find(|sandbox| sandbox.id == container.sandbox_id) {
-                sandbox.containers.push(instance(container));
+                sandbox.containers.push(instance(container, &boot));
             }
         }
         let mut images = BTreeMap::new();
@@ -138,8 +144,8 @@ fn sandbox_of(found: cri::Sandbox) -> Sandbox {
     }
 }
 
-fn instance(found: ContainerStatus) -> Instance {
-    let crashes = found.annotations.get(sandbox::CRASHES).and_then(|count| count.parse().ok()).unwrap_or(0);
+fn instance(found: ContainerStatus, boot: &str) -> Instance {
+    let crashes = sandbox::crashes(&found.annotations, boot);
     let state = match found.state {
         ContainerState::Created => State::Created,
         ContainerState::Running => State::Running,

@@ -12,6 +12,7 @@ pub(super) const SOURCE: &str = "os.ballast.dev/source";
 pub(super) const MANIFEST: &str = "os.ballast.dev/manifest";
 pub(super) const GRACE: &str = "os.ballast.dev/grace-seconds";
 pub(super) const CRASHES: &str = "os.ballast.dev/crashes";
+pub(super) const BOOT: &str = "os.ballast.dev/boot";
 
 /// Pods lie in a control group of their own, beside systemd's, as the kubelet's do with its cgroupfs driver.
 const CGROUP: &str = "/ballast-pods";
@@ -86,12 +87,21 @@ fn labels(pod: &Pod) -> BTreeMap<String, String> {
     labels
 }
 
+/// Which run of a container it is.
+pub(super) struct Run<'a> {
+    /// How many there were before.
+    pub(super) attempt: u32,
+    /// How many of them in a row ended soon, in this boot.
+    pub(super) crashes: u32,
+    /// The boot that it is in.
+    pub(super) boot: &'a str,
+}
+
 /// `volumes` are the paths on the host, by the volumes' names; `pids_limit` is the settings'.
 pub(super) fn container(
     pod: &Pod,
     container: &Container,
-    attempt: u32,
-    crashes: u32,
+    run: &Run<'_>,
     volumes: &BTreeMap<String, String>,
     pids_limit: Option<u32>,
 ) -> ContainerSpec {
@@ -103,7 +113,7 @@ pub(super) fn container(
     });
     ContainerSpec {
         name: container.name.clone(),
-        attempt,
+        attempt: run.attempt,
         image: container.image.clone(),
         command: container.command.clone(),
         args: container.args.clone(),
@@ -111,8 +121,11 @@ pub(super) fn container(
         env: container.env.clone(),
         mounts: mounts.collect(),
         labels,
-        annotations: BTreeMap::from([(CRASHES.to_owned(), crashes.to_string())]),
-        log_path: format!("{}/{attempt}.log", container.name),
+        annotations: BTreeMap::from([
+            (CRASHES.to_owned(), run.crashes.to_string()),
+            (BOOT.to_owned(), run.boot.to_owned()),
+        ]),
+        log_path: format!("{}/{}.log", container.name, run.attempt),
         privileged: container.privileged,
         run_as_user: container.run_as_user,
         read_only_root: container.read_only_root,
@@ -134,6 +147,14 @@ fn limits(resources: &Resources) -> Limits {
         oom_score_adj: if named { OOM_SCORE_NAMED } else { OOM_SCORE_UNNAMED },
         pids: 0,
     }
+}
+
+/// How many runs in a row ended soon, by a container's annotations. What was counted in another boot than `boot` counts no more: the end
+/// of a node is no crash of its pods (the kubelet forgets its back-off over a reboot as well).
+pub(super) fn crashes(annotations: &BTreeMap<String, String>, boot: &str) -> u32 {
+    let count = || annotations.get(CRASHES)?.parse().ok();
+    let is_of_this_boot = annotations.get(BOOT).is_some_and(|its| its == boot);
+    if is_of_this_boot { count().unwrap_or(0) } else { 0 }
 }
 
 /// The grace period in a sandbox's annotations.
@@ -165,6 +186,15 @@ mod tests {
         let none =
             Limits { cpu_quota_us: 0, cpu_shares: 2, memory_bytes: 0, oom_score_adj: OOM_SCORE_UNNAMED, pids: 0 };
         assert_eq!(limits(&Resources::default()), none);
+    }
+
+    #[test]
+    fn crashes_are_counted_within_a_boot() {
+        let annotations =
+            |boot: &str| [(CRASHES, "4"), (BOOT, boot)].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        assert_eq!(crashes(&annotations("this"), "this"), 4);
+        assert_eq!(crashes(&annotations("another"), "this"), 0);
+        assert_eq!(crashes(&BTreeMap::new(), "this"), 0);
     }
 
     #[test]

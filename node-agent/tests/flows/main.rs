@@ -168,6 +168,23 @@ async fn a_container_that_crashes_is_started_at_once_and_then_waited_for() {
 }
 
 #[tokio::test]
+async fn a_reboot_ends_the_wait_of_a_container_that_crashed() {
+    let mut running = start(|node, runtime| {
+        runtime.state().exit_at_once = Some(3);
+        node.write(&pod_file("web"), &manifest("web", "localhost/c:1"));
+    });
+    let Running { node, runtime, .. } = &mut running;
+    node.wait_for("the back-off", |status| shown(status) == ["web Running c waiting 1"]).await;
+    node.kill_agent().await;
+    runtime.state().exit_at_once = None;
+    runtime.reboot();
+    node.write("/proc/sys/kernel/random/boot_id", "another\n");
+    node.start_agent();
+    // The back-off would be longer than what a test waits for.
+    node.wait_for("the pod", |status| shown(status) == ["web Running c running 2"]).await;
+}
+
+#[tokio::test]
 async fn an_image_that_cannot_be_pulled_is_named_and_holds_up_no_other_container() {
     let Running { node, runtime, .. } = start(|node, runtime| {
         runtime.state().missing = vec!["quay.io/no:1".to_owned()];

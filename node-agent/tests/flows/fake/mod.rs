@@ -61,6 +61,7 @@ impl Node {
         node.write("/proc/stat", "cpu 400 0 16 10 5 0 0\ncpu0 400 0 16 10 5 0 0\nintr 1\n");
         node.write("/proc/cmdline", &format!("ballast.deployment={}.0 quiet\n", "ab".repeat(32)));
         node.write("/proc/sys/kernel/hostname", "node-1\n");
+        node.write("/proc/sys/kernel/random/boot_id", "0b39e8f5-7b1a-4c55-a7c2-6a2f7a0e0d11\n");
         node
     }
 
