@@ -101,8 +101,8 @@ unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own 
 vm: image ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
 	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
 
-soak: image ## what takes hours: the power cut at fifty random moments of an upgrade, and of settings
-	@$(CARGO) test -p qemu-tests --features soak --test scenarios -- p_power_cut_at_fifty p08_power_cut_fifty --nocapture
+soak: image ## scenarios that make test has no time for: more ways to fail, and the power cut at fifty random moments
+	@$(CARGO) test -p qemu-tests --features soak --test scenarios -- soak:: --nocapture
 
 clean: ## remove target/ (the cache outside the checkout stays)
 	@rm -rf target

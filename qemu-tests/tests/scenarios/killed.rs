@@ -122,23 +122,6 @@ fn k04_agent_restarted_while_fetching_resumes() {
     });
 }
 
-/// K03: no goodbye to anything.
-#[test]
-fn k03_reboot_ff() {
-    Scenario::run("k03", |scenario| {
-        let mut host = Installed::on(scenario)?;
-        let mut node = host.boot()?;
-        for (number, phase) in (1..).zip(["fetching", "making the deployment", "writing the boot entry"]) {
-            let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
-            // The answer may not come any more.
-            let _ = harmed(&mut node, &name, phase, "systemctl --force --force reboot");
-            node.ends(Deadline::after(READY)).with_context(|| format!("K03 while {phase}"))?;
-            node = recovered(&mut host, &release).with_context(|| format!("K03 while {phase}"))?;
-        }
-        node.power_off()
-    });
-}
-
 /// Boots after a crash: the old or the new release runs, and then the new one can be had.
 fn recovered(host: &mut Installed<'_>, release: &Written) -> Result<Node> {
     let mut node = host.boot()?;
@@ -207,8 +190,30 @@ fn p_power_cut_at_five_random_moments() {
     power_cuts("p_five", 5);
 }
 
+/// More moments than five, and chosen ones.
 #[cfg(feature = "soak")]
-#[test]
-fn p_power_cut_at_fifty_random_moments() {
-    power_cuts("p_fifty", 50);
+mod soak {
+    use super::*;
+
+    /// K03: no goodbye to anything.
+    #[test]
+    fn k03_reboot_ff() {
+        Scenario::run("k03", |scenario| {
+            let mut host = Installed::on(scenario)?;
+            let mut node = host.boot()?;
+            for (number, phase) in (1..).zip(["fetching", "making the deployment", "writing the boot entry"]) {
+                let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
+                // The answer may not come any more.
+                let _ = harmed(&mut node, &name, phase, "systemctl --force --force reboot");
+                node.ends(Deadline::after(READY)).with_context(|| format!("K03 while {phase}"))?;
+                node = recovered(&mut host, &release).with_context(|| format!("K03 while {phase}"))?;
+            }
+            node.power_off()
+        });
+    }
+
+    #[test]
+    fn p_power_cut_at_fifty_random_moments() {
+        power_cuts("p_fifty", 50);
+    }
 }

@@ -87,7 +87,9 @@ fn p08_power_cut_while_settings_are_written() {
 }
 
 #[cfg(feature = "soak")]
-#[test]
-fn p08_power_cut_fifty_times_while_settings_are_written() {
-    power_cuts("p08_fifty", 50);
+mod soak {
+    #[test]
+    fn p08_power_cut_fifty_times_while_settings_are_written() {
+        super::power_cuts("p08_fifty", 50);
+    }
 }
