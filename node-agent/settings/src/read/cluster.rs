@@ -30,10 +30,7 @@ pub(super) fn clusters(root: &mut Reader<'_>) -> Vec<Cluster> {
             let cluster = cluster(table)?;
             count.set(count.get() + 1);
             if count.get() > MAX_CLUSTERS {
-                table.refuse_table(
-                    &format!("is one cluster too many; it does not apply"),
-                    &format!("at most {MAX_CLUSTERS}"),
-                );
+                table.refuse_table("is one cluster too many; it does not apply", &format!("at most {MAX_CLUSTERS}"));
                 return None;
             }
             Some(cluster)

@@ -338,7 +338,7 @@ fn a_cluster_is_never_joined_otherwise_than_was_wanted() {
     ];
     for (keys, expected) in refused {
         let (told, is_there) = cluster(&keys.replace("SERVERS", SERVERS));
-        assert!(told.first().is_some_and(|told| told.starts_with(expected)) && !is_there, "{keys}: {told:#?}");
+        assert!(told.iter().any(|told| told.starts_with(expected)) && !is_there, "{keys}: {told:#?}");
     }
     let only_named = [
         (
@@ -353,7 +353,7 @@ fn a_cluster_is_never_joined_otherwise_than_was_wanted() {
     ];
     for (keys, expected) in only_named {
         let (told, is_there) = cluster(&keys.replace("SERVERS", SERVERS));
-        assert!(told.first().is_some_and(|told| told.starts_with(expected)) && is_there, "{keys}: {told:#?}");
+        assert!(told.iter().any(|told| told.starts_with(expected)) && is_there, "{keys}: {told:#?}");
     }
     assert_eq!(cluster(SERVERS), (vec![], true));
 }
