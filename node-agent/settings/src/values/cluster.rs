@@ -20,6 +20,13 @@ pub struct CaHash(String);
 
 shown_as_text!(ClusterName, NodeName, PoolName, CaHash);
 
+impl CaHash {
+    /// The hash alone, in small letters.
+    pub fn hex(&self) -> &str {
+        self.0.strip_prefix("sha256:").unwrap_or(&self.0)
+    }
+}
+
 impl ClusterName {
     /// The longest: it is a label of the DNS.
     const MAX: usize = 63;
@@ -94,7 +101,8 @@ mod tests {
     #[test]
     fn a_hash_is_sha256_in_small_letters() {
         let right = format!("sha256:{}", "aB".repeat(32));
-        assert_eq!(CaHash::parse(&right).unwrap().as_str(), right.to_lowercase());
+        let hash = CaHash::parse(&right).unwrap();
+        assert_eq!((hash.as_str(), hash.hex()), (&*right.to_lowercase(), &*"ab".repeat(32)));
         for wrong in ["", "sha256:", "sha256:ab", &"ab".repeat(32), &format!("{right}a"), &right.replace("256", "512")]
         {
             assert!(CaHash::parse(wrong).is_err(), "{wrong}");
