@@ -102,6 +102,7 @@ impl Failure {
 }
 
 impl From<Error> for Failure {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "kube's errors are many and may become more")]
     fn from(error: Error) -> Self {
         match error {
             // Our own transport's, on its way through kube.

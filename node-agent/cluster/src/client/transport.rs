@@ -109,7 +109,7 @@ impl Transport {
         let body = body.collect_bytes().await.map_err(|error| Failure::Strange(chain(&error)))?;
         let mut headers = parts.headers;
         headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("ballast/", env!("CARGO_PKG_VERSION"))));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         if let Some(authorization) = &self.authority.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }

@@ -63,6 +63,11 @@ impl Certificate {
         self.from <= now && now < self.until
     }
 
+    /// Its begin in seconds since 1970.
+    pub fn from_secs(&self) -> u64 {
+        self.from.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+    }
+
     /// Its end in seconds since 1970.
     pub fn until_secs(&self) -> u64 {
         self.until.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()

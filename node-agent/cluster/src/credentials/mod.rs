@@ -74,21 +74,21 @@ pub struct Access {
 }
 
 /// Who asks for access, and for what.
-pub struct Applicant<'a> {
+pub struct Applicant {
     /// What the settings say.
-    pub config: &'a Config,
+    pub config: Config,
     /// The node's name.
-    pub node: &'a str,
+    pub node: String,
     /// What is kept on the machine.
-    pub store: &'a Store,
+    pub store: Store,
     /// What counts.
-    pub counters: &'a Arc<Counters>,
+    pub counters: Arc<Counters>,
 }
 
-impl Applicant<'_> {
+impl Applicant {
     /// Gets in. `anew`: the certificate that is kept was not believed; another one is asked for.
     pub async fn access(&self, anew: bool) -> Result<Access, Problem> {
-        let config = self.config;
+        let config = &self.config;
         let mut servers = self.servers()?;
         match &config.credentials {
             Credentials::Kubeconfig(text) => {
@@ -112,7 +112,7 @@ impl Applicant<'_> {
                     Some(pem) => pem,
                     None => {
                         let first = self.client(servers.clone(), &trust, &Identity::Token(token.clone()), false)?;
-                        certificate(&first.client.own(), self.store, self.node).await?.1
+                        certificate(&first.client.own(), &self.store, &self.node).await?.1
                     }
                 };
                 self.client(servers, &trust, &Identity::Certificate { chain: pem.clone(), key: Secret::new(pem) }, true)
@@ -121,8 +121,8 @@ impl Applicant<'_> {
     }
 
     /// Another certificate, asked for with the one that is in use, and a client with it.
-    pub async fn renewed(&self, access: &Access) -> Result<Access, Problem> {
-        let (_, pem) = certificate(&access.client.own(), self.store, self.node).await?;
+    pub async fn renewed(&self, client: &Client) -> Result<Access, Problem> {
+        let (_, pem) = certificate(&client.own(), &self.store, &self.node).await?;
         let servers = self.servers()?;
         let trust = self.trust(&servers).await?;
         self.client(servers, &trust, &Identity::Certificate { chain: pem.clone(), key: Secret::new(pem) }, true)
@@ -137,7 +137,7 @@ impl Applicant<'_> {
             Authority::Image => Ok(Trust::Image),
             Authority::Pem(pem) => Ok(Trust::Pem(pem.clone())),
             Authority::Hash(hash) => {
-                discovery::authority(servers, hash, self.store, self.counters).await.map(Trust::Pem)
+                discovery::authority(servers, hash, &self.store, &self.counters).await.map(Trust::Pem)
             }
         }
     }
@@ -146,7 +146,7 @@ impl Applicant<'_> {
     async fn kept(&self) -> Result<Option<String>, Problem> {
         let Some(pem) = self.store.read(Kept::Client).await.map_err(Problem::Own)? else { return Ok(None) };
         let why = match Certificate::parse(&pem) {
-            Ok(certificate) if certificate.name != user_of(self.node) => format!("it is for {:?}", certificate.name),
+            Ok(certificate) if certificate.name != user_of(&self.node) => format!("it is for {:?}", certificate.name),
             Ok(certificate) if !certificate.holds(SystemTime::now()) => "it does not hold any more".to_owned(),
             Ok(_) => return Ok(Some(pem)),
             Err(error) => error,
