@@ -11,7 +11,7 @@ pub use self::{
     event::tell,
     evict::{Evictions, remove},
     lease::Heartbeat,
-    node::{Registered, change, register, report},
+    node::{change, register, report},
     node_os::{apply, create},
     slot::change as change_slot,
 };

@@ -1,6 +1,6 @@
 //! The node's NodeOS: a watch of this one object, which begins with what there is.
 
-use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures_util::{StreamExt, stream::BoxStream};
 use http::Request;
 use kube::{
     api::{ObjectMeta, WatchEvent},
@@ -75,8 +75,9 @@ pub async fn watch(client: &Client, name: &str, version: Option<&str>, secs: u64
     let uri = format!("{WATCH}&timeoutSeconds={secs}&fieldSelector=metadata.name%3D{name}{from}");
     let request = Request::get(uri).body(Vec::new());
     let request = request.map_err(|error| Failure::Strange(format!("no NodeOS can have the name {name:?}: {error}")))?;
-    let events = client.request_events::<Observed>(request).await?.into_stream();
-    Ok(events.map(|event| event.map_err(Failure::from).and_then(change)).boxed())
+    let events = client.request_events::<Observed>(request).await?;
+    let read = |event: Result<WatchEvent<Observed>, kube::Error>| event.map_err(Failure::from).and_then(change);
+    Ok(events.map(read).boxed())
 }
 
 fn change(event: WatchEvent<Observed>) -> Result<Change, Failure> {
