@@ -15,6 +15,7 @@
 mod act;
 pub mod client;
 pub mod credentials;
+pub mod manifests;
 mod membership;
 pub mod model;
 mod observe;

@@ -26,7 +26,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        for (failures, expected) in [(0, 1), (1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (32, 60), (33, 60), (u32::MAX, 60)] {
+        for (failures, expected) in
+            [(0, 1), (1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (32, 60), (33, 60), (u32::MAX, 60)]
+        {
             assert_eq!(doubled(SECOND, 60 * SECOND, failures), expected * SECOND, "{failures}");
         }
     }

@@ -1,7 +1,10 @@
 //! The Node's conditions. Readings go up and down around a limit, conditions shall not: each has one limit to become true and another,
 //! better one to become false again.
 
-use k8s_openapi::{api::core::v1::NodeCondition, apimachinery::pkg::apis::meta::v1::{Condition, Time}};
+use k8s_openapi::{
+    api::core::v1::NodeCondition,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+};
 
 use crate::model::{Decision, Facts, Phase};
 
@@ -221,7 +224,8 @@ mod tests {
         let upgrade = |facts: &Facts, rollout: &Decision| operating_system(facts, rollout).remove(0);
         let told = upgrade(&facts, &rollout);
         assert_eq!((told.is_true, told.reason.as_str(), told.message.as_str()), (true, "Draining", "2 pods"));
-        facts.os.operation = Some(Operation { name: "upgrade".to_owned(), phase: "fetch".to_owned(), ..Operation::default() });
+        facts.os.operation =
+            Some(Operation { name: "upgrade".to_owned(), phase: "fetch".to_owned(), ..Operation::default() });
         assert_eq!(upgrade(&facts, &rollout).reason, "Draining");
         let told = upgrade(&facts, &Decision::default());
         assert_eq!((told.is_true, told.message.as_str()), (true, "upgrade is at fetch"));

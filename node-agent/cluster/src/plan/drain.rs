@@ -55,7 +55,12 @@ pub fn drain(pods: &[SeenPod], blocked: &BTreeMap<String, Blocked>, now: Duratio
     let why = held(first).map_or("", |blocked| blocked.message.as_str());
     let until = of(PodKind::Runs).filter_map(held).map(|blocked| blocked.until).min();
     Drain::Wait {
-        message: format!("{count} {} to go, {}/{}: {why}", if count == 1 { "pod has" } else { "pods have" }, first.namespace, first.name),
+        message: format!(
+            "{count} {} to go, {}/{}: {why}",
+            if count == 1 { "pod has" } else { "pods have" },
+            first.namespace,
+            first.name
+        ),
         wait: until.map_or(LOOK, |until| until.saturating_sub(now)).clamp(Duration::from_secs(1), BLOCKED.1),
     }
 }
@@ -88,11 +93,7 @@ pub fn pod(pod: &Pod) -> Option<SeenPod> {
         (false, true) => PodKind::Ends,
         (false, false) => PodKind::Runs,
     };
-    let id = PodId {
-        namespace: metadata.namespace.clone()?,
-        name: metadata.name.clone()?,
-        uid: metadata.uid.clone()?,
-    };
+    let id = PodId { namespace: metadata.namespace.clone()?, name: metadata.name.clone()?, uid: metadata.uid.clone()? };
     Some(SeenPod { id, kind })
 }
 
@@ -177,7 +178,8 @@ mod tests {
     #[test]
     fn pods_are_told_apart() {
         let kind = |extra: Value, phase: &str| {
-            let mut value = json!({"metadata": {"namespace": "n", "name": "p", "uid": "u"}, "status": {"phase": phase}});
+            let mut value =
+                json!({"metadata": {"namespace": "n", "name": "p", "uid": "u"}, "status": {"phase": phase}});
             let fields = extra.as_object().unwrap().clone();
             value["metadata"].as_object_mut().unwrap().extend(fields);
             pod(&serde_json::from_value(value).unwrap()).unwrap().kind
@@ -203,6 +205,10 @@ mod tests {
         assert_eq!(cordon_of(word("rollout")), Cordon::Ours);
         assert_eq!(cordon_of(word("maintenance")), Cordon::Others);
         assert_eq!(cordon_of(cordon("1")), Cordon::Ours);
-        assert_eq!(cordon_of(uncordon("1")), Cordon::None);
+        let uncordon = uncordon("1");
+        assert_eq!(
+            (&uncordon["spec"]["unschedulable"], &uncordon["metadata"]["resourceVersion"]),
+            (&Value::Null, &json!("1"))
+        );
     }
 }

@@ -38,17 +38,16 @@ mod tests {
             conditions: Some(vec![NodeCondition {
                 type_: "Ready".to_owned(),
                 status: status.to_owned(),
-                last_heartbeat_time: serde_json::from_value::<Time>(format!("2026-11-21T00:{minute:02}:00Z").into()).ok(),
+                last_heartbeat_time: serde_json::from_value::<Time>(format!("2026-11-21T00:{minute:02}:00Z").into())
+                    .ok(),
                 ..NodeCondition::default()
             }]),
             ..NodeStatus::default()
         };
         let first = status("True", 0);
-        for (now, since, expected) in [
-            (status("True", 4), 240, false),
-            (status("True", 5), 300, true),
-            (status("False", 1), 1, true),
-        ] {
+        for (now, since, expected) in
+            [(status("True", 4), 240, false), (status("True", 5), 300, true), (status("False", 1), 1, true)]
+        {
             assert_eq!(is_status_due(&now, Some((&first, Duration::from_secs(since)))), expected, "{since}");
         }
         assert!(is_status_due(&first, None));

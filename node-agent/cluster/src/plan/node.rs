@@ -82,7 +82,8 @@ pub fn labels(config: &Config, facts: &Facts) -> BTreeMap<String, String> {
 pub fn labels_patch(found: &Node, wanted: &BTreeMap<String, String>, set_before: &[String]) -> Option<Value> {
     let there = found.metadata.labels.as_ref();
     let has = |key: &str| there.and_then(|labels| labels.get(key));
-    let wrong = wanted.iter().filter(|(key, value)| has(key) != Some(value)).map(|(key, value)| (key.clone(), json!(value)));
+    let wrong =
+        wanted.iter().filter(|(key, value)| has(key) != Some(value)).map(|(key, value)| (key.clone(), json!(value)));
     let gone = set_before.iter().filter(|key| !wanted.contains_key(*key) && has(key).is_some());
     let patch: serde_json::Map<String, Value> = wrong.chain(gone.map(|key| (key.clone(), Value::Null))).collect();
     (!patch.is_empty()).then(|| json!({ "metadata": { "labels": patch } }))
@@ -188,7 +189,10 @@ mod tests {
             assert_eq!(labels.get(key).map(String::as_str), Some(value), "{key}");
         }
         let taint = &node.spec.unwrap().taints.unwrap()[0];
-        assert_eq!((taint.key.as_str(), taint.value.as_deref(), taint.effect.as_str()), ("example.com/gpu", Some("true"), "NoSchedule"));
+        assert_eq!(
+            (taint.key.as_str(), taint.value.as_deref(), taint.effect.as_str()),
+            ("example.com/gpu", Some("true"), "NoSchedule")
+        );
         let status = node.status.unwrap();
         let quantity = |of: &Option<BTreeMap<String, Quantity>>, what: &str| of.as_ref().unwrap()[what].0.clone();
         for (what, capacity, allocatable) in [
@@ -197,7 +201,10 @@ mod tests {
             ("ephemeral-storage", "10485760Ki", "9437184Ki"),
             ("pods", "110", "110"),
         ] {
-            assert_eq!((quantity(&status.capacity, what), quantity(&status.allocatable, what)), (capacity.to_owned(), allocatable.to_owned()));
+            assert_eq!(
+                (quantity(&status.capacity, what), quantity(&status.allocatable, what)),
+                (capacity.to_owned(), allocatable.to_owned())
+            );
         }
         let addresses: Vec<String> = status.addresses.unwrap().into_iter().map(|one| one.address).collect();
         assert_eq!(addresses, ["192.0.2.1", "2001:db8::1", "node-1"]);
@@ -214,7 +221,8 @@ mod tests {
             ..Node::default()
         };
         let before = ["a".to_owned(), "b".to_owned()];
-        let patch = |found: &Node| labels_patch(found, &wanted, &before).map(|patch| patch["metadata"]["labels"].to_string());
+        let patch =
+            |found: &Node| labels_patch(found, &wanted, &before).map(|patch| patch["metadata"]["labels"].to_string());
         assert_eq!(patch(&found(&[("a", "1"), ("theirs", "x")])), None);
         assert_eq!(patch(&found(&[("a", "2")])).unwrap(), r#"{"a":"1"}"#);
         assert_eq!(patch(&found(&[("a", "1"), ("b", "2")])).unwrap(), r#"{"b":null}"#);

@@ -114,7 +114,11 @@ mod tests {
         let slot = |word: &str| {
             let (name, holder) = word.split_once(':').unwrap_or((word, ""));
             let holder = Holder { name: holder.to_owned(), object: HolderObject::Node };
-            Slot { name: name.to_owned(), holder: Some(holder).filter(|holder| !holder.name.is_empty()), ..Slot::default() }
+            Slot {
+                name: name.to_owned(),
+                holder: Some(holder).filter(|holder| !holder.name.is_empty()),
+                ..Slot::default()
+            }
         };
         text.split_whitespace().map(slot).collect()
     }

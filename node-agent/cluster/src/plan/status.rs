@@ -1,6 +1,9 @@
 //! `NodeOS` status: what the node says of its operating system.
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::{Condition, Time}, chrono::{DateTime, Utc}};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    chrono::{DateTime, Utc},
+};
 use serde_json::{Value, json};
 
 use crate::model::{Decision, DeniedStatus, Facts, Identity, NodeOsStatus, Release, ReleaseStatus, Resolved};
@@ -53,11 +56,7 @@ pub fn apply(name: &str, status: &NodeOsStatus) -> Value {
 }
 
 fn release(release: &Release) -> ReleaseStatus {
-    ReleaseStatus {
-        image: release.image.clone(),
-        digest: release.digest.clone(),
-        version: release.version.clone(),
-    }
+    ReleaseStatus { image: release.image.clone(), digest: release.digest.clone(), version: release.version.clone() }
 }
 
 /// Seconds since 1970; what no calendar has is 1970.
@@ -83,7 +82,12 @@ mod tests {
         let mut facts = Facts {
             os: Os {
                 booted: Release { version: "1".to_owned(), ..Release::default() },
-                denied: vec![Denied { digest: "sha256:00".to_owned(), version: "2".to_owned(), reason: "r".to_owned(), at: 0 }],
+                denied: vec![Denied {
+                    digest: "sha256:00".to_owned(),
+                    version: "2".to_owned(),
+                    reason: "r".to_owned(),
+                    at: 0,
+                }],
                 ..Os::default()
             },
             boot: Boot { ready_ms: Some(2000), started_at: Some(UNIX_EPOCH + Duration::from_millis(1500)) },

@@ -18,7 +18,9 @@ const MOST_DRAIN_SECONDS: u32 = 24 * 3600;
 pub fn wish(spec: &NodeOsSpec) -> Result<Wish, String> {
     let image = spec.image.as_deref().map(str::trim).filter(|image| !image.is_empty());
     if let Some(image) = image.filter(|image| image.contains('@') && digest(image).is_none()) {
-        return Err(format!("spec.image: {image:?} has no whole digest behind its @, expected @sha256: and 64 hexadecimal digits"));
+        return Err(format!(
+            "spec.image: {image:?} has no whole digest behind its @, expected @sha256: and 64 hexadecimal digits"
+        ));
     }
     let window = |(index, text): (usize, &String)| {
         Window::parse(text).map_err(|wrong| format!("spec.window[{index}]: {wrong}, expected {}", Window::EXPECTED))

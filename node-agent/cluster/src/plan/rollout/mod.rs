@@ -79,7 +79,9 @@ pub fn concerns(before: &Facts, after: &Facts) -> bool {
 }
 
 fn decide(world: &World<'_>, memory: &Memory) -> Decision {
-    let Some(node_os) = &world.seen.node_os else { return Decision::default() };
+    // The first facts of all are none.
+    let is_known = !world.facts.boot_id.is_empty();
+    let Some(node_os) = world.seen.node_os.as_ref().filter(|_| is_known) else { return Decision::default() };
     let os = &world.facts.os;
     if memory.reboot.is_some_and(|at| world.now.saturating_sub(at) < REBOOT_WAIT) {
         return at(Phase::Rebooting, "the node goes down", Some(REBOOT_WAIT));
@@ -150,7 +152,9 @@ fn reboot_in_turn(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str) 
             does(Phase::WaitingForSlot, message, Step::TakeSlot { slot: slot.clone(), reason })
         }
         Choice::NoSlots => {
-            let message = format!("pool {pool} has no slots: make Leases with its label in ballast-system, as in pool-example.yaml");
+            let message = format!(
+                "pool {pool} has no slots: make Leases with its label in ballast-system, as in pool-example.yaml"
+            );
             at(Phase::WaitingForSlot, message, Some(NO_SLOTS_WAIT))
         }
         Choice::Full(holders) => wait_for_slot(world, memory, &holders),
