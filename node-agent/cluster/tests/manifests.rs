@@ -29,3 +29,17 @@ fn the_text_means_the_objects() {
         assert_eq!(objects, manifest.objects, "{}", manifest.file);
     }
 }
+
+#[test]
+fn the_dashboard_shows_what_agents_tell() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/grafana-dashboard.json");
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets: Vec<&Value> = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten().collect();
+    assert!(targets.len() > 15, "{}", targets.len());
+    for target in targets {
+        let query = target["expr"].as_str().unwrap();
+        assert!(query.contains("ballast_") && query.contains("$instance"), "{query}");
+        assert_eq!(query.matches('{').count(), query.matches('}').count(), "{query}");
+    }
+}
