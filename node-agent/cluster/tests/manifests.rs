@@ -1,7 +1,5 @@
 //! `node-agent/manifests/` is what the types say.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
-
 use std::{fs, path::Path};
 
 use ballast_cluster::manifests::manifests;

@@ -260,9 +260,15 @@ impl Node {
                     self.machine.order(order, now, chance);
                 }
             }
-            change => {
+            Step::TakeSlot { .. }
+            | Step::TellSlot { .. }
+            | Step::GiveSlotBack { .. }
+            | Step::Cordon { .. }
+            | Step::Uncordon { .. }
+            | Step::Evict { .. }
+            | Step::Remove { .. } => {
                 *seen = Seen::default();
-                return self.change(change, cluster, now, chance);
+                return self.change(step, cluster, now, chance);
             }
         }
         if !matches!(step, Step::Look(_)) {
@@ -297,7 +303,7 @@ impl Node {
     }
 }
 
-/// Two, or the one that is asked for: each is a minute of one core without optimizing.
+/// Two, or the one that is asked for: each costs every test some seconds of one core.
 fn seeds() -> Vec<u64> {
     let one = std::env::var("BALLAST_SEED").ok().and_then(|seed| seed.parse().ok());
     one.map_or_else(|| (1..=2).collect(), |seed| vec![seed])
