@@ -13,15 +13,15 @@ use tokio::{
 
 use crate::server::Api;
 
-pub const NODE: &str = "/api/v1/nodes/n1";
-pub const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1";
-pub const NODE_OS: &str = "/apis/os.ballast.dev/v1alpha1/nodeoses/n1";
-pub const CSRS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+pub(crate) const NODE: &str = "/api/v1/nodes/n1";
+pub(crate) const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1";
+pub(crate) const NODE_OS: &str = "/apis/os.ballast.dev/v1alpha1/nodeoses/n1";
+pub(crate) const CSRS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-pub struct Machine {
-    pub facts: watch::Sender<Arc<Facts>>,
-    pub orders: mpsc::Receiver<Order>,
-    pub report: watch::Receiver<Report>,
+pub(crate) struct Machine {
+    pub(crate) facts: watch::Sender<Arc<Facts>>,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) report: watch::Receiver<Report>,
     task: JoinHandle<()>,
 }
 
@@ -31,7 +31,7 @@ impl Drop for Machine {
     }
 }
 
-pub fn config(api: &Api) -> Config {
+pub(crate) fn config(api: &Api) -> Config {
     Config {
         name: "test".to_owned(),
         servers: vec![api.url.clone()],
@@ -45,7 +45,7 @@ pub fn config(api: &Api) -> Config {
     }
 }
 
-pub fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     let booted = Release { digest: format!("sha256:{}", "a".repeat(64)), version: "1".to_owned(), ..Release::default() };
     Facts {
         hostname: "N1".to_owned(),
@@ -59,7 +59,7 @@ pub fn facts() -> Facts {
 }
 
 impl Machine {
-    pub fn start(config: Config, folder: &Path, facts: Facts) -> Self {
+    pub(crate) fn start(config: Config, folder: &Path, facts: Facts) -> Self {
         let (facts, facts_in) = watch::channel(Arc::new(facts));
         let (orders_out, orders) = mpsc::channel(4);
         let (report_out, report) = watch::channel(Report::default());
@@ -67,11 +67,11 @@ impl Machine {
         Self { facts, orders, report, task }
     }
 
-    pub fn change(&self, change: impl FnOnce(&mut Facts)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Facts)) {
         self.facts.send_modify(|facts| change(Arc::make_mut(facts)));
     }
 
-    pub async fn until(&mut self, what: &str, is_so: impl FnMut(&Report) -> bool) {
+    pub(crate) async fn until(&mut self, what: &str, is_so: impl FnMut(&Report) -> bool) {
         let waited = tokio::time::timeout(std::time::Duration::from_secs(30), self.report.wait_for(is_so)).await;
         let is_so = waited.is_ok_and(|found| found.is_ok());
         assert!(is_so, "{what}: not within 30 s; the report: {:#?}", self.report.borrow());

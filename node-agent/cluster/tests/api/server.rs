@@ -25,32 +25,32 @@ use tokio_rustls::TlsAcceptor;
 
 /// What a test may let the server do instead of answering.
 #[derive(Debug, Clone)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// This status, and perhaps `Retry-After`.
     Status(u16, Option<u64>),
     /// The connection breaks.
     Reset,
 }
 
-pub struct State {
-    pub objects: BTreeMap<String, Value>,
+pub(crate) struct State {
+    pub(crate) objects: BTreeMap<String, Value>,
     version: u64,
     /// `METHOD PATH`, as `user` where one is known.
-    pub log: Vec<(String, String)>,
+    pub(crate) log: Vec<(String, String)>,
     /// For requests whose `METHOD PATH` begins so: what happens instead, first come first served.
-    pub faults: Vec<(String, VecDeque<Fault>)>,
+    pub(crate) faults: Vec<(String, VecDeque<Fault>)>,
     /// How long watches last.
-    pub watch: Duration,
+    pub(crate) watch: Duration,
     /// How long certificates hold.
-    pub life: Duration,
+    pub(crate) life: Duration,
     events: broadcast::Sender<(String, Value)>,
 }
 
 #[derive(Clone)]
-pub struct Api {
-    pub state: Arc<Mutex<State>>,
-    pub url: String,
-    pub ca: String,
+pub(crate) struct Api {
+    pub(crate) state: Arc<Mutex<State>>,
+    pub(crate) url: String,
+    pub(crate) ca: String,
     task: Arc<Stop>,
 }
 
@@ -63,7 +63,7 @@ impl Drop for Stop {
 }
 
 impl Api {
-    pub async fn start(protocols: &[&[u8]]) -> Self {
+    pub(crate) async fn start(protocols: &[&[u8]]) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -101,33 +101,33 @@ impl Api {
     }
 
     /// Takes no connection any more and breaks those that are open.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.task.0.abort();
     }
 
-    pub fn fault(&self, request: &str, faults: impl IntoIterator<Item = Fault>) {
+    pub(crate) fn fault(&self, request: &str, faults: impl IntoIterator<Item = Fault>) {
         self.state.lock().unwrap().faults.push((request.to_owned(), faults.into_iter().collect()));
     }
 
-    pub fn object(&self, path: &str) -> Option<Value> {
+    pub(crate) fn object(&self, path: &str) -> Option<Value> {
         self.state.lock().unwrap().objects.get(path).cloned()
     }
 
-    pub fn count(&self, request: &str) -> usize {
+    pub(crate) fn count(&self, request: &str) -> usize {
         self.state.lock().unwrap().log.iter().filter(|(line, _)| line.starts_with(request)).count()
     }
 
     /// As `kubectl apply`, and `delete`.
-    pub fn put(&self, path: &str, object: Value) {
+    pub(crate) fn put(&self, path: &str, object: Value) {
         self.state.lock().unwrap().store(path, object);
     }
 
-    pub fn delete(&self, path: &str) {
+    pub(crate) fn delete(&self, path: &str) {
         self.state.lock().unwrap().objects.remove(path);
     }
 
     /// Waits until it is so; panics if that takes too long.
-    pub async fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+    pub(crate) async fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         for _ in 0..1500 {
             if is_so(self) {
                 return;
