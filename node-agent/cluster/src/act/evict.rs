@@ -25,14 +25,14 @@ const VERSIONS: [&str; 2] = ["policy/v1", "policy/v1beta1"];
 
 /// Evictions in one cluster.
 #[derive(Debug, Clone, Default)]
-pub struct Evictions {
+pub(crate) struct Evictions {
     /// Which of [`VERSIONS`] it understands.
     version: usize,
 }
 
 impl Evictions {
     /// Asks `pods` to go, one after the other; `each` is told what came of it. Those that were not asked in time are left out.
-    pub async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         client: &Client,
         pods: &[PodId],
@@ -94,7 +94,7 @@ fn outcome(failure: Failure) -> Result<Eviction, Failure> {
 }
 
 /// Deletes pods without another grace period: they had theirs.
-pub async fn remove(client: &Client, pods: &[PodId]) -> Result<(), Failure> {
+pub(crate) async fn remove(client: &Client, pods: &[PodId]) -> Result<(), Failure> {
     for PodId { namespace, name, uid } in pods {
         let only = Preconditions { uid: Some(uid.clone()), ..Preconditions::default() };
         let params = DeleteParams { preconditions: Some(only), ..DeleteParams::default() }.grace_period(0);

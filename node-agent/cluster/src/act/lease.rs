@@ -23,14 +23,14 @@ const NAMESPACE: &str = "kube-node-lease";
 
 /// A node's Lease, as it was answered last.
 #[derive(Debug, Clone, Default)]
-pub struct Heartbeat {
+pub(crate) struct Heartbeat {
     last: Option<Lease>,
     is_unread: bool,
 }
 
 impl Heartbeat {
     /// Beats once. `owner` is the Node's uid: with the Node, its Lease goes. [`Kind::Missing`]: there was one and it is gone, so perhaps the Node is, too.
-    pub async fn beat(&mut self, client: &Client, name: &str, owner: &str, now: SystemTime) -> Result<(), Failure> {
+    pub(crate) async fn beat(&mut self, client: &Client, name: &str, owner: &str, now: SystemTime) -> Result<(), Failure> {
         let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
         if let Some(last) = self.last.take() {
             match leases.replace(name, &PostParams::default(), &renewed(last, name, owner, now)).await.map_err(Failure::from) {

@@ -7,8 +7,8 @@ mod node;
 mod node_os;
 mod slot;
 
-pub use self::{
-    event::tell,
+pub(crate) use self::{
+    event::Teller,
     evict::{Evictions, remove},
     lease::Heartbeat,
     node::{change, register, report},

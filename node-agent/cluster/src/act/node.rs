@@ -12,16 +12,16 @@ use crate::{client::Failure, plan::node::labels_patch};
 
 /// A Node that is there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Registered {
+pub(crate) struct Registered {
     /// Which of all that had the name.
-    pub uid: String,
+    pub(crate) uid: String,
     /// As it was found; None: it was made just now, with the status that was wanted.
-    pub found: Option<Node>,
+    pub(crate) found: Option<Node>,
 }
 
 /// Makes the Node as it is wanted, status and taints included. One that is there only gets its labels right: taints are for whoever put them
 /// there, or took them away (and NodeRestriction would refuse them).
-pub async fn register(client: &Client, wanted: &Node) -> Result<Registered, Failure> {
+pub(crate) async fn register(client: &Client, wanted: &Node) -> Result<Registered, Failure> {
     let nodes: Api<Node> = Api::all(client.clone());
     match nodes.create(&PostParams::default(), wanted).await.map_err(Failure::from) {
         Ok(made) => return Ok(Registered { uid: made.uid().unwrap_or_default(), found: None }),
@@ -37,7 +37,7 @@ pub async fn register(client: &Client, wanted: &Node) -> Result<Registered, Fail
 }
 
 /// Reports the status. Conditions of others (of a network plugin) stay: the list is merged by type.
-pub async fn report(client: &Client, name: &str, status: &NodeStatus) -> Result<(), Failure> {
+pub(crate) async fn report(client: &Client, name: &str, status: &NodeStatus) -> Result<(), Failure> {
     let patch = Patch::Strategic(patch_of(status)?);
     Api::<Node>::all(client.clone()).patch_status(name, &PatchParams::default(), &patch).await?;
     Ok(())
@@ -53,7 +53,7 @@ fn patch_of(status: &NodeStatus) -> Result<Value, Failure> {
 }
 
 /// Changes the Node by a merge patch, which names the version that it is meant for.
-pub async fn change(client: &Client, name: &str, patch: &Value) -> Result<(), Failure> {
+pub(crate) async fn change(client: &Client, name: &str, patch: &Value) -> Result<(), Failure> {
     Api::<Node>::all(client.clone()).patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
     Ok(())
 }

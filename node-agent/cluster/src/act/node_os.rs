@@ -17,7 +17,7 @@ use crate::{
 const PATH: &str = "/apis/os.ballast.dev/v1alpha1/nodeoses";
 
 /// Makes the NodeOS `name` if there is none. True: it was made.
-pub async fn create(client: &Client, name: &str) -> Result<bool, Failure> {
+pub(crate) async fn create(client: &Client, name: &str) -> Result<bool, Failure> {
     // What nobody said of the spec stays unsaid.
     let bare = json!({ "apiVersion": "os.ballast.dev/v1alpha1", "kind": "NodeOS", "metadata": { "name": name }, "spec": {} });
     let body = serde_json::to_vec(&bare).map_err(|error| wrong(&error))?;
@@ -30,7 +30,7 @@ pub async fn create(client: &Client, name: &str) -> Result<bool, Failure> {
 }
 
 /// Applies its status: what is in it is ours, what we said before and say no more goes.
-pub async fn apply(client: &Client, name: &str, status: &NodeOsStatus) -> Result<(), Failure> {
+pub(crate) async fn apply(client: &Client, name: &str, status: &NodeOsStatus) -> Result<(), Failure> {
     let applied = Patch::Apply(plan::status::apply(name, status));
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let request: Result<_, Error> = Request::new(PATH).patch_subresource("status", name, &params, &applied);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{client::Failure, model::SLOT_NAMESPACE};
 
 /// Changes the slot `name`. [`Kind::Conflict`](crate::client::Kind::Conflict): somebody else did first.
-pub async fn change(client: &Client, name: &str, patch: &Value) -> Result<(), Failure> {
+pub(crate) async fn change(client: &Client, name: &str, patch: &Value) -> Result<(), Failure> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), SLOT_NAMESPACE);
     leases.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
     Ok(())

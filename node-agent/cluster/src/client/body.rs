@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::server::Driver;
 
 /// What kube's client reads.
-pub struct Answer(Kind);
+pub(crate) struct Answer(Kind);
 
 enum Kind {
     Whole(Full<Bytes>),

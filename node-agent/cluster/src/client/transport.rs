@@ -43,16 +43,16 @@ const MAX_IDLE: usize = 1;
 
 /// Who we say we are. The client's certificate is within the TLS configuration.
 #[derive(Clone, Default)]
-pub struct Authority {
+pub(crate) struct Authority {
     /// `Authorization:`, marked as sensitive.
-    pub authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<HeaderValue>,
     /// `Impersonate-User:`
-    pub acts_as: Option<HeaderValue>,
+    pub(crate) acts_as: Option<HeaderValue>,
 }
 
 /// A service for kube's client. Clones share the connection.
 #[derive(Clone)]
-pub struct Transport {
+pub(crate) struct Transport {
     shared: Arc<Shared>,
     authority: Authority,
 }
@@ -89,18 +89,18 @@ struct Question {
 
 impl Transport {
     /// Makes no connection yet.
-    pub fn new(servers: Vec<Server>, tls: Arc<ClientConfig>, authority: Authority, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(servers: Vec<Server>, tls: Arc<ClientConfig>, authority: Authority, counters: Arc<Counters>) -> Self {
         Self { shared: Arc::new(Shared { servers, tls, counters, open: Mutex::default() }), authority }
     }
 
     /// The same connection, in the name of `user`, which the API server has to allow.
-    pub fn acting_as(&self, user: HeaderValue) -> Self {
+    pub(crate) fn acting_as(&self, user: HeaderValue) -> Self {
         let authority = Authority { acts_as: Some(user), ..self.authority.clone() };
         Self { shared: self.shared.clone(), authority }
     }
 
     /// The server that took the last connection.
-    pub async fn server(&self) -> Option<String> {
+    pub(crate) async fn server(&self) -> Option<String> {
         self.shared.open.lock().await.server.as_ref().map(ToString::to_string)
     }
 

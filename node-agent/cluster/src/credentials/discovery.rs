@@ -19,7 +19,7 @@ use crate::client::{Client, Counters, Failure, Identity, Server, Trust};
 const DOING: &str = "reading the cluster's CA (the ConfigMap kube-public/cluster-info, which kubeadm makes)";
 
 /// The CA with that hash, in PEM: the one that is kept, else the one that the cluster tells, which is then kept.
-pub async fn authority(
+pub(crate) async fn authority(
     servers: &[Server],
     hash: &str,
     store: &Store,

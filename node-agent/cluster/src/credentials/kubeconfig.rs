@@ -11,17 +11,17 @@ use crate::{
 
 /// What a kubeconfig says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Read {
+pub(crate) struct Read {
     /// Its cluster's server; None: it names none.
-    pub server: Option<Server>,
+    pub(crate) server: Option<Server>,
     /// Its cluster's CA.
-    pub trust: Trust,
+    pub(crate) trust: Trust,
     /// Its user.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
 }
 
 /// Reads the current context of `text`, or the only one. No error shows what may be secret.
-pub fn read(text: &str) -> Result<Read, String> {
+pub(crate) fn read(text: &str) -> Result<Read, String> {
     // The parser's error may quote what it read.
     let whole = Kubeconfig::from_yaml(text).map_err(|_| "it is no kubeconfig, expected one in YAML".to_owned())?;
     let context = match (&whole.current_context, whole.contexts.as_slice()) {
@@ -42,7 +42,7 @@ pub fn read(text: &str) -> Result<Read, String> {
 }
 
 /// The CA of the first cluster of `text`, in PEM: what a cluster-info says.
-pub fn authority(text: &str) -> Result<String, String> {
+pub(crate) fn authority(text: &str) -> Result<String, String> {
     let whole = Kubeconfig::from_yaml(text).map_err(|error| format!("it is no kubeconfig: {error}"))?;
     let cluster = whole.clusters.first().and_then(|named| named.cluster.as_ref());
     match cluster.map(trust).transpose()? {

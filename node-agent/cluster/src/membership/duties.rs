@@ -207,7 +207,7 @@ impl Member {
         let Some((event, is_first)) = self.events.front() else { return Ok(()) };
         let now = time();
         let object = plan::event::object(event, &self.known, &self.identity, &self.subject_uid(), &now);
-        let told = act::tell(&self.access.client.own(), &object, *is_first, &now).await;
+        let told = self.teller.tell(&self.access.client.own(), object, *is_first, &now).await;
         let is_over = told.as_ref().err().is_none_or(|failure| failure.kind() == Kind::Rejected);
         if is_over {
             self.events.pop_front();

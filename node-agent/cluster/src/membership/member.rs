@@ -16,7 +16,7 @@ use super::{
     pace::{Duty, Schedule},
 };
 use crate::{
-    act::{Evictions, Heartbeat},
+    act::{Evictions, Heartbeat, Teller},
     client::{Failure, Kind},
     credentials::{Access, Applicant, Problem},
     model::{Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Role, Seen, State},
@@ -59,6 +59,7 @@ pub(super) struct Member {
     pub(super) memory: Memory,
     pub(super) decision: Decision,
     pub(super) evictions: Evictions,
+    pub(super) teller: Teller,
     /// Events that are to be told; true: of the agent's start.
     pub(super) events: VecDeque<(Event, bool)>,
     renewal: Renewal,
@@ -132,6 +133,7 @@ impl Member {
             memory: Memory::default(),
             decision: Decision::default(),
             evictions: Evictions::default(),
+            teller: Teller::default(),
             renewal: Renewal { running: JoinSet::new(), due: None, failures: 0, not_before: Duration::ZERO },
             went_well: false,
         };
@@ -180,7 +182,7 @@ impl Member {
                 }
                 continue;
             }
-            let wait = self.schedule.wait(self.now()).min(LONGEST_SLEEP);
+            let wait = self.schedule.wait(self.now()).min(self.renewal_wait()).min(LONGEST_SLEEP);
             let woken = tokio::select! {
                 () = sleep(wait) => Woken::Time,
                 changed = self.facts.changed() => Woken::Facts(changed),
@@ -219,6 +221,10 @@ impl Member {
             (Failure::Away(_) | Failure::Late { .. }, _) => {
                 self.schedule.is_away(now, roll);
                 self.desk.is_away(failure.to_string());
+                // It would wait for a connection that is given up.
+                if self.watch.stream.take().is_some() {
+                    self.schedule.set(Duty::Watch, now);
+                }
             }
             (_, Kind::Unknown) => {
                 self.desk.stands(State::Refused { reason: format!("{}: {failure}", duty.doing()) });
@@ -257,9 +263,14 @@ impl Member {
         self.schedule.hasten(Duty::Tell, self.now());
     }
 
+    /// How long the certificate needs no renewal.
+    fn renewal_wait(&self) -> Duration {
+        let Some(due) = self.renewal.due.filter(|_| self.renewal.running.is_empty()) else { return Duration::MAX };
+        Duration::from_secs(due.saturating_sub(seconds())).max(self.renewal.not_before.saturating_sub(self.now()))
+    }
+
     fn renew_if_due(&mut self) {
-        let is_due = self.renewal.due.is_some_and(|due| due <= seconds());
-        if is_due && self.renewal.running.is_empty() && self.renewal.not_before <= self.now() {
+        if self.renewal_wait().is_zero() {
             let (applicant, client) = (Arc::clone(&self.applicant), self.access.client.clone());
             self.renewal.running.spawn(async move { applicant.renewed(&client).await });
         }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Reads what `what` asks for into `seen`.
-pub async fn look(client: &Client, identity: &Identity, what: &Look, seen: &mut Seen) -> Result<(), Failure> {
+pub(crate) async fn look(client: &Client, identity: &Identity, what: &Look, seen: &mut Seen) -> Result<(), Failure> {
     match what {
         Look::Node => seen.node = Some(node(&client.own(), &identity.name).await?),
         Look::Slots => seen.slots = Some(slots(&client.slots(), &identity.pool).await?),

@@ -3,7 +3,7 @@
 mod look;
 mod node_os;
 
-pub use self::{
+pub(crate) use self::{
     look::look,
     node_os::{Change, Observed, Watch, watch},
 };

@@ -19,7 +19,7 @@ const WATCH: &str = "/apis/os.ballast.dev/v1alpha1/nodeoses?watch=true&allowWatc
 /// A NodeOS, as far as it is read: one without spec or status is one, too.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct Observed {
+pub(crate) struct Observed {
     metadata: ObjectMeta,
     spec: NodeOsSpec,
     status: NodeOsStatus,
@@ -27,36 +27,36 @@ pub struct Observed {
 
 impl Observed {
     /// What a rollout goes by.
-    pub fn seen(&self) -> SeenNodeOs {
+    pub(crate) fn seen(&self) -> SeenNodeOs {
         let status = &self.status;
         let resolved = status.observed_image.clone().zip(status.observed_digest.clone());
         SeenNodeOs { spec: self.spec.clone(), resolved: resolved.map(|(image, digest)| Resolved { image, digest }) }
     }
 
     /// The state of the spec.
-    pub fn generation(&self) -> Option<i64> {
+    pub(crate) fn generation(&self) -> Option<i64> {
         self.metadata.generation
     }
 
     /// Its status, as it was written last.
-    pub fn status(&self) -> &NodeOsStatus {
+    pub(crate) fn status(&self) -> &NodeOsStatus {
         &self.status
     }
 
     /// Of which event this is.
-    pub fn resource_version(&self) -> Option<&str> {
+    pub(crate) fn resource_version(&self) -> Option<&str> {
         self.metadata.resource_version.as_deref()
     }
 
     /// Which object of that name this is.
-    pub fn uid(&self) -> Option<&str> {
+    pub(crate) fn uid(&self) -> Option<&str> {
         self.metadata.uid.as_deref()
     }
 }
 
 /// What a watch tells.
 #[derive(Debug)]
-pub enum Change {
+pub(crate) enum Change {
     /// It is so now.
     Is(Box<Observed>),
     /// It is not there any more.
@@ -66,10 +66,10 @@ pub enum Change {
 }
 
 /// An open watch. At its end it is opened again from the last version.
-pub type Watch = BoxStream<'static, Result<Change, Failure>>;
+pub(crate) type Watch = BoxStream<'static, Result<Change, Failure>>;
 
 /// Opens a watch on the NodeOS `name`, from `version` on or with what there is now, for `secs` seconds.
-pub async fn watch(client: &Client, name: &str, version: Option<&str>, secs: u64) -> Result<Watch, Failure> {
+pub(crate) async fn watch(client: &Client, name: &str, version: Option<&str>, secs: u64) -> Result<Watch, Failure> {
     let from = version.map(|version| format!("&resourceVersion={version}")).unwrap_or_default();
     // The name of a node is one of DNS, a version is digits: nothing has to be escaped.
     let uri = format!("{WATCH}&timeoutSeconds={secs}&fieldSelector=metadata.name%3D{name}{from}");
