@@ -72,6 +72,16 @@ impl Orders {
         self.underway.take_if(|underway| underway.cluster == name);
     }
 
+    /// What is to be carried out now. Preparing an image waits for what goes on, whoever asked for that; a reboot does not: the slot that it
+    /// is for may be another's by then, so its cluster asks again.
+    fn next(&mut self, is_busy: bool) -> Option<Asked> {
+        if !is_busy {
+            return self.waiting.pop_front();
+        }
+        self.waiting.retain(|asked| matches!(asked.order, Order::Prepare { .. }));
+        None
+    }
+
     /// What came of the image that was being prepared, once it is known.
     fn ended(&mut self) -> Option<(String, Result<Prepared, Failed>)> {
         let underway = self.underway.as_mut()?;
@@ -118,11 +128,8 @@ impl Agent {
             Some((name, Err(failed))) => self.memberships.failed(&name, failed),
             None => {}
         }
-        // One that goes on is waited for, whoever asked for it; its end wakes the loop.
-        if self.orders.underway.is_some() || self.update.running().is_some() {
-            return;
-        }
-        match self.orders.waiting.pop_front() {
+        let is_busy = self.orders.underway.is_some() || self.update.running().is_some();
+        match self.orders.next(is_busy) {
             Some(Asked { cluster, order: Order::Prepare { id, image } }) => self.prepare(cluster, id, image, settings),
             Some(Asked { cluster, order: Order::Reboot { reason } }) => {
                 self.update.reboot(&format!("cluster {cluster} asks for it: {reason}"));
@@ -265,6 +272,19 @@ mod tests {
         assert_eq!(waiting(&orders), "a2 b reboot");
         orders.forget("a");
         assert_eq!(waiting(&orders), "b reboot");
+    }
+
+    #[test]
+    fn a_reboot_is_now_or_not_at_all() {
+        let reboot = || Asked { cluster: "b".to_owned(), order: Order::Reboot { reason: String::new() } };
+        let mut orders = Orders::default();
+        orders.take(asked("a", 1));
+        orders.take(reboot());
+        assert_eq!(orders.next(true), None);
+        assert_eq!(waiting(&orders), "a1");
+        orders.take(reboot());
+        assert_eq!((orders.next(false), orders.next(false)), (Some(asked("a", 1)), Some(reboot())));
+        assert_eq!(orders.next(false), None);
     }
 
     #[tokio::test]
