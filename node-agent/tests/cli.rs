@@ -14,7 +14,7 @@ use std::{
 use ballast::report::{
     boot::Boot,
     socket::{Reply, SOCKET},
-    status::{Container, Deployment, Pod, Status},
+    status::{Cluster, Container, Deployment, Pod, Status},
 };
 use ballast::settings::model::{Failure, FailureKind, Outcome, Planned, Required, Shown};
 
@@ -81,7 +81,8 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
     };
     let container = Container { name: String::new(), state: String::new(), restarts: 0 };
     let pod = Pod { name: String::new(), namespace: String::new(), phase: String::new(), containers: vec![container] };
-    let tree = agent(reply(&Status { deployments: vec![deployment], pods: vec![pod], ..Status::default() }));
+    let (deployments, pods, clusters) = (vec![deployment], vec![pod], vec![Cluster::default()]);
+    let tree = agent(reply(&Status { deployments, pods, clusters, ..Status::default() }));
     let output = ballast(tree.path(), &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let promised = [
@@ -91,6 +92,8 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         ("/node", "hostname machine_id"),
         ("/deployments/0", "booted commit digest next state version"),
         ("/runtime", "name ready restarts version"),
+        ("/clusters/0", "certificate_until name reason role rollout server since state traffic"),
+        ("/clusters/0/traffic", "bytes_received bytes_sent errors requests"),
         ("/settings", "problems sources trial"),
         ("/pods/0", "containers name namespace phase"),
         ("/pods/0/containers/0", "name restarts state"),
@@ -101,6 +104,29 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         found.sort_unstable();
         assert_eq!(found.join(" "), keys, "{place}");
     }
+}
+
+#[test]
+fn clusters_are_a_table_or_json() {
+    let cluster = Cluster { name: "prod".to_owned(), state: "connected".to_owned(), ..Cluster::default() };
+    let tree = agent(reply(&Status { clusters: vec![cluster.clone()], ..Status::default() }));
+    let output = ballast(tree.path(), &["clusters"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("NAME   ROLE   STATE       SERVER   CERTIFICATE   UPGRADE\nprod          connected   "),
+        "{text}"
+    );
+    let output = ballast(tree.path(), &["clusters", "--json"]);
+    assert_eq!(serde_json::from_slice::<Vec<Cluster>>(&output.stdout).unwrap(), [cluster]);
+}
+
+#[test]
+fn metrics_that_nobody_serves_are_told() {
+    let output = ballast(tempfile::tempdir().unwrap().path(), &["metrics"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let expected = "ballast: asking the agent at /run/ballast/metrics.sock: nobody serves them; the agent does so once";
+    assert!(stderr.starts_with(expected) && output.status.code() == Some(1), "{stderr}");
 }
 
 #[test]

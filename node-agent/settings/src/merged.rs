@@ -118,6 +118,20 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_gets_place_and_credentials_from_one_source_each() {
+        let with = |keys: &str| format!("[[cluster]]\nname = \"a\"\n{keys}");
+        let place = with("servers = [\"https://a.example\"]\nca_hash = \"sha256:HASH\"\nrole = \"report-only\"");
+        let place = place.replace("HASH", &"ab".repeat(32));
+        let found = settings_of(&[&with("token = \"mine\"\nservers = [\"https://b.example\"]"), &place]);
+        let [cluster] = found.clusters.as_slice() else { panic!("{found:?}") };
+        assert_eq!((cluster.servers[0].as_str(), &cluster.authority), ("https://b.example", &None));
+        assert_eq!(cluster.role, crate::model::ClusterRole::ReportOnly);
+        assert!(cluster.credential.is_some());
+        let found = settings_of(&[&with("token = \"mine\""), &place]).clusters;
+        assert!(found[0].authority.is_some() && found[0].credential.is_some());
+    }
+
+    #[test]
     fn what_does_not_fit_gives_way_to_what_counts_less() {
         let Outcome { settings, problems, origins } =
             merged(&["hostname = \"no_de\"\n[log]\nlevel = \"loud\"", "hostname = \"node\"\n[log]\nlevel = \"warn\""]);

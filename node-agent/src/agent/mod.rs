@@ -1,7 +1,9 @@
 //! The one loop: look at the host, plan, act, report, then wait for the next event or deadline.
 
+mod cluster;
 mod plan;
 mod releases;
+mod report;
 mod settings;
 
 use std::{
@@ -19,6 +21,7 @@ use tokio::{
 };
 
 use self::{
+    cluster::Orders,
     plan::{Plan, plan},
     settings::log_limits,
 };
@@ -27,21 +30,21 @@ use crate::{
         cri, esp,
         host::Host,
         identity::{self, OsRelease},
-        proc,
         systemd::{self, BUS_SOCKET, Systemd},
         watch as watching,
     },
+    cluster::act::Memberships,
     health,
     pods::{self, desired::Desired},
     report::{
         boot::{self, Boot},
         complaints::Complaints,
-        compose::{self, Facts},
         console,
+        metrics::{Server, Source},
         notify::Notifier,
         releases::Releases,
         socket::{self, Asked, AskedSettings},
-        status::{Node, Status, summary},
+        status::Status,
     },
     runtime::{
         self,
@@ -108,6 +111,8 @@ struct Agent {
     asked: mpsc::Receiver<Asked>,
     settings: Keeper,
     asked_settings: mpsc::Receiver<AskedSettings>,
+    memberships: Memberships,
+    orders: Orders,
     judge: health::act::Judge,
     /// The figures of this boot; there since it was READY.
     boot: Option<Boot>,
@@ -117,6 +122,7 @@ struct Agent {
     os: OsRelease,
     status: watch::Sender<Status>,
     releases: watch::Sender<Releases>,
+    metrics: Server,
     shown: watch::Sender<Shown>,
     last: Option<(Desired, pods::plan::Plan)>,
 }
@@ -155,6 +161,7 @@ impl Agent {
         let (asking, asked) = mpsc::channel(ASKED);
         let (asking_settings, asked_settings) = mpsc::channel(ASKED);
         let esp = esp::Turns::default();
+        let metrics = Source { host: host.clone(), status: published.clone(), releases: published_releases.clone() };
         let answers = socket::Answers {
             status: published,
             releases: published_releases,
@@ -174,6 +181,8 @@ impl Agent {
             asked,
             settings: Keeper::new(host.clone(), Arc::clone(&changed)),
             asked_settings,
+            memberships: Memberships::new(host.clone(), Arc::clone(&changed)),
+            orders: Orders::default(),
             judge: health::act::Judge::new(esp, Arc::clone(&changed)),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
@@ -184,6 +193,7 @@ impl Agent {
             os,
             status,
             releases,
+            metrics: Server::new(metrics),
             shown,
             last: None,
             host,
@@ -299,6 +309,9 @@ impl Agent {
         while let Ok(Asked { command, client }) = self.asked.try_recv() {
             self.update.ask(command, client, &settings);
         }
+        if let Some(read) = &observed.settings {
+            self.act_on_clusters(&read.settings);
+        }
         if let Some(step) = &plan.storage {
             self.storage.start(step.clone());
         }
@@ -311,48 +324,6 @@ impl Agent {
             }
             self.jobs.clean(plan.leftovers.clone());
         }
-    }
-
-    async fn report(&mut self, observed: Observed, plan: Plan) {
-        let Observed { systemd: _, runtime, health, update, storage: _, pods, settings } = observed;
-        if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
-            self.last = Some((desired, plan));
-        }
-        let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
-        problems.extend(self.update.problems());
-        problems.extend(self.systemd.problem());
-        if let (Some(read), Some(update)) = (&settings, &update) {
-            problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
-        }
-        let settings = self.show_settings(settings.as_deref());
-        self.settings.problems().into_iter().for_each(|problem| self.complaints.tell(problem));
-        problems.extend(self.complaints.take());
-        // While the runtime is away its pods run on, as they were when it was last seen.
-        let pods = self.last.as_ref().map_or(&[][..], |(desired, plan)| {
-            problems.extend(desired.problems.iter().cloned());
-            &plan.pods
-        });
-        let status = compose::status(Facts {
-            os_id: &self.os.id,
-            os_version: &self.os.version,
-            node: Node {
-                hostname: proc::hostname(&self.host).unwrap_or_default(),
-                machine_id: identity::machine_id(&self.host).unwrap_or_default(),
-            },
-            boot: self.boot.as_ref(),
-            runtime: &runtime,
-            health: health.as_ref(),
-            update: update.as_ref(),
-            pods,
-            settings,
-            problems,
-        });
-        if status.ready || self.started.elapsed() >= READY_PATIENCE {
-            self.notifier.ready();
-        }
-        self.notifier.status(&summary(&status));
-        self.status.send_replace(status);
-        self.releases.send_replace(compose::releases(update.as_ref(), self.update.running()));
     }
 
     fn wait(&mut self, observed: &Observed, plan: &Plan) -> Duration {

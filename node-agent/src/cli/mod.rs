@@ -4,7 +4,9 @@ mod agent;
 mod ask;
 mod boot;
 mod change;
+mod clusters;
 mod import;
+mod metrics;
 mod operate;
 mod progress;
 mod releases;
@@ -47,6 +49,8 @@ enum Command {
     Fsck(change::Fsck),
     Collect(change::Collect),
     Settings(settings::Arguments),
+    Clusters(clusters::Arguments),
+    Metrics(metrics::Arguments),
     Agent(agent::Arguments),
     #[command(hide = true)]
     Import(import::Arguments),
@@ -73,6 +77,8 @@ pub fn run() -> ExitCode {
         Command::Fsck(arguments) => change::fsck(&arguments, &host),
         Command::Collect(arguments) => change::collect(&arguments, &host),
         Command::Settings(arguments) => settings::run(arguments, &host),
+        Command::Clusters(arguments) => clusters::run(&arguments, &host),
+        Command::Metrics(arguments) => metrics::run(&arguments, &host),
         Command::Agent(agent::Arguments {}) => agent::run(host),
         Command::Import(import::Arguments {}) => import::run(&host),
     };

@@ -45,6 +45,15 @@ pub(super) fn render(status: &Status, colour: bool) -> String {
             line(&mut out, &format!("{} {}", if deployment.booted { "*" } else { " " }, describe(deployment)));
         }
     }
+    if !status.clusters.is_empty() {
+        line(&mut out, &format!("\n{}", paint(BOLD, "CLUSTERS")));
+    }
+    for cluster in &status.clusters {
+        let code = if cluster.state == "connected" { GREEN } else { YELLOW };
+        let state = paint(code, &format!("{:<17}", cluster.state));
+        let more = cluster.rollout.as_ref().or(cluster.server.as_ref()).map_or("", String::as_str);
+        line(&mut out, format!("  {:<28} {state} {more}", cluster.name).trim_end());
+    }
     line(&mut out, &format!("\n{}", paint(BOLD, "PODS")));
     if status.pods.is_empty() {
         line(&mut out, "  none");
@@ -116,7 +125,7 @@ mod tests {
     use crate::{
         report::{
             boot::Boot,
-            status::{Container, Node, Os, Runtime},
+            status::{Cluster, Container, Node, Os, Runtime},
         },
         settings::model::{Sources, TrialShown},
     };
@@ -161,6 +170,21 @@ PODS
   ballast/canary               Running    canary running (2 restarts)
 ";
         assert_eq!(render(&status(), false), expected);
+    }
+
+    #[test]
+    fn clusters_are_there_if_there_are_any() {
+        let cluster = |name: &str, state: &str, server: Option<&str>| Cluster {
+            name: name.to_owned(),
+            state: state.to_owned(),
+            server: server.map(str::to_owned),
+            ..Cluster::default()
+        };
+        let clusters = vec![cluster("prod", "connected", Some("https://a.example")), cluster("lab", "away", None)];
+        let screen = render(&Status { clusters, ..status() }, false);
+        let expected = "\nCLUSTERS\n  prod                         connected         https://a.example\n  lab                          away\n\nPODS\n";
+        assert!(screen.contains(expected), "{screen}");
+        assert!(!render(&status(), false).contains("CLUSTERS"));
     }
 
     #[test]

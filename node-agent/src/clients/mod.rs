@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod cgroup;
+pub mod clock;
 pub mod cri;
 pub mod disk;
 pub mod dmi;
@@ -14,6 +15,7 @@ pub mod metadata;
 pub mod network;
 pub mod proc;
 pub mod resolved;
+pub mod resources;
 pub mod space;
 pub mod store;
 pub mod systemd;

@@ -1,8 +1,14 @@
-//! Whether this node can speak to others: the kernel's own answer, without a packet.
+//! Whether this node can speak to others, and under which addresses: the kernel's own answer, without a packet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use nix::{
+    ifaddrs::{InterfaceAddress, getifaddrs},
+    net::if_::InterfaceFlags,
+};
+
+use super::host::Host;
 
 /// Addresses that only a default route leads to: they are for documentation (RFC 5737, RFC 3849). Connecting a UDP socket sends
 /// nothing; it looks for a route and picks the address to send from.
@@ -21,17 +27,48 @@ const PORT: u16 = 9;
 pub fn source_address() -> Result<IpAddr> {
     let mut reasons = Vec::new();
     for (any, far) in FAR {
-        let bound = UdpSocket::bind(SocketAddr::new(any, 0));
-        let connected =
-            bound.and_then(|socket| socket.connect(SocketAddr::new(far, PORT)).and_then(|()| socket.local_addr()));
-        match connected {
-            Ok(source) if is_usable(source.ip()) => return Ok(source.ip()),
-            Ok(source) => reasons.push(format!("{} reaches no other network", source.ip())),
-            Err(error) => reasons.push(error.to_string()),
+        match source(any, far) {
+            Ok(address) => return Ok(address),
+            Err(reason) => reasons.push(reason),
         }
     }
     reasons.dedup();
     bail!("no default route with an address ({})", reasons.join("; "))
+}
+
+/// The address with which `far` is spoken to, else why there is none.
+fn source(any: IpAddr, far: IpAddr) -> Result<IpAddr, String> {
+    let bound = UdpSocket::bind(SocketAddr::new(any, 0));
+    let connected =
+        bound.and_then(|socket| socket.connect(SocketAddr::new(far, PORT)).and_then(|()| socket.local_addr()));
+    match connected {
+        Ok(source) if is_usable(source.ip()) => Ok(source.ip()),
+        Ok(source) => Err(format!("{} reaches no other network", source.ip())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The addresses under which others reach this node: those of the default routes first, then those of the other interfaces that are
+/// up and have a device. Bridges and pairs that only pods use have none.
+///
+/// # Errors
+/// If the kernel does not tell its interfaces.
+pub fn addresses(host: &Host) -> Result<Vec<IpAddr>> {
+    let mut addresses: Vec<IpAddr> = FAR.into_iter().filter_map(|(any, far)| source(any, far).ok()).collect();
+    for interface in getifaddrs().context("asking the kernel for its interfaces")? {
+        let has_device = || host.path(format!("/sys/class/net/{}/device", interface.interface_name)).exists();
+        let Some(address) = address(&interface).filter(|address| is_usable(*address)) else { continue };
+        if interface.flags.contains(InterfaceFlags::IFF_UP) && !addresses.contains(&address) && has_device() {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}
+
+fn address(interface: &InterfaceAddress) -> Option<IpAddr> {
+    let address = interface.address.as_ref()?;
+    let ipv4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+    ipv4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
 }
 
 fn is_usable(address: IpAddr) -> bool {

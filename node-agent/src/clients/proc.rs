@@ -46,14 +46,6 @@ fn parse_cpu_time(uptime: &str, stat: &str) -> Option<CpuTime> {
     Some(CpuTime { uptime_us, busy_us })
 }
 
-/// What names this boot (random(4)).
-///
-/// # Errors
-/// If the kernel does not tell it.
-pub fn boot_id(host: &Host) -> Result<String> {
-    Ok(read(host, "/proc/sys/kernel/random/boot_id")?.trim().to_owned())
-}
-
 /// Microseconds of CPU time that the process `pid` has used, if the kernel keeps that account (Documentation/scheduler/
 /// sched-stats.rst).
 ///

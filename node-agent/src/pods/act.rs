@@ -15,7 +15,7 @@ use super::{
     plan::{Image, Job, Step},
     preloaded, sandbox, volumes,
 };
-use crate::clients::{cri::Cri, host::Host, proc};
+use crate::clients::{cri::Cri, host::Host, identity};
 
 /// Jobs at work, and what became of the last one for each pod.
 #[derive(Debug)]
@@ -251,7 +251,7 @@ impl Worker {
         let container = container.ok_or_else(|| anyhow!("the manifest has no such container"))?;
         files::prune_logs(&self.host.path(sandbox::log_folder(pod)).join(name), attempt)?;
         let volumes = volumes::provide(&self.host, pod)?;
-        let boot = proc::boot_id(&self.host)?;
+        let boot = identity::boot_id(&self.host)?;
         let run = sandbox::Run { attempt, crashes, boot: &boot };
         let spec = sandbox::container(pod, container, &run, &volumes, self.pids_limit);
         let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt, None), &spec).await?;

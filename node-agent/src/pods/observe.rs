@@ -20,7 +20,7 @@ use super::{
 use crate::clients::{
     cri::{self, ContainerState, ContainerStatus, Cri},
     host::Host,
-    proc,
+    identity,
     resolved::{self, ResolvConf},
 };
 
@@ -84,7 +84,7 @@ impl Observer {
         jobs.collect();
         let boot = match &self.boot {
             Some(boot) => boot.clone(),
-            None => self.boot.insert(proc::boot_id(host)?).clone(),
+            None => self.boot.insert(identity::boot_id(host)?).clone(),
         };
         let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
         let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();

@@ -3,9 +3,13 @@
 use super::{
     boot::Boot,
     releases::{Operation, Release, Releases},
-    status::{Container, Deployment, Node, Os, Pod, Runtime, Status},
+    status::{Cluster, Container, Deployment, Node, Os, Pod, Runtime, Status, Traffic},
 };
 use crate::{
+    cluster::{
+        self,
+        model::{Report, State as Membership},
+    },
     health,
     pods::{
         phase::{ContainerPhase, Phase},
@@ -38,6 +42,8 @@ pub struct Facts<'a> {
     pub update: Option<&'a update::model::Observed>,
     /// The pods.
     pub pods: &'a [PodStatus],
+    /// What the memberships of clusters tell.
+    pub clusters: &'a [Report],
     /// Where the settings are from.
     pub settings: Sources,
     /// Manifests that are not followed, and what else went wrong.
@@ -52,6 +58,7 @@ pub fn status(facts: Facts<'_>) -> Status {
     reasons.extend(facts.update.map(update::plan::reasons).unwrap_or_default());
     reasons.extend(facts.problems);
     reasons.extend(facts.pods.iter().filter_map(|pod| pod.problem.clone()));
+    reasons.extend(facts.clusters.iter().flat_map(cluster::plan::reasons));
     let (name, version) = runtime.version.clone().unwrap_or_default();
     let booted = facts.update.and_then(|update| update.booted.as_ref());
     Status {
@@ -68,7 +75,7 @@ pub fn status(facts: Facts<'_>) -> Status {
         deployments: facts.update.map(update::plan::deployments).unwrap_or_default().iter().map(deployment).collect(),
         runtime: Runtime { name, version, ready: runtime.is_ready(), restarts: runtime.restarts },
         pods: facts.pods.iter().map(pod).collect(),
-        clusters: Vec::new(),
+        clusters: facts.clusters.iter().map(cluster).collect(),
         settings: facts.settings,
     }
 }
@@ -110,6 +117,33 @@ fn state(state: State) -> &'static str {
         State::Good => "good",
         State::Bad => "bad",
         State::Unknown => "unknown",
+    }
+}
+
+fn cluster(report: &Report) -> Cluster {
+    let (state, since, reason) = match &report.state {
+        Membership::Off => ("off", None, None),
+        Membership::WaitingForClock => ("waiting-for-clock", None, Some("the clock is not set".to_owned())),
+        Membership::Joining => ("joining", None, None),
+        Membership::Connected => ("connected", None, None),
+        Membership::Away { since, reason } => ("away", Some(*since), Some(reason.clone())),
+        Membership::Refused { reason } => ("refused", None, Some(reason.clone())),
+    };
+    Cluster {
+        name: report.name.clone(),
+        role: report.role.name().to_owned(),
+        state: state.to_owned(),
+        server: report.server.clone(),
+        since,
+        reason: reason.or_else(|| report.problems.first().cloned()),
+        certificate_until: report.certificate_until,
+        rollout: report.rollout.clone(),
+        traffic: Traffic {
+            requests: report.requests,
+            errors: report.errors,
+            bytes_sent: report.bytes_sent,
+            bytes_received: report.bytes_received,
+        },
     }
 }
 

@@ -1,10 +1,11 @@
-//! What the agent tells: the READY line on the console, systemd, and the status socket. Only this publishes, and it
+//! What the agent tells: the READY line on the console, systemd, the status socket, and metrics. Only this publishes, and it
 //! never feeds back into what the agent does.
 
 pub mod boot;
 pub mod complaints;
 pub mod compose;
 pub mod console;
+pub mod metrics;
 pub mod notify;
 pub mod releases;
 pub mod socket;

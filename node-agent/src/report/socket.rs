@@ -124,18 +124,7 @@ pub struct Answers {
 /// # Errors
 /// If the socket cannot be made.
 pub fn serve(host: &Host, answers: Answers) -> Result<()> {
-    let path = host.path(SOCKET);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("removing the old {SOCKET}"));
-        }
-        Ok(()) | Err(_) => {}
-    }
-    // Closed to others from its first moment on, not a moment later by chmod.
-    let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
-    let listener = UnixListener::bind(&path);
-    umask(before);
-    let listener = listener.with_context(|| format!("listening on {SOCKET}"))?;
+    let listener = bind(host, SOCKET)?;
     tokio::spawn(async move {
         loop {
             match listener.accept().await {
@@ -155,6 +144,25 @@ pub fn serve(host: &Host, answers: Answers) -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// A socket at `place` that only root can open.
+///
+/// # Errors
+/// If it cannot be made.
+pub(super) fn bind(host: &Host, place: &str) -> Result<UnixListener> {
+    let path = host.path(place);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("removing the old {place}"));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    // Closed to others from its first moment on, not a moment later by chmod.
+    let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+    let listener = UnixListener::bind(&path);
+    umask(before);
+    listener.with_context(|| format!("listening on {place}"))
 }
 
 async fn answer(mut stream: UnixStream, answers: &Answers) -> Result<()> {

@@ -25,7 +25,7 @@ pub struct Status {
     /// What runs here.
     pub pods: Vec<Pod>,
     /// The clusters that this node belongs to.
-    pub clusters: Vec<String>,
+    pub clusters: Vec<Cluster>,
     /// Where its settings are from, and what in them does not apply.
     #[serde(default)]
     pub settings: Sources,
@@ -105,6 +105,42 @@ pub struct Container {
     pub state: String,
     /// How often it was started again.
     pub restarts: u32,
+}
+
+/// A cluster that this node belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its name in the settings.
+    pub name: String,
+    /// `node`, or `report-only`.
+    pub role: String,
+    /// `off`, `waiting-for-clock`, `joining`, `connected`, `away` (it does not answer) or `refused` (it does not let this node in).
+    pub state: String,
+    /// Its API server that is spoken to.
+    pub server: Option<String>,
+    /// Since when it does not answer, in seconds since 1970.
+    pub since: Option<u64>,
+    /// What is wrong, in a sentence.
+    pub reason: Option<String>,
+    /// Until when this node's certificate holds there, in seconds since 1970.
+    pub certificate_until: Option<u64>,
+    /// What the upgrade that its NodeOS asks for is at: `PHASE: message`.
+    pub rollout: Option<String>,
+    /// What was sent and received since the agent was started.
+    pub traffic: Traffic,
+}
+
+/// Requests to a cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// How many were sent.
+    pub requests: u64,
+    /// How many of them were answered by an error, or not at all.
+    pub errors: u64,
+    /// Bytes that were sent.
+    pub bytes_sent: u64,
+    /// Bytes that were received.
+    pub bytes_received: u64,
 }
 
 /// The state as systemd shows it, in one line.

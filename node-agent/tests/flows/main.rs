@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
+mod clusters;
 mod fake;
+mod metrics;
 mod settings;
 mod trial;
 mod upgrades;

@@ -37,7 +37,11 @@ fn a_key_is_set_and_comments_stay() {
         ("kernel.sysctl.vm.swappiness", "20", "vm.swappiness = 20"),
         ("kernel.sysctl.\"vm.swappiness\"", "20", "vm.swappiness = 20"),
         ("kernel.sysctl.net.core.somaxconn", "4096", "\"net.core.somaxconn\" = 4096"),
-        ("cluster.node_labels.rack", "7", "rack = \"7\""),
+        (
+            "cluster.prod.servers",
+            "[\"https://a.example\"]",
+            "[[cluster]]\nname = \"prod\"\nservers = [\"https://a.example\"]",
+        ),
     ];
     for (key, value, expected) in table {
         let changed = set(DOCUMENT, key, value).unwrap_or_else(|refused| panic!("{key}: {refused}"));
@@ -113,7 +117,7 @@ fn a_difference_shows_no_secret() {
     assert_eq!(difference(DOCUMENT, DOCUMENT).unwrap(), "");
 
     let hidden = "[[registry]]\nhost = \"r.example\"\npasword = \"s3cret\"\nmirrors = [{ host = \"m.example\", token = \"s3cret\" }]
-[network.proxy]\nhttps = \"http://me:s3cret@p:1\"\n[registri.x]\npassword = [\"s3cret\"]\n[cluster]\ntoken = { s3cret = \"s3cret\" }\n";
+[network.proxy]\nhttps = \"http://me:s3cret@p:1\"\n[registri.x]\npassword = [\"s3cret\"]\n[[cluster]]\ntoken = { s3cret = \"s3cret\" }\n";
     let told = difference("", hidden).unwrap();
     assert!(!told.contains("\"s3cret") && !told.contains(":s3cret"), "{told}");
     assert!(told.contains("+https = \"(secret 2)@p:1\""), "{told}");

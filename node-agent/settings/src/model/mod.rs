@@ -1,13 +1,15 @@
 //! The settings as the rest of the node sees them: typed, complete, with what holds where nothing was said.
 
+mod cluster;
 mod network;
 mod node;
 mod registry;
 mod update;
 
 pub use self::{
+    cluster::{Authority, Cluster, ClusterRole, Credential, Listen, Metrics},
     network::{Dhcp, Interface, InterfaceMatch, Network, Proxy, Route},
-    node::{Cluster, Kernel, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
+    node::{Kernel, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
     registry::{Access, Credentials, Mirror, Registry},
     update::{Health, Signatures, TRIAL_DEADLINE, Update},
 };
@@ -35,8 +37,10 @@ pub struct Settings {
     pub update: Update,
     /// `[health]`
     pub health: Health,
-    /// `[cluster]`
-    pub cluster: Cluster,
+    /// `[[cluster]]`, each name once.
+    pub clusters: Vec<Cluster>,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `[log]`
     pub log: Log,
 }

@@ -1,11 +1,8 @@
-//! The smaller tables: `[time]`, `[kernel]`, `[runtime]`, `[pods]`, `[cluster]`, `[log]`.
+//! The smaller tables: `[time]`, `[kernel]`, `[runtime]`, `[pods]`, `[log]`.
 
 use std::collections::BTreeMap;
 
-use crate::values::{
-    Certificates, Host, HttpsUrl, KernelArgument, LabelKey, LabelValue, ManifestName, Secret, Size, SysctlKey,
-    SysctlValue, Taint, TimeZone,
-};
+use crate::values::{Host, KernelArgument, ManifestName, Size, SysctlKey, SysctlValue, TimeZone};
 
 /// `[time]`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,21 +74,6 @@ pub struct Manifest {
     pub name: ManifestName,
     /// `content`: a v1 Pod in YAML or JSON, which the agent reads as it reads a file.
     pub content: String,
-}
-
-/// `[cluster]`: to which Kubernetes cluster the node belongs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cluster {
-    /// `server`: the API server. None is a node without a cluster.
-    pub server: Option<HttpsUrl>,
-    /// `ca`: the authorities that signed its certificate. None is those that the image believes.
-    pub ca: Option<Certificates>,
-    /// `token`: with which the node registers itself.
-    pub token: Option<Secret>,
-    /// `[cluster.node_labels]`
-    pub node_labels: BTreeMap<LabelKey, LabelValue>,
-    /// `node_taints`
-    pub node_taints: Vec<Taint>,
 }
 
 /// `[log]`

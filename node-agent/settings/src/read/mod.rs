@@ -1,5 +1,6 @@
 //! From what the sources say to settings. One file per table; `reader` takes values out of tables.
 
+mod cluster;
 mod health;
 mod kernel;
 mod names;
@@ -40,7 +41,8 @@ pub(crate) fn read(merged: &Merged) -> Outcome {
         pods: root.table("pods", node::pods),
         update: root.table("update", update::update),
         health: root.table("health", health::health),
-        cluster: root.table("cluster", node::cluster),
+        clusters: cluster::clusters(&mut root),
+        metrics: root.table("metrics", cluster::metrics),
         log: root.table("log", node::log),
     };
     let account = root.finish();

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::reader::Reader;
 use crate::{
-    model::{Cluster, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
-    values::{LabelValue, ManifestName, Size, Text},
+    model::{Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
+    values::{ManifestName, Size, Text},
 };
 
 /// Less than a page of lines is no log; more than this fills the disk before the second file is begun.
@@ -58,18 +58,6 @@ impl Text for Content {
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() { Err("is empty".to_owned()) } else { Ok(Self(text.to_owned())) }
-    }
-}
-
-pub(super) fn cluster(table: &mut Reader<'_>) -> Cluster {
-    Cluster {
-        server: table.get("server").given(),
-        ca: table.get("ca").given(),
-        token: table.get("token").given(),
-        node_labels: table.map("node_labels", LabelValue::EXPECTED, |value| {
-            LabelValue::parse(value.as_text().ok_or_else(|| value.is_kind())?)
-        }),
-        node_taints: table.list("node_taints").or(Vec::new()),
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::{
     Rank, Source,
-    model::{Credentials, Dhcp, LogLevel, OciRuntime, Problem, Settings, Signatures},
+    model::{
+        Authority, ClusterRole, Credential, Credentials, Dhcp, LogLevel, OciRuntime, Problem, Settings, Signatures,
+    },
     values::Hostname,
     window::Window,
 };
@@ -165,7 +167,15 @@ fn every_key_applies() {
     assert!(matches!(&own.access.credentials, Some(Credentials::Token(token)) if token.reveal() == "s3cret-token"));
     assert_eq!(found.kernel.sysctl.len(), 2);
     assert_eq!(found.runtime.default, OciRuntime::Crun);
-    assert_eq!(found.cluster.node_labels.len(), 2);
+    let [prod, lab, elsewhere] = found.clusters.as_slice() else { panic!("{found:?}") };
+    assert_eq!((prod.servers.len(), prod.node_labels.len(), prod.node_taints.len()), (2, 2, 1));
+    assert_eq!((prod.role, lab.role), (ClusterRole::Node, ClusterRole::ReportOnly));
+    assert!(
+        matches!(lab.authority, Some(Authority::Hash(_)))
+            && matches!(lab.credential, Some(Credential::Certificate { .. }))
+    );
+    assert!(matches!(elsewhere.credential, Some(Credential::Kubeconfig(_))) && elsewhere.servers.is_empty());
+    assert_eq!(found.metrics.listen.as_ref().map(|listen| listen.address.port()), Some(9100));
     assert_eq!(found.log.level, LogLevel::Debug);
     // Not one table is as it is when nothing was said.
     let nothing = Settings::default();
@@ -186,10 +196,15 @@ fn secrets_are_shown_nowhere() {
         "[[registry]]\nhost = \"r.example\"\npassword = s3cret",
         "[network.proxy]\nhttp = \"https://me:s3cret@proxy\"",
         "[network.proxy]\nhttp = \"http://me:s3cret$@proxy\"",
-        "[cluster]\ntoken = \"s3cret\\t\"",
+        "[cluster]\nname = \"a\"\ntoken = \"s3cret\"",
+        "[[cluster]]\nname = \"a\"\ntoken = \"s3cret\\t\"",
+        "[[cluster]]\nname = \"s3cret@a\"\ntoken = \"a\"",
+        "[[cluster]]\nname = \"a\"\nkubeconfig = \"s3cret: [\"",
+        "[[cluster]]\nname = \"a\"\nclient_key = \"s3cret\"",
+        "[metrics]\nkey = \"s3cret\"",
         "[[registry]]\nhost = \"r.example\"\nusername = \"me:s3cret\"\npassword = \"x\"",
         "[[registry]]\nhost = \"me:s3cret@r.example\"",
-        "[cluster]\nserver = \"https://me:s3cret@api.example\"",
+        "[[cluster]]\nname = \"a\"\nservers = [\"https://me:s3cret@api.example\"]",
         "[network.proxy]\nno_proxy = [\"me:s3cret@proxy\"]",
         "update.image = \"https://me:s3cret@r.example/os\"",
     ] {
@@ -254,11 +269,11 @@ fn what_is_wrong_in_the_tables_is_named() {
             "[runtime]\nlog_max_size = \"1KiB\"",
             "f:2:16: runtime.log_max_size: \"1KiB\" is out of range, expected a size from \"64KiB\" to \"10GiB\"",
         ),
+        ("[metrics]\nlisten = \"9100\"", "f:2:10: metrics.listen: \"9100\" is not an address and a port"),
         (
-            "[cluster]\nserver = \"http://api\"",
-            "f:2:10: cluster.server: \"http://api\" is not a URL that begins with https://",
+            "[metrics]\nlisten = \"[::]:9100\"",
+            "f:2:10: metrics: is not listened on: metrics leave the node over TLS only",
         ),
-        ("[cluster.node_labels]\nrack = 7", "f:2:8: cluster.node_labels.rack: is a number, expected a label's value"),
         (
             "[log]\nlevel = \"loud\"",
             "f:2:9: log.level: is \"loud\", expected \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
@@ -293,4 +308,60 @@ fn an_entry_that_means_nothing_costs_only_itself() {
     assert_eq!(found.registries.len(), 1);
     assert!(!found.registries[0].access.plain_http);
     assert_eq!(problems.len(), 2);
+}
+
+/// What is said of `keys` of the cluster a, and whether there is such a cluster.
+fn cluster(keys: &str) -> (Vec<String>, bool) {
+    let text = format!("[[cluster]]\nname = \"a\"\n{keys}");
+    (told(&text), !settings("f", text.as_bytes()).0.clusters.is_empty())
+}
+
+#[test]
+fn a_cluster_is_never_joined_otherwise_than_was_wanted() {
+    const SERVERS: &str = "servers = [\"https://a.example\"]\n";
+    let refused = [
+        ("", "f:1:1: cluster.a: names no server that fits; it does not apply, expected servers, or a kubeconfig"),
+        ("servers = [\"http://a\"]", "f:3:12: cluster.a.servers: \"http://a\" is not a URL that begins with https://"),
+        ("SERVERSca = \"x\"", "f:4:6: cluster.a.ca: has no certificate in it"),
+        ("SERVERSca_hash = \"sha1:ab\"", "f:4:11: cluster.a.ca_hash: \"sha1:ab\" is not such a hash"),
+        (
+            "SERVERSrole = \"report_only\"",
+            "f:4:8: cluster.a.role: is \"report_only\", expected \"node\" or \"report-only\"",
+        ),
+        ("SERVERSpool = \"A\"", "f:4:8: cluster.a.pool: \"A\" is not such a word"),
+        ("SERVERSnode_name = \"A\"", "f:4:13: cluster.a.node_name: \"A\" is not a node's name"),
+        ("SERVERStoken = \"a\"\nclient_key = \"b\"", "f:5:14: cluster.a.client_key: has no private key in it"),
+        (
+            "SERVERStoken = \"a\"\nkubeconfig = \"clusters: [{cluster: {server: https://a}}]\"",
+            "f:4:9: cluster.a: has credentials that do not belong together",
+        ),
+    ];
+    for (keys, expected) in refused {
+        let (told, is_there) = cluster(&keys.replace("SERVERS", SERVERS));
+        assert!(told.iter().any(|told| told.starts_with(expected)) && !is_there, "{keys}: {told:#?}");
+    }
+    let only_named = [
+        (
+            "SERVERS[cluster.node_labels]\nrack = 7",
+            "f:5:8: cluster.a.node_labels.rack: is a number, expected a label's value",
+        ),
+        (
+            "SERVERS[cluster.node_labels]\n\"kubernetes.io/x\" = \"7\"",
+            "f:5:1: cluster.a.node_labels.\"kubernetes.io/x\": \"kubernetes.io/x\" is not a node's own to give",
+        ),
+        ("SERVERSnode_taints = [\"a\"]", "f:4:16: cluster.a.node_taints: \"a\" is not a taint"),
+    ];
+    for (keys, expected) in only_named {
+        let (told, is_there) = cluster(&keys.replace("SERVERS", SERVERS));
+        assert!(told.iter().any(|told| told.starts_with(expected)) && is_there, "{keys}: {told:#?}");
+    }
+    assert_eq!(cluster(SERVERS), (vec![], true));
+}
+
+#[test]
+fn there_are_eight_clusters_at_most() {
+    let text: String =
+        (0..9).map(|index| format!("[[cluster]]\nname = \"c{index}\"\nservers = [\"https://a.example\"]\n")).collect();
+    assert_eq!(told(&text), ["f:25:1: cluster.c8: is one cluster too many; it does not apply, expected at most 8"]);
+    assert_eq!(settings("f", text.as_bytes()).0.clusters.len(), 8);
 }

@@ -18,7 +18,8 @@ pub const KEYS: &[Key] = &[
     key("pods", Shape::Table(PODS), "What runs here beside the manifests that lie in folders."),
     key("update", Shape::Table(UPDATE), "Which releases this node takes, and when by itself."),
     key("health", Shape::Table(HEALTH), "When a release on trial is good."),
-    key("cluster", Shape::Table(CLUSTER), "To which Kubernetes cluster the node belongs."),
+    key("cluster", Shape::Keyed(&["name"], CLUSTER), "To which Kubernetes clusters the node belongs, at most eight."),
+    key("metrics", Shape::Table(METRICS), "Who else than root may read the node's metrics."),
     key("log", Shape::Table(LOG), "How much is logged."),
 ];
 
@@ -126,11 +127,29 @@ const HEALTH: &[Key] = &[
 ];
 
 const CLUSTER: &[Key] = &[
-    key("server", Shape::Text, "The API server, https://HOST[:PORT]. Not said: no cluster."),
-    key("ca", Shape::Text, "The authorities in PEM that signed its certificate."),
-    key("token", Shape::Secret, "With which the node registers itself."),
+    key("name", Shape::Text, "What it is called here, a word of a-z, 0-9 and -."),
+    key(
+        "servers",
+        Shape::Texts,
+        "Its API servers, https://HOST[:PORT], tried in this order. Needed without a kubeconfig.",
+    ),
+    key("ca", Shape::Text, "The authorities in PEM that signed its servers' certificates. Not said: the image's."),
+    key("ca_hash", Shape::Text, "In place of ca: sha256:HEX of its authority's public key, as kubeadm tells it."),
+    key("token", Shape::Secret, "A bootstrap token, for which the node gets a certificate of its own."),
+    key("kubeconfig", Shape::Secret, "In place of a token: a whole kubeconfig, without files and programs."),
+    key("client_certificate", Shape::Text, "In place of a token: a certificate in PEM; with client_key."),
+    key("client_key", Shape::Secret, "Its key in PEM."),
+    key("role", Shape::Choice(&["node", "report-only"]), "What the node is there. Not said: node."),
+    key("pool", Shape::Text, "With which nodes it shares upgrade slots. Not said: default."),
+    key("node_name", Shape::Text, "What the node is called there. Not said: its hostname."),
     key("node_labels", Shape::Texted, "Labels of the Node."),
-    key("node_taints", Shape::Texts, "Taints of the Node, KEY[=VALUE]:EFFECT."),
+    key("node_taints", Shape::Texts, "Taints of the Node when it registers, KEY[=VALUE]:EFFECT."),
+];
+
+const METRICS: &[Key] = &[
+    key("listen", Shape::Text, "ADDRESS:PORT where they are served over TLS. Not said: nowhere."),
+    key("certificate", Shape::Text, "The certificate in PEM that is shown there."),
+    key("key", Shape::Secret, "Its key in PEM."),
 ];
 
 const LOG: &[Key] = &[

@@ -12,8 +12,9 @@ fn tables(keys: &'static [Key], path: &[&str], out: &mut Vec<(Vec<&'static str>,
         path => format!("{opening}{}{closing}\n", path.join(".")),
     };
     // A table in a list is one whatever its list is in: the last header says it.
-    let is_list =
-        path.last().is_some_and(|last| ["interface", "routes", "registry", "mirrors", "manifest"].contains(last));
+    let is_list = path
+        .last()
+        .is_some_and(|last| ["interface", "routes", "registry", "mirrors", "manifest", "cluster"].contains(last));
     let (opening, closing) = if is_list { ("[[", "]]") } else { ("[", "]") };
     let parent = match path {
         ["network", "interface", "routes"] => "[[network.interface]]\nname = \"eth0\"\n",

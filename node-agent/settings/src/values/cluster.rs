@@ -1,98 +1,79 @@
-//! Labels and taints of a node, as Kubernetes has them (kubernetes.io/docs/concepts/overview/working-with-objects/labels).
-
-use std::fmt;
+//! Names of clusters, of nodes and pools in them, and what a cluster's authority is known by.
 
 use super::{Text, is_made_of, is_not, name::is_dns_name, shown_as_text};
 
-/// `[PREFIX/]NAME`
+/// What a cluster is called here: a word of small letters, digits and `-`. A folder is named so.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LabelKey(String);
+pub struct ClusterName(String);
 
-/// At most 63 letters; may be empty.
+/// What the node is called there: the name of a Kubernetes object, words with points between.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LabelValue(String);
+pub struct NodeName(String);
 
-shown_as_text!(LabelKey, LabelValue);
-
-/// `KEY[=VALUE]:EFFECT`
+/// Which nodes are upgraded together: the value of a label, a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taint {
-    /// Its name.
-    pub key: LabelKey,
-    /// May be empty.
-    pub value: LabelValue,
-    /// What it does to pods that do not bear it.
-    pub effect: TaintEffect,
+pub struct PoolName(String);
+
+/// `sha256:` and the hash of the authority's public key (SubjectPublicKeyInfo), as `kubeadm token create --print-join-command` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaHash(String);
+
+shown_as_text!(ClusterName, NodeName, PoolName, CaHash);
+
+impl CaHash {
+    /// The hash alone, in small letters.
+    pub fn hex(&self) -> &str {
+        self.0.strip_prefix("sha256:").unwrap_or(&self.0)
+    }
 }
 
-/// What a taint does to pods that do not bear it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaintEffect {
-    /// None is placed here.
-    NoSchedule,
-    /// None is placed here as long as another node will do.
-    PreferNoSchedule,
-    /// None is placed here, and those that are here have to go.
-    NoExecute,
+impl ClusterName {
+    /// The longest: it is a label of the DNS.
+    const MAX: usize = 63;
 }
 
-impl Text for LabelKey {
-    const EXPECTED: &'static str = "a label's key, as \"example.com/rack\"";
+impl Text for ClusterName {
+    const EXPECTED: &'static str = "a word of a-z, 0-9 and '-', at most 63 letters";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
-        let is_prefix = |prefix: &str| is_dns_name(prefix) && !prefix.bytes().any(|byte| byte.is_ascii_uppercase());
-        if name.is_empty() || !is_word(name) || prefix.is_some_and(|prefix| !is_prefix(prefix)) {
-            return Err(is_not(text, "a label's key"));
+        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(is_not(text, "such a word")) }
+    }
+}
+
+impl Text for NodeName {
+    const EXPECTED: &'static str = "a node's name of a-z, 0-9, '-' and '.', as \"node1.example.com\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if !is_dns_name(text) || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(is_not(text, "a node's name"));
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-impl Text for LabelValue {
-    const EXPECTED: &'static str = "a label's value: at most 63 letters, digits, '-', '_' and '.'";
+impl Text for PoolName {
+    const EXPECTED: &'static str = ClusterName::EXPECTED;
 
     fn parse(text: &str) -> Result<Self, String> {
-        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(is_not(text, "a label's value")) }
+        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(is_not(text, "such a word")) }
+    }
+}
+
+impl Text for CaHash {
+    const EXPECTED: &'static str = "\"sha256:\" and 64 digits of 0-9 and a-f";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let hash = text.strip_prefix("sha256:").unwrap_or_default();
+        if !is_made_of(hash, 64..=64, |byte| byte.is_ascii_hexdigit()) {
+            return Err(is_not(text, "such a hash"));
+        }
+        Ok(Self(text.to_ascii_lowercase()))
     }
 }
 
 fn is_word(text: &str) -> bool {
-    let is_end = |letter: char| letter.is_ascii_alphanumeric();
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    text.is_empty() || (is_made_of(text, 1..=63, fits) && text.starts_with(is_end) && text.ends_with(is_end))
-}
-
-impl Text for Taint {
-    const EXPECTED: &'static str =
-        "a taint, as \"example.com/gpu=true:NoSchedule\" (NoSchedule, PreferNoSchedule, NoExecute)";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || is_not(text, "a taint");
-        let (name, effect) = text.rsplit_once(':').ok_or_else(wrong)?;
-        let (key, value) = name.split_once('=').unwrap_or((name, ""));
-        let effect = match effect {
-            "NoSchedule" => TaintEffect::NoSchedule,
-            "PreferNoSchedule" => TaintEffect::PreferNoSchedule,
-            "NoExecute" => TaintEffect::NoExecute,
-            _ => return Err(wrong()),
-        };
-        Ok(Self { key: LabelKey::parse(key)?, value: LabelValue::parse(value)?, effect })
-    }
-}
-
-impl fmt::Display for Taint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.key)?;
-        if !self.value.as_str().is_empty() {
-            write!(formatter, "={}", self.value)?;
-        }
-        formatter.write_str(match self.effect {
-            TaintEffect::NoSchedule => ":NoSchedule",
-            TaintEffect::PreferNoSchedule => ":PreferNoSchedule",
-            TaintEffect::NoExecute => ":NoExecute",
-        })
-    }
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    is_made_of(text, 1..=ClusterName::MAX, fits) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 #[cfg(test)]
@@ -100,20 +81,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_and_taints_are_those_of_kubernetes() {
-        for right in ["rack", "example.com/rack", "node-role.kubernetes.io/worker", "A_b.c-1"] {
-            assert!(LabelKey::parse(right).is_ok(), "{right}");
+    fn names_are_those_of_kubernetes() {
+        let longest = "a".repeat(63);
+        for right in ["prod", "prod-2", "2", &longest] {
+            assert!(ClusterName::parse(right).is_ok() && PoolName::parse(right).is_ok(), "{right}");
         }
-        for wrong in ["", "/a", "a/", "a/b/c", "-a", "Example.com/a", "a b"] {
-            assert!(LabelKey::parse(wrong).is_err(), "{wrong}");
+        let too_long = "a".repeat(64);
+        for wrong in ["", "..", "a/b", "Prod", "-a", "a-", "a.b", &too_long] {
+            assert!(ClusterName::parse(wrong).is_err() && PoolName::parse(wrong).is_err(), "{wrong}");
         }
-        assert!(LabelValue::parse("").is_ok());
-        assert!(LabelValue::parse(&"a".repeat(64)).is_err());
-        for right in ["gpu=true:NoSchedule", "example.com/gpu:NoExecute", "a:PreferNoSchedule"] {
-            assert_eq!(Taint::parse(right).unwrap().to_string(), right);
+        for right in ["node1", "node1.example.com", "10.0.0.1"] {
+            assert!(NodeName::parse(right).is_ok(), "{right}");
         }
-        for wrong in ["", "gpu", "gpu:Never", "=x:NoSchedule", "gpu=a b:NoSchedule"] {
-            assert!(Taint::parse(wrong).is_err(), "{wrong}");
+        for wrong in ["", "Node1", "node_1", "a..b", "a/b", "system:node:a"] {
+            assert!(NodeName::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_sha256_in_small_letters() {
+        let right = format!("sha256:{}", "aB".repeat(32));
+        let hash = CaHash::parse(&right).unwrap();
+        assert_eq!((hash.as_str(), hash.hex()), (&*right.to_lowercase(), &*"ab".repeat(32)));
+        for wrong in ["", "sha256:", "sha256:ab", &"ab".repeat(32), &format!("{right}a"), &right.replace("256", "512")]
+        {
+            assert!(CaHash::parse(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Values that are written as texts: each a type of its own that can only be made from a text that is right.
 
 mod cluster;
+mod credential;
 mod kernel;
+mod label;
 mod name;
 mod network;
 mod pem;
@@ -16,8 +18,10 @@ mod zone;
 use std::fmt;
 
 pub use self::{
-    cluster::{LabelKey, LabelValue, Taint, TaintEffect},
+    cluster::{CaHash, ClusterName, NodeName, PoolName},
+    credential::{BearerToken, Kubeconfig, PrivateKey},
     kernel::{KernelArgument, SysctlKey, SysctlValue},
+    label::{LabelKey, LabelValue, NodeLabel, Taint, TaintEffect},
     name::{Domain, Host, Hostname, ManifestName},
     network::{Destination, InterfaceName, Mac},
     pem::Certificates,

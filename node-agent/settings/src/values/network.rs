@@ -1,6 +1,9 @@
 //! Interfaces and addresses.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use ipnet::IpNet;
 
@@ -60,6 +63,15 @@ impl fmt::Display for Mac {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, f] = self.0;
         write!(formatter, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+    }
+}
+
+impl Text for SocketAddr {
+    const EXPECTED: &'static str = "an address and a port, as \"192.0.2.10:9100\" or \"[::]:9100\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let address: Option<Self> = text.parse().ok();
+        address.filter(|address| address.port() != 0).ok_or_else(|| is_not(text, "an address and a port"))
     }
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use ballast_settings::{
     model::{
-        Access, Cluster, Credentials, Dhcp, Health, Interface, InterfaceMatch, Kernel, Log, LogLevel, Manifest, Mirror,
-        Network, OciRuntime, Pods, Proxy, Registry, Route, Runtime, Settings, Signatures, Time, Update,
+        Access, Authority, Cluster, ClusterRole, Credential, Credentials, Dhcp, Health, Interface, InterfaceMatch,
+        Kernel, Listen, Log, LogLevel, Manifest, Metrics, Mirror, Network, OciRuntime, Pods, Proxy, Registry, Route,
+        Runtime, Settings, Signatures, Time, Update,
     },
-    values::{Certificates, Destination, Size, Text},
+    values::{Certificates, Destination, PrivateKey, Size, Text},
     window::Window,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -143,13 +144,54 @@ fn update() -> impl Strategy<Value = Update> {
         .prop_map(|(image, auto, windows, reboot, signatures)| Update { image, auto, windows, reboot, signatures })
 }
 
+fn private_key() -> impl Strategy<Value = PrivateKey> {
+    // "s3cret" in base64 is not seen as such: the words around it are.
+    Just("-----BEGIN PRIVATE KEY-----\nczNjcmV0\n-----END PRIVATE KEY-----\n")
+        .prop_map(|pem| PrivateKey::parse(pem).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn credential() -> impl Strategy<Value = Credential> {
+    let kubeconfig = "clusters: \\[\\{cluster: \\{server: \"https://a\\.example\"\\}\\}\\]\nusers: \\[\\{user: \\{token: s3cret[a-z]{0,4}\\}\\}\\]\n?";
+    prop_oneof![
+        text("s3cret[a-z0-9.~+/-]{0,9}=?").prop_map(Credential::Token),
+        text(kubeconfig).prop_map(Credential::Kubeconfig),
+        (certificates(), private_key()).prop_map(|(certificate, key)| Credential::Certificate { certificate, key }),
+    ]
+}
+
 fn cluster() -> impl Strategy<Value = Cluster> {
     let labels = prop::collection::btree_map(text("([a-z]{1,5}\\.example/)?[a-z]{1,5}"), text("[a-z0-9]{0,5}"), 0..3);
     let taints = vec(text("[a-z]{1,5}(=[a-z]{1,3})?:(NoSchedule|PreferNoSchedule|NoExecute)"), 0..3);
-    let server = option::of(text("https://[a-z]{1,5}\\.example(:6443)?(/[a-z]{1,4})?"));
-    (server, option::of(certificates()), option::of(text(SECRET)), labels, taints).prop_map(
-        |(server, ca, token, node_labels, node_taints)| Cluster { server, ca, token, node_labels, node_taints },
+    let servers = vec(text("https://[a-z]{1,5}\\.example(:6443)?(/[a-z]{1,4})?"), 1..3);
+    let authority = option::of(prop_oneof![
+        certificates().prop_map(Authority::Certificates),
+        text("sha256:[0-9a-f]{64}").prop_map(Authority::Hash),
+    ]);
+    let names = (text(NAME), option::of(text(NAME)), option::of(text(DNS)), select(ClusterRole::ALL.to_vec()));
+    (names, servers, authority, option::of(credential()), labels, taints).prop_map(
+        |((name, pool, node_name, role), servers, authority, credential, node_labels, node_taints)| Cluster {
+            name,
+            servers,
+            authority,
+            credential,
+            role,
+            pool,
+            node_name,
+            node_labels,
+            node_taints,
+        },
     )
+}
+
+fn metrics() -> impl Strategy<Value = Metrics> {
+    let addresses = select(vec!["192.0.2.1:9100", "[::]:1", "[2001:db8::1]:65535"]);
+    let address = addresses.prop_map(|text| Text::parse(text).unwrap_or_else(|error| panic!("{error}")));
+    let listen = (address, certificates(), private_key()).prop_map(|(address, certificate, key)| Listen {
+        address,
+        certificate,
+        key,
+    });
+    option::of(listen).prop_map(|listen| Metrics { listen })
 }
 
 fn log() -> impl Strategy<Value = Log> {
@@ -171,20 +213,24 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
         .prop_map(|(network, secs)| Health { network, deadline: Duration::from_secs(secs) });
     let registries = vec(registry(), 0..3).prop_map(|all| once(all, |registry| registry.host.to_string()));
     let first = (option::of(text(NAME)), network(), time, kernel(), registries, runtime());
-    let second = (pods, update(), health, cluster(), log());
+    let clusters = vec(cluster(), 0..3).prop_map(|all| once(all, |cluster| cluster.name.to_string()));
+    let second = (pods, update(), health, clusters, metrics(), log());
     (first, second).prop_map(
-        |((hostname, network, time, kernel, registries, runtime), (pods, update, health, cluster, log))| Settings {
-            hostname,
-            network,
-            time,
-            kernel,
-            registries,
-            runtime,
-            pods,
-            update,
-            health,
-            cluster,
-            log,
+        |((hostname, network, time, kernel, registries, runtime), (pods, update, health, clusters, metrics, log))| {
+            Settings {
+                hostname,
+                network,
+                time,
+                kernel,
+                registries,
+                runtime,
+                pods,
+                update,
+                health,
+                clusters,
+                metrics,
+                log,
+            }
         },
     )
 }

@@ -161,7 +161,7 @@ impl Operations {
             Step::Resume { .. } if self.running.is_some() => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
             Step::Upgrade => self.upgrade_unattended(settings),
-            Step::Reboot => self.reboot(),
+            Step::Reboot => self.reboot("the settings say so"),
             Step::Arguments if Instant::now() < self.arguments_again => {}
             Step::Arguments => {
                 self.arguments_again = Instant::now() + ARGUMENTS_AGAIN;
@@ -184,17 +184,12 @@ impl Operations {
         Instant::now() >= self.due && self.running().is_none()
     }
 
-    fn upgrade_unattended(&mut self, settings: &Settings) {
-        self.due = Instant::now() + EVERY + spread(EVERY / 6);
-        let upgrade = Upgrade { unattended: true, ..Upgrade::default() };
-        self.start_unasked(Command::Upgrade(upgrade), settings);
-    }
-
-    fn reboot(&mut self) {
+    /// Reboots into the release that is prepared; while an operation runs, or a reboot is on its way already, nothing.
+    pub fn reboot(&mut self, why: &str) {
         if self.rebooting.as_ref().is_some_and(|task| !task.is_finished()) || self.running().is_some() {
             return;
         }
-        log::info!("rebooting into the release that is prepared");
+        log::info!("rebooting into the release that is prepared: {why}");
         let (host, problem) = (self.host.clone(), self.problem.clone());
         self.rebooting = Some(tokio::spawn(async move {
             if let Err(error) = systemctl_reboot(&host).await {
@@ -202,6 +197,12 @@ impl Operations {
             }
             sleep(REBOOT_AGAIN).await;
         }));
+    }
+
+    fn upgrade_unattended(&mut self, settings: &Settings) {
+        self.due = Instant::now() + EVERY + spread(EVERY / 6);
+        let upgrade = Upgrade { unattended: true, ..Upgrade::default() };
+        self.start_unasked(Command::Upgrade(upgrade), settings);
     }
 
     fn condemn(&self, bad: &Bad) -> anyhow::Result<()> {

@@ -61,7 +61,11 @@ impl Node {
         node.write("/proc/stat", "cpu 400 0 16 10 5 0 0\ncpu0 400 0 16 10 5 0 0\nintr 1\n");
         node.write("/proc/cmdline", &format!("ballast.deployment={}.0 quiet\n", "ab".repeat(32)));
         node.write("/proc/sys/kernel/hostname", "node-1\n");
-        node.write("/proc/sys/kernel/random/boot_id", "0b39e8f5-7b1a-4c55-a7c2-6a2f7a0e0d11\n");
+        node.write("/proc/sys/kernel/osrelease", "6.12.0-ballast\n");
+        node.write("/proc/sys/kernel/pid_max", "32768\n");
+        node.write("/proc/sys/kernel/random/boot_id", "01234567-89ab-cdef-0123-456789abcdef\n");
+        node.write("/proc/loadavg", "0.20 0.18 0.12 1/80 11206\n");
+        node.write("/proc/meminfo", "MemTotal: 2048000 kB\nMemAvailable: 1024000 kB\n");
         node
     }
 

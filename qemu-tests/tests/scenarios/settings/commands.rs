@@ -264,11 +264,13 @@ fn another_runtime(node: &mut Node) -> Result<()> {
 /// One that is typed, changed, diffed: it is masked each time.
 fn secrets(node: &mut Node) -> Result<()> {
     let guest = &mut node.guest;
-    let first = set(guest, "cluster.token", SECRET)?;
-    let second = set(guest, "cluster.token", &format!("{SECRET}-2"))?;
-    let third = Said::of(guest, &["get", "cluster.token"])?.text;
+    set(guest, "cluster.lab.servers", "[\"https://192.0.2.1:6443\"]")?;
+    let first = set(guest, "cluster.lab.token", SECRET)?;
+    let second = set(guest, "cluster.lab.token", &format!("{SECRET}-2"))?;
+    let third = Said::of(guest, &["get", "cluster.lab.token"])?.text;
     for said in [first, second, third] {
         ensure!(!said.contains(SECRET), "it is told: {said}");
     }
-    secrets_are_kept(guest, SECRET)
+    secrets_are_kept(guest, SECRET)?;
+    Said::of(guest, &["unset", "cluster"])?.done().map(drop)
 }

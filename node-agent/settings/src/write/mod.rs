@@ -1,5 +1,7 @@
 //! Settings as TOML that reads as those settings again.
 
+mod cluster;
+
 use std::fmt::Display;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
@@ -7,8 +9,8 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Val
 use crate::{
     VERSION,
     model::{
-        Access, Cluster, Credentials, Dhcp, Interface, InterfaceMatch, Kernel, Log, Manifest, Network, Registry, Route,
-        Runtime, Settings, Signatures, Time, Update,
+        Access, Credentials, Dhcp, Interface, InterfaceMatch, Kernel, Log, Manifest, Network, Registry, Route, Runtime,
+        Settings, Signatures, Time, Update,
     },
     values::{ProxyUrl, Secret, duration_text},
 };
@@ -41,7 +43,8 @@ pub fn write(settings: &Settings, secrets: Secrets) -> String {
     health.insert("network", Item::Value(settings.health.network.into()));
     put(&mut health, "deadline", Some(duration_text(settings.health.deadline)));
     put_table(root, "health", health);
-    put_table(root, "cluster", cluster(&settings.cluster, secrets));
+    put_tables(root, "cluster", settings.clusters.iter().map(|one| cluster::cluster(one, secrets)));
+    put_table(root, "metrics", cluster::metrics(&settings.metrics, secrets));
     put_table(root, "log", log(&settings.log));
     document.to_string()
 }
@@ -175,18 +178,6 @@ fn update(update: &Update) -> Table {
         Signatures::Unchecked => "none",
     };
     put(&mut table, "signatures", Some(signatures));
-    table
-}
-
-fn cluster(cluster: &Cluster, secrets: Secrets) -> Table {
-    let mut table = Table::new();
-    put(&mut table, "server", cluster.server.as_ref());
-    put(&mut table, "ca", cluster.ca.as_ref());
-    put_secret(&mut table, "token", cluster.token.as_ref(), secrets);
-    put_list(&mut table, "node_taints", &cluster.node_taints);
-    let mut labels = Table::new();
-    cluster.node_labels.iter().for_each(|(key, value)| put(&mut labels, key.as_str(), Some(value)));
-    put_table(&mut table, "node_labels", labels);
     table
 }
 

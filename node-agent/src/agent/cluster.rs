@@ -1,0 +1,330 @@
+//! What the loop does for the clusters: tells them what the domains know, and has their orders carried out by the one that releases are the
+//! business of.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::AbortHandle,
+};
+
+use super::Agent;
+use crate::{
+    cluster::{
+        self,
+        model::{Asked, Denied, Facts, Failed, Operation, Order, Os, Prepared, Release, Report},
+    },
+    health,
+    report::status::Status,
+    runtime,
+    settings::model::Settings,
+    update::{
+        self,
+        model::{Command, Deployment, Event, Failure, FailureKind, Outcome, Upgrade},
+    },
+};
+
+/// What the domains know of the machine at one moment, as far as clusters are told of it.
+pub(super) struct Known<'a> {
+    pub(super) runtime: &'a runtime::model::Observed,
+    pub(super) health: Option<&'a health::model::Observed>,
+    pub(super) update: Option<&'a update::model::Observed>,
+    pub(super) settings_problems: Vec<String>,
+    pub(super) status: &'a Status,
+    /// What was told of the clusters themselves: a cluster learns nothing of another.
+    pub(super) reports: &'a [Report],
+}
+
+/// Orders of clusters: those that wait, and the one that is carried out.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    waiting: VecDeque<Asked>,
+    underway: Option<Underway>,
+}
+
+/// An image that is being prepared.
+#[derive(Debug)]
+struct Underway {
+    cluster: String,
+    id: u64,
+    image: String,
+    end: oneshot::Receiver<Result<Outcome, Failure>>,
+    listening: AbortHandle,
+}
+
+/// Who stops listening to an operation cancels it.
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+impl Orders {
+    /// Takes an order. What its cluster asked for before is not wanted any more.
+    fn take(&mut self, asked: Asked) {
+        self.forget(&asked.cluster);
+        self.waiting.push_back(asked);
+    }
+
+    /// Gives up what the cluster `name` asked for.
+    fn forget(&mut self, name: &str) {
+        self.waiting.retain(|asked| asked.cluster != name);
+        self.underway.take_if(|underway| underway.cluster == name);
+    }
+
+    /// What is to be carried out now. Preparing an image waits for what goes on, whoever asked for that; a reboot does not: the slot that it
+    /// is for may be another's by then, so its cluster asks again.
+    fn next(&mut self, is_busy: bool) -> Option<Asked> {
+        if !is_busy {
+            return self.waiting.pop_front();
+        }
+        self.waiting.retain(|asked| matches!(asked.order, Order::Prepare { .. }));
+        None
+    }
+
+    /// What came of the image that was being prepared, once it is known.
+    fn ended(&mut self) -> Option<(String, Result<Prepared, Failed>)> {
+        let underway = self.underway.as_mut()?;
+        let result = match underway.end.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) => return None,
+            Err(oneshot::error::TryRecvError::Closed) => {
+                let message = "the operation ended without a word".to_owned();
+                Err(Failure { kind: FailureKind::Failed, message })
+            }
+            Ok(result) => result,
+        };
+        let underway = self.underway.take()?;
+        Some((underway.cluster.clone(), underway.result(result)))
+    }
+}
+
+impl Underway {
+    fn result(&self, result: Result<Outcome, Failure>) -> Result<Prepared, Failed> {
+        let (order, image) = (self.id, self.image.clone());
+        match result {
+            Ok(outcome) => {
+                let digest = outcome.digest.map(|digest| digest.to_string()).unwrap_or_default();
+                Ok(Prepared { order, image, digest })
+            }
+            Err(Failure { kind, message }) => {
+                Err(Failed { order, image, refused: kind == FailureKind::Refused, message, digest: None })
+            }
+        }
+    }
+}
+
+impl Agent {
+    /// Begins and ends memberships as the settings say, and carries out their orders, one at a time.
+    pub(super) fn act_on_clusters(&mut self, settings: &Settings) {
+        for name in self.memberships.keep(&settings.clusters) {
+            self.orders.forget(&name);
+        }
+        while let Some(asked) = self.memberships.asked() {
+            log::info!("cluster {} asks: {:?}", asked.cluster, asked.order);
+            self.orders.take(asked);
+        }
+        match self.orders.ended() {
+            Some((name, Ok(prepared))) => self.memberships.prepared(&name, prepared),
+            Some((name, Err(failed))) => self.memberships.failed(&name, failed),
+            None => {}
+        }
+        let is_busy = self.orders.underway.is_some() || self.update.running().is_some();
+        match self.orders.next(is_busy) {
+            Some(Asked { cluster, order: Order::Prepare { id, image } }) => self.prepare(cluster, id, image, settings),
+            Some(Asked { cluster, order: Order::Reboot { reason } }) => {
+                self.update.reboot(&format!("cluster {cluster} asks for it: {reason}"));
+            }
+            None => {}
+        }
+    }
+
+    fn prepare(&mut self, cluster: String, id: u64, image: String, settings: &Settings) {
+        let (client, events) = mpsc::channel(1);
+        let settings = self.update_settings(settings);
+        self.update.ask(Command::Upgrade(upgrade(&image)), client, &settings);
+        let (ending, end) = oneshot::channel();
+        let listening = tokio::spawn(listen(events, ending, Arc::clone(&self.changed))).abort_handle();
+        self.orders.underway = Some(Underway { cluster, id, image, end, listening });
+    }
+
+    /// Tells the clusters what is known now.
+    pub(super) fn tell_clusters(&mut self, known: Known<'_>) {
+        if self.memberships.is_empty() {
+            return;
+        }
+        let (machine, errors) = cluster::observe::machine(&self.host, &self.os);
+        errors
+            .iter()
+            .for_each(|error| self.complaints.tell(format!("telling the clusters of this machine: {error:#}")));
+        let mut facts = facts(machine, known);
+        facts.boot.ready_ms = self.boot.as_ref().and_then(|boot| boot.ready_ms);
+        facts.os.operation = self.update.running().map(|(command, progress)| Operation {
+            name: command.name().to_owned(),
+            phase: progress.phase.name().to_owned(),
+            image: progress.image,
+            fetched_bytes: progress.fetched_bytes,
+            total_bytes: progress.total_bytes,
+        });
+        self.memberships.tell(&facts);
+    }
+}
+
+/// An older release is taken only where exactly that one is named: a tag that moved back is no such wish.
+fn upgrade(image: &str) -> Upgrade {
+    Upgrade { image: Some(image.to_owned()), allow_downgrade: image.contains("@sha256:"), ..Upgrade::default() }
+}
+
+/// Waits for an operation's end and wakes the loop for it.
+async fn listen(
+    mut events: mpsc::Receiver<Event>,
+    ending: oneshot::Sender<Result<Outcome, Failure>>,
+    changed: Arc<Notify>,
+) {
+    let result = loop {
+        match events.recv().await {
+            Some(Event::Progress(_)) => {}
+            Some(Event::Done(outcome)) => break Ok(outcome),
+            Some(Event::Failed(failure)) => break Err(failure),
+            None => return changed.notify_one(),
+        }
+    };
+    // Nobody may want to know any more.
+    let _ = ending.send(result);
+    changed.notify_one();
+}
+
+/// The machine's facts with what the domains know.
+fn facts(machine: Facts, known: Known<'_>) -> Facts {
+    let Known { runtime, health, update, settings_problems, status, reports } = known;
+    let of_clusters: Vec<String> = reports.iter().flat_map(cluster::plan::reasons).collect();
+    let own = |reason: &&String| !settings_problems.contains(reason) && !of_clusters.contains(reason);
+    Facts {
+        runtime_version: runtime
+            .version
+            .as_ref()
+            .map(|(name, version)| format!("{name}://{version}"))
+            .unwrap_or_default(),
+        ready: runtime::plan::reason(runtime).map_or(Ok(()), Err),
+        degraded: status.reasons.iter().filter(own).cloned().collect(),
+        settings_problems,
+        runtime_restarts: runtime.restarts,
+        os: Os {
+            on_trial: health.is_none_or(|health| health.trial.is_some()),
+            ..update.map(|update| os(update, &status.os.version)).unwrap_or_default()
+        },
+        ..machine
+    }
+}
+
+fn os(observed: &update::model::Observed, booted_version: &str) -> Os {
+    let deployments = update::plan::deployments(observed);
+    let find = |is: fn(&Deployment) -> bool| deployments.iter().find(|one| is(one)).map(release);
+    let denied = observed.memory.bad.iter().map(|bad| Denied {
+        digest: bad.digest.to_string(),
+        version: bad.version.clone(),
+        reason: bad.reason.clone(),
+        at: bad.at,
+    });
+    Os {
+        booted: find(|one| one.booted)
+            .unwrap_or_else(|| Release { version: booted_version.to_owned(), ..Release::default() }),
+        next: find(|one| one.next && !one.booted),
+        last_good: find(|one| one.last_good),
+        denied: denied.collect(),
+        ..Os::default()
+    }
+}
+
+fn release(deployment: &Deployment) -> Release {
+    Release {
+        image: deployment.image.clone().unwrap_or_default(),
+        digest: deployment.digest.as_ref().map(ToString::to_string).unwrap_or_default(),
+        version: deployment.version.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(cluster: &str, id: u64) -> Asked {
+        let order = Order::Prepare { id, image: "r.example/os:1".to_owned() };
+        Asked { cluster: cluster.to_owned(), order }
+    }
+
+    /// As `a1 b1`.
+    fn waiting(orders: &Orders) -> String {
+        let told = orders.waiting.iter().map(|asked| match &asked.order {
+            Order::Prepare { id, .. } => format!("{}{id}", asked.cluster),
+            Order::Reboot { .. } => format!("{} reboot", asked.cluster),
+        });
+        told.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_last_word_of_a_cluster_counts() {
+        let mut orders = Orders::default();
+        for (cluster, id) in [("a", 1), ("b", 1), ("a", 2)] {
+            orders.take(asked(cluster, id));
+        }
+        assert_eq!(waiting(&orders), "b1 a2");
+        orders.take(Asked { cluster: "b".to_owned(), order: Order::Reboot { reason: String::new() } });
+        assert_eq!(waiting(&orders), "a2 b reboot");
+        orders.forget("a");
+        assert_eq!(waiting(&orders), "b reboot");
+    }
+
+    #[test]
+    fn a_reboot_is_now_or_not_at_all() {
+        let reboot = || Asked { cluster: "b".to_owned(), order: Order::Reboot { reason: String::new() } };
+        let mut orders = Orders::default();
+        orders.take(asked("a", 1));
+        orders.take(reboot());
+        assert_eq!(orders.next(true), None);
+        assert_eq!(waiting(&orders), "a1");
+        orders.take(reboot());
+        assert_eq!((orders.next(false), orders.next(false)), (Some(asked("a", 1)), Some(reboot())));
+        assert_eq!(orders.next(false), None);
+    }
+
+    #[tokio::test]
+    async fn what_came_of_an_order_is_told_once() {
+        let underway = |end, cluster: &str| {
+            let listening = tokio::spawn(async {}).abort_handle();
+            Underway { cluster: cluster.to_owned(), id: 7, image: "i".to_owned(), end, listening }
+        };
+        let (ending, end) = oneshot::channel();
+        let mut orders = Orders { underway: Some(underway(end, "a")), ..Orders::default() };
+        assert_eq!(orders.ended(), None);
+        ending.send(Err(Failure::refused("no"))).unwrap();
+        let failed = Failed { order: 7, image: "i".to_owned(), refused: true, message: "no".to_owned(), digest: None };
+        assert_eq!(orders.ended(), Some(("a".to_owned(), Err(failed))));
+        assert_eq!(orders.ended(), None);
+
+        let (ending, end) = oneshot::channel::<Result<Outcome, Failure>>();
+        orders.underway = Some(underway(end, "b"));
+        drop(ending);
+        let (name, result) = orders.ended().unwrap();
+        assert!(name == "b" && !result.unwrap_err().refused);
+    }
+
+    #[tokio::test]
+    async fn an_order_of_another_cluster_goes_on() {
+        let (ending, end) = oneshot::channel();
+        let listening = tokio::spawn(std::future::pending::<()>());
+        let underway =
+            Underway { cluster: "a".to_owned(), id: 1, image: String::new(), end, listening: listening.abort_handle() };
+        let mut orders = Orders { underway: Some(underway), ..Orders::default() };
+        orders.take(asked("b", 1));
+        assert!(orders.underway.is_some());
+        orders.take(asked("a", 2));
+        assert!(orders.underway.is_none() && listening.await.unwrap_err().is_cancelled());
+        assert!(ending.is_closed());
+    }
+
+    #[test]
+    fn only_an_image_named_by_its_digest_may_be_older() {
+        assert!(!upgrade("r.example/os:1").allow_downgrade);
+        assert!(upgrade(&format!("r.example/os:1@sha256:{}", "a".repeat(64))).allow_downgrade);
+    }
+}

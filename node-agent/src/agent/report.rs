@@ -1,0 +1,72 @@
+//! The end of a pass: what it saw and did, for systemd, the socket and the clusters.
+
+use super::{Agent, Observed, Plan, READY_PATIENCE, cluster::Known, releases};
+use crate::{
+    clients::{identity, proc},
+    report::{
+        compose::{self, Facts},
+        status::{Node, summary},
+    },
+    update,
+};
+
+impl Agent {
+    /// Publishes what this pass saw and did.
+    pub(super) async fn report(&mut self, observed: Observed, plan: Plan) {
+        let Observed { systemd: _, runtime, health, update, storage: _, pods, settings: read } = observed;
+        if let Some(read) = &read {
+            let served = self.metrics.serve_root();
+            self.complaints.note(served);
+            let served = self.metrics.serve_others(&read.settings.metrics);
+            self.complaints.note(served);
+        }
+        if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
+            self.last = Some((desired, plan));
+        }
+        let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
+        problems.extend(self.update.problems());
+        problems.extend(self.systemd.problem());
+        if let (Some(read), Some(update)) = (&read, &update) {
+            problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
+        }
+        let settings = self.show_settings(read.as_deref());
+        self.settings.problems().into_iter().for_each(|problem| self.complaints.tell(problem));
+        problems.extend(self.complaints.take());
+        // While the runtime is away its pods run on, as they were when it was last seen.
+        let pods = self.last.as_ref().map_or(&[][..], |(desired, plan)| {
+            problems.extend(desired.problems.iter().cloned());
+            &plan.pods
+        });
+        let reports = self.memberships.reports();
+        let status = compose::status(Facts {
+            os_id: &self.os.id,
+            os_version: &self.os.version,
+            node: Node {
+                hostname: proc::hostname(&self.host).unwrap_or_default(),
+                machine_id: identity::machine_id(&self.host).unwrap_or_default(),
+            },
+            boot: self.boot.as_ref(),
+            runtime: &runtime,
+            health: health.as_ref(),
+            update: update.as_ref(),
+            pods,
+            clusters: &reports,
+            settings,
+            problems,
+        });
+        self.tell_clusters(Known {
+            runtime: &runtime,
+            health: health.as_ref(),
+            update: update.as_ref(),
+            settings_problems: read.iter().flat_map(|read| &read.problems).map(ToString::to_string).collect(),
+            status: &status,
+            reports: &reports,
+        });
+        if status.ready || self.started.elapsed() >= READY_PATIENCE {
+            self.notifier.ready();
+        }
+        self.notifier.status(&summary(&status));
+        self.status.send_replace(status);
+        self.releases.send_replace(compose::releases(update.as_ref(), self.update.running()));
+    }
+}

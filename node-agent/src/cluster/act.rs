@@ -1,0 +1,183 @@
+//! Begins and ends memberships, brings them the facts, and collects what they ask for and tell.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use ballast_cluster::Membership;
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::{AbortHandle, JoinHandle},
+    time::Instant,
+};
+
+use super::{
+    model::{Asked, Config, Done, Facts, Failed, Order, Os, Prepared, Report, Step},
+    plan::{is_news, plan, without_credentials},
+};
+use crate::{clients::host::Host, settings::model::Cluster};
+
+/// Where a membership keeps what it was given when it joined, in a folder with the cluster's name.
+const FOLDER: &str = "/var/lib/ballast/clusters";
+
+/// Orders that wait for the loop to look at them; it does so at once.
+const ORDERS: usize = 8;
+
+/// A membership never ends by itself; if one does, it is not begun again at once.
+const BEGIN_AGAIN: Duration = Duration::from_secs(30);
+
+/// The memberships that there are.
+#[derive(Debug)]
+pub struct Memberships {
+    host: Host,
+    changed: Arc<Notify>,
+    running: BTreeMap<String, Running>,
+    /// What is told of the clusters that cannot be joined.
+    idle: Vec<Report>,
+    asking: mpsc::Sender<Asked>,
+    asked: mpsc::Receiver<Asked>,
+}
+
+#[derive(Debug)]
+struct Running {
+    config: Config,
+    begun: Instant,
+    facts: watch::Sender<Arc<Facts>>,
+    report: watch::Receiver<Report>,
+    done: Done,
+    task: JoinHandle<()>,
+    follower: AbortHandle,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.follower.abort();
+    }
+}
+
+impl Memberships {
+    /// None yet. What one asks for or has to tell wakes `changed`.
+    pub fn new(host: Host, changed: Arc<Notify>) -> Self {
+        let (asking, asked) = mpsc::channel(ORDERS);
+        Self { host, changed, running: BTreeMap::new(), idle: Vec::new(), asking, asked }
+    }
+
+    /// Whether there is no membership, so that nobody wants to know facts.
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Begins and ends memberships until they are those that the settings want; tells which ended.
+    pub fn keep(&mut self, wanted: &[Cluster]) -> Vec<String> {
+        let mut ended = Vec::new();
+        self.running.retain(|name, running| {
+            let is_over = running.task.is_finished() && running.begun.elapsed() >= BEGIN_AGAIN;
+            if is_over {
+                log::error!("the membership of cluster {name} ended by itself; it begins again");
+                ended.push(name.clone());
+            }
+            !is_over
+        });
+        for step in plan(self.running.values().map(|running| &running.config), wanted) {
+            match step {
+                Step::End { name } => {
+                    log::info!("leaving cluster {name} as the settings say; what the node was given there is kept");
+                    self.running.remove(&name);
+                    ended.push(name);
+                }
+                Step::Begin { config } => self.begin(*config),
+            }
+        }
+        self.idle = wanted.iter().filter(|one| one.credential.is_none()).map(without_credentials).collect();
+        ended
+    }
+
+    /// Brings the memberships what the machine tells; each learns what became of its own orders.
+    pub fn tell(&self, facts: &Facts) {
+        for running in self.running.values() {
+            let Done { prepared, failure } = running.done.clone();
+            let os = Os { prepared, failure, ..facts.os.clone() };
+            let facts = Facts { os, ..facts.clone() };
+            running.facts.send_if_modified(|known| {
+                let is_news = **known != facts;
+                *known = Arc::new(facts);
+                is_news
+            });
+        }
+    }
+
+    /// The next order, if there is one.
+    pub fn asked(&mut self) -> Option<Asked> {
+        std::iter::from_fn(|| self.asked.try_recv().ok()).find(|asked| self.running.contains_key(&asked.cluster))
+    }
+
+    /// Keeps in mind that an order of the cluster `name` was carried out.
+    pub fn prepared(&mut self, name: &str, prepared: Prepared) {
+        if let Some(running) = self.running.get_mut(name) {
+            running.done.prepared = Some(prepared);
+        }
+    }
+
+    /// Keeps in mind that an order of the cluster `name` failed.
+    pub fn failed(&mut self, name: &str, failed: Failed) {
+        if let Some(running) = self.running.get_mut(name) {
+            running.done.failure = Some(failed);
+        }
+    }
+
+    /// What is known of each cluster, by name.
+    pub fn reports(&self) -> Vec<Report> {
+        let mut reports = self.idle.clone();
+        reports.extend(self.running.iter().map(|(name, running)| {
+            let Config { role, .. } = running.config;
+            Report { name: name.clone(), role, ..running.report.borrow().clone() }
+        }));
+        reports.sort_by(|one, other| one.name.cmp(&other.name));
+        reports
+    }
+
+    fn begin(&mut self, config: Config) {
+        let (facts, told) = watch::channel(Arc::new(Facts::default()));
+        let (reporting, report) = watch::channel(Report::default());
+        let (ordering, orders) = mpsc::channel(ORDERS);
+        let folder: PathBuf = self.host.path(FOLDER).join(&config.name);
+        let task = Membership::start(config.clone(), folder, told, ordering, reporting);
+        let follower =
+            follow(config.name.clone(), orders, report.clone(), self.asking.clone(), Arc::clone(&self.changed));
+        let follower = tokio::spawn(follower).abort_handle();
+        let name = config.name.clone();
+        let running = Running { config, begun: Instant::now(), facts, report, done: Done::default(), task, follower };
+        self.running.insert(name, running);
+    }
+}
+
+/// Hands over what the membership of `cluster` asks for, and wakes the loop for it and for what people must know.
+async fn follow(
+    cluster: String,
+    mut orders: mpsc::Receiver<Order>,
+    mut report: watch::Receiver<Report>,
+    asking: mpsc::Sender<Asked>,
+    changed: Arc<Notify>,
+) {
+    let mut told = Report::default();
+    loop {
+        tokio::select! {
+            order = orders.recv() => {
+                let Some(order) = order else { return };
+                if asking.send(Asked { cluster: cluster.clone(), order }).await.is_err() {
+                    return;
+                }
+            }
+            news = report.changed() => {
+                if news.is_err() {
+                    return;
+                }
+                let now = report.borrow_and_update().clone();
+                if !is_news(&told, &now) {
+                    continue;
+                }
+                told = now;
+            }
+        }
+        changed.notify_one();
+    }
+}

@@ -1,0 +1,161 @@
+//! Which memberships there have to be: pure functions of the settings and of those that there are.
+
+use super::model::{Authority, Config, Credentials, DEFAULT_POOL, Report, Role, Secret, State, Step};
+use crate::settings::model as settings;
+
+/// What leads from the memberships `running` to those that the settings want. What changed is ended and begun again.
+pub fn plan<'a>(running: impl Iterator<Item = &'a Config> + Clone, wanted: &[settings::Cluster]) -> Vec<Step> {
+    let wanted: Vec<Config> = wanted.iter().filter_map(config).collect();
+    let surplus = running.clone().filter(|known| !wanted.contains(known));
+    let mut steps: Vec<Step> = surplus.map(|known| Step::End { name: known.name.clone() }).collect();
+    let missing = wanted.into_iter().filter(|config| !running.clone().any(|known| known == config));
+    steps.extend(missing.map(|config| Step::Begin { config: Box::new(config) }));
+    steps
+}
+
+/// A cluster of the settings as a membership takes it; None if there is nothing to join it with.
+pub fn config(cluster: &settings::Cluster) -> Option<Config> {
+    let credentials = match cluster.credential.as_ref()? {
+        settings::Credential::Token(token) => Credentials::Token(Secret::new(token.reveal())),
+        settings::Credential::Kubeconfig(text) => Credentials::Kubeconfig(Secret::new(text.reveal())),
+        settings::Credential::Certificate { certificate, key } => {
+            Credentials::Certificate { certificate: certificate.to_string(), key: Secret::new(key.reveal()) }
+        }
+    };
+    let authority = match &cluster.authority {
+        None => Authority::Image,
+        Some(settings::Authority::Certificates(certificates)) => Authority::Pem(certificates.to_string()),
+        Some(settings::Authority::Hash(hash)) => Authority::Hash(hash.hex().to_owned()),
+    };
+    Some(Config {
+        name: cluster.name.to_string(),
+        servers: cluster.servers.iter().map(ToString::to_string).collect(),
+        authority,
+        credentials,
+        role: role(cluster.role),
+        pool: cluster.pool.as_ref().map_or_else(|| DEFAULT_POOL.to_owned(), ToString::to_string),
+        node_name: cluster.node_name.as_ref().map(ToString::to_string),
+        node_labels: cluster.node_labels.iter().map(|(label, value)| (label.key().clone(), value.clone())).collect(),
+        node_taints: cluster.node_taints.clone(),
+    })
+}
+
+/// What is told of a cluster that cannot be joined, since the settings have nothing to join it with.
+pub fn without_credentials(cluster: &settings::Cluster) -> Report {
+    let problem = "the settings name no token, kubeconfig or client certificate to join it with";
+    let problems = vec![problem.to_owned()];
+    Report { name: cluster.name.to_string(), role: role(cluster.role), problems, ..Report::default() }
+}
+
+fn role(role: settings::ClusterRole) -> Role {
+    match role {
+        settings::ClusterRole::Node => Role::Node,
+        settings::ClusterRole::ReportOnly => Role::ReportOnly,
+    }
+}
+
+/// What people must know of a membership, one sentence each.
+pub fn reasons(report: &Report) -> Vec<String> {
+    let name = &report.name;
+    let state = match &report.state {
+        State::Off | State::Joining | State::Connected => None,
+        State::WaitingForClock => Some(format!("cluster {name} is not joined yet: the clock is not set")),
+        State::Away { reason, .. } => Some(format!("cluster {name} does not answer: {reason}")),
+        State::Refused { reason } => Some(format!("cluster {name} refuses this node: {reason}")),
+    };
+    let problems = report.problems.iter().map(|problem| format!("cluster {name}: {problem}"));
+    state.into_iter().chain(problems).collect()
+}
+
+/// Whether a report has something else to tell people than the one before: its counters always grow.
+pub fn is_news(before: &Report, now: &Report) -> bool {
+    let told = |report: &Report| Report { requests: 0, bytes_sent: 0, bytes_received: 0, errors: 0, ..report.clone() };
+    told(before) != told(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clusters(text: &str) -> Vec<settings::Cluster> {
+        let source = ballast_settings::Source::new("f", ballast_settings::Rank::Node, text.as_bytes());
+        let (found, problems) = ballast_settings::settings(&[source]);
+        assert_eq!(problems, []);
+        found.clusters
+    }
+
+    fn cluster(name: &str, keys: &str) -> String {
+        format!("[[cluster]]\nname = \"{name}\"\nservers = [\"https://{name}.example\"]\ntoken = \"s3cret\"\n{keys}\n")
+    }
+
+    /// As `-a +b`.
+    fn told(steps: &[Step]) -> String {
+        let told = steps.iter().map(|step| match step {
+            Step::End { name } => format!("-{name}"),
+            Step::Begin { config } => format!("+{}", config.name),
+        });
+        told.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn only_what_changed_is_begun_again() {
+        let (a, b) = (cluster("a", ""), cluster("b", ""));
+        let table = [
+            (String::new(), String::new(), ""),
+            (String::new(), format!("{a}{b}"), "+a +b"),
+            (format!("{a}{b}"), format!("{b}{a}"), ""),
+            (format!("{a}{b}"), b.clone(), "-a"),
+            (format!("{a}{b}"), format!("{}{b}", cluster("a", "pool = \"gpu\"")), "-a +a"),
+            (a.clone(), a.replace("s3cret", "s3cret-2"), "-a +a"),
+            (a.clone(), a.replace("token", "#"), "-a"),
+        ];
+        for (running, wanted, expected) in table {
+            let running: Vec<Config> = clusters(&running).iter().filter_map(config).collect();
+            assert_eq!(told(&plan(running.iter(), &clusters(&wanted))), expected, "{running:?} {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_membership_gets_all_that_the_settings_say() {
+        let keys = format!(
+            "ca_hash = \"sha256:{}\"\nrole = \"report-only\"\nnode_name = \"n1\"\nnode_labels = {{ rack = \"r7\" }}",
+            "AB".repeat(32)
+        );
+        let found = config(&clusters(&cluster("a", &keys))[0]).unwrap();
+        assert_eq!((found.name.as_str(), found.pool.as_str(), found.role), ("a", "default", Role::ReportOnly));
+        assert_eq!(
+            (found.servers, found.authority),
+            (vec!["https://a.example".to_owned()], Authority::Hash("ab".repeat(32)))
+        );
+        assert_eq!((found.node_name.as_deref(), found.node_labels.len()), (Some("n1"), 1));
+        assert!(matches!(found.credentials, Credentials::Token(token) if token.reveal() == "s3cret"));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_told() {
+        let report = |state, problems: &[&str]| Report {
+            name: "a".to_owned(),
+            state,
+            problems: problems.iter().map(|problem| (*problem).to_owned()).collect(),
+            ..Report::default()
+        };
+        let reason = || "x".to_owned();
+        let table: [(Report, &[&str]); 5] = [
+            (report(State::Connected, &[]), &[]),
+            (report(State::Connected, &["x"]), &["cluster a: x"]),
+            (report(State::WaitingForClock, &[]), &["cluster a is not joined yet: the clock is not set"]),
+            (report(State::Away { since: 1, reason: reason() }, &[]), &["cluster a does not answer: x"]),
+            (report(State::Refused { reason: reason() }, &["y"]), &["cluster a refuses this node: x", "cluster a: y"]),
+        ];
+        for (report, expected) in table {
+            assert_eq!(reasons(&report), expected);
+        }
+    }
+
+    #[test]
+    fn counters_are_no_news() {
+        let report = Report { requests: 1, ..Report::default() };
+        assert!(!is_news(&Report::default(), &report));
+        assert!(is_news(&report, &Report { state: State::Joining, ..report.clone() }));
+    }
+}
