@@ -31,6 +31,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// How long after a renewal that failed it is tried again: at first, at most.
 const RENEWAL_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
 
+/// A certificate is used for at least this part of what is left of it.
+const LEAST_PART: u32 = 10;
+
 /// Events that wait to be told; the oldest are dropped.
 const MAX_EVENTS: usize = 16;
 
@@ -162,7 +165,10 @@ impl Member {
         self.desk.holds_until(certificate.map(crate::credentials::Certificate::until_secs));
         let ours = certificate.filter(|_| self.access.is_own);
         self.renewal.due = ours.map(|ours| rotation::renew_at(ours.from_secs(), ours.until_secs(), random::fraction()));
-        (self.renewal.failures, self.renewal.not_before) = (0, Duration::ZERO);
+        self.renewal.failures = 0;
+        // Signers date back. A certificate that is due from its first moment on is renewed at times, not for ever.
+        let left = ours.map(|ours| Duration::from_secs(ours.until_secs().saturating_sub(seconds())));
+        self.renewal.not_before = self.begun.elapsed() + left.unwrap_or_default() / LEAST_PART;
     }
 
     /// Since the membership began, by a clock that is never set.

@@ -1,8 +1,8 @@
 //! When the API answers badly, or not at all.
 
-use ballast_cluster::model::State;
-use serde_json::json;
 use std::time::Duration;
+
+use ballast_cluster::model::State;
 
 use crate::{
     machine::{LEASE, Machine, NODE, NODE_OS, config, facts},
@@ -98,18 +98,4 @@ async fn l05_v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
     machine.change(|facts| facts.ready = Err("x".to_owned()));
     machine.until("away", |report| matches!(report.state, State::Away { .. })).await;
     assert!(machine.report.borrow().errors > 0);
-}
-
-#[tokio::test]
-async fn spec_image_becomes_an_order() {
-    let (api, _folder, mut machine) = joined().await;
-    let image = format!("r.example/os@sha256:{}", "b".repeat(64));
-    let mut object = api.object(NODE_OS).unwrap();
-    object["spec"] = json!({ "image": image });
-    object["metadata"]["generation"] = json!(2);
-    api.put(NODE_OS, object);
-    let order = tokio::time::timeout(Duration::from_secs(30), machine.orders.recv()).await.unwrap().unwrap();
-    assert!(matches!(order, ballast_cluster::model::Order::Prepare { image: found, .. } if found == image));
-    api.until("told", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Preparing").await;
-    assert_eq!(api.object(NODE_OS).unwrap()["spec"]["image"], json!(image));
 }
