@@ -14,6 +14,7 @@
 pub mod bench;
 pub mod budget;
 pub mod cli;
+pub mod cluster;
 pub mod console;
 pub mod containers;
 pub(crate) mod cpio;
