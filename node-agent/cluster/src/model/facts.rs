@@ -1,0 +1,202 @@
+//! What the machine tells of itself. The agent publishes it through a watch; a change wakes the memberships.
+
+use core::net::IpAddr;
+use std::time::SystemTime;
+
+/// Everything that a cluster may learn of the machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// Its name, as the kernel has it.
+    pub hostname: String,
+    /// `/etc/machine-id`
+    pub machine_id: String,
+    /// `/proc/sys/kernel/random/boot_id`: another one is another boot.
+    pub boot_id: String,
+    /// The firmware's UUID of the machine.
+    pub system_uuid: String,
+    /// `uname -r`
+    pub kernel_version: String,
+    /// `ID` of os-release.
+    pub os_id: String,
+    /// `PRETTY_NAME` of os-release.
+    pub os_name: String,
+    /// `VERSION_ID` of os-release.
+    pub os_version: String,
+    /// As `containerd://2.1.4`.
+    pub runtime_version: String,
+    /// As Go calls it: `amd64`.
+    pub architecture: String,
+    /// Of interfaces that are up, without loopback and link-local ones; the one of the default route first.
+    pub addresses: Vec<IpAddr>,
+    /// Whether the clock was set in this boot: before, no certificate can be judged.
+    pub clock_is_set: bool,
+    /// What there is of what pods use.
+    pub capacity: Capacity,
+    /// What is left of it.
+    pub pressure: Readings,
+    /// Whether runtime and agent can run pods; if not, why, in a sentence.
+    pub ready: Result<(), String>,
+    /// The reasons of `ballast status`.
+    pub degraded: Vec<String>,
+    /// What in the settings does not apply, one sentence each.
+    pub settings_problems: Vec<String>,
+    /// How often the runtime was started again in this boot.
+    pub runtime_restarts: u32,
+    /// The releases on it, and what is done with them.
+    pub os: Os,
+    /// How it came up.
+    pub boot: Boot,
+}
+
+impl Default for Facts {
+    /// A machine of which nothing is known, so it is not ready.
+    fn default() -> Self {
+        Self {
+            hostname: String::new(),
+            machine_id: String::new(),
+            boot_id: String::new(),
+            system_uuid: String::new(),
+            kernel_version: String::new(),
+            os_id: String::new(),
+            os_name: String::new(),
+            os_version: String::new(),
+            runtime_version: String::new(),
+            architecture: String::new(),
+            addresses: Vec::new(),
+            clock_is_set: false,
+            capacity: Capacity::default(),
+            pressure: Readings::default(),
+            ready: Err("the agent has not looked at the runtime yet".to_owned()),
+            degraded: Vec::new(),
+            settings_problems: Vec::new(),
+            runtime_restarts: 0,
+            os: Os::default(),
+            boot: Boot::default(),
+        }
+    }
+}
+
+/// What there is of what pods use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Processors.
+    pub cpus: u32,
+    /// Memory.
+    pub memory_bytes: u64,
+    /// The file system of /var.
+    pub storage_bytes: u64,
+    /// The most processes that the kernel runs (`kernel.pid_max`).
+    pub pids_max: u64,
+    /// The most pods that shall run here.
+    pub pods: u32,
+}
+
+/// What is left of it. These change always and wake nobody's report by themselves: only what `plan::conditions` makes of them does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Readings {
+    /// `MemAvailable`
+    pub memory_available_bytes: u64,
+    /// Free bytes of /var.
+    pub storage_available_bytes: u64,
+    /// Inodes of /var.
+    pub storage_inodes_total: u64,
+    /// Free inodes of /var.
+    pub storage_inodes_available: u64,
+    /// Processes and threads that there are.
+    pub pids_used: u64,
+}
+
+/// The releases on the machine, and what is done with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Os {
+    /// The one that runs.
+    pub booted: Release,
+    /// The one that boots next, if it is another.
+    pub next: Option<Release>,
+    /// The one that boots if the next fails.
+    pub last_good: Option<Release>,
+    /// Those that failed here and are not tried again until they are allowed.
+    pub denied: Vec<Denied>,
+    /// Whether the one that runs has yet to prove itself.
+    pub on_trial: bool,
+    /// What is being done, whoever asked for it.
+    pub operation: Option<Operation>,
+    /// The last [`Order::Prepare`](super::Order::Prepare) that was carried out, also if there was nothing to do.
+    pub prepared: Option<Prepared>,
+    /// The last order that failed.
+    pub failure: Option<Failed>,
+}
+
+/// One release.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Release {
+    /// As it was asked for, `REGISTRY/NAME[:TAG][@DIGEST]`; empty if nobody knows.
+    pub image: String,
+    /// `sha256:…` of its manifest; empty if nobody knows.
+    pub digest: String,
+    /// `VERSION_ID` of it.
+    pub version: String,
+}
+
+/// A release that failed here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Denied {
+    /// Which.
+    pub digest: String,
+    /// Its version.
+    pub version: String,
+    /// What was wrong, in a sentence.
+    pub reason: String,
+    /// When that was found, in seconds since 1970.
+    pub at: u64,
+}
+
+/// An operation with releases that is going on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Operation {
+    /// As its command: `upgrade`.
+    pub name: String,
+    /// What it is at: `fetch`.
+    pub phase: String,
+    /// The image that it is about, once it is known.
+    pub image: Option<String>,
+    /// Bytes that were fetched.
+    pub fetched_bytes: u64,
+    /// Bytes that there are to fetch.
+    pub total_bytes: u64,
+}
+
+/// An order to prepare that was carried out: the release boots next, or runs already.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prepared {
+    /// Its number.
+    pub order: u64,
+    /// The image, as the order had it.
+    pub image: String,
+    /// What the image was resolved to.
+    pub digest: String,
+}
+
+/// An order that failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failed {
+    /// Its number.
+    pub order: u64,
+    /// The image, as the order had it.
+    pub image: String,
+    /// Whether the release is not one for this node, so that trying again is no use.
+    pub refused: bool,
+    /// What was wrong and what to do, in a sentence.
+    pub message: String,
+    /// What the image was resolved to, if it came that far.
+    pub digest: Option<String>,
+}
+
+/// How the machine came up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Boot {
+    /// Milliseconds from the kernel's start to READY.
+    pub ready_ms: Option<u64>,
+    /// When the kernel started; right only once the clock is set.
+    pub started_at: Option<SystemTime>,
+}

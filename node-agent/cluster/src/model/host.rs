@@ -1,0 +1,73 @@
+//! What a membership asks of the machine, and what it tells the machine of its cluster.
+
+use super::Role;
+
+/// What a cluster asks of the machine. What came of it is seen in the [`Facts`](super::Facts).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Make `image` the release that boots next, as `ballast upgrade` does, without rebooting.
+    Prepare {
+        /// By which `Os::prepared` and `Os::failure` name it: greater than all before it in this membership.
+        id: u64,
+        /// `REGISTRY/NAME[:TAG][@DIGEST]`
+        image: String,
+    },
+    /// Reboot into what boots next.
+    Reboot {
+        /// Why, in a sentence.
+        reason: String,
+    },
+}
+
+/// What the machine learns of a membership: for `ballast status`, `ballast clusters` and metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The cluster's name in the settings.
+    pub name: String,
+    /// What the machine is there.
+    pub role: Role,
+    /// How it stands.
+    pub state: State,
+    /// The API server in use.
+    pub server: Option<String>,
+    /// Until when the client certificate holds, in seconds since 1970.
+    pub certificate_until: Option<u64>,
+    /// `PHASE: message` of the rollout.
+    pub rollout: Option<String>,
+    /// What is wrong, one sentence each.
+    pub problems: Vec<String>,
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Bytes that were sent.
+    pub bytes_sent: u64,
+    /// Bytes that were received.
+    pub bytes_received: u64,
+    /// Requests that were answered by an error, or not at all.
+    pub errors: u64,
+}
+
+/// How a membership stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum State {
+    /// It has not begun.
+    #[default]
+    Off,
+    /// The clock is not set, so no certificate can be judged.
+    WaitingForClock,
+    /// It connects, gets its certificate, registers the node.
+    Joining,
+    /// The cluster answers.
+    Connected,
+    /// The cluster does not answer.
+    Away {
+        /// Since when, in seconds since 1970.
+        since: u64,
+        /// What was tried last and what came of it, in a sentence.
+        reason: String,
+    },
+    /// The cluster answers and does not let us in.
+    Refused {
+        /// What it refused and why, in a sentence.
+        reason: String,
+    },
+}
