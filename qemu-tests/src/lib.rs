@@ -24,6 +24,7 @@ pub mod depot;
 pub mod disk;
 pub mod door;
 pub mod evidence;
+pub mod fleet;
 pub mod guest;
 pub mod installed;
 pub mod invariants;

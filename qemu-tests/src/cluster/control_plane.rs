@@ -195,6 +195,8 @@ impl ControlPlane {
         file(&mut manager, "cluster-signing-key-file", &own.key);
         file(&mut manager, "root-ca-file", &own.certificate);
         file(&mut manager, "service-account-private-key-file", &self.accounts.key);
+        // Its own 20 requests a second are for clusters whose nodes come one by one: a thousand would wait for minutes.
+        manager.args(["--kube-api-qps=500", "--kube-api-burst=1000"]);
         manager.arg(format!("--cluster-signing-duration={}s", wanted.certificates_last.as_secs()));
         Ok(vec![
             Daemon::start("kube-controller-manager", manager, &self.logs)?,

@@ -12,6 +12,7 @@ mod daemon;
 mod joining;
 mod kubeconfig;
 mod kubectl;
+mod operator;
 mod ports;
 mod programs;
 
@@ -20,4 +21,5 @@ pub use daemon::Daemon;
 pub use joining::Joining;
 pub use kubeconfig::Kubeconfig;
 pub use kubectl::Kubectl;
+pub use operator::{Held, held, install, slots, wants};
 pub use programs::Programs;
