@@ -3,7 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Who writes status, to server-side apply.
@@ -18,7 +18,7 @@ const DRAIN_TIMEOUT_SECONDS: u32 = 900;
     group = "os.ballast.dev",
     version = "v1alpha1",
     kind = "NodeOS",
-    struct = "NodeOs",
+    root = "NodeOs",
     plural = "nodeoses",
     singular = "nodeos",
     shortname = "nos",
@@ -126,13 +126,42 @@ pub struct NodeOsStatus {
     pub observed_generation: Option<i64>,
     /// When the node booted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time")]
     pub booted_at: Option<Time>,
     /// Milliseconds from the kernel's start until the node could run pods.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_millis: Option<u64>,
-    /// Ready, Upgrading, Degraded.
+    /// OSUpgrade, OSDegraded and SettingsDegraded, as on the Node.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+}
+
+/// A moment, as Kubernetes writes it.
+fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time" })
+}
+
+/// The standard's conditions, merged by their type.
+fn conditions(_: &mut SchemaGenerator) -> Schema {
+    let text = json_schema!({ "type": "string" });
+    json_schema!({
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": text,
+                "status": { "type": "string", "enum": ["True", "False", "Unknown"] },
+                "reason": text,
+                "message": text,
+                "lastTransitionTime": { "type": "string", "format": "date-time" },
+                "observedGeneration": { "type": "integer", "format": "int64" },
+            },
+        },
+    })
 }
 
 /// A release.
@@ -161,6 +190,7 @@ pub struct DeniedStatus {
     /// What was wrong.
     pub reason: String,
     /// When that was found.
+    #[schemars(schema_with = "time")]
     pub at: Time,
 }
 
