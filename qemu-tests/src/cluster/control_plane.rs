@@ -30,7 +30,7 @@ const START: Duration = Duration::from_secs(180);
 /// What a test wants to be otherwise than usual.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// How long nodes' certificates are valid
+    /// How long nodes' certificates are valid; the signer counts from five minutes ago, for clocks that are slow
     pub certificates_last: Duration,
 }
 
@@ -135,6 +135,14 @@ impl ControlPlane {
         Ok(Joining::new(name, &[&self.url()]).text("ca", &self.authority.certificate()?).word("token", TOKEN))
     }
 
+    /// The same for nodes in machines.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::kubeconfig`].
+    pub fn kubeconfig_for_guests(&self) -> Result<Kubeconfig> {
+        Kubeconfig::new(&self.url(), &self.authority)
+    }
+
     /// Takes the API server away at once, as a crash does; whoever calls is refused.
     ///
     /// # Errors
@@ -206,7 +214,7 @@ impl ControlPlane {
 
     /// The ConfigMap that nodes find the authority in, if all that they were told is its hash.
     fn tell_anybody(&self) -> Result<()> {
-        let info = Kubeconfig::new(&self.url(), &self.authority)?.to_string();
+        let info = self.kubeconfig_for_guests()?.to_string();
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"kubeconfig": info},
             "metadata": {"name": "cluster-info", "namespace": "kube-public"}});
         self.kubectl.apply(&map.to_string()).context("telling of the cluster's authority")

@@ -21,5 +21,5 @@ pub use daemon::Daemon;
 pub use joining::Joining;
 pub use kubeconfig::Kubeconfig;
 pub use kubectl::Kubectl;
-pub use operator::{Held, held, install, slots, wants};
+pub use operator::{Held, held, install, install_only_types, slots, wants};
 pub use programs::Programs;

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::kubectl::Kubectl;
 
+/// What an operator installs.
+const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../node-agent/manifests");
 /// Where slots are; the manifests make it.
-pub const NAMESPACE: &str = "ballast-system";
+const NAMESPACE: &str = "ballast-system";
 /// Of which pool a Lease is a slot.
 const POOL: &str = "os.ballast.dev/pool";
 
@@ -17,10 +19,20 @@ const POOL: &str = "os.ballast.dev/pool";
 /// # Errors
 /// When the cluster does not take them.
 pub fn install(kubectl: &Kubectl) -> Result<()> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../node-agent/manifests"));
-    let folder = folder.canonicalize().with_context(|| format!("looking for {}", folder.display()))?;
-    let folder = folder.display().to_string();
-    kubectl.run(&["apply", "-k", &folder]).context("installing Ballast's manifests")?;
+    apply(kubectl, "-k", MANIFESTS)
+}
+
+/// Installs the CRD only: nobody may do anything with it yet.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_only_types(kubectl: &Kubectl) -> Result<()> {
+    apply(kubectl, "-f", &format!("{MANIFESTS}/crd.yaml"))
+}
+
+fn apply(kubectl: &Kubectl, option: &str, place: &str) -> Result<()> {
+    let place = Path::new(place).canonicalize().with_context(|| format!("looking for {place}"))?;
+    kubectl.run(&["apply", option, &place.display().to_string()]).context("installing Ballast's manifests")?;
     kubectl.run(&["wait", "--for=condition=Established", "--timeout=30s", "crd/nodeoses.os.ballast.dev"]).map(drop)
 }
 

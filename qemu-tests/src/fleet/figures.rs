@@ -8,17 +8,24 @@ use anyhow::{Context, Result};
 use ballast_cluster::model::Report;
 use serde::Serialize;
 
-/// Seconds are of this host. Times count from the first process' start; those after a restart from the API server's end.
+/// Seconds are of this host.
 #[derive(Clone, Copy, Debug, Serialize)]
-#[expect(missing_docs, reason = "the keys say it")]
 pub struct Figures {
+    /// How many there were
     pub nodes: usize,
+    /// Until all were Ready
     pub all_ready_s: f64,
+    /// In steady state
     pub requests_per_node_per_minute: f64,
+    /// The same, sent and received
     pub bytes_per_node_per_minute: f64,
+    /// CPU time of the API server in steady state
     pub apiserver_cpu_s_per_node_hour: f64,
+    /// Resident memory that a membership and its machine add to this process
     pub rss_per_node_bytes: u64,
+    /// From the kill until all Leases were renewed and all were Ready
     pub reconnect_all_ready_s: f64,
+    /// Until all ran another release, a slot at a time
     pub rollout_s: f64,
 }
 

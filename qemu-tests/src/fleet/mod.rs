@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use self::figures::{Figures, Traffic};
+use self::figures::Figures;
 use self::hosts::Hosts;
 use crate::cluster::{self, ControlPlane, Kubectl, Wanted};
 use crate::deadline::Deadline;
