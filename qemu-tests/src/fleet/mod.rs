@@ -20,6 +20,7 @@ use self::figures::Figures;
 use self::hosts::Hosts;
 use crate::cluster::{self, ControlPlane, Kubectl, Wanted};
 use crate::deadline::Deadline;
+use crate::evidence::Evidence;
 use crate::memory;
 use crate::tools::Tools;
 use crate::workspace::Workspace;
@@ -42,17 +43,27 @@ pub struct Plan {
     pub max_unavailable: usize,
 }
 
-/// Measures, tells what it is at, and writes `target/bench/fleet.json`.
+/// Measures and writes `target/bench/fleet.json`.
+///
+/// # Errors
+/// As [`measure`].
+pub fn run(plan: Plan) -> Result<Figures> {
+    let figures = measure("fleet", plan)?;
+    figures.write(&Workspace::find().target.join("bench/fleet.json"))?;
+    Ok(figures)
+}
+
+/// Measures, and tells what it is at. The control plane's logs go to `target/qemu-tests/NAME`, and stay if it fails.
 ///
 /// # Errors
 /// When the control plane is missing, or a step is not over in time.
-pub fn run(plan: Plan) -> Result<Figures> {
+pub fn measure(name: &str, plan: Plan) -> Result<Figures> {
     ensure!(plan.nodes > 0 && plan.max_unavailable > 0, "a fleet has at least one node, and a pool one slot");
     let workspace = Workspace::find();
     let tools = Tools::find(&workspace)?;
     hosts::allow_connections(plan.nodes)?;
-    let logs = workspace.own("fleet");
-    let mut plane = ControlPlane::start(&workspace, &tools, &logs, Wanted::default())?;
+    let evidence = Evidence::fresh(workspace.own(name))?;
+    let mut plane = ControlPlane::start(&workspace, &tools, evidence.folder(), Wanted::default())?;
     cluster::install(&plane.kubectl)?;
 
     let empty = memory::own_resident()?;
@@ -92,8 +103,7 @@ pub fn run(plan: Plan) -> Result<Figures> {
         reconnect_all_ready_s,
         rollout_s,
     };
-    figures.write(&workspace.target.join("bench/fleet.json"))?;
-    let _ = std::fs::remove_dir_all(&logs);
+    evidence.discard();
     Ok(figures)
 }
 

@@ -1,4 +1,4 @@
-//! The control plane itself, with kubectl in a node's place. Boots nothing; `make control-plane` first.
+//! The control plane itself, with kubectl in a node's place, and a small fleet on it. Boots nothing; `make control-plane` first.
 
 use std::time::Duration;
 
@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use qemu_tests::cluster::{ControlPlane, Kubectl, TOKEN, Wanted};
 use qemu_tests::deadline::Deadline;
+use qemu_tests::evidence::Evidence;
+use qemu_tests::fleet::{self, Plan};
 use qemu_tests::registry::Pair;
 use qemu_tests::tools::{self, Tools};
 use qemu_tests::workspace::Workspace;
@@ -15,23 +17,29 @@ use serde_json::{Value, json};
 /// An answer that comes at once on a quiet host.
 const SOON: Duration = Duration::from_secs(60);
 
-/// It stays as it is: the logs of a test that fails are what one looks for.
-fn started(name: &str) -> Result<(Tools, ControlPlane)> {
+/// A cluster, whose logs stay under `target/qemu-tests/NAME` if `test` fails.
+fn with_cluster(name: &str, test: impl FnOnce(&Tools, ControlPlane) -> Result<()>) -> Result<()> {
     let workspace = Workspace::find();
     let tools = Tools::find(&workspace)?;
-    let plane = ControlPlane::start(&workspace, &tools, &workspace.own(name), Wanted::default())?;
-    Ok((tools, plane))
+    let evidence = Evidence::fresh(workspace.own(name))?;
+    let plane = ControlPlane::start(&workspace, &tools, evidence.folder(), Wanted::default())?;
+    test(&tools, plane)?;
+    evidence.discard();
+    Ok(())
 }
 
 /// What a node does: a certificate for its token, then its Node.
 #[test]
 fn a_node_joins_by_a_token() -> Result<()> {
-    let (tools, mut plane) = started("control-plane-joins")?;
+    with_cluster("control-plane-joins", joins)
+}
+
+fn joins(tools: &Tools, mut plane: ControlPlane) -> Result<()> {
     let guest = plane.kubectl_as("token", &plane.kubeconfig()?.token(TOKEN))?;
     ensure!(guest.refused(&["get", "nodes"])?.contains("system:bootstrap:abcdef"), "a token may not look at nodes");
 
     let folder = tempfile::tempdir()?;
-    let pair = certificate(&tools, &plane.kubectl, &guest, folder.path(), "one")?;
+    let pair = certificate(tools, &plane.kubectl, &guest, folder.path(), "one")?;
     let node = plane.kubectl_as("one", &plane.kubeconfig()?.signed(&pair)?)?;
     let object = |name: &str| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}).to_string();
     node.reading(&object("one"), &["create", "--validate=false", "-f", "-"])?;
@@ -53,7 +61,10 @@ fn a_node_joins_by_a_token() -> Result<()> {
 /// As kubeadm's discovery does it: the authority is found without knowing it, and held against its hash.
 #[test]
 fn the_authority_is_found_by_its_hash() -> Result<()> {
-    let (tools, plane) = started("control-plane-hash")?;
+    with_cluster("control-plane-hash", is_found)
+}
+
+fn is_found(tools: &Tools, plane: ControlPlane) -> Result<()> {
     let nobody = plane.kubectl_as("nobody", &plane.kubeconfig()?)?;
     let map = nobody.get(&["configmap", "cluster-info", "--namespace=kube-public"])?;
     let told: Value = serde_json::from_str(map["data"]["kubeconfig"].as_str().context("no kubeconfig in it")?)?;
@@ -69,6 +80,16 @@ fn the_authority_is_found_by_its_hash() -> Result<()> {
     let der: String = key.lines().filter(|line| !line.starts_with('-')).collect();
     let hex: String = sha256(&STANDARD.decode(der)?);
     ensure!(plane.authority.hash()? == format!("sha256:{hex}"), "{} is not {hex}", plane.authority.hash()?);
+    Ok(())
+}
+
+/// All that the fleet is measured in happens, in small: they register, survive the API server, and upgrade two at a time.
+#[test]
+fn a_small_fleet() -> Result<()> {
+    let plan = Plan { nodes: 5, steady: Duration::from_secs(20), max_unavailable: 2 };
+    let figures = fleet::measure("control-plane-fleet", plan)?;
+    // Twenty seconds are two heartbeats each, and what comes every five minutes for some.
+    ensure!((5.0..20.0).contains(&figures.requests_per_node_per_minute), "{figures:?}");
     Ok(())
 }
 
