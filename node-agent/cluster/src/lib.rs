@@ -8,11 +8,13 @@
 //!      └── observe <── API server            Facts <── the agent <────┘        Report to the agent: status, metrics
 //! ```
 //!
-//! One task for each cluster ([`Membership`]), none knows another: one that is away harms nobody. [`model`] and `plan` are pure: no
+//! One task for each cluster ([`Membership`]), none knows another: one that is away harms nobody. [`model`] and [`plan`] are pure: no
 //! I/O, no clock, no async (`tests/pure.rs`). What came of an order is seen in the next [`model::Facts`], so phases are derived at each pass
 //! and never stored; what must outlive the agent stands in the cluster itself: slots, the node's cordon, `NodeOS` status.
 
+pub mod manifests;
 mod membership;
 pub mod model;
+pub mod plan;
 
 pub use self::membership::Membership;

@@ -223,8 +223,14 @@ pub struct Memory {
     pub phase: (Phase, Duration),
     /// Whether a look has shown that the node holds no slot and no cordon of its own, and it has not tried to since.
     pub is_settled: bool,
+    /// When it last tried to take a slot or to cordon: an answer that is lost may still come true for a while.
+    pub touched: Duration,
+    /// The slot that it had at the last look.
+    pub slot: Option<String>,
     /// The number of the last order.
     pub last_order: u64,
+    /// The number of the last order that was about something else: what came of it and those before is of no interest.
+    pub order_before: u64,
     /// The order to prepare that was sent last, and when.
     pub order: Option<(u64, Duration)>,
     /// How often preparing failed, and when it is tried again.
@@ -248,6 +254,8 @@ pub struct Retry {
     pub at: Duration,
     /// What was wrong last.
     pub reason: String,
+    /// Whether it was refused, so that trying again soon is no use.
+    pub is_refused: bool,
 }
 
 /// A pod that a budget holds back.

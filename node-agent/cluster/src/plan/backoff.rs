@@ -1,0 +1,44 @@
+//! How long to wait. Whoever calls brings the dice: a `roll` is a number from 0 to 1, by chance.
+
+use std::time::Duration;
+
+/// `first`, doubled for each failure but the first, at most `most`.
+pub fn doubled(first: Duration, most: Duration, failures: u32) -> Duration {
+    let factor = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+    first.saturating_mul(factor).min(most)
+}
+
+/// Anything from nothing up to [`doubled`] ("full jitter"): thousands of nodes that fail at once do not come back at once.
+pub fn full_jitter(first: Duration, most: Duration, failures: u32, roll: f64) -> Duration {
+    doubled(first, most, failures).mul_f64(roll.clamp(0.0, 1.0))
+}
+
+/// `wait`, a quarter more or less: nodes that began together drift apart.
+pub fn spread(wait: Duration, roll: f64) -> Duration {
+    wait.mul_f64(0.75 + roll.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        for (failures, expected) in
+            [(0, 1), (1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (32, 60), (33, 60), (u32::MAX, 60)]
+        {
+            assert_eq!(doubled(SECOND, 60 * SECOND, failures), expected * SECOND, "{failures}");
+        }
+    }
+
+    #[test]
+    fn chance_stays_within_bounds() {
+        for roll in [f64::MIN, 0.0, 0.5, 1.0, f64::MAX] {
+            assert!(full_jitter(SECOND, 60 * SECOND, 9, roll) <= 60 * SECOND);
+            let wait = spread(8 * SECOND, roll);
+            assert!((6 * SECOND..=10 * SECOND).contains(&wait), "{wait:?}");
+        }
+    }
+}

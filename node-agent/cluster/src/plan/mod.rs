@@ -1,0 +1,14 @@
+//! What is to be said and done: functions of facts, settings, what was seen, and the time. Pure.
+
+pub mod backoff;
+pub mod conditions;
+pub mod drain;
+pub mod event;
+pub mod heartbeat;
+pub mod label;
+pub mod node;
+pub mod rollout;
+pub mod rotation;
+pub mod slots;
+pub mod status;
+pub mod wish;

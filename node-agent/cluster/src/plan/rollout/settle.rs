@@ -1,0 +1,76 @@
+//! The ends of a rollout: it runs and is well, it fell back, or it is put off. What was taken is given back, first the cordon, then the slot.
+
+use std::time::Duration;
+
+use super::{LONG_WAIT, World, at, does, held, look, memory::LATE};
+use crate::model::{Cordon, Decision, Denied, Look, Memory, Phase, Role, Slot, Step};
+
+/// How often a node looks again whose release is not well yet.
+const VERIFY_WAIT: Duration = Duration::from_secs(60);
+
+/// `end`, but before it what the node has still taken is given back. A node that cannot run pods keeps it all.
+pub(super) fn settle(world: &World<'_>, memory: &Memory, end: Decision) -> Decision {
+    undo(world, memory, end, false)
+}
+
+/// The release that is asked for runs.
+pub(super) fn verify(world: &World<'_>, memory: &Memory) -> Decision {
+    let version = &world.facts.os.booted.version;
+    let unwell = match &world.facts.ready {
+        _ if world.facts.os.on_trial => Some(format!("{version} runs and has yet to prove itself")),
+        Err(reason) if !memory.is_settled => Some(format!("{version} runs and is not ready: {reason}")),
+        Ok(()) | Err(_) => None,
+    };
+    let Some(message) = unwell else {
+        return settle(world, memory, at(Phase::Idle, format!("{version} runs"), None));
+    };
+    let end = at(Phase::Verifying, message, Some(VERIFY_WAIT));
+    // Once, so that status names the slot; and at each pass if the slot has to say why it is kept.
+    match held(world) {
+        _ if memory.is_settled => end,
+        None if world.seen.slots.is_none() => Decision { step: Some(Step::Look(Look::Slots)), ..end },
+        Some(slot) => tell(end, slot),
+        None => end,
+    }
+}
+
+/// The release that is asked for failed on this node: the old one serves, but the slot is kept, and says why.
+pub(super) fn stuck(world: &World<'_>, memory: &Memory, denied: &Denied) -> Decision {
+    let message = format!(
+        "{} failed here: {}; \"ballast allow\" on the node, or another spec.image, tries again",
+        denied.version, denied.reason
+    );
+    undo(world, memory, at(Phase::Failed, message, Some(LONG_WAIT)), true)
+}
+
+fn undo(world: &World<'_>, memory: &Memory, end: Decision, keeps_slot: bool) -> Decision {
+    let is_well = world.facts.ready.is_ok() && !world.facts.os.on_trial;
+    if memory.is_settled || !is_well {
+        return end;
+    }
+    if world.identity.role == Role::Node {
+        match &world.seen.node {
+            None => return Decision { step: Some(Step::Look(Look::Node)), ..end },
+            Some(node) if node.cordon == Cordon::Ours => {
+                let step = Step::Uncordon { resource_version: node.resource_version.clone() };
+                return Decision { step: Some(step), ..end };
+            }
+            Some(_) => {}
+        }
+    }
+    match held(world) {
+        None if world.seen.slots.is_none() => look(end.phase, end.message, Look::Slots),
+        Some(slot) if keeps_slot => tell(end, slot),
+        Some(slot) => does(end.phase, end.message, Step::GiveSlotBack { slot: slot.clone() }),
+        // Looked at once more, when nothing can come late any more.
+        None => Decision { wait: Some(end.wait.map_or(LATE, |wait| wait.min(LATE))), ..end },
+    }
+}
+
+/// The slot says what `end` says.
+fn tell(end: Decision, slot: &Slot) -> Decision {
+    if slot.reason == end.message {
+        return end;
+    }
+    Decision { step: Some(Step::TellSlot { slot: slot.clone(), reason: end.message.clone() }), ..end }
+}

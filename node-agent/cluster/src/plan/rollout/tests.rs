@@ -1,0 +1,453 @@
+use super::*;
+use crate::model::{
+    Denied, Failed, NodeOsSpec, Operation, Os, PodId, PodKind, Prepared, Release, Retry, SeenNode, SeenNodeOs, SeenPod,
+};
+
+/// A node and its cluster, of which a table's line changes something.
+#[derive(Clone)]
+struct Scene {
+    facts: Facts,
+    seen: Seen,
+    identity: Identity,
+    memory: Memory,
+    now: Duration,
+    unix_secs: i64,
+}
+
+fn digest_of(letter: &str) -> String {
+    format!("sha256:{}", letter.repeat(64))
+}
+
+fn release(letter: &str) -> Release {
+    Release {
+        image: format!("r.example/os@{}", digest_of(letter)),
+        digest: digest_of(letter),
+        version: letter.to_owned(),
+    }
+}
+
+impl Scene {
+    /// Release a runs and is well, b is asked for; one slot is free, nothing is cordoned, no pod is there.
+    fn new() -> Self {
+        let spec = NodeOsSpec { image: Some(release("b").image), ..NodeOsSpec::default() };
+        let slot = Slot { name: "s".to_owned(), resource_version: "1".to_owned(), ..Slot::default() };
+        Self {
+            facts: Facts {
+                boot_id: "boot".to_owned(),
+                ready: Ok(()),
+                clock_is_set: true,
+                os: Os { booted: release("a"), ..Os::default() },
+                ..Facts::default()
+            },
+            seen: Seen {
+                node_os: Some(SeenNodeOs { spec, resolved: None }),
+                node: Some(SeenNode { cordon: Cordon::None, resource_version: "1".to_owned() }),
+                slots: Some(vec![slot]),
+                gone: None,
+                pods: Some(Vec::new()),
+            },
+            identity: Identity { name: "me".to_owned(), role: Role::Node, pool: "default".to_owned() },
+            memory: Memory { about: ("boot".to_owned(), Some(release("b").image)), ..Memory::default() },
+            now: Duration::from_secs(10_000),
+            unix_secs: 0,
+        }
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut scene = self.clone();
+        change(&mut scene);
+        scene
+    }
+
+    fn spec(&mut self) -> &mut NodeOsSpec {
+        &mut self.seen.node_os.as_mut().unwrap().spec
+    }
+
+    fn slot(&mut self) -> &mut Slot {
+        self.seen.slots.as_mut().unwrap().first_mut().unwrap()
+    }
+
+    fn hold(&mut self, name: &str) {
+        self.slot().holder = Some(Holder { name: name.to_owned(), ..Holder::default() });
+    }
+
+    fn cordon(&mut self, cordon: Cordon) {
+        self.seen.node.as_mut().unwrap().cordon = cordon;
+    }
+
+    fn pod(&mut self, name: &str, kind: PodKind) {
+        let id = PodId { namespace: "default".to_owned(), name: name.to_owned(), uid: name.to_owned() };
+        self.seen.pods.as_mut().unwrap().push(SeenPod { id, kind });
+    }
+
+    fn pass(&mut self) -> Decision {
+        let world = World {
+            facts: &self.facts,
+            seen: &self.seen,
+            identity: &self.identity,
+            now: self.now,
+            unix_secs: self.unix_secs,
+        };
+        pass(&world, &mut self.memory)
+    }
+
+    /// `PHASE: step`
+    fn shown(mut self) -> String {
+        let decision = self.pass();
+        format!("{:?}: {}", decision.phase, decision.step.as_ref().map_or("-", step))
+    }
+}
+
+fn step(step: &Step) -> &'static str {
+    match step {
+        Step::Look(Look::Node) => "look node",
+        Step::Look(Look::Slots) => "look slots",
+        Step::Look(Look::Holders(_)) => "look holders",
+        Step::Look(Look::Pods) => "look pods",
+        Step::Order(Order::Prepare { .. }) => "prepare",
+        Step::Order(Order::Reboot { .. }) => "reboot",
+        Step::TakeSlot { .. } => "take",
+        Step::TellSlot { .. } => "tell",
+        Step::GiveSlotBack { .. } => "give back",
+        Step::Cordon { .. } => "cordon",
+        Step::Uncordon { .. } => "uncordon",
+        Step::Evict { .. } => "evict",
+        Step::Remove { .. } => "remove",
+    }
+}
+
+fn check(table: Vec<(&str, Scene, &str)>) {
+    for (what, scene, expected) in table {
+        assert_eq!(scene.shown(), expected, "{what}");
+    }
+}
+
+/// b boots next.
+fn prepared() -> Scene {
+    Scene::new().with(|scene| scene.facts.os.next = Some(release("b")))
+}
+
+/// The slot is ours.
+fn in_slot() -> Scene {
+    prepared().with(|scene| scene.hold("me"))
+}
+
+/// It is cordoned, too.
+fn draining() -> Scene {
+    in_slot().with(|scene| {
+        scene.cordon(Cordon::Ours);
+        scene.memory.phase = (Phase::Draining, scene.now);
+    })
+}
+
+#[test]
+fn nothing_is_done_without_a_wish() {
+    let start = Scene::new();
+    check(vec![
+        ("no NodeOS", start.with(|scene| scene.seen.node_os = None), "Idle: -"),
+        ("no image", start.with(|scene| scene.spec().image = None), "Idle: -"),
+        ("no image, cordoned", draining().with(|scene| scene.spec().image = None), "Idle: uncordon"),
+        ("no image, slot held", in_slot().with(|scene| scene.spec().image = None), "Idle: give back"),
+        ("bad window", start.with(|scene| scene.spec().window = vec!["x".to_owned()]), "Failed: -"),
+        (
+            "bad window while draining",
+            draining().with(|scene| scene.spec().window = vec!["x".to_owned()]),
+            "Failed: uncordon",
+        ),
+        ("paused", start.with(|scene| scene.spec().paused = true), "Paused: -"),
+        ("paused while draining", draining().with(|scene| scene.spec().paused = true), "Paused: uncordon"),
+        ("paused, prepared", in_slot().with(|scene| scene.spec().paused = true), "Paused: give back"),
+    ]);
+}
+
+#[test]
+fn a_release_is_prepared_first() {
+    let start = Scene::new();
+    let ordered = start.with(|scene| {
+        scene.memory.last_order = 1;
+        scene.memory.order = Some((1, scene.now));
+    });
+    let failed = |refused: bool| {
+        ordered.with(|scene| {
+            let image = release("b").image;
+            scene.facts.os.failure = Some(Failed { order: 1, image, refused, ..Failed::default() });
+        })
+    };
+    let operation = Some(Operation { name: "upgrade".to_owned(), ..Operation::default() });
+    check(vec![
+        ("at first", start.clone(), "Preparing: prepare"),
+        (
+            "while the window is closed",
+            start.with(|scene| scene.spec().window = vec!["Sun 02:00-04:00 UTC".to_owned()]),
+            "Preparing: prepare",
+        ),
+        ("manual reboot", start.with(|scene| scene.spec().reboot_policy = RebootPolicy::Manual), "Preparing: prepare"),
+        ("ordered", ordered.clone(), "Preparing: -"),
+        ("lost", ordered.with(|scene| scene.now += Duration::from_secs(60)), "Preparing: prepare"),
+        ("under way", ordered.with(|scene| scene.facts.os.operation = operation.clone()), "Preparing: -"),
+        ("by hand", start.with(|scene| scene.facts.os.operation = operation), "Preparing: -"),
+        ("failed", failed(false), "Preparing: -"),
+        ("refused", failed(true), "Failed: -"),
+        (
+            "another order's failure",
+            failed(true).with(|scene| scene.memory.order = Some((2, scene.now))),
+            "Preparing: -",
+        ),
+        (
+            "failed, then another image",
+            failed(true).with(|scene| scene.spec().image = Some(release("c").image)),
+            "Preparing: prepare",
+        ),
+        ("a slot of before", in_slot().with(|scene| scene.facts.os.next = None), "Preparing: prepare"),
+    ]);
+    let mut scene = failed(false);
+    assert_eq!(scene.pass().wait, Some(Duration::from_secs(30)));
+    scene.now += Duration::from_secs(30);
+    assert_eq!(scene.pass().step, Some(Step::Order(Order::Prepare { id: 2, image: release("b").image })));
+    let mut scene = failed(true);
+    scene.pass();
+    scene.now += Duration::from_secs(3600);
+    assert!(matches!(scene.pass().step, Some(Step::Order(_))), "somebody may have allowed it");
+}
+
+#[test]
+fn a_slot_a_cordon_a_drain_a_reboot() {
+    let other = |scene: &mut Scene| scene.hold("other");
+    let gone = Holder { name: "other".to_owned(), ..Holder::default() };
+    let report_only = |scene: &mut Scene| scene.identity.role = Role::ReportOnly;
+    check(vec![
+        ("manual", prepared().with(|scene| scene.spec().reboot_policy = RebootPolicy::Manual), "Prepared: -"),
+        (
+            "closed",
+            prepared().with(|scene| scene.spec().window = vec!["Sun 02:00-04:00 UTC".to_owned()]),
+            "WaitingForWindow: -",
+        ),
+        (
+            "open",
+            prepared().with(|scene| scene.spec().window = vec!["Thu 00:00-04:00 UTC".to_owned()]),
+            "WaitingForSlot: take",
+        ),
+        (
+            "no clock",
+            prepared().with(|scene| {
+                scene.spec().window = vec!["Thu 00:00-04:00 UTC".to_owned()];
+                scene.facts.clock_is_set = false;
+            }),
+            "WaitingForWindow: -",
+        ),
+        (
+            "closes while draining",
+            draining().with(|scene| scene.spec().window = vec!["Sun 02:00-04:00 UTC".to_owned()]),
+            "WaitingForWindow: uncordon",
+        ),
+        ("slots not seen", prepared().with(|scene| scene.seen.slots = None), "WaitingForSlot: look slots"),
+        ("no slots", prepared().with(|scene| scene.seen.slots = Some(Vec::new())), "WaitingForSlot: -"),
+        ("free", prepared(), "WaitingForSlot: take"),
+        ("taken", prepared().with(other), "WaitingForSlot: look holders"),
+        ("taken, exists", prepared().with(other).with(|scene| scene.seen.gone = Some(Vec::new())), "WaitingForSlot: -"),
+        (
+            "taken, asked before",
+            prepared().with(other).with(|scene| scene.memory.holders = Some(scene.now)),
+            "WaitingForSlot: -",
+        ),
+        (
+            "taken by who is gone",
+            prepared().with(other).with(|scene| scene.seen.gone = Some(vec![gone])),
+            "WaitingForSlot: take",
+        ),
+        (
+            "two slots",
+            in_slot().with(|scene| {
+                let second = Slot { name: "t".to_owned(), ..scene.slot().clone() };
+                scene.seen.slots.as_mut().unwrap().push(second);
+            }),
+            "WaitingForSlot: give back",
+        ),
+        ("node not seen", in_slot().with(|scene| scene.seen.node = None), "Draining: look node"),
+        ("not cordoned", in_slot(), "Draining: cordon"),
+        ("cordoned by others", in_slot().with(|scene| scene.cordon(Cordon::Others)), "Rebooting: reboot"),
+        ("pods not seen", draining().with(|scene| scene.seen.pods = None), "Draining: look pods"),
+        ("pods", draining().with(|scene| scene.pod("p", PodKind::Runs)), "Draining: evict"),
+        ("pods end", draining().with(|scene| scene.pod("p", PodKind::Ends)), "Draining: remove"),
+        ("pods that stay", draining().with(|scene| scene.pod("p", PodKind::Stays)), "Rebooting: reboot"),
+        (
+            "by hand something is done",
+            draining().with(|scene| scene.facts.os.operation = Some(Operation::default())),
+            "Draining: -",
+        ),
+        ("report-only", prepared().with(report_only), "WaitingForSlot: take"),
+        ("report-only in its slot", in_slot().with(report_only), "Rebooting: reboot"),
+        ("going down", draining().with(|scene| scene.memory.reboot = Some(scene.now)), "Rebooting: -"),
+        (
+            "did not go down",
+            draining().with(|scene| {
+                scene.memory.reboot = Some(scene.now);
+                scene.now += REBOOT_WAIT;
+            }),
+            "Rebooting: reboot",
+        ),
+    ]);
+}
+
+#[test]
+fn a_drain_that_takes_too_long_is_given_up_or_not() {
+    let late = |after: DrainTimeoutPolicy| {
+        draining().with(|scene| {
+            scene.pod("p", PodKind::Runs);
+            scene.spec().drain_timeout_policy = after;
+            scene.now += Duration::from_secs(900);
+        })
+    };
+    check(vec![
+        ("forced", late(DrainTimeoutPolicy::Force), "Rebooting: reboot"),
+        ("given up", late(DrainTimeoutPolicy::Retry), "Prepared: -"),
+    ]);
+    let mut scene = late(DrainTimeoutPolicy::Retry);
+    let decision = scene.pass();
+    assert!(decision.gives_up && decision.wait == Some(Duration::ZERO));
+    assert_eq!(step(&scene.pass().step.unwrap()), "uncordon");
+    scene.cordon(Cordon::None);
+    assert_eq!(step(&scene.pass().step.unwrap()), "give back");
+    scene.slot().holder = None;
+    let decision = scene.pass();
+    assert_eq!((decision.phase, decision.step.is_none()), (Phase::Prepared, true));
+    scene.now += Duration::from_secs(300);
+    assert_eq!(scene.shown(), "WaitingForSlot: take");
+}
+
+#[test]
+fn what_runs_and_is_well_gives_back_what_it_took() {
+    let runs = |scene: Scene| scene.with(|scene| (scene.facts.os.booted, scene.facts.os.next) = (release("b"), None));
+    let unwell = |scene: Scene| scene.with(|scene| scene.facts.ready = Err("no runtime".to_owned()));
+    let on_trial = |scene: Scene| scene.with(|scene| scene.facts.os.on_trial = true);
+    let settled = |scene: Scene| scene.with(|scene| scene.memory.is_settled = true);
+    check(vec![
+        ("on trial", on_trial(runs(draining())), "Verifying: tell"),
+        ("not ready", unwell(runs(draining())), "Verifying: tell"),
+        ("well, cordoned", runs(draining()), "Idle: uncordon"),
+        ("well, cordoned by others", runs(in_slot().with(|scene| scene.cordon(Cordon::Others))), "Idle: give back"),
+        ("well, slot", runs(in_slot()), "Idle: give back"),
+        ("well", runs(prepared()), "Idle: -"),
+        ("well, paused", runs(draining()).with(|scene| scene.spec().paused = true), "Idle: uncordon"),
+        ("node not seen", runs(in_slot()).with(|scene| scene.seen.node = None), "Idle: look node"),
+        ("slots not seen", runs(in_slot()).with(|scene| scene.seen.slots = None), "Idle: look slots"),
+        ("long well, not ready", settled(unwell(runs(prepared()))), "Idle: -"),
+        ("by hand, on trial", settled(on_trial(runs(prepared()))), "Verifying: -"),
+    ]);
+    let mut scene = runs(prepared());
+    assert_eq!(scene.pass().wait, None);
+    assert!(scene.memory.is_settled);
+    let mut scene = runs(prepared()).with(|scene| scene.memory.touched = scene.now);
+    assert_eq!(scene.pass().wait, Some(memory::LATE), "an answer may still come true");
+    assert!(!scene.memory.is_settled);
+}
+
+#[test]
+fn a_release_that_failed_here_keeps_the_slot() {
+    let denied = Denied { digest: digest_of("b"), version: "b".to_owned(), reason: "no runtime".to_owned(), at: 0 };
+    let fell_back =
+        |scene: Scene| scene.with(|scene| (scene.facts.os.denied, scene.facts.os.next) = (vec![denied.clone()], None));
+    let told = |scene: &mut Scene| {
+        let message = scene.clone().pass().message;
+        scene.slot().reason = message;
+    };
+    check(vec![
+        ("cordoned", fell_back(draining()), "Failed: uncordon"),
+        ("not told", fell_back(in_slot()), "Failed: tell"),
+        ("told", fell_back(in_slot()).with(told), "Failed: -"),
+        ("paused", fell_back(in_slot()).with(told).with(|scene| scene.spec().paused = true), "Failed: -"),
+        ("before any slot", fell_back(prepared()), "Failed: -"),
+        (
+            "another image",
+            fell_back(in_slot()).with(|scene| scene.spec().image = Some(release("c").image)),
+            "Preparing: prepare",
+        ),
+        (
+            "the old one again",
+            fell_back(in_slot()).with(|scene| scene.spec().image = Some(release("a").image)),
+            "Idle: give back",
+        ),
+        ("allowed", fell_back(in_slot()).with(|scene| scene.facts.os.denied.clear()), "Preparing: prepare"),
+        (
+            "the old one is not ready",
+            fell_back(draining()).with(|scene| scene.facts.ready = Err(String::new())),
+            "Failed: -",
+        ),
+    ]);
+    let message = fell_back(in_slot()).pass().message;
+    assert_eq!(message, "b failed here: no runtime; \"ballast allow\" on the node, or another spec.image, tries again");
+}
+
+#[test]
+fn a_tag_is_resolved_when_the_spec_changes() {
+    let tag = "r.example/os:stable";
+    let start = Scene::new().with(|scene| {
+        scene.spec().image = Some(tag.to_owned());
+        scene.memory.about.1 = Some(tag.to_owned());
+    });
+    let resolved = |scene: &mut Scene, letter: &str| {
+        let resolved = Resolved { image: tag.to_owned(), digest: digest_of(letter) };
+        scene.seen.node_os.as_mut().unwrap().resolved = Some(resolved);
+    };
+    let found = |scene: &mut Scene, order: u64, letter: &str| {
+        scene.facts.os.prepared = Some(Prepared { order, image: tag.to_owned(), digest: digest_of(letter) });
+        scene.memory.order = Some((1, scene.now));
+        scene.memory.last_order = 1;
+    };
+    check(vec![
+        ("not resolved", start.clone(), "Preparing: prepare"),
+        ("it is what runs", start.with(|scene| resolved(scene, "a")), "Idle: -"),
+        ("it is another", start.with(|scene| resolved(scene, "b")), "Preparing: prepare"),
+        ("nothing was to be done", start.with(|scene| found(scene, 1, "a")), "Idle: -"),
+        ("it does not boot next", start.with(|scene| found(scene, 1, "b")), "Preparing: -"),
+        (
+            "it boots next",
+            start.with(|scene| {
+                found(scene, 1, "b");
+                scene.facts.os.next = Some(release("b"));
+            }),
+            "WaitingForSlot: take",
+        ),
+        (
+            "of an order before",
+            start.with(|scene| {
+                found(scene, 1, "a");
+                scene.memory.order = None;
+                scene.memory.order_before = 1;
+            }),
+            "Preparing: prepare",
+        ),
+    ]);
+    let decision = start.with(|scene| found(scene, 1, "a")).pass();
+    assert_eq!(decision.resolved, Some(Resolved { image: tag.to_owned(), digest: digest_of("a") }));
+}
+
+#[test]
+fn another_boot_begins_anew() {
+    let mut scene = draining().with(|scene| {
+        scene.memory.reboot = Some(scene.now);
+        scene.memory.drain = Retry { failures: 3, ..Retry::default() };
+        scene.memory.last_order = 7;
+        scene.facts.boot_id = "another".to_owned();
+    });
+    assert_eq!(scene.clone().shown(), "Rebooting: reboot");
+    scene.facts.os.failure = Some(Failed { order: 9, ..Failed::default() });
+    scene.facts.boot_id = "third".to_owned();
+    scene.pass();
+    assert_eq!((scene.memory.last_order, scene.memory.drain.failures), (9, 0));
+}
+
+#[test]
+fn readings_and_single_bytes_concern_nobody() {
+    let before = Scene::new().facts;
+    let mut after = before.clone();
+    after.pressure.memory_available_bytes = 1;
+    assert!(!concerns(&before, &after));
+    let operation = |fetched_bytes: u64| Some(Operation { fetched_bytes, total_bytes: 1000, ..Operation::default() });
+    after.os.operation = operation(10);
+    let mut later = after.clone();
+    later.os.operation = operation(99);
+    assert!(concerns(&before, &after) && !concerns(&after, &later));
+    later.os.operation = operation(100);
+    assert!(concerns(&after, &later));
+}

@@ -1,0 +1,87 @@
+//! A `NodeOS` spec as it is written, understood.
+
+use std::time::Duration;
+
+use ballast_settings::window::Window;
+
+use crate::model::{NodeOsSpec, Wish};
+
+/// A drain that had less time could not even respect the grace period that most pods have.
+const LEAST_DRAIN_SECONDS: u32 = 10;
+/// A day: longer than that is a mistake.
+const MOST_DRAIN_SECONDS: u32 = 24 * 3600;
+
+/// What `spec` asks for.
+///
+/// # Errors
+/// A sentence that names the field, what is wrong, and what was expected.
+pub fn wish(spec: &NodeOsSpec) -> Result<Wish, String> {
+    let image = spec.image.as_deref().map(str::trim).filter(|image| !image.is_empty());
+    if let Some(image) = image.filter(|image| image.contains('@') && digest(image).is_none()) {
+        return Err(format!(
+            "spec.image: {image:?} has no whole digest behind its @, expected @sha256: and 64 hexadecimal digits"
+        ));
+    }
+    let window = |(index, text): (usize, &String)| {
+        Window::parse(text).map_err(|wrong| format!("spec.window[{index}]: {wrong}, expected {}", Window::EXPECTED))
+    };
+    let windows: Vec<Window> = spec.window.iter().enumerate().map(window).collect::<Result<_, String>>()?;
+    let seconds = spec.drain_timeout_seconds;
+    if !(LEAST_DRAIN_SECONDS..=MOST_DRAIN_SECONDS).contains(&seconds) {
+        return Err(format!(
+            "spec.drainTimeoutSeconds: is {seconds}, expected {LEAST_DRAIN_SECONDS} to {MOST_DRAIN_SECONDS}"
+        ));
+    }
+    Ok(Wish {
+        image: image.map(str::to_owned),
+        is_paused: spec.paused,
+        windows: (!windows.is_empty()).then_some(windows),
+        reboot: spec.reboot_policy,
+        drain_timeout: Duration::from_secs(seconds.into()),
+        after_timeout: spec.drain_timeout_policy,
+    })
+}
+
+/// The digest in `image`, if it has a whole one.
+pub fn digest(image: &str) -> Option<&str> {
+    let (_, digest) = image.split_once('@')?;
+    let hex = digest.strip_prefix("sha256:")?;
+    let is_whole = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_whole.then_some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let spec = |image: &str, window: &str, seconds: u32| NodeOsSpec {
+            image: Some(image.to_owned()),
+            window: vec![window.to_owned()],
+            drain_timeout_seconds: seconds,
+            ..NodeOsSpec::default()
+        };
+        let good = "daily 00:00-24:00 UTC";
+        assert!(wish(&spec("r.example/os:1", good, 900)).is_ok());
+        for (spec, named) in [
+            (spec("r.example/os@sha256:12", good, 900), "spec.image: "),
+            (spec("r.example/os:1", "at night", 900), "spec.window[0]: "),
+            (spec("r.example/os:1", good, 0), "spec.drainTimeoutSeconds: "),
+        ] {
+            let error = wish(&spec).unwrap_err();
+            assert!(error.starts_with(named) && error.contains("expected"), "{error}");
+        }
+        assert_eq!(wish(&NodeOsSpec::default()).unwrap().windows, None);
+        assert_eq!(wish(&spec(" ", good, 900)).unwrap().image, None);
+    }
+
+    #[test]
+    fn only_a_whole_digest_is_one() {
+        let whole = format!("sha256:{}", "0a".repeat(32));
+        assert_eq!(digest(&format!("r.example/os:1@{whole}")), Some(&*whole));
+        for image in ["r.example/os", "r.example/os@sha256:0a", &format!("r@{}", whole.to_uppercase())] {
+            assert_eq!(digest(image), None, "{image}");
+        }
+    }
+}

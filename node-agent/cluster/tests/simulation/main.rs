@@ -1,0 +1,350 @@
+//! 200 nodes roll through a pool, by the plan that the agent runs, over a fake API and fake machines. At each step an agent or a machine may
+//! crash, a request or its answer may be lost or come true much later, and clocks are wrong. The same seed is the same run:
+//! `BALLAST_SEED=7 cargo test -p ballast-cluster --test simulation`.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+
+mod chance;
+mod cluster;
+mod machine;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ballast_cluster::{
+    model::{
+        Cordon, Decision, Identity, Look, Memory, NodeOsSpec, PodId, PodKind, Seen, SeenNode, SeenNodeOs, SeenPod,
+        Slot, Step,
+    },
+    plan::{
+        backoff,
+        rollout::{World, pass},
+    },
+};
+
+use self::{
+    chance::Chance,
+    cluster::{Answer, ApiNode, Cluster},
+    machine::{Machine, release},
+};
+
+const NODES: usize = 200;
+const HOUR: u64 = 3600;
+/// A Thursday at midnight.
+const EPOCH: i64 = 1_764_201_600;
+
+/// A node: its machine, and the membership in its agent.
+struct Node {
+    machine: Machine,
+    identity: Identity,
+    memory: Memory,
+    /// When its agent began.
+    started: u64,
+    /// By how much its clock is wrong.
+    skew: i64,
+    wake: u64,
+    /// It burnt down.
+    is_gone: bool,
+}
+
+struct Simulation {
+    chance: Chance,
+    cluster: Cluster,
+    nodes: Vec<Node>,
+    now: u64,
+    max_down: usize,
+    most_down: usize,
+}
+
+impl Simulation {
+    fn new(seed: u64, max_down: usize, bad: &[char]) -> Self {
+        let mut chance = Chance::new(seed);
+        let mut cluster = Cluster::default();
+        cluster.slots = (0..max_down)
+            .map(|number| Slot {
+                name: format!("default-{number}"),
+                resource_version: "0".to_owned(),
+                ..Slot::default()
+            })
+            .collect();
+        let mut nodes = Vec::new();
+        for number in 0..NODES {
+            let name = format!("node-{number}");
+            let pod = |index| {
+                let id = PodId {
+                    namespace: "default".to_owned(),
+                    name: format!("p{index}"),
+                    uid: format!("{name}-{index}"),
+                };
+                SeenPod { id, kind: PodKind::Runs }
+            };
+            let seen = SeenNode { cordon: Cordon::None, resource_version: "0".to_owned() };
+            let pods = (0..chance.between(0, 2)).map(pod).collect();
+            // Some have a budget that holds longer than a drain may take.
+            let held_until = if chance.permille(50) { chance.between(0, 2 * HOUR) } else { 0 };
+            cluster.nodes.insert(name.clone(), ApiNode { seen, pods, held_until });
+            nodes.push(Node {
+                machine: Machine::new(bad.to_vec()),
+                identity: Identity { name, ..Identity::default() },
+                memory: Memory::default(),
+                started: 0,
+                skew: i64::try_from(chance.between(0, 2 * HOUR)).unwrap() - i64::try_from(HOUR).unwrap(),
+                wake: chance.between(0, 60),
+                is_gone: false,
+            });
+        }
+        Self { chance, cluster, nodes, now: 0, max_down, most_down: 0 }
+    }
+
+    /// The operator changes the spec of all.
+    fn ask_for(&mut self, image: &str) {
+        let window = vec!["daily 00:00-22:00 UTC".to_owned()];
+        self.cluster.spec = NodeOsSpec { image: Some(image.to_owned()), window, ..NodeOsSpec::default() };
+        self.nodes.iter_mut().for_each(|node| node.wake = self.now);
+    }
+
+    /// Until `is_done`, or `limit` is over.
+    fn run(&mut self, limit: u64, mut is_done: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        while self.now < end {
+            let due = self.nodes.iter().filter(|node| !node.is_gone).map(|node| node.wake).min().unwrap();
+            self.now = due.min(self.cluster.next_late()).max(self.now);
+            self.cluster.come_true(self.now, &mut self.chance);
+            for index in 0..self.nodes.len() {
+                if self.nodes[index].wake <= self.now && !self.nodes[index].is_gone {
+                    self.wake(index);
+                    self.check();
+                }
+            }
+            if is_done(self) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Never are more down than there are slots.
+    fn check(&mut self) {
+        let down = self.nodes.iter().filter(|node| node.machine.is_down_by_order && !node.is_gone).count();
+        assert!(down <= self.max_down, "{down} nodes are down at {} s", self.now);
+        self.most_down = self.most_down.max(down);
+    }
+
+    /// The agent of a node passes as often as there is something to do.
+    fn wake(&mut self, index: usize) {
+        let Self { chance, cluster, nodes, now, .. } = self;
+        let (now, node) = (*now, &mut nodes[index]);
+        node.machine.tick(now, chance);
+        if !node.machine.is_up(now) {
+            node.restart(node.machine.next_change(now));
+            return;
+        }
+        let mut seen = Seen::default();
+        for _ in 0..20 {
+            if chance.permille(5) {
+                node.restart(now + chance.between(1, 10));
+                return;
+            }
+            if chance.permille(1) {
+                node.machine.reboot(now, chance);
+                node.restart(node.machine.next_change(now));
+                return;
+            }
+            seen.node_os = Some(SeenNodeOs {
+                spec: cluster.spec.clone(),
+                resolved: cluster.resolved.get(&node.identity.name).cloned(),
+            });
+            let decision = node.pass(&seen, now);
+            if let Some(resolved) = decision.resolved.clone().filter(|_| !chance.permille(100)) {
+                cluster.resolved.insert(node.identity.name.clone(), resolved);
+            }
+            let Some(step) = decision.step else {
+                let wait = backoff::spread(decision.wait.unwrap_or(Duration::from_secs(HOUR)), 0.5);
+                let wait = (wait.as_secs() + chance.between(0, wait.as_secs() / 2)).max(1);
+                node.wake = (now + wait).min(node.machine.next_change(now));
+                return;
+            };
+            if !node.carry_out(&step, cluster, &mut seen, now, chance) {
+                node.wake = now + chance.between(1, 8);
+                return;
+            }
+            if !node.machine.is_up(now) {
+                node.restart(node.machine.next_change(now));
+                return;
+            }
+        }
+        node.wake = now + 1;
+    }
+
+    fn alive(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| !node.is_gone)
+    }
+
+    fn all_run(&self, letter: char) -> bool {
+        let wanted = release(letter).digest;
+        self.alive().all(|node| node.machine.booted.digest == wanted && !node.machine.facts().os.on_trial)
+    }
+
+    fn holders(&self) -> BTreeSet<&str> {
+        self.cluster.slots.iter().filter_map(|slot| slot.holder.as_ref()).map(|holder| holder.name.as_str()).collect()
+    }
+
+    /// Nothing that was taken is kept.
+    fn is_settled(&self) -> bool {
+        let holders = self.holders();
+        let is_free = |node: &Node| {
+            let name = node.identity.name.as_str();
+            let cordon = self.cluster.nodes.get(name).map(|node| node.seen.cordon);
+            !holders.contains(name) && cordon == Some(Cordon::None)
+        };
+        self.alive().all(is_free)
+    }
+
+    /// What the run came to, for the message of an assertion.
+    fn shown(&self) -> String {
+        let mut phases: Vec<String> = self
+            .alive()
+            .filter(|node| node.memory.phase.0 != ballast_cluster::model::Phase::Idle)
+            .map(|node| {
+                format!("{}: {:?}, runs {}", node.identity.name, node.memory.phase, node.machine.booted.version)
+            })
+            .collect();
+        phases.truncate(10);
+        format!("at {} s, slots held by {:?}\n{}", self.now, self.holders(), phases.join("\n"))
+    }
+}
+
+impl Node {
+    /// The agent begins anew at `at` and has forgotten everything.
+    fn restart(&mut self, at: u64) {
+        self.memory = Memory::default();
+        self.started = at;
+        self.wake = at;
+    }
+
+    fn pass(&mut self, seen: &Seen, now: u64) -> Decision {
+        let facts = self.machine.facts();
+        let world = World {
+            facts: &facts,
+            seen,
+            identity: &self.identity,
+            now: Duration::from_secs(now.saturating_sub(self.started)),
+            unix_secs: EPOCH + i64::try_from(now).unwrap() + self.skew,
+        };
+        pass(&world, &mut self.memory)
+    }
+
+    /// Does `step`, or what chance makes of it. False: as far as the agent knows, it failed.
+    fn carry_out(
+        &mut self,
+        step: &Step,
+        cluster: &mut Cluster,
+        seen: &mut Seen,
+        now: u64,
+        chance: &mut Chance,
+    ) -> bool {
+        let name = &self.identity.name;
+        match step {
+            Step::Look(_) if chance.permille(30) => return false,
+            Step::Look(Look::Node) => {
+                seen.node = cluster.nodes.get(name).map(|node| node.seen.clone());
+                return seen.node.is_some();
+            }
+            Step::Look(Look::Slots) => seen.slots = Some(cluster.slots.clone()),
+            Step::Look(Look::Pods) => seen.pods = cluster.nodes.get(name).map(|node| node.pods.clone()),
+            Step::Look(Look::Holders(holders)) => {
+                let is_gone = |holder: &&ballast_cluster::model::Holder| !cluster.nodes.contains_key(&holder.name);
+                seen.gone = Some(holders.iter().filter(is_gone).cloned().collect());
+            }
+            Step::Order(order) => {
+                if !chance.permille(20) {
+                    self.machine.order(order, now, chance);
+                }
+            }
+            change => {
+                *seen = Seen::default();
+                return self.change(change, cluster, now, chance);
+            }
+        }
+        if !matches!(step, Step::Look(_)) {
+            *seen = Seen::default();
+        }
+        true
+    }
+
+    fn change(&mut self, step: &Step, cluster: &mut Cluster, now: u64, chance: &mut Chance) -> bool {
+        let name = &self.identity.name;
+        if chance.permille(30) {
+            return false;
+        }
+        if chance.permille(30) {
+            cluster.later(now + chance.between(5, 59), name, step);
+            return false;
+        }
+        let answer = cluster.change(name, step, now, chance);
+        if chance.permille(30) {
+            return false;
+        }
+        match answer {
+            Answer::Done => true,
+            Answer::Conflict => false,
+            Answer::Evictions(answers) => {
+                let Step::Evict { pods } = step else { return false };
+                let elapsed = Duration::from_secs(now.saturating_sub(self.started));
+                pods.iter().zip(answers).for_each(|(pod, answer)| self.memory.evicted(pod, answer, elapsed));
+                true
+            }
+        }
+    }
+}
+
+fn seeds() -> Vec<u64> {
+    let one = std::env::var("BALLAST_SEED").ok().and_then(|seed| seed.parse().ok());
+    one.map_or_else(|| (1..=6).collect(), |seed| vec![seed])
+}
+
+#[test]
+fn a_healthy_rollout_ends() {
+    for seed in seeds() {
+        let mut simulation = Simulation::new(seed, 5, &[]);
+        simulation.ask_for(&release('b').image);
+        assert!(simulation.run(48 * HOUR, |all| all.all_run('b')), "seed {seed}: not all run b {}", simulation.shown());
+        assert!(simulation.run(2 * HOUR, Simulation::is_settled), "seed {seed}: not settled {}", simulation.shown());
+        assert!(simulation.most_down > 1, "seed {seed}: slots are used side by side");
+    }
+}
+
+#[test]
+fn a_rollout_of_a_tag_ends_although_nodes_burn_down() {
+    for seed in seeds() {
+        let mut simulation = Simulation::new(seed, 3, &[]);
+        simulation.ask_for("r.example/os:stable");
+        // Three times, whoever holds a slot is gone with it, and somebody deletes its Node.
+        for _ in 0..3 {
+            assert!(simulation.run(12 * HOUR, |all| !all.holders().is_empty()), "seed {seed}: {}", simulation.shown());
+            let holders: BTreeSet<String> = simulation.holders().into_iter().map(str::to_owned).collect();
+            for node in simulation.nodes.iter_mut().filter(|node| holders.contains(&node.identity.name)) {
+                node.is_gone = true;
+                simulation.cluster.nodes.remove(&node.identity.name);
+            }
+        }
+        assert!(simulation.run(96 * HOUR, |all| all.all_run('c')), "seed {seed}: not all run c {}", simulation.shown());
+        assert!(simulation.run(2 * HOUR, Simulation::is_settled), "seed {seed}: not settled {}", simulation.shown());
+    }
+}
+
+#[test]
+fn a_bad_release_halts_and_a_better_one_goes_on() {
+    for seed in seeds() {
+        let mut simulation = Simulation::new(seed, 4, &['b']);
+        simulation.ask_for(&release('b').image);
+        assert!(!simulation.run(12 * HOUR, |all| all.all_run('b')));
+        let tried = simulation.nodes.iter().filter(|node| node.machine.tried_bad).count();
+        assert!((1..=4).contains(&tried), "seed {seed}: {tried} nodes tried it");
+        assert_eq!(simulation.holders().len(), 4, "seed {seed}: all slots are kept");
+        let reasons = simulation.cluster.slots.iter().filter(|slot| slot.reason.contains("failed here")).count();
+        assert_eq!(reasons, 4, "seed {seed}: and say why {:?}", simulation.cluster.slots);
+        simulation.ask_for(&release('c').image);
+        assert!(simulation.run(48 * HOUR, |all| all.all_run('c')), "seed {seed}: not all run c {}", simulation.shown());
+        assert!(simulation.run(2 * HOUR, Simulation::is_settled), "seed {seed}: not settled {}", simulation.shown());
+    }
+}
