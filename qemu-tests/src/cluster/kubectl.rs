@@ -139,10 +139,13 @@ impl Kubectl {
         let what = || format!("running kubectl {}", arguments.join(" "));
         let mut child = self.command(arguments).spawn().with_context(what)?;
         let mut stdin = child.stdin.take().with_context(what)?;
-        // One that fails before it reads says why below.
-        let _ = stdin.write_all(input.as_bytes());
-        drop(stdin);
-        let output = child.wait_with_output().with_context(what)?;
+        // Both at once: it prints a line for each object while it reads the next.
+        let output = std::thread::scope(|scope| {
+            // One that fails before it reads says why in its output.
+            scope.spawn(move || drop(stdin.write_all(input.as_bytes())));
+            child.wait_with_output()
+        });
+        let output = output.with_context(what)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Ended { good: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }
