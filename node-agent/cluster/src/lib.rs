@@ -12,9 +12,14 @@
 //! I/O, no clock, no async (`tests/pure.rs`). What came of an order is seen in the next [`model::Facts`], so phases are derived at each pass
 //! and never stored; what must outlive the agent stands in the cluster itself: slots, the node's cordon, `NodeOS` status.
 
+mod act;
+pub mod client;
+pub mod credentials;
 pub mod manifests;
 mod membership;
 pub mod model;
+mod observe;
 pub mod plan;
+mod random;
 
 pub use self::membership::Membership;

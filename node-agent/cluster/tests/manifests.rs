@@ -1,7 +1,5 @@
 //! `node-agent/manifests/` is what the types say.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
-
 use std::{fs, path::Path};
 
 use ballast_cluster::manifests::manifests;
@@ -27,5 +25,19 @@ fn the_text_means_the_objects() {
         let text = manifest.text().unwrap();
         let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         assert_eq!(objects, manifest.objects, "{}", manifest.file);
+    }
+}
+
+#[test]
+fn the_dashboard_shows_what_agents_tell() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/grafana-dashboard.json");
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets: Vec<&Value> = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten().collect();
+    assert!(targets.len() > 15, "{}", targets.len());
+    for target in targets {
+        let query = target["expr"].as_str().unwrap();
+        assert!(query.contains("ballast_") && query.contains("$instance"), "{query}");
+        assert_eq!(query.matches('{').count(), query.matches('}').count(), "{query}");
     }
 }

@@ -25,8 +25,11 @@ pub struct Event {
     pub is_warning: bool,
 }
 
+/// What Events follow from: the facts, and what the rollout is at.
+pub type Told<'a> = (&'a Facts, Phase);
+
 /// What happened from `before` to `after`; None: the agent has just begun.
-pub fn events(before: Option<(&Facts, Phase)>, after: (&Facts, Phase)) -> Vec<Event> {
+pub fn events(before: Option<Told<'_>>, after: Told<'_>) -> Vec<Event> {
     let (facts, phase) = after;
     let tell = |reason, message| Event { reason, message, is_warning: false };
     let warn = |reason, message| Event { reason, message, is_warning: true };
@@ -129,7 +132,7 @@ mod tests {
         let first = facts("a", "1");
         let denied = vec![Denied { digest: "sha256:2".to_owned(), version: "2".to_owned(), ..Denied::default() }];
         let idle = Phase::Idle;
-        let table: [(Option<(&Facts, Phase)>, Facts, Phase, &str); 7] = [
+        let table: [(Option<Told<'_>>, Facts, Phase, &str); 7] = [
             (None, first.clone(), idle, "Booted"),
             (Some((&first, idle)), first.clone(), idle, ""),
             (Some((&first, idle)), facts("b", "2"), idle, "Booted"),

@@ -124,7 +124,6 @@ pub fn status(config: &Config, facts: &Facts, conditions: Vec<NodeCondition>) ->
             operating_system: "linux".to_owned(),
             os_image: facts.os_name.clone(),
             system_uuid: facts.system_uuid.clone(),
-            ..NodeSystemInfo::default()
         }),
         ..NodeStatus::default()
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ballast_cluster::model::{
-    Cordon, Eviction, Holder, HolderObject, NodeOsSpec, PodKind, Resolved, SeenNode, SeenPod, Slot, Step,
+    Cordon, Eviction, Holder, HolderObject, NodeOsSpec, PodId, PodKind, Resolved, SeenNode, SeenPod, Slot, Step,
 };
 
 use super::chance::Chance;
@@ -70,7 +70,7 @@ impl Cluster {
             Step::Uncordon { resource_version } => self.change_cordon(name, resource_version, Cordon::None),
             Step::Evict { pods } => {
                 let Some(node) = self.nodes.get_mut(name) else { return Answer::Conflict };
-                let evict = |id| {
+                let evict = |id: &PodId| {
                     if now < node.held_until || chance.permille(200) {
                         return Eviction::Blocked("the budget does not allow it".to_owned());
                     }

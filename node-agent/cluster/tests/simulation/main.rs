@@ -260,9 +260,15 @@ impl Node {
                     self.machine.order(order, now, chance);
                 }
             }
-            change => {
+            Step::TakeSlot { .. }
+            | Step::TellSlot { .. }
+            | Step::GiveSlotBack { .. }
+            | Step::Cordon { .. }
+            | Step::Uncordon { .. }
+            | Step::Evict { .. }
+            | Step::Remove { .. } => {
                 *seen = Seen::default();
-                return self.change(change, cluster, now, chance);
+                return self.change(step, cluster, now, chance);
             }
         }
         if !matches!(step, Step::Look(_)) {
@@ -297,9 +303,10 @@ impl Node {
     }
 }
 
+/// Two, or the one that is asked for: each costs every test some seconds of one core.
 fn seeds() -> Vec<u64> {
     let one = std::env::var("BALLAST_SEED").ok().and_then(|seed| seed.parse().ok());
-    one.map_or_else(|| (1..=6).collect(), |seed| vec![seed])
+    one.map_or_else(|| (1..=2).collect(), |seed| vec![seed])
 }
 
 #[test]
@@ -337,7 +344,7 @@ fn a_bad_release_halts_and_a_better_one_goes_on() {
     for seed in seeds() {
         let mut simulation = Simulation::new(seed, 4, &['b']);
         simulation.ask_for(&release('b').image);
-        assert!(!simulation.run(12 * HOUR, |all| all.all_run('b')));
+        assert!(!simulation.run(4 * HOUR, |all| all.all_run('b')));
         let tried = simulation.nodes.iter().filter(|node| node.machine.tried_bad).count();
         assert!((1..=4).contains(&tried), "seed {seed}: {tried} nodes tried it");
         assert_eq!(simulation.holders().len(), 4, "seed {seed}: all slots are kept");

@@ -1,0 +1,46 @@
+//! Events: what happened, once each. One that happens again in the same words is the same Event with a higher count.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{api::core::v1::Event, apimachinery::pkg::apis::meta::v1::Time};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+    client::Client,
+};
+
+use crate::{
+    client::Failure,
+    plan::event::{NAMESPACE, again},
+};
+
+/// So many Events' counts are remembered: a node has few kinds of them.
+const MOST: usize = 64;
+
+/// Tells Events. A node may make and change them, not read them: how often one was told it has to know itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Teller {
+    counts: BTreeMap<String, i32>,
+}
+
+impl Teller {
+    /// Tells it. If it was told before, its count goes up; not if it `is_first`: then only the agent was restarted.
+    pub(crate) async fn tell(&mut self, client: &Client, mut event: Event, is_first: bool, now: &Time) -> Result<(), Failure> {
+        let events: Api<Event> = Api::namespaced(client.clone(), NAMESPACE);
+        let name = event.name_any();
+        match events.create(&PostParams::default(), &event).await.map_err(Failure::from) {
+            Err(failure) if !failure.is_there_already() => return Err(failure),
+            Err(_) if !is_first => {
+                event.count = Some(self.counts.get(&name).copied().unwrap_or(1));
+                let patch = again(&event, now);
+                events.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+            }
+            Ok(_) | Err(_) => event.count = None,
+        }
+        if self.counts.len() >= MOST {
+            self.counts.clear();
+        }
+        self.counts.insert(name, event.count.unwrap_or_default().saturating_add(1));
+        Ok(())
+    }
+}

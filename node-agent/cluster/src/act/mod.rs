@@ -1,0 +1,17 @@
+//! Writing to the cluster: one file per kind of object. What is written is decided in `plan`.
+
+mod event;
+mod evict;
+mod lease;
+mod node;
+mod node_os;
+mod slot;
+
+pub(crate) use self::{
+    event::Teller,
+    evict::{Evictions, remove},
+    lease::Heartbeat,
+    node::{change, register, report},
+    node_os::{apply, create},
+    slot::change as change_slot,
+};

@@ -1,0 +1,74 @@
+//! The Node: made, kept right, its status reported.
+
+use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+    client::Client,
+};
+use serde_json::{Value, json};
+
+use crate::{client::Failure, plan::node::labels_patch};
+
+/// A Node that is there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Registered {
+    /// Which of all that had the name.
+    pub(crate) uid: String,
+    /// As it was found; None: it was made just now, with the status that was wanted.
+    pub(crate) found: Option<Node>,
+}
+
+/// Makes the Node as it is wanted, status and taints included. One that is there only gets its labels right: taints are for whoever put them
+/// there, or took them away (and NodeRestriction would refuse them).
+pub(crate) async fn register(client: &Client, wanted: &Node) -> Result<Registered, Failure> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    match nodes.create(&PostParams::default(), wanted).await.map_err(Failure::from) {
+        Ok(made) => return Ok(Registered { uid: made.uid().unwrap_or_default(), found: None }),
+        Err(failure) if failure.is_there_already() => {}
+        Err(failure) => return Err(failure),
+    }
+    let name = wanted.name_any();
+    let found = nodes.get(&name).await?;
+    if let Some(patch) = labels_patch(&found, wanted.labels(), &[]) {
+        nodes.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    }
+    Ok(Registered { uid: found.uid().unwrap_or_default(), found: Some(found) })
+}
+
+/// Reports the status. Conditions of others (of a network plugin) stay: the list is merged by type.
+pub(crate) async fn report(client: &Client, name: &str, status: &NodeStatus) -> Result<(), Failure> {
+    let patch = Patch::Strategic(patch_of(status)?);
+    Api::<Node>::all(client.clone()).patch_status(name, &PatchParams::default(), &patch).await?;
+    Ok(())
+}
+
+fn patch_of(status: &NodeStatus) -> Result<Value, Failure> {
+    let mut status = serde_json::to_value(status).map_err(|error| Failure::Strange(error.to_string()))?;
+    // Addresses would be merged by type as well, of which several have the same: they are replaced as a whole.
+    if let Some(addresses) = status.get_mut("addresses").and_then(Value::as_array_mut) {
+        addresses.insert(0, json!({ "$patch": "replace" }));
+    }
+    Ok(json!({ "status": status }))
+}
+
+/// Changes the Node by a merge patch, which names the version that it is meant for.
+pub(crate) async fn change(client: &Client, name: &str, patch: &Value) -> Result<(), Failure> {
+    Api::<Node>::all(client.clone()).patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_replaced_and_conditions_merged() {
+        let status = json!({ "addresses": [{ "type": "InternalIP", "address": "10.0.0.2" }],
+            "conditions": [{ "type": "Ready", "status": "True" }] });
+        let patch = patch_of(&serde_json::from_value(status).unwrap()).unwrap();
+        assert_eq!(patch["status"]["addresses"][0], json!({ "$patch": "replace" }));
+        assert_eq!(patch["status"]["addresses"][1]["address"], "10.0.0.2");
+        assert_eq!(patch["status"]["conditions"][0]["type"], "Ready");
+    }
+}

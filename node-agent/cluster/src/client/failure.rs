@@ -1,0 +1,175 @@
+//! Why a request came to nothing, as far as somebody decides by it.
+
+use std::time::Duration;
+
+use kube::Error;
+use thiserror::Error as ThisError;
+
+/// What became of a request that was not answered as it was meant.
+#[derive(Debug, ThisError)]
+pub enum Failure {
+    /// No server took the connection, or the one that did broke it.
+    #[error("{0}")]
+    Away(String),
+    /// A server took the request and did not answer in time.
+    #[error("{server} did not answer within {} s", .after.as_secs())]
+    Late {
+        /// Its URL.
+        server: String,
+        /// How long it had.
+        after: Duration,
+    },
+    /// A server answered that it will not.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// A server answered what this program does not understand.
+    #[error("{0}")]
+    Strange(String),
+}
+
+/// An answer that says no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub code: u16,
+    /// A word, as `AlreadyExists`. May be empty.
+    pub reason: String,
+    /// A sentence. May be empty.
+    pub message: String,
+    /// When the server wants to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { code, reason, message, retry_after: _ } = self;
+        match (message.as_str(), reason.as_str()) {
+            ("", "") => write!(formatter, "the API server answered {code}"),
+            ("", reason) => write!(formatter, "the API server answered {code} {reason}"),
+            (message, _) => write!(formatter, "the API server answered {code}: {message}"),
+        }
+    }
+}
+
+/// What is done about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Everything waits, and is tried again.
+    Passing,
+    /// 401: who we are is not believed (any more).
+    Unknown,
+    /// 403: it is not for us to do. Said once.
+    Forbidden,
+    /// 404: there is no such object, or no such kind of objects.
+    Missing,
+    /// 409: somebody else was faster, or was there before.
+    Conflict,
+    /// 410: too old a place in the history.
+    Gone,
+    /// The request itself is wrong in the server's eyes, and will be again.
+    Rejected,
+}
+
+impl Failure {
+    /// What is to be done.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Away(_) | Self::Late { .. } | Self::Strange(_) => Kind::Passing,
+            Self::Refused(refusal) => match refusal.code {
+                401 => Kind::Unknown,
+                403 => Kind::Forbidden,
+                404 => Kind::Missing,
+                409 => Kind::Conflict,
+                410 => Kind::Gone,
+                408 | 429 | 500.. => Kind::Passing,
+                _ => Kind::Rejected,
+            },
+        }
+    }
+
+    /// When the server wants to be asked again, if it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refusal) => refusal.retry_after,
+            Self::Away(_) | Self::Late { .. } | Self::Strange(_) => None,
+        }
+    }
+
+    /// Whether the object was there before: 409 on a creation.
+    pub fn is_there_already(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.code == 409 && refusal.reason == "AlreadyExists")
+    }
+}
+
+impl From<Error> for Failure {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "kube's errors are many and may become more")]
+    fn from(error: Error) -> Self {
+        match error {
+            // Our own transport's, on its way through kube.
+            Error::Service(inner) => match inner.downcast::<Self>() {
+                Ok(failure) => *failure,
+                Err(other) => Self::Away(chain(&*other)),
+            },
+            // An event of a watch that is an error.
+            Error::Api(answer) => Self::Refused(Refusal {
+                code: answer.code,
+                reason: answer.reason,
+                message: answer.message,
+                retry_after: None,
+            }),
+            Error::SerdeError(error) => {
+                Self::Strange(format!("the API server's answer is not what was asked for: {error}"))
+            }
+            other @ (Error::HyperError(_) | Error::ReadEvents(_)) => {
+                Self::Away(format!("the connection to the API server broke: {}", chain(&other)))
+            }
+            other => Self::Strange(chain(&other)),
+        }
+    }
+}
+
+/// An error with all its reasons, in one line, each said once.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(reason) = next {
+        let said = reason.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = reason.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_remedy() {
+        let table = [
+            (400, Kind::Rejected),
+            (401, Kind::Unknown),
+            (403, Kind::Forbidden),
+            (404, Kind::Missing),
+            (409, Kind::Conflict),
+            (410, Kind::Gone),
+            (422, Kind::Rejected),
+            (429, Kind::Passing),
+            (500, Kind::Passing),
+            (503, Kind::Passing),
+        ];
+        for (code, expected) in table {
+            let refusal = Refusal { code, reason: String::new(), message: String::new(), retry_after: None };
+            assert_eq!(Failure::Refused(refusal).kind(), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_the_transport_said_comes_through_kube() {
+        let late = Failure::Late { server: "https://a".to_owned(), after: Duration::from_secs(15) };
+        let back = Failure::from(Error::Service(Box::new(late)));
+        assert_eq!(back.to_string(), "https://a did not answer within 15 s");
+    }
+}

@@ -1,0 +1,122 @@
+//! What a membership keeps on the machine: its folder, for root alone. Each file is whole or not there, whatever happens.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use tokio::task::spawn_blocking;
+
+/// No file of ours is larger.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// A file that a membership keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The client certificate with its chain, and its key: in one file, so that no power cut parts them.
+    Client,
+    /// The key for which a certificate was asked, before it is there.
+    Pending,
+    /// The cluster's CA, if it was found by its hash.
+    Authority,
+}
+
+impl Kept {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client.pem",
+            Self::Pending => "pending.key",
+            Self::Authority => "ca.pem",
+        }
+    }
+}
+
+/// The folder.
+#[derive(Debug, Clone)]
+pub struct Store(PathBuf);
+
+impl Store {
+    /// Keeps files in `folder`, which is made when the first is written.
+    pub fn new(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    /// What is kept, if it is.
+    pub async fn read(&self, kept: Kept) -> Result<Option<String>, String> {
+        let path = self.0.join(kept.name());
+        blocking(move || match read(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
+        })
+        .await
+    }
+
+    /// Keeps `text`, on the disk when this returns.
+    pub async fn write(&self, kept: Kept, text: String) -> Result<(), String> {
+        let (folder, name) = (self.0.clone(), kept.name());
+        blocking(move || {
+            write(&folder, name, &text).map_err(|error| format!("{}/{name} cannot be written: {error}", folder.display()))
+        })
+        .await
+    }
+
+    /// Keeps it no more.
+    pub async fn remove(&self, kept: Kept) -> Result<(), String> {
+        let path = self.0.join(kept.name());
+        blocking(move || match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(format!("{} cannot be removed: {error}", path.display()))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        })
+        .await
+    }
+}
+
+/// A disk may take its time, which the loop has not.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    spawn_blocking(work).await.map_err(|error| format!("working with a file failed: {error}"))?
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    let fresh = folder.join(format!("{name}.new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&fresh, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_kept_is_for_root_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("clusters/prod"));
+        assert_eq!(store.read(Kept::Client).await, Ok(None));
+        for text in ["first", "second"] {
+            store.write(Kept::Client, text.to_owned()).await.unwrap();
+            assert_eq!(store.read(Kept::Client).await, Ok(Some(text.to_owned())));
+        }
+        let mode = |path: &str| fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("clusters/prod"), mode("clusters/prod/client.pem")), (0o700, 0o600));
+        assert_eq!(fs::read_dir(folder.path().join("clusters/prod")).unwrap().count(), 1);
+        store.remove(Kept::Client).await.unwrap();
+        store.remove(Kept::Client).await.unwrap();
+        assert_eq!(store.read(Kept::Client).await, Ok(None));
+    }
+}

@@ -1,0 +1,135 @@
+//! What the machine learns of a membership: one report, published when it changes.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    client::Counters,
+    model::{Report, State},
+};
+
+/// Keeps the report, and says in the log what is new in it.
+pub(super) struct Desk {
+    report: Report,
+    problems: BTreeMap<&'static str, String>,
+    counters: Arc<Counters>,
+    out: watch::Sender<Report>,
+}
+
+impl Desk {
+    pub(super) fn new(report: Report, counters: Arc<Counters>, out: watch::Sender<Report>) -> Self {
+        let desk = Self { report, problems: BTreeMap::new(), counters, out };
+        desk.out.send_replace(desk.report.clone());
+        desk
+    }
+
+    /// The membership stands so now.
+    pub(super) fn stands(&mut self, state: State) {
+        if self.report.state != state {
+            let name = &self.report.name;
+            match &state {
+                State::Off | State::Joining => {}
+                State::WaitingForClock => log::info!("cluster {name}: waiting until the clock is set"),
+                State::Connected => log::info!("cluster {name}: connected"),
+                State::Away { reason, .. } => log::warn!("cluster {name}: {reason}"),
+                State::Refused { reason } => log::warn!("cluster {name}: {reason}"),
+            }
+            self.report.state = state;
+        }
+        self.publish();
+    }
+
+    /// No server answers. Since when it is so is kept, the reason is of the first failure until it changes.
+    pub(super) fn is_away(&mut self, reason: String) {
+        let since = match &self.report.state {
+            State::Away { since, .. } => *since,
+            State::Off | State::WaitingForClock | State::Joining | State::Connected | State::Refused { .. } => seconds(),
+        };
+        self.stands(State::Away { since, reason });
+    }
+
+    /// Whether the cluster answered last.
+    pub(super) fn is_connected(&self) -> bool {
+        self.report.state == State::Connected
+    }
+
+    /// Something is wrong with `what`: said once, until it is another thing or over.
+    pub(super) fn is_wrong(&mut self, what: &'static str, why: String) {
+        if self.problems.get(what) != Some(&why) {
+            log::warn!("cluster {}: {what}: {why}", self.report.name);
+            self.problems.insert(what, why);
+        }
+        self.publish();
+    }
+
+    /// Nothing is wrong with `what` (any more).
+    pub(super) fn is_right(&mut self, what: &'static str) {
+        if self.problems.remove(what).is_some() {
+            log::info!("cluster {}: {what} works again", self.report.name);
+        }
+        self.publish();
+    }
+
+    /// The server in use.
+    pub(super) fn uses(&mut self, server: Option<String>) {
+        self.report.server = server.or(self.report.server.take());
+    }
+
+    /// The certificate in use ends then.
+    pub(super) fn holds_until(&mut self, until: Option<u64>) {
+        self.report.certificate_until = until;
+        self.publish();
+    }
+
+    /// What the rollout is at.
+    pub(super) fn rolls(&mut self, rollout: Option<String>) {
+        self.report.rollout = rollout;
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        let problems = self.problems.iter().map(|(what, why)| format!("{what}: {why}")).collect();
+        let (counters, report) = (&self.counters, &mut self.report);
+        report.problems = problems;
+        report.requests = counters.requests.load(Relaxed);
+        report.errors = counters.errors.load(Relaxed);
+        report.bytes_sent = counters.sent.load(Relaxed);
+        report.bytes_received = counters.received.load(Relaxed);
+        self.out.send_if_modified(|last| {
+            let is_new = *last != *report;
+            if is_new {
+                last.clone_from(report);
+            }
+            is_new
+        });
+    }
+}
+
+/// Now, in seconds since 1970.
+pub(super) fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn away_is_since_the_first_failure_and_problems_are_told_while_they_last() {
+        let (out, inside) = watch::channel(Report::default());
+        let mut desk = Desk::new(Report::default(), Arc::default(), out);
+        desk.is_away("refused".to_owned());
+        let State::Away { since, .. } = inside.borrow().state.clone() else { panic!("not away") };
+        desk.is_away("no route".to_owned());
+        assert_eq!(inside.borrow().state, State::Away { since, reason: "no route".to_owned() });
+        desk.is_wrong("watching", "403".to_owned());
+        assert_eq!(inside.borrow().problems, ["watching: 403"]);
+        desk.is_right("watching");
+        assert!(inside.borrow().problems.is_empty());
+    }
+}

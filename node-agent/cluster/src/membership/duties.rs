@@ -1,0 +1,256 @@
+//! The duties themselves, and when each is due again.
+
+use std::time::{Duration, SystemTime};
+
+use k8s_openapi::{
+    api::core::v1::NodeStatus,
+    apimachinery::pkg::apis::meta::v1::Time,
+    chrono::{DateTime, Utc},
+};
+
+use super::{member::Member, pace::Duty};
+use crate::{
+    act,
+    client::{Failure, Kind, Refusal},
+    model::{NodeOsStatus, Role},
+    observe::{self, Change},
+    plan::{
+        self, backoff,
+        conditions::{conditions, on_node, on_node_os, operating_system},
+        heartbeat::{LEASE_EVERY, STATUS_EVERY, is_status_due},
+    },
+    random,
+};
+
+/// A heartbeat is late by at most this part of its interval, so that nodes that began together drift apart.
+const BEAT_JITTER: f64 = 0.04;
+
+/// Between two reports of one that does: the bytes of a download are no reason to write each second.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// A watch is asked for so many seconds, by chance: the kubelet's.
+const WATCH_SECS: (f64, f64) = (300.0, 600.0);
+
+/// A watch that ends earlier than this is opened again later and later.
+const SHORT_WATCH: Duration = Duration::from_secs(10);
+
+/// The first such wait, and the longest.
+const WATCH_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+impl Member {
+    /// Does it once, and says when it is due again.
+    pub(super) async fn perform(&mut self, duty: Duty) -> Result<(), Failure> {
+        match duty {
+            Duty::Register => self.register().await,
+            Duty::Beat => self.beat().await,
+            Duty::Report => self.report().await,
+            Duty::Watch => self.watch().await,
+            Duty::Rollout => self.roll().await,
+            Duty::Apply => self.apply().await,
+            Duty::Tell => self.tell().await,
+        }
+    }
+
+    async fn register(&mut self) -> Result<(), Failure> {
+        let status = self.status();
+        let mut node = plan::node::node(&self.applicant.config, &self.known, Vec::new());
+        node.status = Some(status.clone());
+        let registered = act::register(&self.access.client.own(), &node).await?;
+        let now = self.now();
+        let is_new = registered.found.is_none();
+        let became = if is_new { "was made" } else { "is there" };
+        log::info!("cluster {}: the Node {} {became}", self.applicant.config.name, self.identity.name);
+        self.node_uid = Some(registered.uid);
+        self.schedule.rest(Duty::Register);
+        self.schedule.set(Duty::Beat, now);
+        if is_new {
+            self.heartbeat = act::Heartbeat::default();
+            self.is_reported(status);
+        } else {
+            self.reported = registered.found.and_then(|found| found.status).map(|status| (status, now));
+            self.schedule.set(Duty::Report, now);
+        }
+        Ok(())
+    }
+
+    /// The Node's status as it should be.
+    fn status(&mut self) -> NodeStatus {
+        self.told = conditions(&self.known, &self.decision, &self.told);
+        let found = self.reported.as_ref().and_then(|(status, _)| status.conditions.as_deref()).unwrap_or_default();
+        let conditions = on_node(&self.told, found, &time());
+        plan::node::status(&self.applicant.config, &self.known, conditions)
+    }
+
+    fn is_reported(&mut self, status: NodeStatus) {
+        let now = self.now();
+        self.reported = Some((status, now));
+        self.schedule.set(Duty::Report, now + backoff::spread(STATUS_EVERY, random::fraction()));
+    }
+
+    /// The status of the NodeOS as it should be.
+    fn node_os(&self) -> Option<NodeOsStatus> {
+        let last = self.watch.last.as_ref()?;
+        let before = self.applied.as_ref().unwrap_or(last.status());
+        let told = operating_system(&self.known, &self.decision);
+        let conditions = on_node_os(&told, &before.conditions, last.generation(), &time());
+        let resolved = last.seen().resolved;
+        let (facts, generation) = (&self.known, last.generation());
+        Some(plan::status::status(facts, &self.identity, &self.decision, resolved.as_ref(), generation, conditions))
+    }
+
+    async fn beat(&mut self) -> Result<(), Failure> {
+        let Some(uid) = self.node_uid.clone() else {
+            self.schedule.rest(Duty::Beat);
+            return Ok(());
+        };
+        let own = self.access.client.own();
+        let beaten = self.heartbeat.beat(&own, &self.identity.name, &uid, SystemTime::now()).await;
+        // The Node takes its Lease along, so this is where its end shows first.
+        self.is_node_there(&beaten);
+        let wait = LEASE_EVERY.mul_f64(1.0 + BEAT_JITTER * random::fraction());
+        self.schedule.set(Duty::Beat, self.now() + wait);
+        beaten
+    }
+
+    async fn report(&mut self) -> Result<(), Failure> {
+        if self.node_uid.is_none() {
+            self.schedule.rest(Duty::Report);
+            return Ok(());
+        }
+        let status = self.status();
+        let reported = act::report(&self.access.client.own(), &self.identity.name, &status).await;
+        self.is_node_there(&reported);
+        reported?;
+        self.is_reported(status);
+        Ok(())
+    }
+
+    fn is_node_there<T>(&mut self, answer: &Result<T, Failure>) {
+        if answer.as_ref().is_err_and(|failure| failure.kind() == Kind::Missing) {
+            self.node_uid = None;
+            self.schedule.set(Duty::Register, self.now());
+        }
+    }
+
+    async fn watch(&mut self) -> Result<(), Failure> {
+        let own = self.access.client.own();
+        if !self.watch.is_made {
+            act::create(&own, &self.identity.name).await.map_err(explained)?;
+            self.watch.is_made = true;
+        }
+        if self.watch.stream.is_none() {
+            let (least, most) = WATCH_SECS;
+            let secs = Duration::from_secs_f64(least + (most - least) * random::fraction()).as_secs();
+            let opened = observe::watch(&own, &self.identity.name, self.watch.version.as_deref(), secs).await;
+            if opened.as_ref().is_err_and(|failure| failure.kind() == Kind::Gone) {
+                self.watch.version = None;
+            }
+            self.watch.stream = Some(opened?);
+            self.watch.opened = self.now();
+        }
+        self.schedule.rest(Duty::Watch);
+        Ok(())
+    }
+
+    /// What the watch of the NodeOS told.
+    pub(super) fn watched(&mut self, change: Option<Result<Change, Failure>>) {
+        let now = self.now();
+        match change {
+            Some(Ok(Change::Is(object))) => {
+                self.watch.version = object.resource_version().map(str::to_owned);
+                self.watch.last = Some(object);
+                self.schedule.set(Duty::Rollout, now);
+            }
+            Some(Ok(Change::Same(version))) => self.watch.version = Some(version),
+            Some(Ok(Change::Gone)) => {
+                (self.watch.last, self.watch.is_made, self.applied) = (None, false, None);
+                self.schedule.set(Duty::Watch, now);
+            }
+            Some(Err(failure)) => {
+                // A version that is too old, or an object that cannot be understood: from the beginning.
+                self.watch.version = None;
+                if failure.kind() != Kind::Gone {
+                    self.desk.is_wrong(Duty::Watch.doing(), failure.to_string());
+                }
+                self.watch_again();
+            }
+            None => self.watch_again(),
+        }
+    }
+
+    fn watch_again(&mut self) {
+        let now = self.now();
+        let is_short = now.saturating_sub(self.watch.opened) < SHORT_WATCH;
+        self.watch.stream = None;
+        self.watch.short = if is_short { self.watch.short.saturating_add(1) } else { 0 };
+        let (first, longest) = WATCH_PAUSE;
+        let pause = backoff::full_jitter(first, longest, self.watch.short, random::fraction());
+        self.schedule.set(Duty::Watch, now + pause);
+    }
+
+    async fn apply(&mut self) -> Result<(), Failure> {
+        self.schedule.rest(Duty::Apply);
+        let Some(status) = self.node_os() else { return Ok(()) };
+        let applied = act::apply(&self.access.client.own(), &self.identity.name, &status).await;
+        if applied.as_ref().is_err_and(|failure| failure.kind() == Kind::Missing) {
+            self.watch.is_made = false;
+            self.schedule.set(Duty::Watch, self.now());
+        }
+        applied?;
+        self.applied = Some(status);
+        self.applied_at = self.now();
+        Ok(())
+    }
+
+    async fn tell(&mut self) -> Result<(), Failure> {
+        self.schedule.rest(Duty::Tell);
+        let Some((event, is_first)) = self.events.front() else { return Ok(()) };
+        let now = time();
+        let object = plan::event::object(event, &self.known, &self.identity, &self.subject_uid(), &now);
+        let told = self.teller.tell(&self.access.client.own(), object, *is_first, &now).await;
+        let is_over = told.as_ref().err().is_none_or(|failure| failure.kind() == Kind::Rejected);
+        if is_over {
+            self.events.pop_front();
+        }
+        if !self.events.is_empty() {
+            self.schedule.set(Duty::Tell, self.now());
+        }
+        told
+    }
+
+    fn subject_uid(&self) -> String {
+        match self.identity.role {
+            // The kubelet's way: `kubectl describe node` looks for the name in this place.
+            Role::Node => self.identity.name.clone(),
+            Role::ReportOnly => self.watch.last.as_ref().and_then(|last| last.uid()).unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Whether something is to be reported that was not yet.
+    pub(super) fn compare(&mut self) {
+        let now = self.now();
+        let status = self.status();
+        let written = self.reported.as_ref().map(|(status, at)| (status, now.saturating_sub(*at)));
+        if self.node_uid.is_some() && is_status_due(&status, written) {
+            self.schedule.hasten(Duty::Report, now);
+        }
+        let is_other = |status: NodeOsStatus| self.applied.as_ref() != Some(&status);
+        if self.node_os().is_some_and(is_other) {
+            self.schedule.hasten(Duty::Apply, now.max(self.applied_at + QUIET));
+        }
+    }
+}
+
+fn time() -> Time {
+    Time(DateTime::<Utc>::from(SystemTime::now()))
+}
+
+/// A kind of objects that a cluster does not know is a step that somebody left out.
+fn explained(failure: Failure) -> Failure {
+    let Failure::Refused(refusal) = failure else { return failure };
+    let message = match refusal.code {
+        404 => "it has no NodeOS resources, expected Ballast's manifests to be applied there (kubectl apply -k)".to_owned(),
+        _ => refusal.message,
+    };
+    Failure::Refused(Refusal { message, ..refusal })
+}

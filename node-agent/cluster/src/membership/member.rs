@@ -1,0 +1,304 @@
+//! A member of a cluster: what it knows, and its loop. One duty after the other; whatever fails waits for itself alone, unless no server answers.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::NodeStatus;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::{
+    Ended,
+    desk::{Desk, seconds},
+    pace::{Duty, Schedule},
+};
+use crate::{
+    act::{Evictions, Heartbeat, Teller},
+    client::{Failure, Kind},
+    credentials::{Access, Applicant, Problem},
+    model::{Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Role, Seen, State},
+    observe::{Change, Observed, Watch},
+    plan::{self, backoff, conditions::Told, event::Event, rotation},
+    random,
+};
+
+/// A wait that is longer is looked at again meanwhile: clocks may be set, and machines may sleep.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// How long after a renewal that failed it is tried again: at first, at most.
+const RENEWAL_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
+
+/// Events that wait to be told; the oldest are dropped.
+const MAX_EVENTS: usize = 16;
+
+/// What it knows.
+pub(super) struct Member {
+    pub(super) applicant: Arc<Applicant>,
+    pub(super) access: Access,
+    pub(super) identity: Identity,
+    pub(super) facts: watch::Receiver<Arc<Facts>>,
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) desk: Desk,
+    pub(super) begun: Instant,
+    pub(super) schedule: Schedule,
+    /// The facts that were gone by last.
+    pub(super) known: Arc<Facts>,
+    pub(super) node_uid: Option<String>,
+    pub(super) heartbeat: Heartbeat,
+    /// What was said last of the machine's conditions.
+    pub(super) told: Vec<Told>,
+    /// The Node's status as it is in the cluster, and since when.
+    pub(super) reported: Option<(NodeStatus, Duration)>,
+    pub(super) watch: Watching,
+    pub(super) applied: Option<NodeOsStatus>,
+    pub(super) applied_at: Duration,
+    pub(super) seen: Seen,
+    pub(super) memory: Memory,
+    pub(super) decision: Decision,
+    pub(super) evictions: Evictions,
+    pub(super) teller: Teller,
+    /// Events that are to be told; true: of the agent's start.
+    pub(super) events: VecDeque<(Event, bool)>,
+    renewal: Renewal,
+    went_well: bool,
+}
+
+/// The watch of the NodeOS, and what it told last.
+#[derive(Default)]
+pub(super) struct Watching {
+    pub(super) stream: Option<Watch>,
+    pub(super) opened: Duration,
+    /// How often it ended right after it had begun.
+    pub(super) short: u32,
+    /// From where on it goes on.
+    pub(super) version: Option<String>,
+    pub(super) is_made: bool,
+    pub(super) last: Option<Box<Observed>>,
+}
+
+/// The certificate's renewal: it may take long, and the heartbeat goes on meanwhile.
+struct Renewal {
+    running: JoinSet<Result<Access, Problem>>,
+    /// In seconds since 1970.
+    due: Option<u64>,
+    failures: u32,
+    not_before: Duration,
+}
+
+/// How a time in the cluster was, when it ended by not being believed.
+pub(super) struct Served {
+    /// Something was answered well.
+    pub(super) went_well: bool,
+}
+
+enum Woken {
+    Time,
+    Facts(Result<(), watch::error::RecvError>),
+    Watch(Option<Result<Change, Failure>>),
+    Renewed(Result<Access, Problem>),
+}
+
+impl Member {
+    pub(super) fn new(
+        applicant: Arc<Applicant>,
+        access: Access,
+        identity: Identity,
+        mut facts: watch::Receiver<Arc<Facts>>,
+        orders: mpsc::Sender<Order>,
+        desk: Desk,
+    ) -> Self {
+        let known = Arc::clone(&facts.borrow_and_update());
+        let mut member = Self {
+            events: plan::event::events(None, (&known, Phase::Idle)).into_iter().map(|event| (event, true)).collect(),
+            applicant,
+            access,
+            identity,
+            facts,
+            orders,
+            desk,
+            begun: Instant::now(),
+            schedule: Schedule::default(),
+            known,
+            node_uid: None,
+            heartbeat: Heartbeat::default(),
+            told: Vec::new(),
+            reported: None,
+            watch: Watching::default(),
+            applied: None,
+            applied_at: Duration::ZERO,
+            seen: Seen::default(),
+            memory: Memory::default(),
+            decision: Decision::default(),
+            evictions: Evictions::default(),
+            teller: Teller::default(),
+            renewal: Renewal { running: JoinSet::new(), due: None, failures: 0, not_before: Duration::ZERO },
+            went_well: false,
+        };
+        if member.identity.role == Role::Node {
+            member.schedule.set(Duty::Register, Duration::ZERO);
+        }
+        for duty in [Duty::Watch, Duty::Tell] {
+            member.schedule.set(duty, Duration::ZERO);
+        }
+        member.certified();
+        member
+    }
+
+    /// Goes on with another way in.
+    pub(super) fn enters(&mut self, access: Access) {
+        self.access = access;
+        self.renewal.running = JoinSet::new();
+        // It went with the connection, and begins anew where it was.
+        self.watch.stream = None;
+        self.schedule.set(Duty::Watch, self.now());
+        self.certified();
+    }
+
+    fn certified(&mut self) {
+        let certificate = self.access.certificate.as_ref();
+        self.desk.holds_until(certificate.map(crate::credentials::Certificate::until_secs));
+        let ours = certificate.filter(|_| self.access.is_own);
+        self.renewal.due = ours.map(|ours| rotation::renew_at(ours.from_secs(), ours.until_secs(), random::fraction()));
+        (self.renewal.failures, self.renewal.not_before) = (0, Duration::ZERO);
+    }
+
+    /// Since the membership began, by a clock that is never set.
+    pub(super) fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Does what is due, until the cluster does not believe us any more.
+    pub(super) async fn serve(&mut self) -> Result<Served, Ended> {
+        self.went_well = false;
+        loop {
+            self.renew_if_due();
+            if let Some(duty) = self.schedule.next(self.now()) {
+                let result = self.perform(duty).await;
+                if self.judge(duty, result).await {
+                    return Ok(Served { went_well: self.went_well });
+                }
+                continue;
+            }
+            let wait = self.schedule.wait(self.now()).min(self.renewal_wait()).min(LONGEST_SLEEP);
+            let woken = tokio::select! {
+                () = sleep(wait) => Woken::Time,
+                changed = self.facts.changed() => Woken::Facts(changed),
+                change = next(&mut self.watch.stream) => Woken::Watch(change),
+                Some(renewed) = self.renewal.running.join_next() => {
+                    Woken::Renewed(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string()))))
+                }
+            };
+            match woken {
+                Woken::Time => {}
+                Woken::Facts(changed) => {
+                    changed?;
+                    self.learn();
+                }
+                Woken::Watch(change) => self.watched(change),
+                Woken::Renewed(renewed) => self.renewed(renewed),
+            }
+        }
+    }
+
+    /// What came of a duty. True: the cluster does not believe us.
+    async fn judge(&mut self, duty: Duty, result: Result<(), Failure>) -> bool {
+        let now = self.now();
+        let Err(failure) = result else {
+            self.went_well = true;
+            self.schedule.went_well(duty);
+            self.desk.is_right(duty.doing());
+            if !self.desk.is_connected() {
+                self.desk.uses(self.access.client.server().await);
+                self.desk.stands(State::Connected);
+            }
+            return false;
+        };
+        let roll = random::fraction();
+        match (&failure, failure.kind()) {
+            (Failure::Away(_) | Failure::Late { .. }, _) => {
+                self.schedule.is_away(now, roll);
+                self.desk.is_away(failure.to_string());
+                // It would wait for a connection that is given up.
+                if self.watch.stream.take().is_some() {
+                    self.schedule.set(Duty::Watch, now);
+                }
+            }
+            (_, Kind::Unknown) => {
+                self.desk.stands(State::Refused { reason: format!("{}: {failure}", duty.doing()) });
+                return true;
+            }
+            (_, kind) => {
+                self.schedule.failed(duty, now, kind, failure.retry_after(), roll);
+                self.desk.is_wrong(duty.doing(), failure.to_string());
+            }
+        }
+        false
+    }
+
+    /// Other facts.
+    fn learn(&mut self) {
+        let facts = Arc::clone(&self.facts.borrow_and_update());
+        let before = std::mem::replace(&mut self.known, facts);
+        let phase = self.decision.phase;
+        self.will_tell(plan::event::events(Some((&before, phase)), (&self.known, phase)));
+        let now = self.now();
+        if plan::rollout::concerns(&before, &self.known) {
+            self.schedule.hasten(Duty::Rollout, now);
+        }
+        self.compare();
+    }
+
+    /// Events that are to be told.
+    pub(super) fn will_tell(&mut self, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        self.events.extend(events.into_iter().map(|event| (event, false)));
+        while self.events.len() > MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.schedule.hasten(Duty::Tell, self.now());
+    }
+
+    /// How long the certificate needs no renewal.
+    fn renewal_wait(&self) -> Duration {
+        let Some(due) = self.renewal.due.filter(|_| self.renewal.running.is_empty()) else { return Duration::MAX };
+        Duration::from_secs(due.saturating_sub(seconds())).max(self.renewal.not_before.saturating_sub(self.now()))
+    }
+
+    fn renew_if_due(&mut self) {
+        if self.renewal_wait().is_zero() {
+            let (applicant, client) = (Arc::clone(&self.applicant), self.access.client.clone());
+            self.renewal.running.spawn(async move { applicant.renewed(&client).await });
+        }
+    }
+
+    fn renewed(&mut self, renewed: Result<Access, Problem>) {
+        const DOING: &str = "renewing the certificate";
+        match renewed {
+            Ok(access) => {
+                log::info!("cluster {}: the certificate was renewed", self.applicant.config.name);
+                self.desk.is_right(DOING);
+                self.enters(access);
+            }
+            Err(problem) => {
+                self.renewal.failures += 1;
+                let (first, longest) = RENEWAL_WAIT;
+                let wait = backoff::spread(backoff::doubled(first, longest, self.renewal.failures), random::fraction());
+                self.renewal.not_before = self.now() + wait;
+                self.desk.is_wrong(DOING, problem.to_string());
+            }
+        }
+    }
+}
+
+/// The next thing that a watch tells, for ever if there is none.
+async fn next(stream: &mut Option<Watch>) -> Option<Result<Change, Failure>> {
+    match stream {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,135 @@
+//! One task for each cluster: from its start until it is aborted.
+//!
+//! ```text
+//!  wait for the clock ──> get in (credentials) ──> Member: one duty after the other, the most urgent first
+//!                             ▲                        │
+//!                             └── 401: not believed ───┘
+//! ```
+
+mod desk;
+mod duties;
+mod member;
+mod pace;
+mod rollout;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::sleep,
+};
+
+use self::{desk::Desk, member::Member};
+use crate::{
+    client::Counters,
+    credentials::{Access, Applicant, Problem, Store},
+    model::{Config, Credentials, Facts, Identity, Order, Report, State},
+    plan::{backoff, node::name},
+    random,
+};
+
+/// Getting in is tried again after at most this at first, …
+const FIRST: Duration = Duration::from_secs(1);
+
+/// … at most this while no server answers, …
+const LONGEST_AWAY: Duration = Duration::from_secs(30);
+
+/// … and at most this while the cluster does not let us in.
+const LONGEST_REFUSED: Duration = Duration::from_secs(300);
+
+/// The machine's membership of one cluster.
+#[derive(Debug)]
+pub struct Membership;
+
+impl Membership {
+    /// Joins the cluster of `config` and stays in it: waits for the clock, gets credentials (kept in `folder`, which is for root alone), registers,
+    /// reports `facts`, and carries out what its `NodeOS` asks for through `orders`. It ends when the task is aborted, or nobody tells it facts any
+    /// more, and leaves no half-written file.
+    pub fn start(
+        config: Config,
+        folder: PathBuf,
+        facts: watch::Receiver<Arc<Facts>>,
+        orders: mpsc::Sender<Order>,
+        report: watch::Sender<Report>,
+    ) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            // The one way to the end from within: the agent is gone.
+            let Ended = run(config, folder, facts, orders, report).await;
+        })
+    }
+}
+
+/// Nobody tells facts any more.
+struct Ended;
+
+impl From<watch::error::RecvError> for Ended {
+    fn from(_: watch::error::RecvError) -> Self {
+        Self
+    }
+}
+
+async fn run(
+    mut config: Config,
+    folder: PathBuf,
+    mut facts: watch::Receiver<Arc<Facts>>,
+    orders: mpsc::Sender<Order>,
+    report: watch::Sender<Report>,
+) -> Ended {
+    let counters = Arc::new(Counters::default());
+    let first = Report { name: config.name.clone(), role: config.role, ..Report::default() };
+    let mut desk = Desk::new(first, Arc::clone(&counters), report);
+    desk.stands(State::WaitingForClock);
+    let name = match facts.wait_for(|facts| facts.clock_is_set && !name(&config, facts).is_empty()).await {
+        Ok(facts) => name(&config, &facts),
+        Err(error) => return error.into(),
+    };
+    // A host that is renamed is another node from the next start on: its certificate has its name.
+    config.node_name = Some(name.clone());
+    let identity = Identity { name, role: config.role, pool: config.pool.clone() };
+    desk.stands(State::Joining);
+    let applicant = Arc::new(Applicant { node: identity.name.clone(), config, store: Store::new(folder), counters });
+    let access = enter(&applicant, &mut desk, false).await;
+    let mut member = Member::new(Arc::clone(&applicant), access, identity, facts, orders, desk);
+    let mut refused = 0;
+    loop {
+        match member.serve().await {
+            Err(ended) => return ended,
+            Ok(served) if served.went_well => refused = 0,
+            Ok(_) => refused += 1,
+        }
+        // Not believed any more. What is ours is asked for anew by the token; what is not may have been put right by somebody.
+        sleep(backoff::full_jitter(FIRST, LONGEST_REFUSED, refused, random::fraction())).await;
+        let anew = matches!(applicant.config.credentials, Credentials::Token(_));
+        let access = enter(&applicant, &mut member.desk, anew).await;
+        member.enters(access);
+    }
+}
+
+/// Gets in, however long that takes.
+async fn enter(applicant: &Applicant, desk: &mut Desk, mut anew: bool) -> Access {
+    let (mut failures, mut refusals) = (0, 0);
+    loop {
+        let problem = match applicant.access(anew).await {
+            Ok(access) => return access,
+            Err(problem) => problem,
+        };
+        // If the token is not believed either, the certificate is shown again: the cluster may have been wrong.
+        anew = false;
+        let asked = problem.failure().and_then(crate::client::Failure::retry_after).unwrap_or_default();
+        let roll = random::fraction();
+        let wait = if problem.is_refusal() || matches!(problem, Problem::Own(_)) {
+            refusals += 1;
+            desk.stands(State::Refused { reason: problem.to_string() });
+            backoff::full_jitter(FIRST, LONGEST_REFUSED, refusals, roll)
+        } else if let Problem::Unsigned(reason) = &problem {
+            desk.is_wrong("joining", reason.clone());
+            FIRST
+        } else {
+            failures += 1;
+            desk.is_away(problem.to_string());
+            backoff::full_jitter(FIRST, LONGEST_AWAY, failures, roll)
+        };
+        sleep(wait.max(asked.min(LONGEST_REFUSED))).await;
+    }
+}

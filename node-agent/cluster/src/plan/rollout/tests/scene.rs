@@ -1,0 +1,148 @@
+//! A node and its cluster, as the tables of the rollout change them.
+
+use std::time::Duration;
+
+use crate::{
+    model::{
+        Cordon, Decision, Facts, Holder, Identity, Look, Memory, NodeOsSpec, Order, Os, Phase, PodId, PodKind, Release,
+        Role, Seen, SeenNode, SeenNodeOs, SeenPod, Slot, Step,
+    },
+    plan::rollout::{World, pass},
+};
+
+/// A node and its cluster, of which a table's line changes something.
+#[derive(Clone)]
+pub(super) struct Scene {
+    pub(super) facts: Facts,
+    pub(super) seen: Seen,
+    pub(super) identity: Identity,
+    pub(super) memory: Memory,
+    pub(super) now: Duration,
+    pub(super) unix_secs: i64,
+}
+
+pub(super) fn digest_of(letter: &str) -> String {
+    format!("sha256:{}", letter.repeat(64))
+}
+
+pub(super) fn release(letter: &str) -> Release {
+    Release {
+        image: format!("r.example/os@{}", digest_of(letter)),
+        digest: digest_of(letter),
+        version: letter.to_owned(),
+    }
+}
+
+impl Scene {
+    /// Release a runs and is well, b is asked for; one slot is free, nothing is cordoned, no pod is there.
+    pub(super) fn new() -> Self {
+        let spec = NodeOsSpec { image: Some(release("b").image), ..NodeOsSpec::default() };
+        let slot = Slot { name: "s".to_owned(), resource_version: "1".to_owned(), ..Slot::default() };
+        Self {
+            facts: Facts {
+                boot_id: "boot".to_owned(),
+                ready: Ok(()),
+                clock_is_set: true,
+                os: Os { booted: release("a"), ..Os::default() },
+                ..Facts::default()
+            },
+            seen: Seen {
+                node_os: Some(SeenNodeOs { spec, resolved: None }),
+                node: Some(SeenNode { cordon: Cordon::None, resource_version: "1".to_owned() }),
+                slots: Some(vec![slot]),
+                gone: None,
+                pods: Some(Vec::new()),
+            },
+            identity: Identity { name: "me".to_owned(), role: Role::Node, pool: "default".to_owned() },
+            memory: Memory { about: ("boot".to_owned(), Some(release("b").image)), ..Memory::default() },
+            now: Duration::from_secs(10_000),
+            unix_secs: 0,
+        }
+    }
+
+    pub(super) fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut scene = self.clone();
+        change(&mut scene);
+        scene
+    }
+
+    pub(super) fn spec(&mut self) -> &mut NodeOsSpec {
+        &mut self.seen.node_os.as_mut().unwrap().spec
+    }
+
+    pub(super) fn slot(&mut self) -> &mut Slot {
+        self.seen.slots.as_mut().unwrap().first_mut().unwrap()
+    }
+
+    pub(super) fn hold(&mut self, name: &str) {
+        self.slot().holder = Some(Holder { name: name.to_owned(), ..Holder::default() });
+    }
+
+    pub(super) fn cordon(&mut self, cordon: Cordon) {
+        self.seen.node.as_mut().unwrap().cordon = cordon;
+    }
+
+    pub(super) fn pod(&mut self, name: &str, kind: PodKind) {
+        let id = PodId { namespace: "default".to_owned(), name: name.to_owned(), uid: name.to_owned() };
+        self.seen.pods.as_mut().unwrap().push(SeenPod { id, kind });
+    }
+
+    pub(super) fn pass(&mut self) -> Decision {
+        let world = World {
+            facts: &self.facts,
+            seen: &self.seen,
+            identity: &self.identity,
+            now: self.now,
+            unix_secs: self.unix_secs,
+        };
+        pass(&world, &mut self.memory)
+    }
+
+    /// `PHASE: step`
+    pub(super) fn shown(mut self) -> String {
+        let decision = self.pass();
+        format!("{:?}: {}", decision.phase, decision.step.as_ref().map_or("-", step))
+    }
+}
+
+pub(super) fn step(step: &Step) -> &'static str {
+    match step {
+        Step::Look(Look::Node) => "look node",
+        Step::Look(Look::Slots) => "look slots",
+        Step::Look(Look::Holders(_)) => "look holders",
+        Step::Look(Look::Pods) => "look pods",
+        Step::Order(Order::Prepare { .. }) => "prepare",
+        Step::Order(Order::Reboot { .. }) => "reboot",
+        Step::TakeSlot { .. } => "take",
+        Step::TellSlot { .. } => "tell",
+        Step::GiveSlotBack { .. } => "give back",
+        Step::Cordon { .. } => "cordon",
+        Step::Uncordon { .. } => "uncordon",
+        Step::Evict { .. } => "evict",
+        Step::Remove { .. } => "remove",
+    }
+}
+
+pub(super) fn check(table: Vec<(&str, Scene, &str)>) {
+    for (what, scene, expected) in table {
+        assert_eq!(scene.shown(), expected, "{what}");
+    }
+}
+
+/// b boots next.
+pub(super) fn prepared() -> Scene {
+    Scene::new().with(|scene| scene.facts.os.next = Some(release("b")))
+}
+
+/// The slot is ours.
+pub(super) fn in_slot() -> Scene {
+    prepared().with(|scene| scene.hold("me"))
+}
+
+/// It is cordoned, too.
+pub(super) fn draining() -> Scene {
+    in_slot().with(|scene| {
+        scene.cordon(Cordon::Ours);
+        scene.memory.phase = (Phase::Draining, scene.now);
+    })
+}

@@ -1,0 +1,8 @@
+//! Memberships against a small API server, over TLS: how they get in, and what they do when it answers badly or not at all.
+
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, missing_docs)]
+
+mod join;
+mod machine;
+mod server;
+mod trouble;

@@ -1,0 +1,326 @@
+//! A small API server: TLS, HTTP/2 or HTTP/1.1, objects with resourceVersion, merge patches, one kind of watch, a signer. And faults, when a test asks
+//! for them.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
+use tokio_rustls::TlsAcceptor;
+
+/// What a test may let the server do instead of answering.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// This status, and perhaps `Retry-After`.
+    Status(u16, Option<u64>),
+    /// The connection breaks.
+    Reset,
+}
+
+pub struct State {
+    pub objects: BTreeMap<String, Value>,
+    version: u64,
+    /// `METHOD PATH`, as `user` where one is known.
+    pub log: Vec<(String, String)>,
+    /// For requests whose `METHOD PATH` begins so: what happens instead, first come first served.
+    pub faults: Vec<(String, VecDeque<Fault>)>,
+    /// How long watches last.
+    pub watch: Duration,
+    /// How long certificates hold.
+    pub life: Duration,
+    events: broadcast::Sender<(String, Value)>,
+}
+
+#[derive(Clone)]
+pub struct Api {
+    pub state: Arc<Mutex<State>>,
+    pub url: String,
+    pub ca: String,
+    task: Arc<Stop>,
+}
+
+struct Stop(JoinHandle<()>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Api {
+    pub async fn start(protocols: &[&[u8]]) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "test CA");
+        let ca = params.self_signed(&key).unwrap().pem();
+        let issuer = Arc::new(Issuer::new(params, key));
+        let server_key = KeyPair::generate().unwrap();
+        let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&server_key, &issuer).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(server_key.serialize_pem().as_bytes()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let verifier = verifier.allow_unauthenticated().build().unwrap();
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![server.der().clone()], key)
+            .unwrap();
+        tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(State {
+            objects: BTreeMap::new(),
+            version: 1,
+            log: Vec::new(),
+            faults: Vec::new(),
+            watch: Duration::from_secs(600),
+            life: Duration::from_secs(3600),
+            events: broadcast::channel(64).0,
+        }));
+        let task = tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), state.clone(), issuer));
+        Self { state, url, ca, task: Arc::new(Stop(task)) }
+    }
+
+    /// Takes no connection any more and breaks those that are open.
+    pub fn stop(&self) {
+        self.task.0.abort();
+    }
+
+    pub fn fault(&self, request: &str, faults: impl IntoIterator<Item = Fault>) {
+        self.state.lock().unwrap().faults.push((request.to_owned(), faults.into_iter().collect()));
+    }
+
+    pub fn object(&self, path: &str) -> Option<Value> {
+        self.state.lock().unwrap().objects.get(path).cloned()
+    }
+
+    pub fn count(&self, request: &str) -> usize {
+        self.state.lock().unwrap().log.iter().filter(|(line, _)| line.starts_with(request)).count()
+    }
+
+    /// As `kubectl apply`, and `delete`.
+    pub fn put(&self, path: &str, object: Value) {
+        self.state.lock().unwrap().store(path, object);
+    }
+
+    pub fn delete(&self, path: &str) {
+        self.state.lock().unwrap().objects.remove(path);
+    }
+
+    /// Waits until it is so; panics if that takes too long.
+    pub async fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+        for _ in 0..1500 {
+            if is_so(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{what}: not within 30 s; log: {:#?}", self.state.lock().unwrap().log);
+    }
+}
+
+async fn accept(listener: TcpListener, tls: TlsAcceptor, state: Arc<Mutex<State>>, issuer: Arc<Issuer<'static, KeyPair>>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let (tls, state, issuer) = (tls.clone(), state.clone(), issuer.clone());
+        connections.spawn(async move {
+            let Ok(stream) = tls.accept(stream).await else { return };
+            let session = stream.get_ref().1;
+            let certificate = session.peer_certificates().and_then(|chain| chain.first().cloned());
+            let is_http2 = session.alpn_protocol() == Some(b"h2");
+            let reset = Arc::new(tokio::sync::Notify::new());
+            let broken = reset.clone();
+            let service = service_fn(move |request| {
+                let (state, issuer, reset) = (state.clone(), issuer.clone(), reset.clone());
+                let user = certificate.as_ref().map(|certificate| common_name(certificate));
+                async move { answer(request, user, &state, &issuer, &reset).await }
+            });
+            let io = TokioIo::new(stream);
+            tokio::select! {
+                _ = async { if is_http2 { http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await }
+                            else { http1::Builder::new().serve_connection(io, service).await } } => {}
+                () = broken.notified() => {}
+            }
+        });
+    }
+}
+
+/// Whose certificate it is: the text that begins so, with its length before it.
+fn common_name(certificate: &CertificateDer<'_>) -> String {
+    let begin = b"system:node:";
+    let at = certificate.windows(begin.len()).position(|window| window == begin);
+    let name = at.map(|at| &certificate[at..at + usize::from(certificate[at - 1])]);
+    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+}
+
+type Answer = Response<BoxBody<Bytes, std::convert::Infallible>>;
+
+async fn answer(
+    request: Request<Incoming>,
+    certificate: Option<String>,
+    state: &Arc<Mutex<State>>,
+    issuer: &Issuer<'static, KeyPair>,
+    reset: &tokio::sync::Notify,
+) -> Result<Answer, std::convert::Infallible> {
+    let (parts, body) = request.into_parts();
+    let bearer = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let acts_as = parts.headers.get("impersonate-user").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let user = acts_as.or(certificate).or(bearer).unwrap_or_default();
+    let path = parts.uri.path().to_owned();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let line = format!("{} {path}", parts.method);
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let mut state = state.lock().unwrap();
+    let watch = query.contains("watch=true");
+    state.log.push((if watch { format!("{line}?watch") } else { line.clone() }, user.clone()));
+    let fault = state.faults.iter_mut().find(|(request, faults)| line.starts_with(request.as_str()) && !faults.is_empty());
+    match fault.and_then(|(_, faults)| faults.pop_front()) {
+        Some(Fault::Status(code, after)) => return Ok(status(code, "Scripted", after)),
+        Some(Fault::Reset) => {
+            reset.notify_one();
+            return Ok(status(500, "Reset", None));
+        }
+        None => {}
+    }
+    if watch {
+        return Ok(state.watch(&path));
+    }
+    Ok(state.apply(&parts.method, &path, &body, issuer))
+}
+
+fn whole(code: u16, value: &Value) -> Answer {
+    let body = Full::new(Bytes::from(value.to_string())).boxed();
+    let mut answer = Response::new(body);
+    *answer.status_mut() = StatusCode::from_u16(code).unwrap();
+    answer
+}
+
+fn status(code: u16, reason: &str, after: Option<u64>) -> Answer {
+    let value = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": reason, "code": code });
+    let mut answer = whole(code, &value);
+    if let Some(after) = after {
+        answer.headers_mut().insert("retry-after", after.to_string().parse().unwrap());
+    }
+    answer
+}
+
+impl State {
+    fn store(&mut self, path: &str, mut object: Value) -> Value {
+        self.version += 1;
+        let is_new = !self.objects.contains_key(path);
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["uid"] = json!(format!("uid-{}", self.version));
+        }
+        self.objects.insert(path.to_owned(), object.clone());
+        let kind = if is_new { "ADDED" } else { "MODIFIED" };
+        let _ = self.events.send((path.to_owned(), json!({ "type": kind, "object": object })));
+        object
+    }
+
+    fn apply(&mut self, method: &Method, path: &str, body: &Value, issuer: &Issuer<'static, KeyPair>) -> Answer {
+        let path = path.trim_end_matches("/status");
+        match *method {
+            Method::POST => {
+                let path = format!("{path}/{}", body["metadata"]["name"].as_str().unwrap_or_default());
+                if self.objects.contains_key(&path) {
+                    return status(409, "AlreadyExists", None);
+                }
+                let mut object = body.clone();
+                if object["kind"] == "CertificateSigningRequest" {
+                    object["status"] = json!({ "certificate": sign(&object, issuer, self.life) });
+                }
+                whole(201, &self.store(&path, object))
+            }
+            Method::GET => match self.objects.get(path) {
+                Some(object) => whole(200, object),
+                None => status(404, "NotFound", None),
+            },
+            Method::PUT | Method::PATCH => {
+                let Some(found) = self.objects.get(path).cloned() else { return status(404, "NotFound", None) };
+                let version = &body["metadata"]["resourceVersion"];
+                if !version.is_null() && *version != found["metadata"]["resourceVersion"] {
+                    return status(409, "Conflict", None);
+                }
+                let mut object = if *method == Method::PUT { body.clone() } else { found.clone() };
+                if *method == Method::PATCH {
+                    merge(&mut object, body);
+                }
+                object["metadata"]["uid"] = found["metadata"]["uid"].clone();
+                whole(200, &self.store(path, object))
+            }
+            _ => status(405, "MethodNotAllowed", None),
+        }
+    }
+
+    fn watch(&self, path: &str) -> Answer {
+        let prefix = format!("{path}/");
+        let is_here = move |at: &str| at.starts_with(&prefix);
+        let now: Vec<Value> = self.objects.iter().filter(|(at, _)| is_here(at)).map(|(_, object)| json!({ "type": "ADDED", "object": object })).collect();
+        let later = futures_util::stream::unfold(self.events.subscribe(), |mut events| async {
+            events.recv().await.ok().map(|event| (event, events))
+        });
+        let later = later.filter_map(move |(at, event)| std::future::ready(is_here(&at).then_some(event)));
+        let all = futures_util::stream::iter(now).chain(later);
+        let all = all.take_until(Box::pin(tokio::time::sleep(self.watch)));
+        let all = all.map(|event| Ok(Frame::data(Bytes::from(format!("{event}\n")))));
+        Response::new(BodyExt::boxed(StreamBody::new(SyncStream(Mutex::new(Box::pin(all))))))
+    }
+}
+
+/// Bodies have to be Sync, streams of a broadcast are not.
+struct SyncStream<S>(Mutex<std::pin::Pin<Box<S>>>);
+
+impl<S: futures_util::Stream> futures_util::Stream for SyncStream<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<S::Item>> {
+        self.0.lock().unwrap().as_mut().poll_next(context)
+    }
+}
+
+fn merge(object: &mut Value, patch: &Value) {
+    let (Value::Object(object), Value::Object(patch)) = (&mut *object, patch) else {
+        *object = patch.clone();
+        return;
+    };
+    for (key, value) in patch {
+        match value {
+            Value::Null => drop(object.remove(key)),
+            Value::Object(_) => merge(object.entry(key).or_insert_with(|| json!({})), value),
+            value => drop(object.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+/// Signs what is asked for. In base64, as bytes are in JSON.
+fn sign(request: &Value, issuer: &Issuer<'static, KeyPair>, life: Duration) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let pem = STANDARD.decode(request["spec"]["request"].as_str().unwrap()).unwrap();
+    let mut asked = CertificateSigningRequestParams::from_pem(&String::from_utf8(pem).unwrap()).unwrap();
+    let now = std::time::SystemTime::now();
+    asked.params.not_before = (now - Duration::from_secs(1)).into();
+    asked.params.not_after = (now + life).into();
+    STANDARD.encode(asked.signed_by(issuer).unwrap().pem())
+}

@@ -1,0 +1,115 @@
+//! When the API answers badly, or not at all.
+
+use ballast_cluster::model::State;
+use serde_json::json;
+use std::time::Duration;
+
+use crate::{
+    machine::{LEASE, Machine, NODE, NODE_OS, config, facts},
+    server::{Api, Fault},
+};
+
+const WATCH: &str = "GET /apis/os.ballast.dev/v1alpha1/nodeoses?watch";
+
+async fn joined() -> (Api, tempfile::TempDir, Machine) {
+    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    let mut machine = Machine::start(config(&api), folder.path(), facts());
+    machine.until("connected", |report| report.state == State::Connected).await;
+    api.until("reported", |api| api.object(NODE_OS).is_some_and(|os| !os["status"].is_null())).await;
+    (api, folder, machine)
+}
+
+#[tokio::test]
+async fn l06_a_node_that_is_deleted_registers_again() {
+    let (api, _folder, machine) = joined().await;
+    let first = api.object(NODE).unwrap()["metadata"]["uid"].clone();
+    api.delete(NODE);
+    api.delete(LEASE);
+    machine.change(|facts| facts.degraded.push("something".to_owned()));
+    api.until("registered again", |api| api.object(NODE).is_some_and(|node| node["metadata"]["uid"] != first)).await;
+    let node = api.object(NODE).unwrap();
+    api.until("its Lease is its own", |api| {
+        api.object(LEASE).is_some_and(|lease| lease["metadata"]["ownerReferences"][0]["uid"] == node["metadata"]["uid"])
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn l04_403_is_said_and_not_asked_in_a_loop() {
+    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    api.fault("POST /apis/os.ballast.dev/v1alpha1/nodeoses", vec![Fault::Status(403, None); 99]);
+    let mut machine = Machine::start(config(&api), folder.path(), facts());
+    machine.until("said", |report| report.problems.iter().any(|problem| problem.contains("403"))).await;
+    api.until("its Lease is there all the same", |api| api.object(LEASE).is_some()).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(api.count("POST /apis/os.ballast.dev"), 1);
+    assert_eq!(machine.report.borrow().state, State::Connected);
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured() {
+    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    api.fault("POST /api/v1/nodes", [Fault::Status(429, Some(3)), Fault::Status(503, None), Fault::Status(500, None)]);
+    let begun = std::time::Instant::now();
+    let _machine = Machine::start(config(&api), folder.path(), facts());
+    api.until("registered", |api| api.object(NODE).is_some()).await;
+    assert!(begun.elapsed() >= Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert_eq!(api.count("POST /api/v1/nodes"), 4);
+}
+
+#[tokio::test]
+async fn a_reset_is_answered_by_another_connection() {
+    let (api, _folder, mut machine) = joined().await;
+    api.fault("PATCH /api/v1/nodes/n1/status", [Fault::Reset, Fault::Reset]);
+    machine.change(|facts| facts.ready = Err("the runtime is away".to_owned()));
+    let is_told = |api: &Api| {
+        let conditions = api.object(NODE).map(|node| node["status"]["conditions"].clone());
+        conditions.is_some_and(|all| all.to_string().contains("the runtime is away"))
+    };
+    api.until("told", is_told).await;
+    machine.until("connected", |report| report.state == State::Connected && report.errors > 0).await;
+}
+
+#[tokio::test]
+async fn a_watch_that_closes_at_once_is_opened_less_and_less_often() {
+    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    api.state.lock().unwrap().watch = Duration::from_millis(50);
+    let _machine = Machine::start(config(&api), folder.path(), facts());
+    api.until("watched", |api| api.count(WATCH) >= 1).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let count = api.count(WATCH);
+    assert!((2..25).contains(&count), "{count}");
+    // 410: from the beginning.
+    api.fault(WATCH.trim_end_matches("?watch"), [Fault::Status(410, None)]);
+    let before = api.count(WATCH);
+    api.until("watched again", |api| api.count(WATCH) >= before + 2).await;
+}
+
+#[tokio::test]
+async fn l05_v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
+    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    let other = Api::start(&[b"h2"]).await;
+    other.stop();
+    let config = ballast_cluster::model::Config { servers: vec![other.url.clone(), api.url.clone()], ..config(&api) };
+    let mut machine = Machine::start(config, folder.path(), facts());
+    machine.until("connected to the second", |report| report.server.as_deref() == Some(api.url.as_str())).await;
+    // Now that one goes as well.
+    api.stop();
+    machine.change(|facts| facts.ready = Err("x".to_owned()));
+    machine.until("away", |report| matches!(report.state, State::Away { .. })).await;
+    assert!(machine.report.borrow().errors > 0);
+}
+
+#[tokio::test]
+async fn spec_image_becomes_an_order() {
+    let (api, _folder, mut machine) = joined().await;
+    let image = format!("r.example/os@sha256:{}", "b".repeat(64));
+    let mut object = api.object(NODE_OS).unwrap();
+    object["spec"] = json!({ "image": image });
+    object["metadata"]["generation"] = json!(2);
+    api.put(NODE_OS, object);
+    let order = tokio::time::timeout(Duration::from_secs(30), machine.orders.recv()).await.unwrap().unwrap();
+    assert!(matches!(order, ballast_cluster::model::Order::Prepare { image: found, .. } if found == image));
+    api.until("told", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Preparing").await;
+    assert_eq!(api.object(NODE_OS).unwrap()["spec"]["image"], json!(image));
+}
