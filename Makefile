@@ -8,6 +8,7 @@ OUT := $(if $(filter ballast,$(KERNEL)),target,target/$(KERNEL))
 # What qemu-tests boots, and with which programs.
 export BALLAST_TARGET := $(CURDIR)/$(OUT)
 export BALLAST_TOOLS := $(CURDIR)/target/tools
+export BALLAST_CONTROL_PLANE := $(CURDIR)/target/control-plane
 BUILD := target/x86_64-unknown-linux-gnu/release
 CARGO := cargo --locked
 # Programs of the image: the same sources give the same bytes, in whatever folder they lie.
@@ -20,17 +21,17 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test checks image release setup programs rust kernel why docs reproduce bench budget fmt lint unit vm fuzz soak clean
+.PHONY: help run test checks image release setup programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: image ## build the OS, boot it through UEFI to READY, print the node's status
 	@$(CARGO) run -q -p qemu-tests -- run
 
 test: setup ## all that CI runs
 # Without a cache the kernel takes longest: it is built beside what keeps only one CPU busy at times.
-	@$(MAKE) --no-print-directory -j2 kernel checks
+	@$(MAKE) --no-print-directory -j2 kernel checks control-plane
 	@$(MAKE) --no-print-directory budget reproduce vm
 
 checks: setup ## lint, unit, rust, one after the other
@@ -69,6 +70,9 @@ rust: setup ## what Rust builds for the image
 kernel: setup ## the kernel, built once for each source, configuration and compiler
 	@env -u MAKEFLAGS nice image/kernel/$(KERNEL) target/setup $(CACHE) $(OUT)/stage/kernel
 
+control-plane: setup ## the Kubernetes that clusters are tested against, built once: kube-apiserver and its helpers, etcd, kubectl
+	@env -u MAKEFLAGS nice qemu-tests/control-plane/build target/setup $(CACHE) target/control-plane
+
 why: ## why is FILE in the image? (make why FILE=/usr/bin/ip)
 	@$(CARGO) run -q -p ballast-why -- file target/image $(FILE)
 
@@ -98,8 +102,8 @@ lint: setup ## formatting, clippy, licences and sources of the dependencies
 unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own registry; boots nothing
 	@$(CARGO) test -q --workspace --features ballast-proxy/registry,qemu-tests/registry
 
-vm: image ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
-	@$(CARGO) test -p qemu-tests --features vm --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
+vm: image control-plane ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
+	@$(CARGO) test -p qemu-tests --features vm --test control-plane --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
 
 soak: image ## scenarios that make test has no time for: more ways to fail, and the power cut at fifty random moments
 	@$(CARGO) test -p qemu-tests --features soak --test scenarios -- soak:: --nocapture

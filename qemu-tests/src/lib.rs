@@ -14,6 +14,7 @@
 pub mod bench;
 pub mod budget;
 pub mod cli;
+pub mod cluster;
 pub mod console;
 pub mod containers;
 pub(crate) mod cpio;
@@ -23,6 +24,7 @@ pub mod depot;
 pub mod disk;
 pub mod door;
 pub mod evidence;
+pub mod fleet;
 pub mod guest;
 pub mod installed;
 pub mod invariants;

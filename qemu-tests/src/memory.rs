@@ -60,6 +60,15 @@ pub fn agent_resident(guest: &mut Guest) -> Result<u64> {
     kib(&status, "VmRSS:").with_context(|| format!("there is no VmRSS of process {pid}"))
 }
 
+/// This process' own resident memory in bytes.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn own_resident() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
+    kib(&status, "VmRSS:").context("there is no VmRSS in /proc/self/status")
+}
+
 fn in_use(meminfo: &str) -> Result<u64> {
     let value = |key| kib(meminfo, key).with_context(|| format!("there is no {key} in {meminfo}"));
     Ok(value("MemTotal:")?.saturating_sub(value("MemAvailable:")?))

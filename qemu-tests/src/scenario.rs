@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cluster::{ControlPlane, Wanted};
 use crate::credentials::Credential;
 use crate::deadline::Deadline;
 use crate::disk::Disk;
@@ -92,6 +93,14 @@ impl Scenario {
     /// A folder that vanishes with the scenario.
     pub fn scratch(&self) -> &std::path::Path {
         self.scratch.path()
+    }
+
+    /// A control plane of the scenario's own, whose logs are kept with its evidence.
+    ///
+    /// # Errors
+    /// When it is not built, or not ready in time.
+    pub fn control_plane(&self, name: &str, wanted: Wanted) -> Result<ControlPlane> {
+        ControlPlane::start(&self.lab.workspace, &self.lab.tools, &self.evidence.folder().join(name), wanted)
     }
 
     /// How many machines were started so far.

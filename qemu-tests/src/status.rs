@@ -14,8 +14,21 @@ pub struct Status {
     pub deployments: Vec<Deployment>,
     pub runtime: Runtime,
     pub pods: Vec<Pod>,
-    pub clusters: Vec<serde_json::Value>,
+    pub clusters: Vec<Cluster>,
     pub settings: Settings,
+}
+
+/// A cluster that the node belongs to, and how that stands.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Cluster {
+    pub name: String,
+    pub role: String,
+    pub state: String,
+    pub server: Option<String>,
+    pub since: Option<u64>,
+    pub reason: Option<String>,
+    pub certificate_until: Option<u64>,
 }
 
 /// What the operator wants of the node, as far as it is told: not the values.
@@ -128,6 +141,16 @@ impl Status {
         self.pods.iter().find(|pod| pod.name == name)
     }
 
+    /// How it stands with the cluster `name`.
+    pub fn cluster(&self, name: &str) -> Option<&Cluster> {
+        self.clusters.iter().find(|cluster| cluster.name == name)
+    }
+
+    /// Whether the cluster `name` answers.
+    pub fn is_connected(&self, name: &str) -> bool {
+        self.cluster(name).is_some_and(|cluster| cluster.state == "connected")
+    }
+
     /// What is wrong with the setting `key`: where, and why.
     pub fn problem(&self, key: &str) -> Option<&Problem> {
         self.settings.problems.iter().find(|problem| problem.key.as_deref() == Some(key))
@@ -156,13 +179,16 @@ mod tests {
             "runtime": {"name": "containerd", "version": "2", "ready": true, "restarts": 0},
             "pods": [{"name": "canary", "namespace": "ballast", "phase": "Running",
                       "containers": [{"name": "canary", "state": "running", "restarts": 0}]}],
-            "clusters": [],
+            "clusters": [{"name": "prod", "role": "node", "state": "away", "server": null, "since": 7, "reason": "refused",
+                          "certificate_until": null}],
             "settings": {"sources": [{"name": "credential ballast.settings", "rank": "credential", "at": null}], "trial": null,
                          "problems": [{"key": "a.b", "where": "c:1:2", "reason": "is unknown"}]}
         }))
         .unwrap();
         assert!(status.runs("canary"));
         assert!(!status.runs("other"));
+        assert_eq!(status.cluster("prod").unwrap().since, Some(7));
+        assert!(!status.is_connected("prod"));
         assert_eq!(status.problem("a.b").unwrap().r#where, "c:1:2");
         assert!(status.problem("a.c").is_none() && status.settings.trial.is_none());
     }

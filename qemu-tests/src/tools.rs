@@ -57,13 +57,7 @@ impl Tools {
 
     /// The same, dying with us if `setpriv` can see to that.
     pub fn dying_with_us(&self, name: &str) -> Command {
-        let plain = self.command(name);
-        if on_path("setpriv").is_none() {
-            return plain;
-        }
-        let mut with_parent = Command::new("setpriv");
-        with_parent.args(["--pdeathsig", "KILL"]).arg(plain.get_program()).args(plain.get_args());
-        with_parent
+        dying_with_us(self.command(name))
     }
 
     /// QEMU, with its data and modules where the tree keeps them, dying with us.
@@ -126,6 +120,16 @@ pub fn output(name: &str, command: &mut Command) -> Result<Vec<u8>> {
         bail!("{name} failed ({}): {}", done.status, tail.into_iter().rev().collect::<Vec<_>>().join("; "));
     }
     Ok(done.stdout)
+}
+
+/// `command`, dying with us if `setpriv` can see to that.
+pub fn dying_with_us(command: Command) -> Command {
+    if on_path("setpriv").is_none() {
+        return command;
+    }
+    let mut with_parent = Command::new("setpriv");
+    with_parent.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
+    with_parent
 }
 
 fn loader(tree: &Path) -> PathBuf {

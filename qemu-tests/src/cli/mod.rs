@@ -4,6 +4,7 @@ mod bench;
 mod boot;
 mod budget;
 mod exec;
+mod fleet;
 mod machine;
 mod run;
 
@@ -31,6 +32,7 @@ enum Command {
     Boot(boot::Boot),
     Bench(bench::Bench),
     Budget(budget::BudgetArgs),
+    Fleet(fleet::Fleet),
 }
 
 /// What the tool itself ends with when it fails, so that it is not mistaken for the guest's command: as env(1), docker(1).
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Boot(command) => command.run().map(|()| 0),
         Command::Bench(command) => command.run().map(|()| 0),
         Command::Budget(command) => command.run(),
+        Command::Fleet(command) => command.run().map(|()| 0),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

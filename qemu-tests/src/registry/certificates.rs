@@ -1,4 +1,5 @@
-//! A certificate authority for one test, and what it issues: good certificates, expired ones, with openssl of the tools tree.
+//! A certificate authority for one test, and what it issues: for registries good and expired ones, for clusters whatever they want;
+//! with openssl of the tools tree.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use anyhow::{Context, Result};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
 
 use crate::tools::Tools;
 
@@ -22,6 +24,15 @@ pub enum Validity {
     Current,
     /// Since 2021 no more
     Expired,
+}
+
+/// A certificate and its key, both PEM files.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The certificate
+    pub certificate: PathBuf,
+    /// The key
+    pub key: PathBuf,
 }
 
 /// A certificate authority, its key and what it issued in one folder.
@@ -54,6 +65,41 @@ impl Authority {
         std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))
     }
 
+    /// Its own certificate and key, for programs that sign in its name.
+    pub fn own(&self) -> Pair {
+        Pair { certificate: self.file(&self.name, "crt"), key: self.file(&self.name, "key") }
+    }
+
+    /// `sha256:HEX` of its public key, as kubeadm's `discovery-token-ca-cert-hash` has it (RFC 7469, 2.4).
+    ///
+    /// # Errors
+    /// When openssl fails.
+    pub fn hash(&self) -> Result<String> {
+        let mut command = self.tools.openssl();
+        command.args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(self.own().key);
+        let key = crate::tools::output("openssl", &mut command).context("taking an authority's public key")?;
+        let hex: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("sha256:{hex}"))
+    }
+
+    /// A certificate of the file name `name` with this subject (`/O=system:nodes/CN=system:node:a`), and as a server for these
+    /// alternative names (`IP:127.0.0.1,DNS:localhost`), if any.
+    ///
+    /// # Errors
+    /// As [`Authority::make`].
+    pub fn sign(&self, name: &str, subject: &str, alternatives: Option<&str>) -> Result<Pair> {
+        let own = self.own();
+        let (ca, key) = (own.certificate.display().to_string(), own.key.display().to_string());
+        let by = ["-CA", &ca, "-CAkey", &key, "-subj", subject, "-not_after", UNTIL];
+        let mut what = vec!["-addext".to_owned(), "basicConstraints=critical,CA:FALSE".to_owned()];
+        if let Some(alternatives) = alternatives {
+            what.extend(["-addext".to_owned(), format!("subjectAltName={alternatives}")]);
+        }
+        let what: Vec<&str> = what.iter().map(String::as_str).collect();
+        self.request(name, &[&by[..], &what[..]].concat()).with_context(|| format!("signing {subject}"))?;
+        Ok(Pair { certificate: self.file(name, "crt"), key: self.file(name, "key") })
+    }
+
     /// A certificate for this host as the loopback and as guests see it (QEMU's user network), ready for serving.
     ///
     /// # Errors
@@ -63,8 +109,8 @@ impl Authority {
             Validity::Current => (format!("{}-current", self.name), UNTIL),
             Validity::Expired => (format!("{}-expired", self.name), UNTIL_LONG_AGO),
         };
-        let (ca, key) = (self.file(&self.name, "crt"), self.file(&self.name, "key"));
-        let (ca, key) = (ca.display().to_string(), key.display().to_string());
+        let own = self.own();
+        let (ca, key) = (own.certificate.display().to_string(), own.key.display().to_string());
         let by = ["-CA", &ca, "-CAkey", &key, "-subj", "/CN=registry", "-not_after", until];
         let what =
             ["-addext", "subjectAltName=IP:10.0.2.2,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];

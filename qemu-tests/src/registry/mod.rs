@@ -6,7 +6,7 @@ mod keys;
 mod push;
 mod server;
 
-pub use certificates::{Authority, Validity, server_config};
+pub use certificates::{Authority, Pair, Validity, server_config};
 pub use keys::SigningKey;
 pub use push::{Push, Signed, push_manifest};
 pub use server::{Registry, User};

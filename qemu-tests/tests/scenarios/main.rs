@@ -1,5 +1,6 @@
 //! The scenarios: one program, so that two machines are always busy. `make image` first; see ../../README.md.
 
+mod cluster;
 mod fallback;
 mod hardware;
 mod install;

@@ -1,0 +1,119 @@
+//! The control plane itself, with kubectl in a node's place, and a small fleet on it. Boots nothing; `make control-plane` first.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use qemu_tests::cluster::{ControlPlane, Kubectl, TOKEN, Wanted};
+use qemu_tests::deadline::Deadline;
+use qemu_tests::evidence::Evidence;
+use qemu_tests::fleet::{self, Plan};
+use qemu_tests::registry::Pair;
+use qemu_tests::tools::{self, Tools};
+use qemu_tests::workspace::Workspace;
+use serde_json::{Value, json};
+
+/// An answer that comes at once on a quiet host.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A cluster, whose logs stay under `target/qemu-tests/NAME` if `test` fails.
+fn with_cluster(name: &str, test: impl FnOnce(&Tools, ControlPlane) -> Result<()>) -> Result<()> {
+    let workspace = Workspace::find();
+    let tools = Tools::find(&workspace)?;
+    let evidence = Evidence::fresh(workspace.own(name))?;
+    let plane = ControlPlane::start(&workspace, &tools, evidence.folder(), Wanted::default())?;
+    test(&tools, plane)?;
+    evidence.discard();
+    Ok(())
+}
+
+/// What a node does: a certificate for its token, then its Node.
+#[test]
+fn a_node_joins_by_a_token() -> Result<()> {
+    with_cluster("control-plane-joins", joins)
+}
+
+fn joins(tools: &Tools, mut plane: ControlPlane) -> Result<()> {
+    let guest = plane.kubectl_as("token", &plane.kubeconfig()?.token(TOKEN))?;
+    ensure!(guest.refused(&["get", "nodes"])?.contains("system:bootstrap:abcdef"), "a token may not look at nodes");
+
+    let folder = tempfile::tempdir()?;
+    let pair = certificate(tools, &plane.kubectl, &guest, folder.path(), "one")?;
+    let node = plane.kubectl_as("one", &plane.kubeconfig()?.signed(&pair)?)?;
+    let object = |name: &str| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}).to_string();
+    node.reading(&object("one"), &["create", "--validate=false", "-f", "-"])?;
+    let other =
+        node.reading(&object("two"), &["create", "--validate=false", "-f", "-"]).err().context("it may be two")?;
+    ensure!(other.to_string().contains("not allowed to modify node"), "{other}");
+    println!("{}", plane.kubectl.run(&["get", "nodes"])?);
+
+    // What it knew it knows after a crash.
+    plane.stop_api()?;
+    plane.kubectl.refused(&["get", "nodes", "--request-timeout=5s"])?;
+    plane.start_api()?;
+    let nodes = plane.kubectl.get(&["nodes"])?;
+    ensure!(nodes["items"][0]["metadata"]["name"] == "one", "the nodes are {nodes}");
+    ensure!(plane.api_cpu()? > Duration::ZERO, "the API server worked without any time");
+    Ok(())
+}
+
+/// As kubeadm's discovery does it: the authority is found without knowing it, and held against its hash.
+#[test]
+fn the_authority_is_found_by_its_hash() -> Result<()> {
+    with_cluster("control-plane-hash", is_found)
+}
+
+fn is_found(tools: &Tools, plane: ControlPlane) -> Result<()> {
+    let nobody = plane.kubectl_as("nobody", &plane.kubeconfig()?)?;
+    let map = nobody.get(&["configmap", "cluster-info", "--namespace=kube-public"])?;
+    let told: Value = serde_json::from_str(map["data"]["kubeconfig"].as_str().context("no kubeconfig in it")?)?;
+    let cluster = &told["clusters"][0]["cluster"];
+    ensure!(cluster["server"] == plane.url().as_str(), "{told}");
+    let pem = STANDARD.decode(cluster["certificate-authority-data"].as_str().context("no authority in it")?)?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("ca.crt");
+    std::fs::write(&file, pem)?;
+    let mut openssl = tools.openssl();
+    openssl.args(["x509", "-noout", "-pubkey", "-in"]).arg(&file);
+    let key = String::from_utf8(tools::output("openssl", &mut openssl)?)?;
+    let der: String = key.lines().filter(|line| !line.starts_with('-')).collect();
+    let hex: String = sha256(&STANDARD.decode(der)?);
+    ensure!(plane.authority.hash()? == format!("sha256:{hex}"), "{} is not {hex}", plane.authority.hash()?);
+    Ok(())
+}
+
+/// All that the fleet is measured in happens, in small: they register, survive the API server, and upgrade two at a time.
+#[test]
+fn a_small_fleet() -> Result<()> {
+    let plan = Plan { nodes: 5, steady: Duration::from_secs(20), max_unavailable: 2 };
+    let figures = fleet::measure("control-plane-fleet", plan)?;
+    // Twenty seconds are two heartbeats each, and what comes every five minutes for some.
+    ensure!((5.0..20.0).contains(&figures.requests_per_node_per_minute), "{figures:?}");
+    Ok(())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Asks for the certificate of the node `name`, and waits until it is signed.
+fn certificate(tools: &Tools, admin: &Kubectl, guest: &Kubectl, folder: &std::path::Path, name: &str) -> Result<Pair> {
+    let pair = Pair { certificate: folder.join("node.crt"), key: folder.join("node.key") };
+    let mut openssl = tools.openssl();
+    openssl.args(["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj"]);
+    openssl.arg(format!("/O=system:nodes/CN=system:node:{name}")).arg("-keyout").arg(&pair.key);
+    let request = STANDARD.encode(tools::output("openssl", &mut openssl)?);
+    let usages = ["digital signature", "key encipherment", "client auth"];
+    let object = json!({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
+        "metadata": {"name": "request"},
+        "spec": {"request": request, "usages": usages, "signerName": "kubernetes.io/kube-apiserver-client-kubelet"}});
+    guest.reading(&object.to_string(), &["create", "--validate=false", "-f", "-"])?;
+    let signed = admin.when("the certificate", Deadline::after(SOON), &["csr", "request"], |csr| {
+        csr["status"]["certificate"].is_string()
+    })?;
+    let pem = STANDARD.decode(signed["status"]["certificate"].as_str().context("no certificate")?)?;
+    std::fs::write(&pair.certificate, pem)?;
+    Ok(pair)
+}

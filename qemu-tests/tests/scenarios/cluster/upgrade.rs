@@ -1,0 +1,139 @@
+//! An upgrade by `NodeOS`, end to end: blocked by a PodDisruptionBudget, then good, then a release that falls back.
+
+use anyhow::{Context, Result, ensure};
+use qemu_tests::cluster::{self, ControlPlane, Wanted};
+use qemu_tests::deadline::Deadline;
+use qemu_tests::installed::{Boot, Installed};
+use qemu_tests::node::{Node, READY};
+use qemu_tests::release::Release;
+use qemu_tests::scenario::Scenario;
+use serde_json::{Value, json};
+
+use super::{LABELS, NAME, SOON, is_connected, is_described, node_when, os_when, text, told};
+
+const HOST: &str = "worker-3";
+const POOL: &str = "default";
+/// Fetching, deploying and looking whether it is in order, on a busy emulated node.
+const PREPARED: u64 = 300;
+
+#[test]
+fn upgrade_by_node_os_blocked_good_and_bad() {
+    Scenario::run("upgrade_by_node_os", |scenario| {
+        let plane = scenario.control_plane("cluster", Wanted::default())?;
+        cluster::install(&plane.kubectl)?;
+        cluster::slots(&plane.kubectl, POOL, 1)?;
+        let mut host = Installed::on(scenario)?;
+        let joining = plane.joining(NAME)?.line(LABELS);
+        host.options.credentials.push(told(HOST, &joining.to_string())?);
+        let (good, good_name) = host.publish(host.release("20261122.1")?)?;
+        let (bad, bad_name) = host.publish(Release::without_init(host.release("20261122.2")?)?)?;
+
+        let mut node = host.boot()?;
+        is_connected(&mut node, NAME)?;
+        is_described(&plane.kubectl, HOST, &mut node.guest)?;
+        let node = blocked(&plane, node, &good_name).context("blocked by a budget")?;
+        node.ends(Deadline::after(READY))?;
+
+        let mut node = host.boot().context("the new release")?;
+        crate::upgrade::runs(&mut node, &good.digest)?;
+        is_well(&plane, &good.digest)?;
+        is_described(&plane.kubectl, HOST, &mut node.guest).context("after an upgrade")?;
+
+        cluster::wants(&plane.kubectl, &[HOST.into()], &bad_name)?;
+        node.ends(Deadline::secs(PREPARED))?;
+        host.leave_one_try()?;
+        ensure!(matches!(host.try_boot()?, Boot::Ended(_)), "a release without /init came up");
+        let mut node = host.boot().context("the release before it")?;
+        crate::upgrade::runs(&mut node, &good.digest)?;
+        tells_why(&plane, &bad.digest)?;
+        gives_up(&plane)?;
+        node.power_off()
+    });
+}
+
+/// The release is prepared, the node cordoned; a pod whose budget does not allow it stays, and everyone sees why nothing goes on.
+fn blocked(plane: &ControlPlane, mut node: Node, image: &str) -> Result<Node> {
+    let kubectl = &plane.kubectl;
+    needed(plane)?;
+    cluster::wants(kubectl, &[HOST.into()], image)?;
+    let draining = os_when(kubectl, HOST, PREPARED, "it drains", |os| {
+        text(os, "/status/phase") == "Draining" && text(os, "/status/message").contains("needed")
+    })?;
+    ensure!(draining["status"]["next"]["version"] == "20261122.1", "prepared is {}", draining["status"]);
+    let object = kubectl.get(&["node", HOST])?;
+    ensure!(object["spec"]["unschedulable"] == true, "it drains without being cordoned: {}", object["spec"]);
+    let held = cluster::held(kubectl, POOL)?;
+    ensure!(held.iter().any(|slot| slot.holder == HOST), "the slots are {held:?}");
+    ensure!(kubectl.find(&["pod", "needed"])?.is_some(), "the pod is gone against its budget");
+    ensure!(node.status()?.ready, "a node that drains is not ready");
+    kubectl.run(&["delete", "poddisruptionbudget", "needed"])?;
+    Ok(node)
+}
+
+/// A pod of this node, as if it ran, that must not go: nobody runs it, so its end is at once.
+fn needed(plane: &ControlPlane) -> Result<()> {
+    let kubectl = &plane.kubectl;
+    kubectl.when("pods can be made", Deadline::secs(SOON), &["serviceaccount", "default"], |_| true)?;
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "needed", "labels": {"app": "needed"}},
+        "spec": {"nodeName": HOST, "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "needed", "image": "registry.example/needed:1"}]}});
+    let budget = json!({"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "metadata": {"name": "needed"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "needed"}}}});
+    kubectl.apply(&pod.to_string())?;
+    kubectl.apply(&budget.to_string())?;
+    // A pod that does not run may go whatever its budget says.
+    let runs = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+    kubectl.run(&["patch", "pod", "needed", "--subresource=status", "--type=merge", "--patch", &runs.to_string()])?;
+    let budget = ["poddisruptionbudget", "needed"];
+    kubectl.when("the budget counts its pod", Deadline::secs(SOON), &budget, |budget| {
+        budget["status"]["currentHealthy"] == 1
+    })?;
+    Ok(())
+}
+
+/// It runs what is wanted, takes pods, and holds up nobody.
+fn is_well(plane: &ControlPlane, digest: &str) -> Result<()> {
+    os_when(&plane.kubectl, HOST, SOON, "the rollout is over", |os| {
+        text(os, "/status/phase") == "Idle" && text(os, "/status/booted/digest") == digest
+    })?;
+    node_when(&plane.kubectl, HOST, "it is uncordoned", is_schedulable)?;
+    let held = cluster::held(&plane.kubectl, POOL)?;
+    ensure!(held.is_empty(), "a slot is still held: {held:?}");
+    Ok(())
+}
+
+/// What `kubectl get nodeos` shows of a release that did not come up. The old one serves; the slot stays taken, with the reason.
+fn tells_why(plane: &ControlPlane, bad: &str) -> Result<()> {
+    let kubectl = &plane.kubectl;
+    let failed =
+        os_when(kubectl, HOST, SOON, "the NodeOS says that it failed", |os| text(os, "/status/phase") == "Failed")?;
+    let denied = failed["status"]["denied"].as_array().context("nothing is denied")?;
+    let denied = denied.iter().find(|denied| denied["digest"] == bad);
+    let reason = denied.and_then(|denied| denied["reason"].as_str()).filter(|reason| !reason.is_empty());
+    let reason = reason.with_context(|| format!("it is not denied: {}", failed["status"]))?;
+    let table = kubectl.run(&["get", "nodeos", "--output=wide"])?;
+    println!("{table}\n{}", kubectl.run(&["get", "leases", "--namespace=ballast-system"])?);
+    ensure!(table.contains(reason), "kubectl does not show {reason:?}: {table}");
+    node_when(kubectl, HOST, "the node takes pods again", is_schedulable)?;
+    let held = cluster::held(kubectl, POOL)?;
+    let told = held.iter().any(|slot| slot.holder == HOST && slot.reason.is_some());
+    ensure!(told, "the slot does not say why it is held: {held:?}");
+    let events = kubectl.run(&["get", "events", "--namespace=default"])?;
+    ensure!(events.contains("RolledBack"), "there is no event of the rollback: {events}");
+    Ok(())
+}
+
+/// Nothing is wanted any more: the slot is free for others.
+fn gives_up(plane: &ControlPlane) -> Result<()> {
+    let change = json!({"spec": {"image": null}});
+    plane.kubectl.patch(&["nodeos", HOST], &change)?;
+    os_when(&plane.kubectl, HOST, SOON, "it is idle", |os| text(os, "/status/phase") == "Idle")?;
+    let free = Deadline::secs(SOON).poll(std::time::Duration::from_secs(1), || {
+        Ok::<_, anyhow::Error>(cluster::held(&plane.kubectl, POOL)?.is_empty().then_some(()))
+    })?;
+    free.context("the slot is still held")
+}
+
+fn is_schedulable(node: &Value) -> bool {
+    node["spec"]["unschedulable"] != true
+}
