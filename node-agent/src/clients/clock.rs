@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -12,66 +13,102 @@ use super::host::Host;
 /// systemd-timesyncd makes this file once it has the time from a server.
 const SYNCHRONIZED: &str = "/run/systemd/timesync/synchronized";
 
-/// Files whose age is the earliest time that is believed: PID 1 sets a clock that is behind the first (systemd(1)), timesyncd one that is
-/// behind the second, the time at which it last knew better.
-const EPOCHS: [&str; 2] = ["/usr/lib/clock-epoch", "/var/lib/systemd/timesync/clock"];
+/// The machine's own clock, in seconds since 1970 (Documentation/ABI/testing/rtc-cdev, sysfs-class-rtc).
+const MACHINE_CLOCK: &str = "/sys/class/rtc/rtc0/since_epoch";
+
+/// When this boot began by the clock as it was at the first look, in seconds since 1970; gone with the boot.
+const FIRST_LOOK: &str = "/run/ballast/clock";
+
+/// The kernel took the time from the machine's clock; by so much the two may differ since.
+const DRIFT_SECS: u64 = 3600;
+
+/// Who sets the clock by hand moves it by more than this.
+const MOVED_SECS: u64 = 60;
 
 /// When this boot began, by the clock as it is now: setting the clock moves it.
 ///
 /// # Errors
 /// If /proc/stat does not tell it.
 pub fn booted_at(host: &Host) -> Result<SystemTime> {
-    let text = fs::read_to_string(host.path("/proc/stat")).context("reading /proc/stat")?;
-    let secs = text.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok());
-    Ok(UNIX_EPOCH + Duration::from_secs(secs.context("reading /proc/stat: it has no btime")?))
+    Ok(UNIX_EPOCH + Duration::from_secs(booted_at_secs(host)?))
 }
 
-/// Whether the clock was set, by a server or by the machine's own clock: certificates can be judged by it.
+/// Whether the clock was set, by a time server, by the machine's own clock or by hand: certificates can be judged by it.
 ///
-/// A machine's clock that is far behind is set to one of [`EPOCHS`] soon after the boot began, so by it the boot began before that.
+/// PID 1 sets a clock that stands before its own build to that (systemd(1)); what is ahead of the machine's clock was made up.
 ///
 /// # Errors
-/// If the kernel does not tell when the boot began.
-pub fn is_set(host: &Host) -> Result<bool> {
-    if host.path(SYNCHRONIZED).exists() {
-        return Ok(true);
+/// If the kernel does not tell when the boot began, or what was seen at the first look cannot be kept.
+pub fn is_set(host: &Host, now: SystemTime) -> Result<bool> {
+    let booted_at = booted_at_secs(host)?;
+    let first = first_look(host, booted_at)?;
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    // A machine without a clock waits for a time server.
+    let machine = fs::read_to_string(host.path(MACHINE_CLOCK)).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    Ok(host.path(SYNCHRONIZED).exists()
+        || machine.is_some_and(|machine| machine.abs_diff(now) <= DRIFT_SECS)
+        || first.abs_diff(booted_at) > MOVED_SECS)
+}
+
+fn first_look(host: &Host, booted_at: u64) -> Result<u64> {
+    let path = host.path(FIRST_LOOK);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim().parse().unwrap_or(booted_at)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::write(&path, booted_at.to_string()).with_context(|| format!("writing {}", path.display()))?;
+            Ok(booted_at)
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
     }
-    let booted_at = booted_at(host)?;
-    let epochs = EPOCHS.iter().filter_map(|file| fs::metadata(host.path(file)).ok()?.modified().ok());
-    Ok(epochs.max().is_none_or(|epoch| booted_at > epoch))
+}
+
+fn booted_at_secs(host: &Host) -> Result<u64> {
+    let text = fs::read_to_string(host.path("/proc/stat")).context("reading /proc/stat")?;
+    let secs = text.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok());
+    secs.context("reading /proc/stat: it has no btime")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use super::*;
 
-    fn at(secs: u64) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(secs)
+    const THEN: u64 = 1_800_000_000;
+
+    /// A machine whose clock says `machine`, and whose boot began at `booted`.
+    fn host(tree: &tempfile::TempDir, machine: Option<u64>, booted: u64) -> Host {
+        for folder in ["proc", "run/ballast", "run/systemd/timesync", "sys/class/rtc/rtc0"] {
+            fs::create_dir_all(tree.path().join(folder)).unwrap();
+        }
+        let host = Host::new(tree.path());
+        let _ = fs::remove_file(host.path(MACHINE_CLOCK));
+        if let Some(machine) = machine {
+            fs::write(host.path(MACHINE_CLOCK), format!("{machine}\n")).unwrap();
+        }
+        fs::write(host.path("/proc/stat"), format!("cpu 1\nbtime {booted}\n")).unwrap();
+        host
     }
 
     #[test]
-    fn a_clock_that_stands_at_an_epoch_is_not_set() {
+    fn a_clock_is_believed_that_is_the_machines() {
+        for (machine, expected) in [(Some(THEN), true), (Some(THEN - 5), true), (Some(20), false), (None, false)] {
+            let tree = tempfile::tempdir().unwrap();
+            let host = host(&tree, machine, THEN - 30);
+            assert_eq!(is_set(&host, at(THEN)).unwrap(), expected, "{machine:?}");
+            fs::write(host.path(SYNCHRONIZED), "").unwrap();
+            assert!(is_set(&host, at(THEN)).unwrap(), "{machine:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_by_hand_is_believed() {
         let tree = tempfile::tempdir().unwrap();
-        let host = Host::new(tree.path());
-        for folder in ["proc", "usr/lib", "run/systemd/timesync", "var/lib/systemd/timesync"] {
-            fs::create_dir_all(tree.path().join(folder)).unwrap();
-        }
-        assert!(is_set(&host).is_err());
-        let booted = |secs: u64| fs::write(host.path("/proc/stat"), format!("cpu 1\nbtime {secs}\n")).unwrap();
-        let touch = |file: &str, secs| File::create(host.path(file)).unwrap().set_modified(at(secs)).unwrap();
-        booted(7);
-        assert_eq!(booted_at(&host).unwrap(), at(7));
-        assert!(is_set(&host).unwrap());
-        touch(EPOCHS[0], 1000);
-        for (secs, expected) in [(0, false), (998, false), (1000, false), (1001, true)] {
-            booted(secs);
-            assert_eq!(is_set(&host).unwrap(), expected, "{secs}");
-        }
-        touch(EPOCHS[1], 2000);
-        assert!(!is_set(&host).unwrap());
-        touch(SYNCHRONIZED, 0);
-        assert!(is_set(&host).unwrap());
+        assert!(!is_set(&host(&tree, Some(20), THEN - 30), at(THEN)).unwrap());
+        assert!(is_set(&host(&tree, Some(20), THEN + 5000), at(THEN + 5030)).unwrap());
+        assert_eq!(booted_at(&host(&tree, None, 7)).unwrap(), at(7));
+        assert!(is_set(&Host::new("/nowhere"), at(0)).is_err());
+    }
+
+    fn at(secs: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(secs)
     }
 }

@@ -1,5 +1,7 @@
 //! Looks at the machine for what clusters are told of it; the agent adds what the domains know.
 
+use std::time::SystemTime;
+
 use anyhow::Error;
 
 use super::model::{Boot, Capacity, Facts, Readings};
@@ -36,7 +38,7 @@ pub fn machine(host: &Host, os: &OsRelease) -> (Facts, Vec<Error>) {
         os_version: os.version.clone(),
         architecture: ARCHITECTURE.to_owned(),
         addresses: errors.or_default(network::addresses(host)),
-        clock_is_set: errors.or_default(clock::is_set(host)),
+        clock_is_set: errors.or_default(clock::is_set(host, SystemTime::now())),
         capacity: Capacity {
             cpus: errors.or_default(resources::processors()),
             memory_bytes: memory.total_bytes,
