@@ -101,7 +101,7 @@ enum Woken {
     Time,
     Facts(Result<(), watch::error::RecvError>),
     Watch(Option<Result<Change, Failure>>),
-    Renewed(Result<Access, Problem>),
+    Renewed(Box<Result<Access, Problem>>),
 }
 
 impl Member {
@@ -194,7 +194,7 @@ impl Member {
                 changed = self.facts.changed() => Woken::Facts(changed),
                 change = next(&mut self.watch.stream) => Woken::Watch(change),
                 Some(renewed) = self.renewal.running.join_next() => {
-                    Woken::Renewed(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string()))))
+                    Woken::Renewed(Box::new(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string())))))
                 }
             };
             match woken {
@@ -204,7 +204,7 @@ impl Member {
                     self.learn();
                 }
                 Woken::Watch(change) => self.watched(change),
-                Woken::Renewed(renewed) => self.renewed(renewed),
+                Woken::Renewed(renewed) => self.renewed(*renewed),
             }
         }
     }
