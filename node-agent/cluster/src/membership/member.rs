@@ -216,10 +216,7 @@ impl Member {
             self.went_well = true;
             self.schedule.went_well(duty);
             self.desk.is_right(duty.doing());
-            if !self.desk.is_connected() {
-                self.desk.uses(self.access.client.server().await);
-                self.desk.stands(State::Connected);
-            }
+            self.connected().await;
             return false;
         };
         let roll = random::fraction();
@@ -239,9 +236,21 @@ impl Member {
             (_, kind) => {
                 self.schedule.failed(duty, now, kind, failure.retry_after(), roll);
                 self.desk.is_wrong(duty.doing(), failure.to_string());
+                // A balancer without servers also says 503, but nothing of what we ask for.
+                if kind != Kind::Passing {
+                    self.connected().await;
+                }
             }
         }
         false
+    }
+
+    async fn connected(&mut self) {
+        self.schedule.answers();
+        if !self.desk.is_connected() {
+            self.desk.uses(self.access.client.server().await);
+            self.desk.stands(State::Connected);
+        }
     }
 
     /// Other facts.
