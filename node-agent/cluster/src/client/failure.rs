@@ -1,8 +1,9 @@
 //! Why a request came to nothing, as far as somebody decides by it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use kube::Error;
+use http::{HeaderMap, StatusCode, header};
+use kube::{Error, core::Status};
 use thiserror::Error as ThisError;
 
 /// What became of a request that was not answered as it was meant.
@@ -49,6 +50,29 @@ impl std::fmt::Display for Refusal {
             (message, _) => write!(formatter, "the API server answered {code}: {message}"),
         }
     }
+}
+
+impl Refusal {
+    /// Reads an answer that says no. What is no Kubernetes status (a balancer's page) only has its code.
+    pub(super) fn read(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let status: Option<Status> = serde_json::from_slice(body).ok();
+        let (reason, message, details) =
+            status.map(|status| (status.reason, status.message, status.details)).unwrap_or_default();
+        let asked = details.filter(|details| details.retry_after_seconds > 0);
+        let asked = asked.map(|details| Duration::from_secs(u64::from(details.retry_after_seconds)));
+        let retry_after = retry_after(headers, SystemTime::now()).or(asked);
+        Self { code: code.as_u16(), reason, message, retry_after }
+    }
+}
+
+/// Seconds, or a date (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    if let Ok(secs) = text.parse() {
+        return Some(Duration::from_secs(secs));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// What is done about a failure.
@@ -171,5 +195,16 @@ mod tests {
         let late = Failure::Late { server: "https://a".to_owned(), after: Duration::from_secs(15) };
         let back = Failure::from(Error::Service(Box::new(late)));
         assert_eq!(back.to_string(), "https://a did not answer within 15 s");
+    }
+
+    #[test]
+    fn the_server_may_say_when() {
+        let status = br#"{"kind":"Status","status":"Failure","reason":"TooManyRequests","code":429,"details":{"retryAfterSeconds":7}}"#;
+        let of =
+            |headers: &HeaderMap, body: &[u8]| Refusal::read(StatusCode::TOO_MANY_REQUESTS, headers, body).retry_after;
+        let header = HeaderMap::from_iter([(header::RETRY_AFTER, "3".parse().unwrap())]);
+        assert_eq!(of(&header, status), Some(Duration::from_secs(3)));
+        assert_eq!(of(&HeaderMap::new(), status), Some(Duration::from_secs(7)));
+        assert_eq!(of(&HeaderMap::new(), b"<html>"), None);
     }
 }

@@ -3,15 +3,15 @@
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use kube::{client::Body, core::Status};
+use kube::client::Body;
 use rustls::ClientConfig;
 use tokio::{
     sync::Mutex,
@@ -89,7 +89,12 @@ struct Question {
 
 impl Transport {
     /// Makes no connection yet.
-    pub(crate) fn new(servers: Vec<Server>, tls: Arc<ClientConfig>, authority: Authority, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        servers: Vec<Server>,
+        tls: Arc<ClientConfig>,
+        authority: Authority,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self { shared: Arc::new(Shared { servers, tls, counters, open: Mutex::default() }), authority }
     }
 
@@ -141,21 +146,21 @@ impl Shared {
             let request = question.request(&server, &lane)?;
             let sent = match lane {
                 Lane::Shared(mut sender) => {
-                    let answer = sender.try_send_request(request);
-                    timeout_at(deadline, answer).await.map(|answer| answer.map(|answer| (answer, None)))
+                    let answer = timeout_at(deadline, sender.try_send_request(request)).await;
+                    (answer, None)
                 }
                 Lane::Single(mut sender, driver) => {
                     let answer = timeout_at(deadline, sender.try_send_request(request)).await;
-                    answer.map(|answer| answer.map(|answer| (answer, Some((sender, driver)))))
+                    (answer, Some((sender, driver)))
                 }
             };
             let (answer, single) = match sent {
-                Err(_) => {
+                (Ok(Ok(answer)), single) => (answer, single),
+                (Err(_), _) => {
                     self.give_up(generation).await;
                     return Err(late());
                 }
-                Ok(Ok(answer)) => answer,
-                Ok(Err(mut error)) => {
+                (Ok(Err(mut error)), _) => {
                     self.give_up(generation).await;
                     // The server had closed the connection and never saw the request.
                     if error.take_message().is_some() && !is_new {
@@ -187,7 +192,7 @@ impl Shared {
                 self.keep(generation, sender, driver).await;
             }
             if !is_good {
-                return Err(Failure::Refused(refusal(parts.status, &parts.headers, &whole)));
+                return Err(Failure::Refused(Refusal::read(parts.status, &parts.headers, &whole)));
             }
             return Ok(Response::from_parts(parts, Answer::whole(whole)));
         }
@@ -229,7 +234,12 @@ impl Shared {
         }
     }
 
-    async fn keep(&self, generation: u64, sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>, driver: Driver) {
+    async fn keep(
+        &self,
+        generation: u64,
+        sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+        driver: Driver,
+    ) {
         let mut open = self.open.lock().await;
         if open.generation == generation && open.idle.len() < MAX_IDLE {
             open.idle.push((sender, driver));
@@ -297,27 +307,6 @@ fn watch_timeout(uri: &Uri) -> Option<Duration> {
     Some(Duration::from_secs(of("timeoutSeconds").and_then(|secs| secs.parse().ok()).unwrap_or(290)))
 }
 
-/// Reads an answer that says no. What is no Kubernetes status (a balancer's page) only has its code.
-fn refusal(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
-    let status: Option<Status> = serde_json::from_slice(body).ok();
-    let (reason, message, details) =
-        status.map(|status| (status.reason, status.message, status.details)).unwrap_or_default();
-    let asked = details.filter(|details| details.retry_after_seconds > 0);
-    let asked = asked.map(|details| Duration::from_secs(u64::from(details.retry_after_seconds)));
-    let retry_after = retry_after(headers, SystemTime::now()).or(asked);
-    Refusal { code: code.as_u16(), reason, message, retry_after }
-}
-
-/// Seconds, or a date (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    if let Ok(secs) = text.parse() {
-        return Some(Duration::from_secs(secs));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,15 +323,5 @@ mod tests {
         for (uri, secs) in table {
             assert_eq!(watch_timeout(&uri.parse().unwrap()), secs.map(Duration::from_secs), "{uri}");
         }
-    }
-
-    #[test]
-    fn the_server_may_say_when() {
-        let status = br#"{"kind":"Status","status":"Failure","reason":"TooManyRequests","code":429,"details":{"retryAfterSeconds":7}}"#;
-        let of = |headers: &HeaderMap, body: &[u8]| refusal(StatusCode::TOO_MANY_REQUESTS, headers, body).retry_after;
-        let header = HeaderMap::from_iter([(header::RETRY_AFTER, "3".parse().unwrap())]);
-        assert_eq!(of(&header, status), Some(Duration::from_secs(3)));
-        assert_eq!(of(&HeaderMap::new(), status), Some(Duration::from_secs(7)));
-        assert_eq!(of(&HeaderMap::new(), b"<html>"), None);
     }
 }

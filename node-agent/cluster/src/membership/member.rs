@@ -31,6 +31,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// How long after a renewal that failed it is tried again: at first, at most.
 const RENEWAL_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
 
+/// A certificate is used for at least this part of what is left of it.
+const LEAST_PART: u32 = 10;
+
 /// Events that wait to be told; the oldest are dropped.
 const MAX_EVENTS: usize = 16;
 
@@ -98,7 +101,7 @@ enum Woken {
     Time,
     Facts(Result<(), watch::error::RecvError>),
     Watch(Option<Result<Change, Failure>>),
-    Renewed(Result<Access, Problem>),
+    Renewed(Box<Result<Access, Problem>>),
 }
 
 impl Member {
@@ -162,7 +165,10 @@ impl Member {
         self.desk.holds_until(certificate.map(crate::credentials::Certificate::until_secs));
         let ours = certificate.filter(|_| self.access.is_own);
         self.renewal.due = ours.map(|ours| rotation::renew_at(ours.from_secs(), ours.until_secs(), random::fraction()));
-        (self.renewal.failures, self.renewal.not_before) = (0, Duration::ZERO);
+        self.renewal.failures = 0;
+        // Signers date back. A certificate that is due from its first moment on is renewed at times, not for ever.
+        let left = ours.map(|ours| Duration::from_secs(ours.until_secs().saturating_sub(seconds())));
+        self.renewal.not_before = self.begun.elapsed() + left.unwrap_or_default() / LEAST_PART;
     }
 
     /// Since the membership began, by a clock that is never set.
@@ -188,7 +194,7 @@ impl Member {
                 changed = self.facts.changed() => Woken::Facts(changed),
                 change = next(&mut self.watch.stream) => Woken::Watch(change),
                 Some(renewed) = self.renewal.running.join_next() => {
-                    Woken::Renewed(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string()))))
+                    Woken::Renewed(Box::new(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string())))))
                 }
             };
             match woken {
@@ -198,7 +204,7 @@ impl Member {
                     self.learn();
                 }
                 Woken::Watch(change) => self.watched(change),
-                Woken::Renewed(renewed) => self.renewed(renewed),
+                Woken::Renewed(renewed) => self.renewed(*renewed),
             }
         }
     }
@@ -210,10 +216,7 @@ impl Member {
             self.went_well = true;
             self.schedule.went_well(duty);
             self.desk.is_right(duty.doing());
-            if !self.desk.is_connected() {
-                self.desk.uses(self.access.client.server().await);
-                self.desk.stands(State::Connected);
-            }
+            self.connected().await;
             return false;
         };
         let roll = random::fraction();
@@ -233,9 +236,21 @@ impl Member {
             (_, kind) => {
                 self.schedule.failed(duty, now, kind, failure.retry_after(), roll);
                 self.desk.is_wrong(duty.doing(), failure.to_string());
+                // A balancer without servers also says 503, but nothing of what we ask for.
+                if kind != Kind::Passing {
+                    self.connected().await;
+                }
             }
         }
         false
+    }
+
+    async fn connected(&mut self) {
+        self.schedule.answers();
+        if !self.desk.is_connected() {
+            self.desk.uses(self.access.client.server().await);
+            self.desk.stands(State::Connected);
+        }
     }
 
     /// Other facts.

@@ -4,5 +4,6 @@
 
 mod join;
 mod machine;
+mod rollout;
 mod server;
 mod trouble;

@@ -102,6 +102,12 @@ impl Simulation {
         self.nodes.iter_mut().for_each(|node| node.wake = self.now);
     }
 
+    /// The operator holds the rollout, or lets it go on.
+    fn pause(&mut self, is_paused: bool) {
+        self.cluster.spec.paused = is_paused;
+        self.nodes.iter_mut().for_each(|node| node.wake = self.now);
+    }
+
     /// Until `is_done`, or `limit` is over.
     fn run(&mut self, limit: u64, mut is_done: impl FnMut(&Self) -> bool) -> bool {
         let end = self.now + limit;
@@ -353,5 +359,22 @@ fn a_bad_release_halts_and_a_better_one_goes_on() {
         simulation.ask_for(&release('c').image);
         assert!(simulation.run(48 * HOUR, |all| all.all_run('c')), "seed {seed}: not all run c {}", simulation.shown());
         assert!(simulation.run(2 * HOUR, Simulation::is_settled), "seed {seed}: not settled {}", simulation.shown());
+    }
+}
+
+#[test]
+fn a_rollout_that_is_paused_keeps_nothing() {
+    for seed in seeds() {
+        let mut simulation = Simulation::new(seed, 20, &[]);
+        simulation.ask_for(&release('b').image);
+        for round in 0..40 {
+            // Long enough to be at anything, short enough that requests are on their way.
+            simulation.run(5 + round, |_| false);
+            simulation.pause(true);
+            simulation.run(HOUR / 2, |_| false);
+            assert!(simulation.is_settled(), "seed {seed}, round {round}: not settled {}", simulation.shown());
+            simulation.pause(false);
+        }
+        assert!(simulation.run(12 * HOUR, |all| all.all_run('b')), "seed {seed}: not all run b {}", simulation.shown());
     }
 }

@@ -106,3 +106,13 @@ pub(super) fn note(decision: &Decision, now: Duration, memory: &mut Memory) {
         memory.phase = (decision.phase, now);
     }
 }
+
+impl Memory {
+    /// Forgets an order that could not even be given, so that the next pass gives it again.
+    pub fn not_ordered(&mut self, order: &Order) {
+        match order {
+            Order::Prepare { .. } => self.order = None,
+            Order::Reboot { .. } => self.reboot = None,
+        }
+    }
+}

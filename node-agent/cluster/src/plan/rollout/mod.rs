@@ -91,7 +91,13 @@ fn decide(world: &World<'_>, memory: &Memory) -> Decision {
         Err(wrong) => return settle(world, memory, at(Phase::Failed, wrong, None)),
     };
     let Some(image) = wish.image.as_deref() else {
-        return settle(world, memory, at(Phase::Idle, "spec.image asks for nothing", None));
+        let end = at(Phase::Idle, "spec.image asks for nothing", None);
+        // One look is enough when nothing can come late any more: a thousand agents that begin at once have other things to ask.
+        let left = (memory.touched + memory::LATE).saturating_sub(world.now);
+        if left.is_zero() || memory.is_settled {
+            return settle(world, memory, end);
+        }
+        return Decision { wait: Some(left), ..end };
     };
     let resolved = resolve(world, memory, image);
     let wanted = resolved.as_ref().map(|resolved| resolved.digest.as_str());

@@ -302,6 +302,25 @@ fn another_boot_begins_anew() {
 }
 
 #[test]
+fn what_begins_without_a_wish_looks_once_and_late() {
+    let mut scene = in_slot().with(|scene| scene.spec().image = None);
+    scene.memory = Memory::default();
+    let decision = scene.pass();
+    assert_eq!((decision.step, decision.wait), (None, Some(memory::LATE)));
+    scene.now += memory::LATE;
+    assert_eq!(scene.shown(), "Idle: give back");
+}
+
+#[test]
+fn an_order_that_could_not_be_given_is_given_again() {
+    let mut scene = draining();
+    for _ in 0..2 {
+        let Some(Step::Order(order)) = scene.pass().step else { panic!("the node reboots") };
+        scene.memory.not_ordered(&order);
+    }
+}
+
+#[test]
 fn readings_and_single_bytes_concern_nobody() {
     let before = Scene::new().facts;
     let mut after = before.clone();
