@@ -146,21 +146,21 @@ impl Shared {
             let request = question.request(&server, &lane)?;
             let sent = match lane {
                 Lane::Shared(mut sender) => {
-                    let answer = sender.try_send_request(request);
-                    timeout_at(deadline, answer).await.map(|answer| answer.map(|answer| (answer, None)))
+                    let answer = timeout_at(deadline, sender.try_send_request(request)).await;
+                    (answer, None)
                 }
                 Lane::Single(mut sender, driver) => {
                     let answer = timeout_at(deadline, sender.try_send_request(request)).await;
-                    answer.map(|answer| answer.map(|answer| (answer, Some((sender, driver)))))
+                    (answer, Some((sender, driver)))
                 }
             };
             let (answer, single) = match sent {
-                Err(_) => {
+                (Ok(Ok(answer)), single) => (answer, single),
+                (Err(_), _) => {
                     self.give_up(generation).await;
                     return Err(late());
                 }
-                Ok(Ok(answer)) => answer,
-                Ok(Err(mut error)) => {
+                (Ok(Err(mut error)), _) => {
                     self.give_up(generation).await;
                     // The server had closed the connection and never saw the request.
                     if error.take_message().is_some() && !is_new {

@@ -28,6 +28,9 @@ const BEAT_JITTER: f64 = 0.04;
 /// Between two reports of one that does: the bytes of a download are no reason to write each second.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// Of what a rollout does in a row only the last is told.
+const SETTLING: Duration = Duration::from_millis(200);
+
 /// A watch is asked for so many seconds, by chance: the kubelet's.
 const WATCH_SECS: (f64, f64) = (300.0, 600.0);
 
@@ -188,7 +191,7 @@ impl Member {
         self.schedule.set(Duty::Watch, now + pause);
     }
 
-    async fn apply(&mut self) -> Result<(), Failure> {
+    pub(super) async fn apply(&mut self) -> Result<(), Failure> {
         self.schedule.rest(Duty::Apply);
         let Some(status) = self.node_os() else { return Ok(()) };
         let applied = act::apply(&self.access.client.own(), &self.identity.name, &status).await;
@@ -202,7 +205,7 @@ impl Member {
         Ok(())
     }
 
-    async fn tell(&mut self) -> Result<(), Failure> {
+    pub(super) async fn tell(&mut self) -> Result<(), Failure> {
         self.schedule.rest(Duty::Tell);
         let Some((event, is_first)) = self.events.front() else { return Ok(()) };
         let now = time();
@@ -236,7 +239,7 @@ impl Member {
         }
         let is_other = |status: NodeOsStatus| self.applied.as_ref() != Some(&status);
         if self.node_os().is_some_and(is_other) {
-            self.schedule.hasten(Duty::Apply, now.max(self.applied_at + QUIET));
+            self.schedule.hasten(Duty::Apply, (now + SETTLING).max(self.applied_at + QUIET));
         }
     }
 }

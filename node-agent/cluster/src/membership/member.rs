@@ -101,7 +101,7 @@ enum Woken {
     Time,
     Facts(Result<(), watch::error::RecvError>),
     Watch(Option<Result<Change, Failure>>),
-    Renewed(Result<Access, Problem>),
+    Renewed(Box<Result<Access, Problem>>),
 }
 
 impl Member {
@@ -194,7 +194,7 @@ impl Member {
                 changed = self.facts.changed() => Woken::Facts(changed),
                 change = next(&mut self.watch.stream) => Woken::Watch(change),
                 Some(renewed) = self.renewal.running.join_next() => {
-                    Woken::Renewed(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string()))))
+                    Woken::Renewed(Box::new(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string())))))
                 }
             };
             match woken {
@@ -204,7 +204,7 @@ impl Member {
                     self.learn();
                 }
                 Woken::Watch(change) => self.watched(change),
-                Woken::Renewed(renewed) => self.renewed(renewed),
+                Woken::Renewed(renewed) => self.renewed(*renewed),
             }
         }
     }
@@ -216,10 +216,7 @@ impl Member {
             self.went_well = true;
             self.schedule.went_well(duty);
             self.desk.is_right(duty.doing());
-            if !self.desk.is_connected() {
-                self.desk.uses(self.access.client.server().await);
-                self.desk.stands(State::Connected);
-            }
+            self.connected().await;
             return false;
         };
         let roll = random::fraction();
@@ -239,9 +236,21 @@ impl Member {
             (_, kind) => {
                 self.schedule.failed(duty, now, kind, failure.retry_after(), roll);
                 self.desk.is_wrong(duty.doing(), failure.to_string());
+                // A balancer without servers also says 503, but nothing of what we ask for.
+                if kind != Kind::Passing {
+                    self.connected().await;
+                }
             }
         }
         false
+    }
+
+    async fn connected(&mut self) {
+        self.schedule.answers();
+        if !self.desk.is_connected() {
+            self.desk.uses(self.access.client.server().await);
+            self.desk.stands(State::Connected);
+        }
     }
 
     /// Other facts.

@@ -16,6 +16,9 @@ const LONGEST_AWAY: Duration = Duration::from_secs(30);
 /// The longest wait for what somebody has to put right.
 const LONGEST_WRONG: Duration = Duration::from_secs(300);
 
+/// The first wait after a no: an API server that has just started knows nobody's rights for a moment.
+const FIRST_FORBIDDEN: Duration = Duration::from_secs(2);
+
 /// A server is not believed that asks for a longer wait.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
@@ -87,9 +90,14 @@ impl Schedule {
         self.set(duty, Duration::MAX);
     }
 
-    /// It went well: a server answers, and this is none of what it refuses.
-    pub(super) fn went_well(&mut self, duty: Duty) {
+    /// A server answers, whatever it says.
+    pub(super) fn answers(&mut self) {
         (self.held, self.away) = (None, 0);
+    }
+
+    /// It went well: this is none of what the server refuses.
+    pub(super) fn went_well(&mut self, duty: Duty) {
+        self.answers();
         let due = self.duties.entry(duty).or_default();
         (due.failures, due.not_before) = (0, Duration::ZERO);
     }
@@ -99,7 +107,7 @@ impl Schedule {
         let due = self.duties.entry(duty).or_default();
         due.failures = due.failures.saturating_add(1);
         let wait = match kind {
-            Kind::Forbidden => backoff::spread(LONGEST_WRONG, roll),
+            Kind::Forbidden => backoff::spread(backoff::doubled(FIRST_FORBIDDEN, LONGEST_WRONG, due.failures), roll),
             Kind::Passing | Kind::Conflict | Kind::Gone => backoff::full_jitter(FIRST, LONGEST, due.failures, roll),
             Kind::Missing | Kind::Rejected | Kind::Unknown => {
                 backoff::full_jitter(FIRST, LONGEST_WRONG, due.failures, roll)
@@ -187,7 +195,8 @@ mod tests {
         assert_eq!(wait(Kind::Passing, 99, None, 0.0), secs(0));
         assert_eq!(wait(Kind::Passing, 1, Some(30), 0.0), secs(30));
         assert_eq!(wait(Kind::Passing, 1, Some(86_400), 0.0), secs(600));
-        assert_eq!(wait(Kind::Forbidden, 1, None, 0.5), secs(300));
+        assert_eq!(wait(Kind::Forbidden, 1, None, 0.5), secs(2));
+        assert_eq!(wait(Kind::Forbidden, 9, None, 0.5), secs(300));
         assert_eq!(wait(Kind::Rejected, 99, None, 1.0), secs(300));
     }
 

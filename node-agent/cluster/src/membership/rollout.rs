@@ -11,7 +11,7 @@ use super::{desk::seconds, member::Member, pace::Duty};
 use crate::{
     act,
     client::{Failure, Kind},
-    model::{Decision, Phase, Step},
+    model::{Decision, Order, Phase, Step},
     observe,
     plan::{
         self, backoff,
@@ -51,6 +51,9 @@ impl Member {
         if !is_look {
             self.decided(decision.clone());
         }
+        if matches!(step, Step::Order(Order::Reboot { .. })) {
+            self.take_leave().await;
+        }
         let result = self.step(&step).await;
         if !is_look || result.is_err() {
             self.forget();
@@ -71,6 +74,15 @@ impl Member {
                 }
                 self.schedule.set(Duty::Rollout, self.now());
                 Err(failure)
+            }
+        }
+    }
+
+    /// Once the machine goes down nobody tells any more what it is at. If this cannot be told, it goes down all the same.
+    async fn take_leave(&mut self) {
+        for told in [self.apply().await, self.tell().await] {
+            if let Err(failure) = told {
+                log::info!("cluster {}: what is told before a reboot was not: {failure}", self.applicant.config.name);
             }
         }
     }

@@ -57,7 +57,7 @@ async fn l01_the_certificate_is_renewed_under_a_running_agent() {
     let log = api.state.lock().unwrap().log.clone();
     let asked =
         log.iter().filter(|(line, _)| line.starts_with("POST /apis/certificates")).map(|(_, user)| user.as_str());
-    assert_eq!(asked.last(), Some("system:node:n1"));
+    assert_eq!(asked.next_back(), Some("system:node:n1"));
     // The watch goes on over the new connection.
     api.until("watched again", |api| api.count("GET /apis/os.ballast.dev/v1alpha1/nodeoses?watch") >= 2).await;
 }

