@@ -25,7 +25,13 @@ pub(crate) struct Teller {
 
 impl Teller {
     /// Tells it. If it was told before, its count goes up; not if it `is_first`: then only the agent was restarted.
-    pub(crate) async fn tell(&mut self, client: &Client, mut event: Event, is_first: bool, now: &Time) -> Result<(), Failure> {
+    pub(crate) async fn tell(
+        &mut self,
+        client: &Client,
+        mut event: Event,
+        is_first: bool,
+        now: &Time,
+    ) -> Result<(), Failure> {
         let events: Api<Event> = Api::namespaced(client.clone(), NAMESPACE);
         let name = event.name_any();
         match events.create(&PostParams::default(), &event).await.map_err(Failure::from) {

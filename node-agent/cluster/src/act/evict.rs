@@ -51,7 +51,8 @@ impl Evictions {
 
     async fn evict(&mut self, client: &Client, pod: &PodId) -> Result<Eviction, Failure> {
         loop {
-            let Err(failure) = client.request_text(request(pod, VERSIONS[self.version])?).await.map_err(Failure::from) else {
+            let Err(failure) = client.request_text(request(pod, VERSIONS[self.version])?).await.map_err(Failure::from)
+            else {
                 return Ok(Eviction::Accepted);
             };
             if self.version + 1 < VERSIONS.len() && is_unknown_version(&failure) {
@@ -65,7 +66,9 @@ impl Evictions {
 
 fn request(pod: &PodId, version: &str) -> Result<Request<Vec<u8>>, Failure> {
     let PodId { namespace, name, uid } = pod;
-    let wrong = |error: &dyn std::fmt::Display| Failure::Strange(format!("the pod {namespace}/{name} cannot be evicted: {error}"));
+    let wrong = |error: &dyn std::fmt::Display| {
+        Failure::Strange(format!("the pod {namespace}/{name} cannot be evicted: {error}"))
+    };
     let eviction = json!({
         "apiVersion": version,
         "kind": "Eviction",

@@ -30,10 +30,20 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     /// Beats once. `owner` is the Node's uid: with the Node, its Lease goes. [`Kind::Missing`]: there was one and it is gone, so perhaps the Node is, too.
-    pub(crate) async fn beat(&mut self, client: &Client, name: &str, owner: &str, now: SystemTime) -> Result<(), Failure> {
+    pub(crate) async fn beat(
+        &mut self,
+        client: &Client,
+        name: &str,
+        owner: &str,
+        now: SystemTime,
+    ) -> Result<(), Failure> {
         let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
         if let Some(last) = self.last.take() {
-            match leases.replace(name, &PostParams::default(), &renewed(last, name, owner, now)).await.map_err(Failure::from) {
+            match leases
+                .replace(name, &PostParams::default(), &renewed(last, name, owner, now))
+                .await
+                .map_err(Failure::from)
+            {
                 Ok(lease) => {
                     self.last = Some(lease);
                     return Ok(());
@@ -48,7 +58,11 @@ impl Heartbeat {
             self.is_unread = true;
         }
         if !self.is_unread {
-            match leases.create(&PostParams::default(), &renewed(Lease::default(), name, owner, now)).await.map_err(Failure::from) {
+            match leases
+                .create(&PostParams::default(), &renewed(Lease::default(), name, owner, now))
+                .await
+                .map_err(Failure::from)
+            {
                 Ok(lease) => {
                     self.last = Some(lease);
                     return Ok(());

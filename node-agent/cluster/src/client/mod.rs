@@ -75,7 +75,9 @@ impl Client {
 fn bearer(token: &Secret) -> Result<HeaderValue, String> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal().trim()))
         // The token itself is in no error.
-        .map_err(|_| "the token has letters that no token has, expected one line of letters, digits and '.'".to_owned())?;
+        .map_err(|_| {
+            "the token has letters that no token has, expected one line of letters, digits and '.'".to_owned()
+        })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -57,7 +57,11 @@ impl Server {
 
     /// `HOST:PORT`, as a request names it.
     pub(super) fn authority(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 
     pub(super) fn prefix(&self) -> &str {
@@ -65,7 +69,11 @@ impl Server {
     }
 
     /// Connects. The error is a sentence that names the server.
-    pub(super) async fn connect(&self, tls: &Arc<ClientConfig>, counters: &Arc<Counters>) -> Result<Connection, String> {
+    pub(super) async fn connect(
+        &self,
+        tls: &Arc<ClientConfig>,
+        counters: &Arc<Counters>,
+    ) -> Result<Connection, String> {
         let wrong = |what: String| format!("{self} cannot be reached: {what}");
         let late = |_| wrong(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()));
         let dial = TcpStream::connect((self.host.as_str(), self.port));

@@ -229,7 +229,12 @@ impl Shared {
         }
     }
 
-    async fn keep(&self, generation: u64, sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>, driver: Driver) {
+    async fn keep(
+        &self,
+        generation: u64,
+        sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+        driver: Driver,
+    ) {
         let mut open = self.open.lock().await;
         if open.generation == generation && open.idle.len() < MAX_IDLE {
             open.idle.push((sender, driver));

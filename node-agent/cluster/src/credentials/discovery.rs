@@ -31,7 +31,8 @@ pub async fn authority(
             return Ok(kept);
         }
     }
-    let client = Client::new(servers.to_vec(), &Trust::Anyone, &Identity::Nobody, counters.clone()).map_err(Problem::Own)?;
+    let client =
+        Client::new(servers.to_vec(), &Trust::Anyone, &Identity::Nobody, counters.clone()).map_err(Problem::Own)?;
     let maps: Api<ConfigMap> = Api::namespaced(client.own(), "kube-public");
     let info = maps.get("cluster-info").await.map_err(|error| Problem::Asking(DOING, Failure::from(error)))?;
     let text = info.data.and_then(|mut data| data.remove("kubeconfig"));
@@ -39,7 +40,9 @@ pub async fn authority(
     let wrong = |error| Problem::Denied(format!("kube-public/cluster-info cannot be used: {error}"));
     let found = with_hash(&kubeconfig::authority(&text).map_err(wrong)?, hash).map_err(wrong)?;
     let found = found.ok_or_else(|| {
-        Problem::Denied(format!("no CA of kube-public/cluster-info has the key hash sha256:{hash} of ca_hash; this may be another cluster"))
+        Problem::Denied(format!(
+            "no CA of kube-public/cluster-info has the key hash sha256:{hash} of ca_hash; this may be another cluster"
+        ))
     })?;
     store.write(Kept::Authority, found.clone()).await.map_err(Problem::Own)?;
     Ok(found)
@@ -77,7 +80,9 @@ mod tests {
     fn only_the_ca_with_the_hash_is_taken() {
         let ((first, first_hash), (second, second_hash)) = (made(), made());
         let both = format!("{first}{second}");
-        let hash_of = |pem: &str| Certificate::parse_all(pem).unwrap().iter().map(|read| read.key_hash.clone()).collect::<Vec<_>>();
+        let hash_of = |pem: &str| {
+            Certificate::parse_all(pem).unwrap().iter().map(|read| read.key_hash.clone()).collect::<Vec<_>>()
+        };
         for hash in [first_hash, second_hash] {
             let found = with_hash(&both, &hash).unwrap().unwrap();
             assert_eq!(hash_of(&found), [hash]);

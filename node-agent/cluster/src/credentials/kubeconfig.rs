@@ -75,7 +75,8 @@ fn identity(user: &AuthInfo) -> Result<Identity, String> {
         return Err(is_file(key));
     }
     if user.exec.is_some() || user.auth_provider.is_some() || user.username.is_some() || user.impersonate.is_some() {
-        return Err("exec, auth-provider, username and as are not supported, expected a client certificate or a token".to_owned());
+        return Err("exec, auth-provider, username and as are not supported, expected a client certificate or a token"
+            .to_owned());
     }
     if let Some(chain) = &user.client_certificate_data {
         let key = user.client_key_data.as_ref().ok_or("client-certificate-data is there without client-key-data")?;
@@ -113,7 +114,8 @@ mod tests {
 
     #[test]
     fn what_stands_in_it_is_taken() {
-        let all = with("{server: 'https://10.0.0.1:6443', certificate-authority-data: UEVN}", "{token: t0ken}").unwrap();
+        let all =
+            with("{server: 'https://10.0.0.1:6443', certificate-authority-data: UEVN}", "{token: t0ken}").unwrap();
         assert_eq!(all.server.unwrap().to_string(), "https://10.0.0.1:6443");
         assert_eq!(all.trust, Trust::Pem("PEM".to_owned()));
         assert_eq!(all.identity, Identity::Token(Secret::new("t0ken")));

@@ -56,7 +56,9 @@ impl Problem {
     /// Whether the cluster answers, and does not let us in.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Asking(_, failure) => matches!(failure.kind(), Kind::Unknown | Kind::Forbidden | Kind::Missing | Kind::Rejected),
+            Self::Asking(_, failure) => {
+                matches!(failure.kind(), Kind::Unknown | Kind::Forbidden | Kind::Missing | Kind::Rejected)
+            }
             Self::Denied(_) => true,
             Self::Unsigned(_) | Self::Own(_) => false,
         }
@@ -92,12 +94,15 @@ impl Applicant {
         let mut servers = self.servers()?;
         match &config.credentials {
             Credentials::Kubeconfig(text) => {
-                let own = |error| Problem::Own(format!("the kubeconfig of cluster {:?} cannot be used: {error}", config.name));
+                let own = |error| {
+                    Problem::Own(format!("the kubeconfig of cluster {:?} cannot be used: {error}", config.name))
+                };
                 let read = kubeconfig::read(text.reveal()).map_err(own)?;
                 if servers.is_empty() {
                     servers.extend(read.server);
                 }
-                let trust = if config.authority == Authority::Image { read.trust } else { self.trust(&servers).await? };
+                let trust =
+                    if config.authority == Authority::Image { read.trust } else { self.trust(&servers).await? };
                 self.client(servers, &trust, &read.identity, false)
             }
             Credentials::Certificate { certificate, key } => {
@@ -155,7 +160,13 @@ impl Applicant {
         Ok(None)
     }
 
-    fn client(&self, servers: Vec<Server>, trust: &Trust, identity: &Identity, is_own: bool) -> Result<Access, Problem> {
+    fn client(
+        &self,
+        servers: Vec<Server>,
+        trust: &Trust,
+        identity: &Identity,
+        is_own: bool,
+    ) -> Result<Access, Problem> {
         let own = |error| Problem::Own(format!("cluster {:?}: {error}", self.config.name));
         if servers.is_empty() {
             return Err(own("neither its settings nor its kubeconfig name a server".to_owned()));

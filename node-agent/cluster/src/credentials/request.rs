@@ -144,7 +144,11 @@ async fn sign(client: &kube::Client, asked: &Asked) -> Result<String, Problem> {
 fn outcome(request: &CertificateSigningRequest) -> Result<Option<String>, Problem> {
     let Some(status) = &request.status else { return Ok(None) };
     let no = |kind: &str| {
-        let found = status.conditions.iter().flatten().find(|condition| condition.type_ == kind && condition.status != "False")?;
+        let found = status
+            .conditions
+            .iter()
+            .flatten()
+            .find(|condition| condition.type_ == kind && condition.status != "False")?;
         let words = [&found.reason, &found.message].map(|word| word.clone().unwrap_or_default());
         Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(": "))
     };
@@ -164,7 +168,8 @@ fn outcome(request: &CertificateSigningRequest) -> Result<Option<String>, Proble
 
 /// Whether it is what was asked for.
 fn check(chain: &str, asked: &Asked, node: &str, now: SystemTime) -> Result<Certificate, String> {
-    let certificate = Certificate::parse(chain).map_err(|error| format!("the certificate that came cannot be used: {error}"))?;
+    let certificate =
+        Certificate::parse(chain).map_err(|error| format!("the certificate that came cannot be used: {error}"))?;
     let (name, wanted) = (&certificate.name, user_of(node));
     if certificate.key_hash != asked.key_hash {
         return Err("the certificate that came is for another key than ours".to_owned());
@@ -173,7 +178,9 @@ fn check(chain: &str, asked: &Asked, node: &str, now: SystemTime) -> Result<Cert
         return Err(format!("the certificate that came is for {name:?}, expected {wanted:?}"));
     }
     if !certificate.holds(now) {
-        return Err("the certificate that came does not hold now, expected the cluster's clock and ours to agree".to_owned());
+        return Err(
+            "the certificate that came does not hold now, expected the cluster's clock and ours to agree".to_owned()
+        );
     }
     Ok(certificate)
 }

@@ -58,7 +58,8 @@ impl Store {
     pub async fn write(&self, kept: Kept, text: String) -> Result<(), String> {
         let (folder, name) = (self.0.clone(), kept.name());
         blocking(move || {
-            write(&folder, name, &text).map_err(|error| format!("{}/{name} cannot be written: {error}", folder.display()))
+            write(&folder, name, &text)
+                .map_err(|error| format!("{}/{name} cannot be written: {error}", folder.display()))
         })
         .await
     }

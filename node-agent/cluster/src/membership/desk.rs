@@ -48,7 +48,9 @@ impl Desk {
     pub(super) fn is_away(&mut self, reason: String) {
         let since = match &self.report.state {
             State::Away { since, .. } => *since,
-            State::Off | State::WaitingForClock | State::Joining | State::Connected | State::Refused { .. } => seconds(),
+            State::Off | State::WaitingForClock | State::Joining | State::Connected | State::Refused { .. } => {
+                seconds()
+            }
         };
         self.stands(State::Away { since, reason });
     }

@@ -249,7 +249,9 @@ fn time() -> Time {
 fn explained(failure: Failure) -> Failure {
     let Failure::Refused(refusal) = failure else { return failure };
     let message = match refusal.code {
-        404 => "it has no NodeOS resources, expected Ballast's manifests to be applied there (kubectl apply -k)".to_owned(),
+        404 => {
+            "it has no NodeOS resources, expected Ballast's manifests to be applied there (kubectl apply -k)".to_owned()
+        }
         _ => refusal.message,
     };
     Failure::Refused(Refusal { message, ..refusal })

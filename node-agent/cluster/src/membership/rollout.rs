@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::MicroTime, chrono::{DateTime, Utc}};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    chrono::{DateTime, Utc},
+};
 
 use super::{desk::seconds, member::Member, pace::Duty};
 use crate::{

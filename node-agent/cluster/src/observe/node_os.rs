@@ -74,7 +74,8 @@ pub(crate) async fn watch(client: &Client, name: &str, version: Option<&str>, se
     // The name of a node is one of DNS, a version is digits: nothing has to be escaped.
     let uri = format!("{WATCH}&timeoutSeconds={secs}&fieldSelector=metadata.name%3D{name}{from}");
     let request = Request::get(uri).body(Vec::new());
-    let request = request.map_err(|error| Failure::Strange(format!("no NodeOS can have the name {name:?}: {error}")))?;
+    let request =
+        request.map_err(|error| Failure::Strange(format!("no NodeOS can have the name {name:?}: {error}")))?;
     let events = client.request_events::<Observed>(request).await?;
     let read = |event: Result<WatchEvent<Observed>, kube::Error>| event.map_err(Failure::from).and_then(change);
     Ok(events.map(read).boxed())
@@ -111,9 +112,11 @@ mod tests {
         assert!(seen.spec.paused && seen.resolved.is_some_and(|resolved| resolved.digest == "sha256:0"));
         assert_eq!((read.generation(), read.resource_version()), (Some(3), Some("7")));
         assert!(matches!(of(r#"{"type":"DELETED","object":{}}"#), Ok(Change::Gone)));
-        let mark = r#"{"type":"BOOKMARK","object":{"apiVersion":"a/v1","kind":"NodeOS","metadata":{"resourceVersion":"9"}}}"#;
+        let mark =
+            r#"{"type":"BOOKMARK","object":{"apiVersion":"a/v1","kind":"NodeOS","metadata":{"resourceVersion":"9"}}}"#;
         assert!(matches!(of(mark), Ok(Change::Same(version)) if version == "9"));
-        let gone = r#"{"type":"ERROR","object":{"status":"Failure","reason":"Expired","message":"too old","code":410}}"#;
+        let gone =
+            r#"{"type":"ERROR","object":{"status":"Failure","reason":"Expired","message":"too old","code":410}}"#;
         assert_eq!(of(gone).unwrap_err().kind(), crate::client::Kind::Gone);
     }
 }

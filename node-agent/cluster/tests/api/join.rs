@@ -18,20 +18,27 @@ async fn l01_a_token_gets_a_certificate_and_the_node_registers() {
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     let mut machine = Machine::start(config(&api), folder.path(), facts());
     machine.until("connected", |report| report.state == State::Connected).await;
-    api.until("registered", |api| api.object(LEASE).is_some() && api.object(NODE_OS).is_some_and(|os| !os["status"].is_null())).await;
+    api.until("registered", |api| {
+        api.object(LEASE).is_some() && api.object(NODE_OS).is_some_and(|os| !os["status"].is_null())
+    })
+    .await;
     let node = api.object(NODE).unwrap();
-    let ready = node["status"]["conditions"].as_array().unwrap().iter().find(|found| found["type"] == "Ready").unwrap().clone();
+    let ready =
+        node["status"]["conditions"].as_array().unwrap().iter().find(|found| found["type"] == "Ready").unwrap().clone();
     assert_eq!(ready["status"], "True");
     assert_eq!(api.object(LEASE).unwrap()["metadata"]["ownerReferences"][0]["uid"], node["metadata"]["uid"]);
     assert_eq!(api.object(NODE_OS).unwrap()["status"]["booted"]["version"], "1");
     let log = api.state.lock().unwrap().log.clone();
-    let user = |line: &str| log.iter().find(|(found, _)| found.starts_with(line)).map(|(_, user)| user.clone()).unwrap();
+    let user =
+        |line: &str| log.iter().find(|(found, _)| found.starts_with(line)).map(|(_, user)| user.clone()).unwrap();
     assert_eq!(user(&format!("POST {CSRS}")), "Bearer abcdef.0123456789abcdef");
     assert_eq!(user("POST /api/v1/nodes"), "system:node:n1");
     // Started again, it shows what it kept.
     drop(machine);
     let mut machine = Machine::start(config(&api), folder.path(), facts());
-    machine.until("connected again", |report| report.state == State::Connected && report.certificate_until.is_some()).await;
+    machine
+        .until("connected again", |report| report.state == State::Connected && report.certificate_until.is_some())
+        .await;
     assert_eq!(api.count(&format!("POST {CSRS}")), 1);
 }
 
@@ -48,7 +55,8 @@ async fn l01_the_certificate_is_renewed_under_a_running_agent() {
     let kept = std::fs::read_to_string(folder.path().join("client.pem")).unwrap();
     assert_eq!(Some(Certificate::parse(&kept).unwrap().until_secs()), machine.report.borrow().certificate_until);
     let log = api.state.lock().unwrap().log.clone();
-    let asked = log.iter().filter(|(line, _)| line.starts_with("POST /apis/certificates")).map(|(_, user)| user.as_str());
+    let asked =
+        log.iter().filter(|(line, _)| line.starts_with("POST /apis/certificates")).map(|(_, user)| user.as_str());
     assert_eq!(asked.last(), Some("system:node:n1"));
     // The watch goes on over the new connection.
     api.until("watched again", |api| api.count("GET /apis/os.ballast.dev/v1alpha1/nodeoses?watch") >= 2).await;
@@ -58,13 +66,17 @@ async fn l01_the_certificate_is_renewed_under_a_running_agent() {
 async fn a_ca_is_found_by_its_hash() {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
-    let kubeconfig = format!("clusters: [{{name: '', cluster: {{certificate-authority-data: {}}}}}]", STANDARD.encode(&api.ca));
+    let kubeconfig =
+        format!("clusters: [{{name: '', cluster: {{certificate-authority-data: {}}}}}]", STANDARD.encode(&api.ca));
     let info = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
     api.put(info, json!({ "metadata": { "name": "cluster-info" }, "data": { "kubeconfig": kubeconfig } }));
     let hash = Certificate::parse(&api.ca).unwrap().key_hash;
-    let with = |hash: &str| ballast_cluster::model::Config { authority: Authority::Hash(hash.to_owned()), ..config(&api) };
+    let with =
+        |hash: &str| ballast_cluster::model::Config { authority: Authority::Hash(hash.to_owned()), ..config(&api) };
     let mut machine = Machine::start(with(&"0".repeat(64)), folder.path(), facts());
-    machine.until("refused", |report| matches!(&report.state, State::Refused { reason } if reason.contains("ca_hash"))).await;
+    machine
+        .until("refused", |report| matches!(&report.state, State::Refused { reason } if reason.contains("ca_hash")))
+        .await;
     assert_eq!(api.count("POST"), 0);
     drop(machine);
     let mut machine = Machine::start(with(&hash), folder.path(), facts());
@@ -77,7 +89,9 @@ async fn n07_a_server_with_another_ca_gets_nothing() {
     let (api, other, folder) = (Api::start(&[b"h2"]).await, Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     let config = ballast_cluster::model::Config { authority: Authority::Pem(other.ca.clone()), ..config(&api) };
     let mut machine = Machine::start(config, folder.path(), facts());
-    machine.until("away", |report| matches!(&report.state, State::Away { reason, .. } if reason.contains("certificate"))).await;
+    machine
+        .until("away", |report| matches!(&report.state, State::Away { reason, .. } if reason.contains("certificate")))
+        .await;
     assert!(api.state.lock().unwrap().log.is_empty());
 }
 
@@ -92,7 +106,12 @@ async fn a_kubeconfig_is_used_as_it_is_over_http1() {
         STANDARD.encode(&api.ca)
     );
     let credentials = Credentials::Kubeconfig(Secret::new(text));
-    let config = ballast_cluster::model::Config { servers: Vec::new(), authority: Authority::Image, credentials, ..config(&api) };
+    let config = ballast_cluster::model::Config {
+        servers: Vec::new(),
+        authority: Authority::Image,
+        credentials,
+        ..config(&api)
+    };
     let mut machine = Machine::start(config, folder.path(), facts());
     machine.until("connected", |report| report.state == State::Connected).await;
     api.until("reported", |api| api.object(NODE_OS).is_some_and(|os| !os["status"].is_null())).await;
@@ -102,7 +121,8 @@ async fn a_kubeconfig_is_used_as_it_is_over_http1() {
 #[tokio::test]
 async fn n08_it_waits_for_the_clock() {
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
-    let mut machine = Machine::start(config(&api), folder.path(), ballast_cluster::model::Facts { clock_is_set: false, ..facts() });
+    let mut machine =
+        Machine::start(config(&api), folder.path(), ballast_cluster::model::Facts { clock_is_set: false, ..facts() });
     machine.until("waits", |report| report.state == State::WaitingForClock).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(api.state.lock().unwrap().log.is_empty());

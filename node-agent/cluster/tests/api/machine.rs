@@ -46,7 +46,8 @@ pub fn config(api: &Api) -> Config {
 }
 
 pub fn facts() -> Facts {
-    let booted = Release { digest: format!("sha256:{}", "a".repeat(64)), version: "1".to_owned(), ..Release::default() };
+    let booted =
+        Release { digest: format!("sha256:{}", "a".repeat(64)), version: "1".to_owned(), ..Release::default() };
     Facts {
         hostname: "N1".to_owned(),
         boot_id: "boot-1".to_owned(),

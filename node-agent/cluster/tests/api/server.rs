@@ -71,7 +71,8 @@ impl Api {
         let ca = params.self_signed(&key).unwrap().pem();
         let issuer = Arc::new(Issuer::new(params, key));
         let server_key = KeyPair::generate().unwrap();
-        let server = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&server_key, &issuer).unwrap();
+        let server =
+            CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&server_key, &issuer).unwrap();
         let key = PrivateKeyDer::from_pem_slice(server_key.serialize_pem().as_bytes()).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
@@ -138,7 +139,12 @@ impl Api {
     }
 }
 
-async fn accept(listener: TcpListener, tls: TlsAcceptor, state: Arc<Mutex<State>>, issuer: Arc<Issuer<'static, KeyPair>>) {
+async fn accept(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    state: Arc<Mutex<State>>,
+    issuer: Arc<Issuer<'static, KeyPair>>,
+) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -194,7 +200,8 @@ async fn answer(
     let mut state = state.lock().unwrap();
     let watch = query.contains("watch=true");
     state.log.push((if watch { format!("{line}?watch") } else { line.clone() }, user.clone()));
-    let fault = state.faults.iter_mut().find(|(request, faults)| line.starts_with(request.as_str()) && !faults.is_empty());
+    let fault =
+        state.faults.iter_mut().find(|(request, faults)| line.starts_with(request.as_str()) && !faults.is_empty());
     match fault.and_then(|(_, faults)| faults.pop_front()) {
         Some(Fault::Status(code, after)) => return Ok(status(code, "Scripted", after)),
         Some(Fault::Reset) => {
@@ -277,7 +284,12 @@ impl State {
     fn watch(&self, path: &str) -> Answer {
         let prefix = format!("{path}/");
         let is_here = move |at: &str| at.starts_with(&prefix);
-        let now: Vec<Value> = self.objects.iter().filter(|(at, _)| is_here(at)).map(|(_, object)| json!({ "type": "ADDED", "object": object })).collect();
+        let now: Vec<Value> = self
+            .objects
+            .iter()
+            .filter(|(at, _)| is_here(at))
+            .map(|(_, object)| json!({ "type": "ADDED", "object": object }))
+            .collect();
         let later = futures_util::stream::unfold(self.events.subscribe(), |mut events| async {
             events.recv().await.ok().map(|event| (event, events))
         });
@@ -295,7 +307,10 @@ struct SyncStream<S>(Mutex<std::pin::Pin<Box<S>>>);
 impl<S: futures_util::Stream> futures_util::Stream for SyncStream<S> {
     type Item = S::Item;
 
-    fn poll_next(self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<S::Item>> {
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<S::Item>> {
         self.0.lock().unwrap().as_mut().poll_next(context)
     }
 }
