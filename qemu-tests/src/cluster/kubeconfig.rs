@@ -34,13 +34,6 @@ impl Kubeconfig {
         self
     }
 
-    /// Of nobody, for kubectl, which asks its terminal for a name if there is none; the server knows no names with passwords.
-    #[must_use]
-    pub fn anonymous(mut self) -> Self {
-        self.user = json!({"username": "nobody", "password": "nothing"});
-        self
-    }
-
     /// Of whoever this certificate is about.
     ///
     /// # Errors
