@@ -36,7 +36,7 @@ fn apply(kubectl: &Kubectl, option: &str, place: &str) -> Result<()> {
     kubectl.run(&["wait", "--for=condition=Established", "--timeout=30s", "crd/nodeoses.os.ballast.dev"]).map(drop)
 }
 
-/// Makes the slots `POOL-1` to `POOL-COUNT` of a pool: at most so many of its nodes are down at once.
+/// Makes the slots `POOL-0` and so on of a pool: at most `count` of its nodes are down at once.
 ///
 /// # Errors
 /// When the cluster does not take them.
@@ -45,7 +45,7 @@ pub fn slots(kubectl: &Kubectl, pool: &str, count: usize) -> Result<()> {
         json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {"name": format!("{pool}-{number}"), "namespace": NAMESPACE, "labels": {POOL: pool}}})
     };
-    list(kubectl, (1..=count).map(slot).collect()).with_context(|| format!("making the slots of the pool {pool}"))
+    list(kubectl, (0..count).map(slot).collect()).with_context(|| format!("making the slots of the pool {pool}"))
 }
 
 /// Makes `image` the release that these nodes shall run.
