@@ -55,7 +55,7 @@ async fn l01_the_certificate_is_renewed_under_a_running_agent() {
     let kept = std::fs::read_to_string(folder.path().join("client.pem")).unwrap();
     assert_eq!(Some(Certificate::parse(&kept).unwrap().until_secs()), machine.report.borrow().certificate_until);
     let log = api.state.lock().unwrap().log.clone();
-    let asked =
+    let mut asked =
         log.iter().filter(|(line, _)| line.starts_with("POST /apis/certificates")).map(|(_, user)| user.as_str());
     assert_eq!(asked.next_back(), Some("system:node:n1"));
     // The watch goes on over the new connection.
