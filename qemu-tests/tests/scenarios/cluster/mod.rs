@@ -76,7 +76,7 @@ fn is_described(kubectl: &Kubectl, name: &str, guest: &mut Guest) -> Result<()> 
         ("/status/nodeInfo/osImage", guest.ask(". /usr/lib/os-release && echo \"$PRETTY_NAME\"")?),
         ("/status/capacity/cpu", guest.ask("nproc")?),
         ("/status/capacity/pods", "110".into()),
-        ("/status/capacity/memory", guest.ask("awk '/^MemTotal:/ { print $2 \"Ki\" }' /proc/meminfo")?),
+        ("/status/capacity/memory", guest.ask("sed -n 's/^MemTotal: *\\([0-9]*\\) kB$/\\1Ki/p' /proc/meminfo")?),
     ];
     if !digest.is_empty() {
         want.push(("/metadata/labels/os.ballast.dev~1release", digest.chars().take(12).collect()));
@@ -87,7 +87,7 @@ fn is_described(kubectl: &Kubectl, name: &str, guest: &mut Guest) -> Result<()> 
     let runtime = text(&object, "/status/nodeInfo/containerRuntimeVersion");
     ensure!(runtime.starts_with("containerd://2."), "L03: the runtime is {runtime}");
     let addresses = object["status"]["addresses"].to_string();
-    let own = guest.ask("ip -4 -o address show scope global | awk '{ sub(\"/.*\", \"\", $4); print $4; exit }'")?;
+    let own = guest.ask("ip -4 -o address show scope global up | sed -n '1s/.* inet \\([0-9.]*\\).*/\\1/p'")?;
     ensure!(
         addresses.contains(&own) && addresses.contains("InternalIP"),
         "L03: the addresses are {addresses}, not {own}"
