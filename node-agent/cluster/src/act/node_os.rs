@@ -18,9 +18,8 @@ const PATH: &str = "/apis/os.ballast.dev/v1alpha1/nodeoses";
 
 /// Makes the NodeOS `name` if there is none. True: it was made.
 pub(crate) async fn create(client: &Client, name: &str) -> Result<bool, Failure> {
-    // What nobody said of the spec stays unsaid.
-    let bare =
-        json!({ "apiVersion": "os.ballast.dev/v1alpha1", "kind": "NodeOS", "metadata": { "name": name }, "spec": {} });
+    // Without a spec: who makes an empty one owns it, and all that is in it later (server-side apply).
+    let bare = json!({ "apiVersion": "os.ballast.dev/v1alpha1", "kind": "NodeOS", "metadata": { "name": name } });
     let body = serde_json::to_vec(&bare).map_err(|error| wrong(&error))?;
     let request = Request::new(PATH).create(&PostParams::default(), body);
     match client.request_text(request.map_err(|error| wrong(&error))?).await.map_err(Failure::from) {

@@ -25,6 +25,10 @@ use crate::{
 /// A heartbeat is late by at most this part of its interval, so that nodes that began together drift apart.
 const BEAT_JITTER: f64 = 0.04;
 
+/// The cluster may have taken a node that it did not hear of for lost, and say so on its Node even after it is heard again: its controllers read
+/// what was written with a delay. So after no server answered, the status is reported once more after each of these.
+const ECHOES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(15), Duration::from_secs(30)];
+
 /// Between two reports of one that does: the bytes of a download are no reason to write each second.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -87,7 +91,18 @@ impl Member {
     fn is_reported(&mut self, status: NodeStatus) {
         let now = self.now();
         self.reported = Some((status, now));
-        self.schedule.set(Duty::Report, now + backoff::spread(STATUS_EVERY, random::fraction()));
+        let echo = ECHOES.len().checked_sub(self.echoes).and_then(|past| ECHOES.get(past));
+        self.echoes = self.echoes.saturating_sub(1);
+        let wait = echo.copied().unwrap_or(STATUS_EVERY);
+        self.schedule.set(Duty::Report, now + backoff::spread(wait, random::fraction()));
+    }
+
+    /// No server answers: the Node's status may be lost meanwhile.
+    pub(super) fn is_doubted(&mut self) {
+        if self.node_uid.is_some() {
+            self.echoes = ECHOES.len();
+            self.schedule.set(Duty::Report, self.now());
+        }
     }
 
     /// The status of the NodeOS as it should be.

@@ -63,6 +63,8 @@ pub(super) struct Member {
     pub(super) decision: Decision,
     pub(super) evictions: Evictions,
     pub(super) teller: Teller,
+    /// How often the Node's status is still to be reported again, after no server answered.
+    pub(super) echoes: usize,
     /// Events that are to be told; true: of the agent's start.
     pub(super) events: VecDeque<(Event, bool)>,
     renewal: Renewal,
@@ -115,6 +117,7 @@ impl Member {
     ) -> Self {
         let known = Arc::clone(&facts.borrow_and_update());
         let mut member = Self {
+            echoes: 0,
             events: plan::event::events(None, (&known, Phase::Idle)).into_iter().map(|event| (event, true)).collect(),
             applicant,
             access,
@@ -222,6 +225,7 @@ impl Member {
         let roll = random::fraction();
         match (&failure, failure.kind()) {
             (Failure::Away(_) | Failure::Late { .. }, _) => {
+                self.is_doubted();
                 self.schedule.is_away(now, roll);
                 self.desk.is_away(failure.to_string());
                 // It would wait for a connection that is given up.
