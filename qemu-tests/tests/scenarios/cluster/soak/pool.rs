@@ -15,7 +15,7 @@ use qemu_tests::release::Base;
 use qemu_tests::scenario::Scenario;
 use serde_json::Value;
 
-use super::{NAME, is, is_connected, text, told};
+use crate::cluster::{NAME, is, is_connected, text, told};
 
 const POOL: &str = "workers";
 /// Each takes its time to fetch, and then boots alone.
