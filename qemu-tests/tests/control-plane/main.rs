@@ -65,10 +65,8 @@ fn the_authority_is_found_by_its_hash() -> Result<()> {
 }
 
 fn is_found(tools: &Tools, plane: ControlPlane) -> Result<()> {
-    // kubectl itself asks its terminal for a name before it is nobody.
-    let may = ["auth", "can-i", "get", "configmap/cluster-info", "--namespace=kube-public", "--as=system:anonymous"];
-    ensure!(plane.kubectl.run(&may)? == "yes", "not everybody may read it");
-    let map = plane.kubectl.get(&["configmap", "cluster-info", "--namespace=kube-public"])?;
+    // In the name of nobody: who looks for the authority has no other.
+    let map = plane.kubectl.get(&["configmap", "cluster-info", "--namespace=kube-public", "--as=system:anonymous"])?;
     let told: Value = serde_json::from_str(map["data"]["kubeconfig"].as_str().context("no kubeconfig in it")?)?;
     let cluster = &told["clusters"][0]["cluster"];
     ensure!(cluster["server"] == plane.url().as_str(), "{told}");
