@@ -1,4 +1,4 @@
-//! Measuring: the manifest tells the sizes, one counted boot the instructions, one quiet node the memory.
+//! Measuring: the manifest tells the sizes, counted boots the instructions, one quiet node the memory.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Measured {
     }
 }
 
-/// Measures the image under test: three boots, half a minute each on two quiet cores.
+/// Measures the image under test: seven boots, some two minutes on two quiet cores.
 ///
 /// # Errors
 /// When there is no image, or a machine does not come up.
