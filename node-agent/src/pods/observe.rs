@@ -72,7 +72,6 @@ pub struct Observer {
     archives: Option<BTreeMap<String, Archive>>,
     /// The first look.
     since: Option<Instant>,
-    boot: Option<String>,
 }
 
 impl Observer {
@@ -82,10 +81,7 @@ impl Observer {
     /// If the runtime does not answer.
     pub async fn observe(&mut self, host: &Host, cri: &Cri, jobs: &mut Jobs) -> Result<Observed> {
         jobs.collect();
-        let boot = match &self.boot {
-            Some(boot) => boot.clone(),
-            None => self.boot.insert(identity::boot_id(host)?).clone(),
-        };
+        let boot = identity::boot_id(host)?;
         let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
         let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();
         for container in cri.containers(managed()).await? {
