@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 use crate::{agent, clients::host::Host};
@@ -22,13 +22,35 @@ pub(super) fn run(host: Host) -> Result<ExitCode> {
 
 /// Logs go to the journal, with their fields, when systemd runs us; else to standard error, for whoever runs us by hand.
 fn start_logging() -> Result<()> {
-    if connected_to_journal() {
-        JournalLog::new().context("connecting to the journal")?.install().context("setting up the log")?;
+    let logger: Box<dyn log::Log> = if connected_to_journal() {
+        Box::new(JournalLog::new().context("connecting to the journal")?)
     } else {
-        log::set_logger(&StandardError).context("setting up the log")?;
-    }
+        Box::new(StandardError)
+    };
+    log::set_boxed_logger(Box::new(Ours(logger))).context("setting up the log")?;
     log::set_max_level(LevelFilter::Info);
     Ok(())
+}
+
+/// What this program says, and what others' code in it warns of. The rest of theirs, each step of a D-Bus handshake for one,
+/// is told to who asks for `log.level = "debug"`.
+struct Ours(Box<dyn log::Log>);
+
+impl log::Log for Ours {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        let ours = metadata.target().starts_with("ballast");
+        (ours || metadata.level() <= Level::Warn || log::max_level() >= LevelFilter::Debug) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 /// For programs that log to whoever started them.
