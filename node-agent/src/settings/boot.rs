@@ -9,7 +9,7 @@ use ballast_settings::render::Needs;
 use super::{
     act::{document, files, keep},
     look,
-    model::{Giver, SOURCES},
+    model::Giver,
     observe::{self, ACCOUNT, Reader},
 };
 use crate::clients::{exec, host::Host};
@@ -20,10 +20,10 @@ const SYSTEMCTL: &str = "/usr/bin/systemctl";
 /// It hands the order over and ends.
 const SYSTEMCTL_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Takes back a trial that had its boots, keeps what the machine was given as a credential, and writes the files that others read. Tells
-/// what went wrong: nothing of it is a reason not to boot.
+/// Takes back a trial that had its boots, and writes the files that others read. Tells what went wrong: nothing of it is a reason not
+/// to boot.
 pub fn early(host: &Host) -> Vec<String> {
-    let steps = [go_on_with_trial(host), keep_credential(host), bring(host).map(drop)];
+    let steps = [go_on_with_trial(host), bring(host).map(drop)];
     steps.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
 }
 
@@ -60,16 +60,6 @@ fn go_on_with_trial(host: &Host) -> Result<()> {
     }
 }
 
-/// Once in a node's life: a later boot may have another credential, or none.
-fn keep_credential(host: &Host) -> Result<()> {
-    let file = format!("{SOURCES}/{}", Giver::Credential.file(ballast_settings::Kind::Settings));
-    if host.path(ACCOUNT).exists() || host.path(file).exists() {
-        return Ok(());
-    }
-    let found = look::credential(host)?;
-    if found.given.is_empty() { Ok(()) } else { keep::keep(host, Giver::Credential, &found.given) }
-}
-
 fn bring(host: &Host) -> Result<Needs> {
     let read = Reader::default().read(host);
     read.problems.iter().for_each(|problem| eprintln!("{problem}"));
@@ -93,9 +83,10 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::settings::model::{FILE, Trial};
-
-    const CREDENTIAL: &str = "/run/credentials/@system/ballast.settings";
+    use crate::settings::{
+        model::{FILE, Trial},
+        observe::CREDENTIAL,
+    };
 
     fn node() -> (tempfile::TempDir, Host) {
         let tree = tempfile::tempdir().unwrap();

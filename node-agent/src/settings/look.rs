@@ -12,7 +12,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use super::{
     act::keep::Given,
     model::{Giver, Look},
-    observe,
+    observe::{self, CREDENTIAL},
 };
 use crate::clients::{
     disk::Disk,
@@ -20,9 +20,6 @@ use crate::clients::{
     host::Host,
     volume::{self, Volume},
 };
-
-/// Where systemd puts what it was given (systemd.system-credentials(7)).
-const CREDENTIAL: &str = "/run/credentials/@system/ballast.settings";
 
 /// On the EFI system partition, where an operator can lay it into an image from any system.
 const ESP_FILE: &str = "ballast.toml";

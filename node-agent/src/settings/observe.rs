@@ -13,6 +13,9 @@ use ballast_settings::{Kind, MAX_BYTES, Outcome, Rank, Source};
 use super::model::{Account, Document, FILE, Giver, Problem, Read, SOURCES, Settings, Trial};
 use crate::clients::{host::Host, proc, store};
 
+/// Where systemd puts what the machine was given (systemd.system-credentials(7)).
+pub const CREDENTIAL: &str = "/run/credentials/@system/ballast.settings";
+
 /// Who was asked for settings at the first boot.
 pub const ACCOUNT: &str = "/var/lib/ballast/sources.json";
 
@@ -82,13 +85,21 @@ pub fn documents(host: &Host) -> (Vec<Document>, Vec<Problem>) {
     };
     take(FILE, FILE.to_owned(), Rank::Node, Kind::Settings);
     // Most nodes have none.
-    let givers = if host.path(SOURCES).is_dir() { &Giver::ALL[..] } else { &[] };
-    for giver in givers {
+    let givers = if host.path(SOURCES).is_dir() { &Giver::ALL[..] } else { &[Giver::Credential] };
+    for &giver in givers {
         for kind in [Kind::Settings, Kind::MetaData, Kind::Hostname] {
-            take(&format!("{SOURCES}/{}", giver.file(kind)), giver.name(kind), giver.rank(), kind);
+            take(&place(host, giver, kind), giver.name(kind), giver.rank(), kind);
         }
     }
     (all, problems)
+}
+
+/// Where that is read which `giver` gave: where it is kept. The first boot keeps a credential when it is READY and there is time for
+/// writing to the disk; until then it counts where systemd has put it.
+fn place(host: &Host, giver: Giver, kind: Kind) -> String {
+    let kept = format!("{SOURCES}/{}", giver.file(kind));
+    let given = giver == Giver::Credential && kind == Kind::Settings;
+    if given && !host.path(&kept).exists() && !host.path(ACCOUNT).exists() { CREDENTIAL.to_owned() } else { kept }
 }
 
 /// What is in `path`, at most one byte more than a source may have: so that it shows.
