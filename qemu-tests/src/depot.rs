@@ -192,13 +192,25 @@ impl Depot {
     /// # Errors
     /// As [`Depot::told`].
     pub fn told_with(&self, mirrors: &[&Self]) -> Result<Vec<Credential>> {
+        Ok(vec![Credential::new("tmpfiles.extra", self.lines_with(mirrors)?)?])
+    }
+
+    /// What [`Depot::told`] says, for a node that runs already.
+    ///
+    /// # Errors
+    /// As [`Depot::told`].
+    pub fn lines(&self) -> Result<String> {
+        self.lines_with(&[])
+    }
+
+    fn lines_with(&self, mirrors: &[&Self]) -> Result<String> {
         let all = [&[self], mirrors].concat();
         let mut lines = vec![line("/run/containers/0/auth.json", 0o600, &Self::authfile(&all)), self.key_line()];
         for depot in all {
             let place = format!("/etc/containers/certs.d/{}/ca.crt", depot.host());
             lines.push(line(&place, 0o644, &depot.authority.certificate()?));
         }
-        Ok(vec![Credential::new("tmpfiles.extra", lines.concat())?])
+        Ok(lines.concat())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A reset ends QEMU, so each boot is one run, and boots are counted exactly (R16).
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -12,6 +12,8 @@ use crate::depot::Depot;
 use crate::disk::Disk;
 use crate::disk::entries::{EntryName, Tries};
 use crate::disk::esp::Esp;
+use crate::frozen::Recipe;
+use crate::guest::quote;
 use crate::invariants;
 use crate::lab::Options;
 use crate::node::{Node, READY, READY_LINE};
@@ -41,6 +43,8 @@ pub struct Installed<'a> {
     pub disk: Disk,
     /// How it boots
     pub options: Options,
+    // As it was made, before anybody booted it or wrote to its disk.
+    fresh: (Options, SystemTime),
 }
 
 /// How a boot ended.
@@ -69,7 +73,8 @@ impl<'a> Installed<'a> {
             credentials: depot.told()?,
             ..Options::default()
         };
-        Ok(Self { scenario, depot, base, disk, options })
+        let fresh = (options.clone(), disk.modified()?);
+        Ok(Self { scenario, depot, base, disk, options, fresh })
     }
 
     /// A release that differs from the installed one in its version.
@@ -109,16 +114,36 @@ impl<'a> Installed<'a> {
         self.settled(node)
     }
 
-    /// The same, of a node that is READY.
+    /// The first boot of a fresh node, thawed: for what is not about that boot. It was booted and proved itself once, without a depot, for
+    /// the first scenario that wanted it; what it has to know of this one's depot it is told now, as each later boot is told by its credential.
+    ///
+    /// # Errors
+    /// When the node was booted before, has other options, or a disk that somebody wrote to: such a one is no frozen one.
+    /// When the one that is frozen does not boot or prove itself, or cannot be thawed; it is not booted instead.
+    pub fn thawed(&mut self) -> Result<Node> {
+        let (options, written) = &self.fresh;
+        ensure!(self.options == *options, "this node boots in another way than the one that is frozen");
+        ensure!(self.disk.modified()? == *written, "the disk of this node is not as the frozen one's was");
+        let options = Options { disk: None, credentials: Vec::new(), ..options.clone() };
+        let recipe = Recipe { name: "installed", options, raw: true };
+        let mut node = self.scenario.thaw(&recipe, Some(&self.disk), |node| {
+            node.ready(Deadline::after(READY))?;
+            settles(node)
+        })?;
+        let lay_down = format!("printf %s {} | systemd-tmpfiles --create -", quote(&[self.depot.lines()?]));
+        node.guest.ask(&lay_down).context("telling a thawed node of its depot")?;
+        let status = node.status()?;
+        ensure!(status.ready && status.runs("canary"), "thawed, the node is not as it was: {status:?}");
+        on_the_network(&mut node)?;
+        Ok(node)
+    }
+
+    /// The same as [`Installed::boot`], of a node that is READY.
     ///
     /// # Errors
     /// As [`Installed::boot`].
     pub fn settled(&self, mut node: Node) -> Result<Node> {
-        invariants::boot_is_over(&mut node)?;
-        node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
-        proves_itself(&mut node)?;
-        invariants::check_release(&mut node, None, &[])?;
-        on_the_network(&mut node)?;
+        settles(&mut node)?;
         Ok(node)
     }
 
@@ -201,6 +226,15 @@ impl<'a> Installed<'a> {
     pub fn entries(&self) -> Result<Vec<EntryName>> {
         Esp::of(&self.scenario.lab.tools, &self.disk.file)?.entries()
     }
+}
+
+/// Waits until a node that is READY is on the network and has proved itself, and checks what must hold after every boot.
+fn settles(node: &mut Node) -> Result<()> {
+    invariants::boot_is_over(node)?;
+    node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
+    proves_itself(node)?;
+    invariants::check_release(node, None, &[])?;
+    on_the_network(node)
 }
 
 /// Waits until the release that runs has proved itself, and its boot entry has no counter any more.

@@ -42,7 +42,7 @@ impl Lab {
 }
 
 /// How a node is booted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Firmware, or the kernel directly
     pub firmware: FirmwareKind,
@@ -106,7 +106,12 @@ impl Options {
             FirmwareKind::Uefi => Firmware::uefi(&lab.tools, scratch)?,
             FirmwareKind::Direct => Firmware::direct(&lab.image),
         };
-        Ok(Machine {
+        Ok(self.machine_with(lab, &disk, firmware))
+    }
+
+    /// The same, of files that are there already, or need not be.
+    pub(crate) fn machine_with(&self, lab: &Lab, disk: &Disk, firmware: Firmware) -> Machine {
+        Machine {
             chipset: self.chipset,
             smp: self.smp,
             memory_mib: self.memory_mib,
@@ -117,6 +122,6 @@ impl Options {
             credentials: self.credentials.clone(),
             on_reboot: self.on_reboot,
             ..Machine::new(lab.accelerator, firmware)
-        })
+        }
     }
 }

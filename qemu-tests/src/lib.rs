@@ -6,7 +6,7 @@
 //!                        Machine ──argv──> QEMU ──┬─ serial ──> Console   (watched, with deadlines)
 //!   Disk (overlay|copy) ───┘                      ├─ QMP    ──> Qmp       (reset, quit)
 //!   Credentials (SMBIOS) ──┘                      └─ virtio ──> Guest     (run commands)
-//!                        Node = all of these + Evidence kept when something fails
+//!                        Node = all of these + Evidence kept when something fails; Frozen: booted once, thawed by many
 //!        tests/*.rs, `exec`, `boot`, `run`, `bench`, `budget`  use Node; invariants hold after every healthy boot
 //! ```
 //! The way in is systemd credentials only: the image under test is the one that ships.
@@ -25,6 +25,7 @@ pub mod disk;
 pub mod door;
 pub mod evidence;
 pub mod fleet;
+pub mod frozen;
 pub mod guest;
 pub mod installed;
 pub mod invariants;

@@ -1,7 +1,8 @@
 //! A booted machine and everything one holds of it: process, console, command channel, evidence.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -9,8 +10,11 @@ use tempfile::TempDir;
 use crate::console::{Console, Line};
 use crate::deadline::Deadline;
 use crate::evidence::Evidence;
+use crate::frozen::{Folder, Frozen};
 use crate::guest::{self, Guest, PORTS};
 use crate::lab::{Lab, Options};
+use crate::qemu::firmware::VARIABLES;
+use crate::qemu::machine::Machine;
 use crate::qemu::process::Process;
 use crate::status::Status;
 
@@ -32,7 +36,7 @@ pub struct Node {
     served: bool,
     ended_well: bool,
     // Overlay, UEFI variables, sockets: gone when the node is, after QEMU (fields drop in this order).
-    _folders: [TempDir; 2],
+    folders: [TempDir; 2],
 }
 
 impl Node {
@@ -43,16 +47,56 @@ impl Node {
     pub fn start(lab: &Lab, options: &Options, evidence: &Path) -> Result<Self> {
         let scratch = lab.workspace.scratch()?;
         let sockets = sockets()?;
-        let mut machine = options.machine(lab, scratch.path())?;
-        machine.credentials.extend(guest::command_server("ballast.service")?);
-        machine.ports = PORTS.to_vec();
-        machine.sockets = Some(sockets.path().to_owned());
+        let machine = equipped(options.machine(lab, scratch.path())?, sockets.path())?;
         let (mut process, ports) = Process::start(&lab.tools, &machine, evidence)?;
         let stdout = process.take_stdout().context("taking QEMU's stdout")?;
         let console = Console::follow(stdout, &evidence.join("console.log"), options.echo, process.started)?;
         let evidence = evidence.to_owned();
         let guest = Guest::new(ports)?;
-        Ok(Self { process, console, guest, evidence, served: false, ended_well: false, _folders: [scratch, sockets] })
+        Ok(Self { process, console, guest, evidence, served: false, ended_well: false, folders: [scratch, sockets] })
+    }
+
+    /// Starts a machine in the state in which another one was frozen, with its own copy of that one's disk: `disk`, or one that vanishes with
+    /// the node. The console begins with that of the boot that was frozen, and the clock is right.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not go on from there.
+    pub fn thaw(lab: &Lab, frozen: &Frozen, disk: Option<&Path>, evidence: &Path) -> Result<Self> {
+        let scratch = lab.workspace.scratch()?;
+        let sockets = sockets()?;
+        let disk = frozen.disk.duplicate(disk.map_or_else(|| scratch.path().join("disk"), Path::to_owned))?;
+        frozen.variables_to(scratch.path())?;
+        let options = Options { disk: Some(disk), ..frozen.options.clone() };
+        let mut machine = equipped(options.machine(lab, scratch.path())?, sockets.path())?;
+        machine.incoming = true;
+        let (mut process, ports) = Process::start(&lab.tools, &machine, evidence)?;
+        let stdout = process.take_stdout().context("taking QEMU's stdout")?;
+        let whole = std::io::Cursor::new(frozen.console()?).chain(stdout);
+        let console = Console::follow(whole, &evidence.join("console.log"), options.echo, process.started)?;
+        process.thaw(&frozen.memory())?;
+        let guest = Guest::resumed(ports, frozen.boot_id()?)?;
+        let evidence = evidence.to_owned();
+        let folders = [scratch, sockets];
+        let mut node = Self { process, console, guest, evidence, served: true, ended_well: false, folders };
+        node.sets_its_clock()?;
+        Ok(node)
+    }
+
+    /// Stops the node for good, and puts what [`Node::thaw`] needs into `folder`: all but the disk, which is whole then.
+    ///
+    /// # Errors
+    /// When its state cannot be written.
+    pub(crate) fn freeze(mut self, folder: &Folder) -> Result<()> {
+        let boot = self.guest.ask("cat /proc/sys/kernel/random/boot_id")?;
+        self.process.freeze(&folder.memory())?;
+        self.ended_well = true;
+        folder.keep(&boot, &self.folders[0].path().join(VARIABLES), &self.evidence.join("console.log"))
+    }
+
+    /// It stood still while the machine did; the machine's own clock did not.
+    fn sets_its_clock(&mut self) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("telling the time")?.as_secs();
+        self.guest.ask(&format!("date --utc --set=@{now}")).context("setting the clock of a thawed node").map(drop)
     }
 
     /// Waits for the agent's READY line on the console and for the command channel; gives the line.
@@ -183,6 +227,17 @@ impl Node {
         self.ended_well = true;
         Ok(())
     }
+}
+
+/// The machine with the way in for commands: its unit, and its ports, whose sockets lie in `sockets`.
+///
+/// # Errors
+/// Never in practice: all names are fixed and valid.
+pub(crate) fn equipped(mut machine: Machine, sockets: &Path) -> Result<Machine> {
+    machine.credentials.extend(guest::command_server("ballast.service")?);
+    machine.ports = PORTS.to_vec();
+    machine.sockets = Some(sockets.to_owned());
+    Ok(machine)
 }
 
 /// A folder for sockets: a short path, since that of a socket may have 107 bytes.

@@ -10,9 +10,11 @@ use crate::credentials::Credential;
 use crate::deadline::Deadline;
 use crate::disk::Disk;
 use crate::evidence::Evidence;
+use crate::frozen::{Frozen, Recipe};
 use crate::invariants;
 use crate::lab::{Lab, Options};
 use crate::node::{Node, READY};
+use crate::workspace::Image;
 
 /// What a scenario has at hand.
 pub struct Scenario {
@@ -63,10 +65,16 @@ impl Scenario {
     /// # Errors
     /// As [`Node::start`].
     pub fn start(&mut self, options: &Options) -> Result<Node> {
+        let folder = self.next_boot()?;
+        Node::start(&self.lab, options, &folder)
+    }
+
+    /// The folder for the evidence of one boot more.
+    fn next_boot(&mut self) -> Result<PathBuf> {
         self.boots += 1;
         let folder = self.evidence.folder().join(format!("boot-{}", self.boots));
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        Node::start(&self.lab, options, &folder)
+        Ok(folder)
     }
 
     /// Starts a node, waits until it is READY with its own pod running, and checks what must hold after every boot.
@@ -75,11 +83,32 @@ impl Scenario {
     /// When one of these fails.
     pub fn healthy(&mut self, options: &Options) -> Result<Node> {
         let mut node = self.start(options)?;
-        node.ready(Deadline::after(READY))?;
-        invariants::boot_is_over(&mut node)?;
-        node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
-        invariants::check(&mut node, &self.lab.image)?;
+        is_healthy(&mut node, &self.lab.image)?;
         Ok(node)
+    }
+
+    /// What [`Scenario::healthy`] gives for the default options, thawed: for what is not about the boot itself. It was booted and checked once,
+    /// by the first scenario that wanted it, and counts as a boot of each.
+    ///
+    /// # Errors
+    /// As [`Scenario::healthy`], or when it cannot be thawed. It is not booted instead.
+    pub fn thawed(&mut self) -> Result<Node> {
+        let recipe = Recipe { name: "plain", options: Options::default(), raw: false };
+        let image = self.lab.image.clone();
+        self.thaw(&recipe, None, |node| is_healthy(node, &image))
+    }
+
+    /// Thaws a node, onto the disk `onto` if it shall outlive it; when nobody has booted and frozen it yet, that is done first.
+    pub(crate) fn thaw(
+        &mut self,
+        recipe: &Recipe,
+        onto: Option<&Disk>,
+        proves: impl Fn(&mut Node) -> Result<()>,
+    ) -> Result<Node> {
+        let folder = self.next_boot()?;
+        let frozen = Frozen::of(&self.lab, recipe, &self.evidence.folder().join("frozen"), proves)?;
+        let node = Node::thaw(&self.lab, &frozen, onto.map(|disk| disk.file.as_path()), &folder);
+        node.with_context(|| format!("thawing a node ({})", recipe.name))
     }
 
     /// A private raw copy of the image's disk, for more than one boot or for looking into from the host.
@@ -107,6 +136,14 @@ impl Scenario {
     pub fn boots(&self) -> u32 {
         self.boots
     }
+}
+
+/// Waits until a node is READY with its own pod running, and checks what must hold after every boot.
+fn is_healthy(node: &mut Node, image: &Image) -> Result<()> {
+    node.ready(Deadline::after(READY))?;
+    invariants::boot_is_over(node)?;
+    node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
+    invariants::check(node, image)
 }
 
 /// What came of several cases that share a boot: all that failed are told at once, each by its name.

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
@@ -31,7 +32,7 @@ pub enum Bus {
 }
 
 /// A disk file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disk {
     /// Where it is
     pub file: PathBuf,
@@ -39,6 +40,16 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// A raw disk that is there already.
+    pub(crate) fn raw(file: PathBuf) -> Self {
+        Self { file, format: "raw" }
+    }
+
+    /// The same, with layers of its own.
+    pub(crate) fn qcow2(file: PathBuf) -> Self {
+        Self { file, format: "qcow2" }
+    }
+
     /// A new overlay over `base` in `scratch`: what the guest writes goes there, and `base` stays as it is.
     ///
     /// # Errors
@@ -62,20 +73,42 @@ impl Disk {
     /// # Errors
     /// When it cannot be copied or grown.
     pub fn copy(base: &Path, file: PathBuf) -> Result<Self> {
-        // cp knows about holes and reflinks; std::fs::copy would write three gigabytes of zeros.
-        let mut cp = Command::new("cp");
-        cp.args(["--sparse=always", "--reflink=auto"]).arg(base).arg(&file);
-        tools::output("cp", &mut cp).with_context(|| format!("copying {}", base.display()))?;
+        copy_sparsely(base, &file)?;
         let copy = OpenOptions::new().write(true).open(&file).context("opening the copy of the disk")?;
         let length = copy.metadata().context("looking at the copy of the disk")?.len();
         copy.set_len(length.max(SIZE_MIB << 20)).context("growing the copy of the disk")?;
         Ok(Self { file, format: "raw" })
     }
 
+    /// Another one with the same content, under the name `file`.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn duplicate(&self, file: PathBuf) -> Result<Self> {
+        copy_sparsely(&self.file, &file)?;
+        Ok(Self { file, format: self.format })
+    }
+
+    /// When somebody last wrote to it.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn modified(&self) -> Result<SystemTime> {
+        let time = std::fs::metadata(&self.file).and_then(|metadata| metadata.modified());
+        time.with_context(|| format!("looking at {}", self.file.display()))
+    }
+
     /// As QEMU sees it.
     pub fn drive(&self, bus: Bus) -> Drive {
         Drive { file: self.file.clone(), format: self.format, bus, read_only: false }
     }
+}
+
+/// cp knows about holes and reflinks; `std::fs::copy` would write three gigabytes of zeros.
+fn copy_sparsely(from: &Path, to: &Path) -> Result<()> {
+    let mut cp = Command::new("cp");
+    cp.args(["--sparse=always", "--reflink=auto"]).arg(from).arg(to);
+    tools::output("cp", &mut cp).with_context(|| format!("copying {}", from.display())).map(drop)
 }
 
 /// qcow2 files start with `QFI\xfb`; anything else is taken as raw.

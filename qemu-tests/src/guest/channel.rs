@@ -27,6 +27,8 @@ pub struct Guest {
     stdout: Stream,
     stderr: Stream,
     next: u32,
+    // Said to another host, before the guest was frozen.
+    said: Option<String>,
 }
 
 impl Guest {
@@ -40,7 +42,15 @@ impl Guest {
         };
         let commands = control.try_clone().context("sharing the control port")?;
         let [replies, stdout, stderr] = [control, stdout, stderr].map(Stream::new);
-        Ok(Self { commands, replies, stdout, stderr, next: 1 })
+        Ok(Self { commands, replies, stdout, stderr, next: 1, said: None })
+    }
+
+    /// The same, of a guest that was thawed: it has said the boot id `boot` before, and waits for commands.
+    ///
+    /// # Errors
+    /// As [`Guest::new`].
+    pub fn resumed(ports: Vec<UnixStream>, boot: String) -> Result<Self> {
+        Ok(Self { said: Some(boot), ..Self::new(ports)? })
     }
 
     /// Waits until the guest serves commands; gives its boot id.
@@ -48,6 +58,9 @@ impl Guest {
     /// # Errors
     /// When it does not by the deadline.
     pub fn greeted(&mut self, deadline: Deadline) -> Result<String> {
+        if let Some(boot) = self.said.take() {
+            return Ok(boot);
+        }
         loop {
             let line = self.replies.line(deadline).context("waiting for the guest to serve commands")?;
             if let Some(boot) = line.strip_prefix("HELLO ") {

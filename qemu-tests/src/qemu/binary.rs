@@ -18,12 +18,20 @@ pub fn check(tools: &Tools) -> Result<(u32, u32)> {
     if !tools.has(QEMU) {
         bail!("there is no {QEMU} in target/tools or on PATH; `make setup` brings one");
     }
+    let version = parse_version(&banner(tools)?)?;
+    demand(version)?;
+    Ok(version)
+}
+
+/// What it says of itself, to the last digit.
+///
+/// # Errors
+/// When it cannot be run.
+pub(crate) fn banner(tools: &Tools) -> Result<String> {
     let mut command = tools.qemu(QEMU);
     command.arg("--version");
     let text = tools::output(QEMU, &mut command)?;
-    let version = parse_version(&String::from_utf8_lossy(&text))?;
-    demand(version)?;
-    Ok(version)
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn demand(version: (u32, u32)) -> Result<()> {

@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 use crate::tools::Tools;
 use crate::workspace::Image;
 
+/// The name of a machine's own UEFI variables, in its scratch folder.
+pub(crate) const VARIABLES: &str = "efivars.fd";
+
 /// What the person or test asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum FirmwareKind {
@@ -51,14 +54,19 @@ impl Firmware {
     /// # Errors
     /// When there is no OVMF, or its variables cannot be copied.
     pub fn uefi(tools: &Tools, scratch: &Path) -> Result<Self> {
-        let code = tools.shared_file("OVMF/OVMF_CODE_4M.fd")?;
+        let code = Self::code(tools)?;
         let pristine = tools.shared_file("OVMF/OVMF_VARS_4M.fd")?;
-        let variables = scratch.join("efivars.fd");
+        let variables = scratch.join(VARIABLES);
         if !variables.exists() {
             let bytes = std::fs::read(&pristine).with_context(|| format!("reading {}", pristine.display()))?;
             std::fs::write(&variables, bytes).context("copying the UEFI variables")?;
         }
         Ok(Self::Uefi { code, variables })
+    }
+
+    /// OVMF without its variables.
+    pub(crate) fn code(tools: &Tools) -> Result<PathBuf> {
+        tools.shared_file("OVMF/OVMF_CODE_4M.fd")
     }
 
     /// The image's own kernel, initramfs and command line.

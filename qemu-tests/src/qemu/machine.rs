@@ -92,6 +92,8 @@ pub struct Machine {
     pub on_reboot: OnReboot,
     /// Where the console goes
     pub serial: Serial,
+    /// Whether it does not start, but waits for the state of one that was frozen
+    pub incoming: bool,
 }
 
 impl Machine {
@@ -112,6 +114,7 @@ impl Machine {
             sockets: None,
             on_reboot: OnReboot::Exit,
             serial: Serial::Watched,
+            incoming: false,
         }
     }
 
@@ -153,6 +156,9 @@ impl Machine {
         }
         if self.on_reboot == OnReboot::Exit {
             arguments.push("-no-reboot".into());
+        }
+        if self.incoming {
+            arguments.extend(words("-incoming defer"));
         }
         arguments
     }

@@ -1,9 +1,10 @@
-//! QEMU itself: which one, how fast, its arguments, its process, its control socket.
+//! QEMU itself: which one, how fast, its arguments, its process, its control socket, and a machine's state in a file.
 
 pub mod accel;
 pub mod binary;
 pub mod firmware;
 pub mod machine;
+pub mod migration;
 pub mod network;
 pub mod process;
 pub mod qmp;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::binary::QEMU;
 use super::machine::{Machine, Serial};
+use super::migration;
 use super::qmp::Qmp;
 use crate::deadline::Deadline;
 use crate::tools::Tools;
@@ -110,6 +111,27 @@ impl Process {
         // It may have ended by itself in between; then there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Stops the machine, writes its state to `file` and ends QEMU: what is on the disks then belongs to that state.
+    ///
+    /// # Errors
+    /// When QEMU does not do so.
+    pub fn freeze(&mut self, file: &Path) -> Result<()> {
+        migration::save(self.qmp()?, file)?;
+        self.end();
+        Ok(())
+    }
+
+    /// Lets a machine that was started as [`Machine::incoming`] go on from the state in `file`.
+    ///
+    /// # Errors
+    /// When it does not, with what QEMU said.
+    pub fn thaw(&mut self, file: &Path) -> Result<()> {
+        migration::restore(self.qmp()?, file).map_err(|error| match self.child.try_wait() {
+            Ok(Some(status)) => self.failed(status).context(format!("{error:#}")),
+            _ => error,
+        })
     }
 
     /// Kills it: what the guest believes to be written is in the host's memory or on its disk, all else is lost.

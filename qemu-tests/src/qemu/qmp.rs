@@ -36,7 +36,15 @@ impl Qmp {
     /// # Errors
     /// When QEMU is gone, or says that the command failed.
     pub fn execute(&mut self, command: &str) -> Result<Value> {
-        let line = format!("{}\n", json!({ "execute": command }));
+        self.execute_with(command, &json!({}))
+    }
+
+    /// Runs a command with its arguments, an object, and gives what it returns.
+    ///
+    /// # Errors
+    /// As [`Qmp::execute`].
+    pub fn execute_with(&mut self, command: &str, arguments: &Value) -> Result<Value> {
+        let line = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
         self.lines.get_mut().write_all(line.as_bytes()).with_context(|| format!("telling QEMU to {command}"))?;
         loop {
             let mut message = self.read().with_context(|| format!("waiting for QEMU's answer to {command}"))?;
@@ -47,6 +55,14 @@ impl Qmp {
                 return Ok(answer.take());
             }
         }
+    }
+
+    /// Waits so long for each answer from now on: QEMU gives none while it reads or writes a machine's memory.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn be_patient(&self, patience: Duration) -> Result<()> {
+        self.lines.get_ref().set_read_timeout(Some(patience)).context("setting QMP's timeout")
     }
 
     fn read(&mut self) -> Result<Value> {

@@ -30,7 +30,7 @@ fn falls_back(
     Scenario::run(name, |scenario| {
         let mut host = Installed::on(scenario)?;
         let (bad, bad_name) = host.publish(broken(host.release("20261122.1")?)?)?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
         prepare(&mut host, &mut node)?;
         host.upgrade_and_reboot(node, &bad_name)?;
         if tries < TRIES {

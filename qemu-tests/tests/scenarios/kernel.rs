@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use qemu_tests::lab::Options;
 use qemu_tests::scenario::Scenario;
 use qemu_tests::tools::Tools;
 
@@ -21,7 +20,7 @@ const LOADING: Duration = Duration::from_secs(300);
 #[test]
 fn modules_of_clusters_load_and_strangers_are_refused() {
     Scenario::run("kernel-modules", |scenario| {
-        let mut node = scenario.healthy(&Options::default())?;
+        let mut node = scenario.thawed()?;
         let names: Vec<&str> =
             MODULES.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_whitespace().next()).collect();
         ensure!(names.len() > 40, "kernel.modules names only {}", names.len());
@@ -63,7 +62,7 @@ fn modules_of_clusters_load_and_strangers_are_refused() {
 #[test]
 fn the_kernel_is_guarded_and_explains_its_types() {
     Scenario::run("kernel-guarded", |scenario| {
-        let mut node = scenario.healthy(&Options::default())?;
+        let mut node = scenario.thawed()?;
         let tainted = node.guest.ask("cat /proc/sys/kernel/tainted")?;
         ensure!(tainted == "0", "the kernel is tainted after a boot: {tainted}");
         node.guest.ask("test -s /sys/kernel/btf/vmlinux")?;

@@ -58,7 +58,7 @@ const KILL_AGENT: &str = "kill -KILL $(systemctl show --property=MainPID --value
 fn k01_k02_k05_agent_killed_in_each_phase() {
     Scenario::run("k01_k02_k05", |scenario| {
         let mut host = Installed::on(scenario)?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
         let terminate = "systemctl kill --signal=TERM ballast.service";
         let harms = PHASES.iter().map(|phase| ("K01", *phase, KILL_AGENT)).chain([("K02", "fetching", terminate)]);
         let mut last = None;
@@ -104,7 +104,7 @@ fn k04_agent_restarted_while_fetching_resumes() {
         let mut host = Installed::on(scenario)?;
         // The layers of a base that shares none with what is installed would be better; one layer is what tests can make.
         let (release, name) = host.publish(host.release("20261122.1")?.bulk(600_000))?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
         let layer = On::Blob(release.layer.clone());
         host.depot.door.breaks(layer, Fault::Throttle { bytes_per_second: 40_000 }, Times::First(1));
         harmed(&mut node, &name, "fetching", "sleep 5; systemctl restart ballast.service")?;
@@ -170,7 +170,7 @@ fn power_cuts(name: &str, times: u32) {
         println!("{name}: BALLAST_SEED={seed}");
         let mut moments = Moments::of(seed);
         let mut host = Installed::on(scenario)?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
         for number in 1..=times {
             let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
             let moment = moments.next(UPGRADE);
@@ -200,7 +200,7 @@ mod soak {
     fn k03_reboot_ff() {
         Scenario::run("k03", |scenario| {
             let mut host = Installed::on(scenario)?;
-            let mut node = host.boot()?;
+            let mut node = host.thawed()?;
             for (number, phase) in (1..).zip(["fetching", "making the deployment", "writing the boot entry"]) {
                 let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
                 // The answer may not come any more.

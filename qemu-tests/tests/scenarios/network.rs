@@ -86,7 +86,7 @@ const CASES: [Case; 10] = [
 fn n01_n02_n03_n04_n05_n06_n07_n09_n10_n11_registries_misbehave() {
     Scenario::run("n01_to_n11", |scenario| {
         let mut host = Installed::on(scenario)?;
-        let node = host.boot()?;
+        let node = host.thawed()?;
         let mut fetching = Fetching { host, node, number: 0 };
         let mut cases = Cases::default();
         for (name, case) in CASES {

@@ -4,7 +4,6 @@ use anyhow::{Context, Result, ensure};
 use qemu_tests::containers;
 use qemu_tests::guest::quote;
 use qemu_tests::invariants;
-use qemu_tests::lab::Options;
 use qemu_tests::node::Node;
 use qemu_tests::scenario::Scenario;
 use serde_json::json;
@@ -59,7 +58,7 @@ fn environment(node: &mut Node) -> Result<String> {
 #[test]
 fn operators_pod_follows_its_manifest() {
     Scenario::run("operators_pod", |scenario| {
-        let mut node = scenario.healthy(&Options::default())?;
+        let mut node = scenario.thawed()?;
 
         write(&mut node, "one")?;
         node.status_when("the new pod runs", 60, |status| status.runs("guestbook"))?;

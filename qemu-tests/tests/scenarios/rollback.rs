@@ -29,7 +29,7 @@ fn r01_r02_r03_r12_by_hand_and_back_again() {
         let mut host = Installed::on(scenario)?;
         let old = host.base.digest()?;
         let (new, name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
         leave_traces(&mut node.guest)?;
         host.upgrade_and_reboot(node, &name)?;
         let node = host.boot()?;

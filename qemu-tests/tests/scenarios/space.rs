@@ -36,7 +36,7 @@ fn refused(host: &Installed<'_>, node: &mut Node, version: &str, what: &[&str]) 
 fn s01_s04_s05_no_room_is_said_before_the_first_byte() {
     Scenario::run("s01_s04_s05", |scenario| {
         let mut host = Installed::on(scenario)?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
 
         // A file as large as what is free, less 24 MiB: an upgrade wants 32, and ext4 keeps 16 even from root.
         let free = "free=$(stat --file-system --format=%f /sysroot); size=$(stat --file-system --format=%S /sysroot)";
@@ -75,7 +75,7 @@ fn s06_var_is_full() {
         let old = host.base.digest()?;
         let (first, first_name) = host.publish(host.release("20261122.1")?)?;
         let (second, second_name) = host.publish(host.release("20261122.2")?)?;
-        let node = host.boot()?;
+        let node = host.thawed()?;
         host.upgrade_and_reboot(node, &first_name)?;
         let mut node = host.boot()?;
         runs(&mut node, &first.digest)?;

@@ -100,7 +100,7 @@ fn c01_c02_c03_c04_c05_s02_refused_before_anything_is_deployed() {
     Scenario::run("c01_to_c05", |scenario| {
         let mut host = Installed::on(scenario)?;
         let stranger = SigningKey::make(&host.scenario.lab.tools, host.depot.folder(), "stranger")?;
-        let node = host.boot()?;
+        let node = host.thawed()?;
         let mut offered = Offered { host, node, stranger };
         let before = offered.state()?;
         let mut cases = Cases::default();

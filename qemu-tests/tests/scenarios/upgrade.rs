@@ -66,7 +66,7 @@ fn u02_u03_u04_old_to_new_and_the_same_again() {
         let mut host = Installed::on(scenario)?;
         let old = host.base.digest()?;
         let (new, name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
         runs(&mut node, &old)?;
         leave_traces(&mut node.guest)?;
 
@@ -115,7 +115,7 @@ fn u05_u09_u11_the_newest_boots_and_the_rest_is_collected() {
     Scenario::run("u05_u09_u11", |scenario| {
         let mut host = Installed::on(scenario)?;
         let (first, first_name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
         Ended::of(&mut node.guest, &["upgrade", &first_name])?.done()?;
         let moved = u09_tag_moves(&mut host, &mut node)?;
 
@@ -192,7 +192,7 @@ fn u06_u10_c07_one_hop_forward_and_back_only_when_asked() {
         let mut host = Installed::on(scenario)?;
         let (between, between_name) = host.publish(host.release("20261122.1")?)?;
         let (newest, newest_name) = host.publish(host.release("20270301.1")?)?;
-        let node = host.boot()?;
+        let node = host.thawed()?;
         host.upgrade_and_reboot(node, &newest_name)?;
 
         let mut node = host.boot().context("U10")?;
@@ -229,7 +229,7 @@ fn u07_u08_kernels_and_arguments_go_with_their_release() {
         let quoted = r#"ballast.test="two words" ballast.other='a b'"#;
         let (_, other) = host.publish(host.release("20261122.1")?.other_kernel()?.arguments(quoted)?)?;
         let (same, same_name) = host.publish(host.release("20261123.1")?.other_kernel()?)?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
         let plain = arguments(&mut node.guest)?;
         host.upgrade_and_reboot(node, &other)?;
         kernels(&host, 2).context("U07: after another kernel")?;
@@ -284,7 +284,7 @@ fn a_node_upgrades_by_itself_when_its_window_is_open() {
     Scenario::run("unattended", |scenario| {
         let mut host = Installed::on(scenario)?;
         let (new, name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.boot()?;
+        let mut node = host.thawed()?;
         let settings = |guest: &mut Guest, window: &str| {
             settings(guest, &format!("[update]\nimage = \"{name}\"\nauto = true\nwindow = [\"{window}\"]\n"))
         };
