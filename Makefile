@@ -106,9 +106,9 @@ vm: image control-plane ## the scenarios: the real image in QEMU (KERNEL=debian:
 	@rm -rf target/qemu-tests/frozen
 	@$(CARGO) test -p qemu-tests --features vm --test control-plane --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
 
-soak: image ## scenarios that make test has no time for: more ways to fail, and the power cut at fifty random moments
+soak: image control-plane ## scenarios that make test has no time for: other ways to fail, full disks, and the power cut at fifty random moments
 	@rm -rf target/qemu-tests/frozen
-	@$(CARGO) test -p qemu-tests --features soak --test scenarios -- soak:: --nocapture
+	@$(CARGO) test -p qemu-tests --features soak --test scenarios -- --test-threads=3 --nocapture soak::
 
 clean: ## remove target/ (the cache outside the checkout stays)
 	@rm -rf target

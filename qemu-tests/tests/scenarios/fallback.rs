@@ -1,7 +1,6 @@
 //! R: a release that does not prove itself is left, exactly after its tries, for the last good one, and is remembered.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::credentials::Credential;
 use qemu_tests::installed::{Installed, TRIES};
 use qemu_tests::node::Node;
 use qemu_tests::release::{Release, Written};
@@ -102,24 +101,11 @@ fn r07_required_unit_fails() {
     falls_back("r07", 1, "", two_minutes, broken, named);
 }
 
-/// Nobody judges these: systemd's own timer gives them up. It is shortened here, since it has ten minutes.
-fn nobody_judges(name: &str, broken: impl FnOnce(Release) -> Result<Release>) {
-    let hurried = |host: &mut Installed<'_>, _: &mut Node| {
-        let text = "[Timer]\nOnActiveSec=\nOnActiveSec=60s\n";
-        host.options.credentials.push(Credential::new("systemd.unit-dropin.trial-watch.timer", text)?);
-        Ok(())
-    };
-    falls_back(name, 1, "", hurried, broken, |_| Ok(()));
-}
-
-#[test]
-fn r10_agent_crashes_at_start() {
-    nobody_judges("r10_crashes", |release| Ok(release.crashing_agent()));
-}
-
 /// Other ways to fail, on the same way back.
 #[cfg(feature = "soak")]
 mod soak {
+    use qemu_tests::credentials::Credential;
+
     use super::*;
 
     #[test]
@@ -151,6 +137,21 @@ mod soak {
             Ok(())
         };
         falls_back("r09", 1, "", wanted, broken, named);
+    }
+
+    /// Nobody judges these: systemd's own timer gives them up. It is shortened here, since it has ten minutes.
+    fn nobody_judges(name: &str, broken: impl FnOnce(Release) -> Result<Release>) {
+        let hurried = |host: &mut Installed<'_>, _: &mut Node| {
+            let text = "[Timer]\nOnActiveSec=\nOnActiveSec=60s\n";
+            host.options.credentials.push(Credential::new("systemd.unit-dropin.trial-watch.timer", text)?);
+            Ok(())
+        };
+        falls_back(name, 1, "", hurried, broken, |_| Ok(()));
+    }
+
+    #[test]
+    fn r10_agent_crashes_at_start() {
+        nobody_judges("r10_crashes", |release| Ok(release.crashing_agent()));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod preloaded;
 mod rollback;
 mod services;
 mod settings;
-mod space;
+#[cfg(feature = "soak")]
+mod soak;
 mod trust;
 mod upgrade;

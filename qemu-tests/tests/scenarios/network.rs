@@ -214,19 +214,25 @@ fn restart_agent(node: &mut Node) -> Result<()> {
     node.agent_is_back(60).map(drop)
 }
 
-/// The board's clock lost its battery: the node goes by the date of its release, which certificates are not older than.
-#[test]
-fn n08_clock_says_1970() {
-    Scenario::run("n08", |scenario| {
-        let mut host = Installed::on(scenario)?;
-        host.options.clock = Some("1970-01-01T00:00:00");
-        let (release, name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.boot()?;
-        let year: u32 = node.guest.ask("date +%Y")?.parse()?;
-        ensure!(year >= 2026, "the node believes that it is {year}");
-        host.upgrade_and_reboot(node, &name)?;
-        let mut node = host.boot()?;
-        crate::upgrade::runs(&mut node, &release.digest)?;
-        node.power_off()
-    });
+/// Two boots more; cluster/away.rs has a clock that is wrong as well.
+#[cfg(feature = "soak")]
+mod soak {
+    use super::*;
+
+    /// The board's clock lost its battery: the node goes by the date of its release, which certificates are not older than.
+    #[test]
+    fn n08_clock_says_1970() {
+        Scenario::run("n08", |scenario| {
+            let mut host = Installed::on(scenario)?;
+            host.options.clock = Some("1970-01-01T00:00:00");
+            let (release, name) = host.publish(host.release("20261122.1")?)?;
+            let mut node = host.boot()?;
+            let year: u32 = node.guest.ask("date +%Y")?.parse()?;
+            ensure!(year >= 2026, "the node believes that it is {year}");
+            host.upgrade_and_reboot(node, &name)?;
+            let mut node = host.boot()?;
+            crate::upgrade::runs(&mut node, &release.digest)?;
+            node.power_off()
+        });
+    }
 }

@@ -4,12 +4,6 @@ mod away;
 mod node;
 mod upgrade;
 
-/// Three nodes at once leave no machine for others.
-#[cfg(feature = "soak")]
-mod soak {
-    mod pool;
-}
-
 use anyhow::{Context, Result, bail, ensure};
 use qemu_tests::cluster::Kubectl;
 use qemu_tests::credentials::Credential;
@@ -21,15 +15,15 @@ use serde_json::Value;
 /// Something that a node does at once, on a busy host.
 const SOON: u64 = 120;
 /// The cluster's name in the nodes' settings.
-const NAME: &str = "prod";
+pub(crate) const NAME: &str = "prod";
 
 /// A node called `hostname` with these clusters in its settings.
-fn told(hostname: &str, more: &str) -> Result<Credential> {
+pub(crate) fn told(hostname: &str, more: &str) -> Result<Credential> {
     crate::settings::user_data(&format!("hostname = \"{hostname}\"\n{more}"))
 }
 
 /// Waits until the cluster `name` answers the node.
-fn is_connected(node: &mut Node, name: &str) -> Result<()> {
+pub(crate) fn is_connected(node: &mut Node, name: &str) -> Result<()> {
     node.status_when(&format!("{name} is connected"), SOON, |status| status.is_connected(name)).map(drop)
 }
 
@@ -49,7 +43,7 @@ fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
 }
 
 /// Whether the condition of this type is `status`.
-fn is(object: &Value, kind: &str, status: &str) -> bool {
+pub(crate) fn is(object: &Value, kind: &str, status: &str) -> bool {
     condition(object, kind).is_some_and(|condition| condition["status"] == status)
 }
 
@@ -60,7 +54,7 @@ fn says(object: &Value, kind: &str, word: &str) -> bool {
 }
 
 /// A text in an object; empty if it is not there.
-fn text<'a>(object: &'a Value, path: &str) -> &'a str {
+pub(crate) fn text<'a>(object: &'a Value, path: &str) -> &'a str {
     object.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -6,7 +6,7 @@ use qemu_tests::metadata::{Cloud, Given, Service};
 use qemu_tests::node::Node;
 use qemu_tests::scenario::Scenario;
 
-use super::{eventually, hostname, told};
+use super::{eventually, told};
 
 /// Boots a machine of `cloud` that is given `user_data` and the name `named`; the first answers are `failing`.
 fn settles(
@@ -46,46 +46,55 @@ fn f04_alibaba_cloud_gives_a_name_alone() {
     });
 }
 
-/// A cloud-config, as whoever comes from another system has one: what is known of it applies, the rest is named.
-#[test]
-fn f04_openstack_gives_a_cloud_config() {
-    let cloud_config = "\
-#cloud-config
-hostname: named-by-operator
-timezone: Europe/Berlin
-ntp: {servers: [192.0.2.123]}
-packages: [nginx]
-write_files:
-  - path: /etc/ballast/extra.toml
-    content: |
-      [kernel.sysctl]
-      \"net.core.somaxconn\" = 1234
-";
-    settles("f04_openstack", Cloud::OpenStack, Some(cloud_config), (0, 503), |node| {
-        let guest = &mut node.guest;
-        // What the operator wrote counts more than the platform's name.
-        eventually(guest, "the operator's name", "cat /proc/sys/kernel/hostname", |name| name == "named-by-operator")?;
-        eventually(guest, "the file in it", "cat /proc/sys/net/core/somaxconn", |value| value == "1234")?;
-        eventually(guest, "the zone", "date +%Z", |zone| ["CET", "CEST"].contains(&zone))?;
-        let servers = "timedatectl show-timesync --property=SystemNTPServers --value";
-        eventually(guest, "the servers, after a restart of timesyncd", servers, |text| text == "192.0.2.123")?;
-        let problems = node.status()?.settings.problems;
-        let named: Vec<_> = problems.iter().filter_map(|one| one.key.as_deref()).collect();
-        ensure!(named == ["packages"], "named as ignored are {problems:?}");
-        ensure!(problems[0].r#where.contains(":5:"), "it is at {}", problems[0].r#where);
-        Ok(())
-    });
-}
+/// Two clouds more.
+#[cfg(feature = "soak")]
+mod soak {
+    use super::*;
+    use crate::settings::hostname;
 
-/// The settings that the bench counts, all of which are right.
-#[test]
-fn f04_gce_gives_a_kilobyte() {
-    settles("f04_gce", Cloud::Gce, Some(include_str!("../../../bench/settings.toml")), (0, 503), |node| {
-        let name = "node-17.lab.example.com";
-        eventually(&mut node.guest, "the name", "cat /proc/sys/kernel/hostname", |found| found == name)?;
-        let status = node.status()?;
-        ensure!(status.settings.problems.is_empty(), "{:?}", status.settings.problems);
-        ensure!(status.node.hostname == hostname(&mut node.guest)?, "the status tells of {}", status.node.hostname);
-        Ok(())
-    });
+    /// A cloud-config, as whoever comes from another system has one: what is known of it applies, the rest is named.
+    #[test]
+    fn f04_openstack_gives_a_cloud_config() {
+        let cloud_config = "\
+    #cloud-config
+    hostname: named-by-operator
+    timezone: Europe/Berlin
+    ntp: {servers: [192.0.2.123]}
+    packages: [nginx]
+    write_files:
+      - path: /etc/ballast/extra.toml
+        content: |
+          [kernel.sysctl]
+          \"net.core.somaxconn\" = 1234
+    ";
+        settles("f04_openstack", Cloud::OpenStack, Some(cloud_config), (0, 503), |node| {
+            let guest = &mut node.guest;
+            // What the operator wrote counts more than the platform's name.
+            eventually(guest, "the operator's name", "cat /proc/sys/kernel/hostname", |name| {
+                name == "named-by-operator"
+            })?;
+            eventually(guest, "the file in it", "cat /proc/sys/net/core/somaxconn", |value| value == "1234")?;
+            eventually(guest, "the zone", "date +%Z", |zone| ["CET", "CEST"].contains(&zone))?;
+            let servers = "timedatectl show-timesync --property=SystemNTPServers --value";
+            eventually(guest, "the servers, after a restart of timesyncd", servers, |text| text == "192.0.2.123")?;
+            let problems = node.status()?.settings.problems;
+            let named: Vec<_> = problems.iter().filter_map(|one| one.key.as_deref()).collect();
+            ensure!(named == ["packages"], "named as ignored are {problems:?}");
+            ensure!(problems[0].r#where.contains(":5:"), "it is at {}", problems[0].r#where);
+            Ok(())
+        });
+    }
+
+    /// The settings that the bench counts, all of which are right.
+    #[test]
+    fn f04_gce_gives_a_kilobyte() {
+        settles("f04_gce", Cloud::Gce, Some(include_str!("../../../bench/settings.toml")), (0, 503), |node| {
+            let name = "node-17.lab.example.com";
+            eventually(&mut node.guest, "the name", "cat /proc/sys/kernel/hostname", |found| found == name)?;
+            let status = node.status()?;
+            ensure!(status.settings.problems.is_empty(), "{:?}", status.settings.problems);
+            ensure!(status.node.hostname == hostname(&mut node.guest)?, "the status tells of {}", status.node.hostname);
+            Ok(())
+        });
+    }
 }

@@ -2,12 +2,10 @@
 
 mod clouds;
 mod commands;
-mod kernel_arguments;
 mod mistakes;
 mod pair;
 mod power;
 mod readme;
-mod registries;
 mod rendered;
 mod sources;
 mod trial;

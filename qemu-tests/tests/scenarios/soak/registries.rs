@@ -15,7 +15,7 @@ use qemu_tests::scenario::{Cases, Scenario};
 use qemu_tests::settings::{Said, apply, set};
 use serde_json::json;
 
-use super::{processes, secrets_are_kept, user_data};
+use crate::settings::{processes, secrets_are_kept, user_data};
 
 /// A node that pulls image after image, and fetches release after release, each of which it does not have yet.
 struct Pulling<'a> {

@@ -7,8 +7,9 @@ use qemu_tests::releases::Releases;
 use qemu_tests::scenario::Scenario;
 use qemu_tests::settings::set;
 
-use super::eventually;
-use crate::upgrade::{arguments, runs};
+use super::upgrade::arguments;
+use crate::settings::eventually;
+use crate::upgrade::runs;
 
 const WANTED: [&str; 2] = ["transparent_hugepage=never", "loglevel=4"];
 

@@ -1,0 +1,7 @@
+//! What `make test` has no time for and `make soak` has, besides what stands under `soak` in the other files.
+
+mod kernel_arguments;
+mod pool;
+mod registries;
+mod space;
+mod upgrade;
