@@ -32,7 +32,10 @@ run: image ## build the OS, boot it through UEFI to READY, print the node's stat
 test: setup ## all that CI runs
 # Without a cache the kernel takes longest: it is built beside what keeps only one CPU busy at times.
 	@$(MAKE) --no-print-directory -j2 kernel checks control-plane
-	@$(MAKE) --no-print-directory budget reproduce vm
+	@$(MAKE) --no-print-directory image
+# Counted boots have one CPU, and are counted the same on a busy host.
+	@$(MAKE) --no-print-directory -j2 budget reproduce
+	@$(MAKE) --no-print-directory vm
 
 checks: setup ## lint, unit, rust, one after the other
 	@$(MAKE) --no-print-directory -j1 lint unit rust
