@@ -57,9 +57,11 @@ fn to_condemn(observed: &Observed, now: u64) -> Option<Bad> {
             return None;
         }
         let told = observed.memory.given_up.as_ref().filter(|given_up| given_up.digest == origin.digest);
-        let tries = entry.tries.map_or(0, |tries| tries.done);
-        let reason =
-            told.map_or_else(|| format!("it did not become healthy in {tries} boots"), |told| told.reason.clone());
+        let boots = match entry.tries.map_or(0, |tries| tries.done) {
+            1 => "one boot".to_owned(),
+            tries => format!("{tries} boots"),
+        };
+        let reason = told.map_or_else(|| format!("it did not become healthy in {boots}"), |told| told.reason.clone());
         Some(Bad { digest: origin.digest.clone(), version: origin.version.clone(), reason, at: now })
     })
 }
