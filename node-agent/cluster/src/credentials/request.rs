@@ -3,24 +3,29 @@
 
 use std::time::{Duration, SystemTime};
 
+use futures_util::StreamExt;
 use k8s_openapi::{
     ByteString,
     api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestSpec},
 };
 use kube::{
-    Api,
-    api::{ObjectMeta, PostParams},
+    Api, ResourceExt,
+    api::{ObjectMeta, PostParams, WatchEvent, WatchParams},
 };
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use ring::digest::{SHA256, digest};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Problem,
     certificate::{Certificate, hex},
     store::{Kept, Store},
 };
-use crate::{client::Failure, model::Secret, random::spread};
+use crate::{
+    client::{Failure, Kind},
+    model::Secret,
+    random::spread,
+};
 
 /// Who signs certificates with which nodes come to the API server.
 const SIGNER: &str = "kubernetes.io/kube-apiserver-client-kubelet";
@@ -28,10 +33,16 @@ const SIGNER: &str = "kubernetes.io/kube-apiserver-client-kubelet";
 /// What the certificate is for. Without the first two, API servers before 1.22 leave the request alone without a word.
 const USAGES: [&str; 3] = ["digital signature", "key encipherment", "client auth"];
 
-/// Signing takes a few hundredths of a second where it goes by itself.
-const FIRST_LOOK: Duration = Duration::from_millis(300);
+/// What is being done, for errors.
+const LOOKING: &str = "looking whether the certificate is signed";
 
-/// Somebody may have to approve it by hand.
+/// A watch is begun anew after so long: whatever stands between us and the server, what was signed is seen by then.
+const WATCH_SECS: u32 = 60;
+
+/// A watch that ended is begun anew after this: a server ends those that it has no time for, and a thousand nodes join within seconds, …
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+/// … and at most this: somebody may have to approve it by hand.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Then whoever waits says so, and asks anew for the same.
@@ -105,6 +116,7 @@ fn ask(key: &KeyPair, node: &str) -> Result<Asked, String> {
     })
 }
 
+/// Makes the request, or finds it, and waits until it is signed.
 async fn sign(client: &kube::Client, asked: &Asked) -> Result<String, Problem> {
     let requests: Api<CertificateSigningRequest> = Api::all(client.clone());
     let wanted = CertificateSigningRequest {
@@ -117,27 +129,59 @@ async fn sign(client: &kube::Client, asked: &Asked) -> Result<String, Problem> {
         },
         status: None,
     };
-    match requests.create(&PostParams::default(), &wanted).await.map_err(Failure::from) {
-        Ok(_) => {}
-        Err(failure) if failure.is_there_already() => {}
+    let mut from = match requests.create(&PostParams::default(), &wanted).await.map_err(Failure::from) {
+        Ok(made) => made.resource_version(),
+        Err(failure) if failure.is_there_already() => None,
         Err(failure) => return Err(Problem::Asking("asking for a certificate", failure)),
-    }
+    };
     let deadline = Instant::now() + SIGNING_TIMEOUT;
-    let mut pause = FIRST_LOOK;
-    while Instant::now() < deadline {
-        sleep(spread(pause)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        let found = requests.get(&asked.name).await.map_err(Failure::from);
-        let found = found.map_err(|failure| Problem::Asking("looking whether the certificate is signed", failure))?;
-        if let Some(chain) = outcome(&found)? {
+    let mut pause = FIRST_PAUSE;
+    while let Ok(seen) = timeout_at(deadline, watched(&requests, &asked.name, from.take())).await {
+        if let Some(chain) = seen? {
             return Ok(chain);
         }
+        sleep(spread(pause)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
     Err(Problem::Unsigned(format!(
         "nobody signed the certificate that was asked for within {} s, expected the cluster to approve it, or \"kubectl certificate approve {}\"",
         SIGNING_TIMEOUT.as_secs(),
         asked.name
     )))
+}
+
+/// Waits for the outcome by a watch, as a kubelet does: a thousand nodes that look again and again keep the cluster from signing, and look too late.
+/// `from`: the version after which it looks; None: with what there is. The chain, or nothing if the watch ended before (a server that has much to
+/// tell ends those that do not keep up).
+async fn watched(
+    requests: &Api<CertificateSigningRequest>,
+    name: &str,
+    from: Option<String>,
+) -> Result<Option<String>, Problem> {
+    let only = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECS);
+    let mut events = match requests.watch(&only, from.as_deref().unwrap_or("0")).await.map_err(Failure::from) {
+        Ok(events) => events.boxed(),
+        Err(failure) if failure.kind() == Kind::Gone => return Ok(None),
+        Err(failure) => return Err(Problem::Asking(LOOKING, failure)),
+    };
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(WatchEvent::Added(request) | WatchEvent::Modified(request)) => {
+                if let Some(chain) = outcome(&request)? {
+                    return Ok(Some(chain));
+                }
+            }
+            Ok(WatchEvent::Bookmark(_)) => {}
+            Ok(WatchEvent::Deleted(_)) => {
+                return Err(Problem::Denied(
+                    "the request for a certificate was deleted before it was signed".to_owned(),
+                ));
+            }
+            // From the beginning: what there is comes first, so nothing is missed.
+            Ok(WatchEvent::Error(_)) | Err(_) => return Ok(None),
+        }
+    }
+    Ok(None)
 }
 
 /// The chain, in PEM, once it is there.

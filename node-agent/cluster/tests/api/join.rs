@@ -43,6 +43,37 @@ async fn l01_a_token_gets_a_certificate_and_the_node_registers() {
 }
 
 #[tokio::test]
+async fn a_request_that_waits_is_watched_and_not_read_again_and_again() {
+    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    {
+        let mut state = api.state.lock().unwrap();
+        (state.is_by_hand, state.watch) = (true, Duration::from_secs(1));
+    }
+    let mut machine = Machine::start(config(&api), folder.path(), facts());
+    api.until("watched anew when it ended", |api| api.count(&format!("GET {CSRS}?watch")) == 2).await;
+    assert_eq!(api.count("GET"), 2);
+    api.sign(CSRS);
+    machine.until("connected", |report| report.state == State::Connected).await;
+    assert_eq!((api.count("GET /apis/certificates"), api.count(&format!("POST {CSRS}"))), (2, 1));
+}
+
+#[tokio::test]
+async fn a_request_that_is_deleted_is_followed_by_another() {
+    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    api.state.lock().unwrap().is_by_hand = true;
+    let mut machine = Machine::start(config(&api), folder.path(), facts());
+    api.until("watched", |api| api.count(&format!("GET {CSRS}?watch")) == 1).await;
+    let first = api.state.lock().unwrap().objects.keys().find(|at| at.starts_with(CSRS)).cloned().unwrap();
+    api.delete(&first);
+    machine
+        .until("told", |report| matches!(&report.state, State::Refused { reason } if reason.contains("deleted")))
+        .await;
+    api.state.lock().unwrap().is_by_hand = false;
+    machine.until("connected", |report| report.state == State::Connected).await;
+    assert!(api.object(&first).is_none(), "another key is another request");
+}
+
+#[tokio::test]
 async fn l01_the_certificate_is_renewed_under_a_running_agent() {
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     api.state.lock().unwrap().life = Duration::from_secs(8);

@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) faults: Vec<(String, VecDeque<Fault>)>,
     /// How long watches last.
     pub(crate) watch: Duration,
+    /// Whether somebody has to approve requests for certificates ([`Api::sign`]).
+    pub(crate) is_by_hand: bool,
     /// How long certificates hold.
     pub(crate) life: Duration,
     events: broadcast::Sender<(String, Value)>,
@@ -51,6 +53,7 @@ pub(crate) struct Api {
     pub(crate) state: Arc<Mutex<State>>,
     pub(crate) url: String,
     pub(crate) ca: String,
+    issuer: Arc<Issuer<'static, KeyPair>>,
     task: Arc<Stop>,
 }
 
@@ -94,11 +97,12 @@ impl Api {
             log: Vec::new(),
             faults: Vec::new(),
             watch: Duration::from_secs(600),
+            is_by_hand: false,
             life: Duration::from_secs(3600),
             events: broadcast::channel(64).0,
         }));
-        let task = tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), state.clone(), issuer));
-        Self { state, url, ca, task: Arc::new(Stop(task)) }
+        let task = tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), state.clone(), issuer.clone()));
+        Self { state, url, ca, issuer, task: Arc::new(Stop(task)) }
     }
 
     /// Takes no connection any more and breaks those that are open.
@@ -124,7 +128,22 @@ impl Api {
     }
 
     pub(crate) fn delete(&self, path: &str) {
-        self.state.lock().unwrap().objects.remove(path);
+        let mut state = self.state.lock().unwrap();
+        if let Some(object) = state.objects.remove(path) {
+            let _ = state.events.send((path.to_owned(), json!({ "type": "DELETED", "object": object })));
+        }
+    }
+
+    /// As `kubectl certificate approve`, of all requests.
+    pub(crate) fn sign(&self, requests: &str) {
+        let mut state = self.state.lock().unwrap();
+        let open: Vec<_> =
+            state.objects.iter().filter(|(at, _)| at.starts_with(requests)).map(|(at, _)| at.clone()).collect();
+        for at in open {
+            let mut request = state.objects[&at].clone();
+            request["status"] = json!({ "certificate": sign(&request, &self.issuer, state.life) });
+            state.store(&at, request);
+        }
     }
 
     /// Waits until it is so; panics if that takes too long.
@@ -211,7 +230,7 @@ async fn answer(
         None => {}
     }
     if watch {
-        return Ok(state.watch(&path));
+        return Ok(state.watch(&path, &query));
     }
     Ok(state.apply(&parts.method, &path, &body, issuer))
 }
@@ -259,7 +278,7 @@ impl State {
                     return status(409, "AlreadyExists", None);
                 }
                 let mut object = body.clone();
-                if object["kind"] == "CertificateSigningRequest" {
+                if object["kind"] == "CertificateSigningRequest" && !self.is_by_hand {
                     object["status"] = json!({ "certificate": sign(&object, issuer, self.life) });
                 }
                 whole(201, &self.store(&path, object))
@@ -292,9 +311,11 @@ impl State {
         }
     }
 
-    fn watch(&self, path: &str) -> Answer {
-        let prefix = format!("{path}/");
-        let is_here = move |at: &str| at.starts_with(&prefix);
+    /// Of one object, by a field selector.
+    fn watch(&self, path: &str, query: &str) -> Answer {
+        let name = query.split('&').find_map(|pair| pair.strip_prefix("fieldSelector=metadata.name%3D"));
+        let only = format!("{path}/{}", name.unwrap_or_default());
+        let is_here = move |at: &str| at == only;
         let now: Vec<Value> = self
             .objects
             .iter()
