@@ -10,21 +10,22 @@ use serde_json::json;
 use crate::{
     client::Failure,
     model::{FIELD_MANAGER, NodeOsStatus},
+    observe::Observed,
     plan,
 };
 
 /// Where they are.
 const PATH: &str = "/apis/os.ballast.dev/v1alpha1/nodeoses";
 
-/// Makes the NodeOS `name` if there is none. True: it was made.
-pub(crate) async fn create(client: &Client, name: &str) -> Result<bool, Failure> {
+/// Makes the NodeOS `name` if there is none; gives what was made.
+pub(crate) async fn create(client: &Client, name: &str) -> Result<Option<Observed>, Failure> {
     // Without a spec: who makes an empty one owns it, and all that is in it later (server-side apply).
     let bare = json!({ "apiVersion": "os.ballast.dev/v1alpha1", "kind": "NodeOS", "metadata": { "name": name } });
     let body = serde_json::to_vec(&bare).map_err(|error| wrong(&error))?;
     let request = Request::new(PATH).create(&PostParams::default(), body);
-    match client.request_text(request.map_err(|error| wrong(&error))?).await.map_err(Failure::from) {
-        Ok(_) => Ok(true),
-        Err(failure) if failure.is_there_already() => Ok(false),
+    match client.request(request.map_err(|error| wrong(&error))?).await.map_err(Failure::from) {
+        Ok(made) => Ok(Some(made)),
+        Err(failure) if failure.is_there_already() => Ok(None),
         Err(failure) => Err(failure),
     }
 }

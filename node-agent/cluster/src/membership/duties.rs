@@ -153,8 +153,12 @@ impl Member {
     async fn watch(&mut self) -> Result<(), Failure> {
         let own = self.access.client.own();
         if !self.watch.is_made {
-            act::create(&own, &self.identity.name).await.map_err(explained)?;
+            let made = act::create(&own, &self.identity.name).await.map_err(explained)?;
             self.watch.is_made = true;
+            // What was made is what there is: the watch goes on from there, and the server need not look for it among all.
+            if let Some(made) = made {
+                self.watched(Some(Ok(Change::Is(Box::new(made)))));
+            }
         }
         if self.watch.stream.is_none() {
             let (least, most) = WATCH_SECS;
