@@ -114,6 +114,8 @@ fn upgrade(facts: &Facts, rollout: &Decision) -> Told {
         _ if facts.os.on_trial && !is_under_way => {
             one("OSUpgrade", true, "Verifying", "the release that runs has yet to prove itself")
         }
+        // Why it rests stands in the NodeOS: here it would be one more report of each node that begins, to say the same.
+        _ if rollout.phase == Phase::Idle => one("OSUpgrade", false, "Idle", "nothing is under way"),
         _ => one("OSUpgrade", is_under_way, &format!("{:?}", rollout.phase), &rollout.message),
     }
 }
