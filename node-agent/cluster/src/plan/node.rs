@@ -69,6 +69,9 @@ pub fn labels(config: &Config, facts: &Facts) -> BTreeMap<String, String> {
         ("kubernetes.io/hostname", label::value(&name(config, facts))),
         ("kubernetes.io/os", "linux".to_owned()),
         ("kubernetes.io/arch", label::value(&facts.architecture)),
+        // The kubelet still has them, and the cluster's controllers would add them, by a write for each node that joins.
+        ("beta.kubernetes.io/os", "linux".to_owned()),
+        ("beta.kubernetes.io/arch", label::value(&facts.architecture)),
         (VERSION_LABEL, label::value(&facts.os_version)),
         (RELEASE_LABEL, label::value(&release)),
     ];
@@ -181,6 +184,8 @@ mod tests {
             ("kubernetes.io/hostname", "node-1"),
             ("kubernetes.io/os", "linux"),
             ("kubernetes.io/arch", "amd64"),
+            ("beta.kubernetes.io/os", "linux"),
+            ("beta.kubernetes.io/arch", "amd64"),
             (VERSION_LABEL, "20261121.1"),
             (RELEASE_LABEL, "0a0a0a0a0a0a"),
             ("example.com/rack", "r7"),

@@ -74,6 +74,32 @@ async fn a_request_that_is_deleted_is_followed_by_another() {
 }
 
 #[tokio::test]
+async fn a_node_joins_with_few_requests() {
+    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    let _machine = Machine::start(config(&api), folder.path(), facts());
+    let events = "POST /api/v1/namespaces/default/events";
+    api.until("told", |api| api.count(events) == 1 && api.object(NODE_OS).is_some_and(|os| !os["status"].is_null()))
+        .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut log: Vec<_> = api.state.lock().unwrap().log.iter().map(|(line, _)| line.clone()).collect();
+    log.sort();
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+    let node_oses = "/apis/os.ballast.dev/v1alpha1/nodeoses";
+    let mut expected = vec![
+        format!("GET {CSRS}?watch"),
+        format!("GET {node_oses}?watch"),
+        format!("PATCH {NODE_OS}/status"),
+        format!("POST {CSRS}"),
+        "POST /api/v1/nodes".to_owned(),
+        events.to_owned(),
+        format!("POST {leases}"),
+        format!("POST {node_oses}"),
+    ];
+    expected.sort();
+    assert_eq!(log, expected);
+}
+
+#[tokio::test]
 async fn l01_the_certificate_is_renewed_under_a_running_agent() {
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     api.state.lock().unwrap().life = Duration::from_secs(8);
