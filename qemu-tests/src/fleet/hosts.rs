@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, ensure};
-use ballast_cluster::model::{Authority, Config, Credentials, DEFAULT_POOL, Report, Role, Secret};
+use ballast_cluster::model::{Authority, Config, Credentials, DEFAULT_POOL, Report, Role, Secret, State};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
@@ -53,6 +53,11 @@ impl Hosts {
             });
         });
         Ok(Self { reports, end: Some(end), thread: Some(thread), _folders: folders })
+    }
+
+    /// How many memberships say that their cluster answers: it costs the cluster nothing.
+    pub(super) fn connected(&self) -> usize {
+        self.reports.iter().filter(|report| report.borrow().state == State::Connected).count()
     }
 
     /// What all memberships sent and received so far.

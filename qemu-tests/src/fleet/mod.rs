@@ -27,6 +27,8 @@ use crate::workspace::Workspace;
 
 /// Between two looks at all nodes: a list of a thousand is work for the server that is measured.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks at what the nodes say of themselves, which no server is asked for.
+const GLANCE: Duration = Duration::from_millis(200);
 /// Longer than any of it may take, so that what is too slow is measured, too.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// What comes just after registration (events, first reports) is over by then.
@@ -69,6 +71,8 @@ pub fn measure(name: &str, plan: Plan) -> Result<Figures> {
     let empty = memory::own_resident()?;
     let began = Instant::now();
     let hosts = Hosts::start(&workspace, plan.nodes, &plane)?;
+    // Before all have an answer there is no need to ask the server who is Ready: that would take a fifth of the CPU time.
+    when(&format!("{} nodes are connected", plan.nodes), GLANCE, || Ok(hosts.connected()), plan.nodes)?;
     all_ready(&plane.kubectl, plan.nodes).context("registration")?;
     let all_ready_s = told("all Ready", began);
 
@@ -111,6 +115,7 @@ pub fn measure(name: &str, plan: Plan) -> Result<Figures> {
 fn all_ready(kubectl: &Kubectl, nodes: usize) -> Result<()> {
     when(
         &format!("{nodes} nodes are Ready"),
+        LOOK,
         || {
             let text = kubectl.run(&["get", "nodes", "--no-headers"]).unwrap_or_default();
             let ready = |line: &&str| {
@@ -127,6 +132,7 @@ fn all_renewed(kubectl: &Kubectl, nodes: usize, moment: &str) -> Result<()> {
     let renewed = "jsonpath={range .items[*]}{.spec.renewTime}{\"\\n\"}{end}";
     when(
         &format!("{nodes} nodes renewed their Lease"),
+        LOOK,
         || {
             let arguments = ["get", "leases", "--namespace=kube-node-lease", "--output", renewed];
             Ok(kubectl.run(&arguments).unwrap_or_default().lines().filter(|time| *time > moment).count())
@@ -135,11 +141,11 @@ fn all_renewed(kubectl: &Kubectl, nodes: usize, moment: &str) -> Result<()> {
     )
 }
 
-/// Counts until there are `wanted`.
-fn when(what: &str, mut count: impl FnMut() -> Result<usize>, wanted: usize) -> Result<()> {
+/// Counts every `look` until there are `wanted`.
+fn when(what: &str, look: Duration, mut count: impl FnMut() -> Result<usize>, wanted: usize) -> Result<()> {
     let deadline = Deadline::after(PATIENCE);
     let mut last = 0;
-    let reached = deadline.poll(LOOK, || {
+    let reached = deadline.poll(look, || {
         last = count()?;
         Ok::<_, anyhow::Error>((last >= wanted).then_some(()))
     })?;
