@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use qemu_tests::cluster::{self, ControlPlane, Joining, TOKEN, Wanted};
 use qemu_tests::deadline::Deadline;
 use qemu_tests::lab::Options;
+use qemu_tests::memory::agent_resident;
 use qemu_tests::node::Node;
 use qemu_tests::qemu::machine::Network;
 use qemu_tests::scenario::{Cases, Scenario, unit};
@@ -19,6 +20,9 @@ const GIVEN_UP: u64 = 120;
 /// Eight minutes from five minutes ago: the first renewal is due within three minutes, so none is missed here.
 const CERTIFICATES: Duration = Duration::from_secs(8 * 60);
 
+/// What the agent may take with a cluster.
+const AGENT_BYTES: u64 = 20_000_000;
+
 struct Member {
     plane: ControlPlane,
     node: Node,
@@ -26,7 +30,7 @@ struct Member {
 
 type Case = (&'static str, fn(&mut Member) -> Result<()>);
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     ("L01 joins", joins),
     ("L04 what it may not do", may_not),
     ("L03 described", described),
@@ -37,6 +41,7 @@ const CASES: [Case; 10] = [
     ("L06 deleted", registers_again),
     ("L02 the heartbeat stops", heartbeat_stops),
     ("L01 rotation", rotates),
+    ("the agent's memory", memory),
 ];
 
 #[test]
@@ -191,4 +196,12 @@ fn rotates(member: &mut Member) -> Result<()> {
     ensure!(until.is_some_and(|until| until > now), "the certificate ended at {until:?}, it is {now}");
     node_when(&plane.kubectl, HOST, "it is still Ready", |node| is(node, "Ready", "True"))?;
     is_kept(&mut node.guest, TOKEN)
+}
+
+/// After all of that, several connections and two certificates later.
+fn memory(member: &mut Member) -> Result<()> {
+    let resident = agent_resident(&mut member.node.guest)?;
+    println!("with a cluster, the agent takes {resident} bytes");
+    ensure!(resident <= AGENT_BYTES, "the agent takes {resident} bytes of memory, more than {AGENT_BYTES}");
+    Ok(())
 }
