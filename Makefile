@@ -107,7 +107,7 @@ unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own 
 
 vm: image control-plane ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
 	@rm -rf $(OUT)/qemu-tests/frozen
-	@$(CARGO) test -p qemu-tests --features vm --test control-plane --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
+	@$(CARGO) test -p qemu-tests --features vm --test control-plane --test scenarios -- --test-threads=4 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
 
 soak: image control-plane ## scenarios that make test has no time for: other ways to fail, full disks, and the power cut at fifty random moments
 	@rm -rf $(OUT)/qemu-tests/frozen
