@@ -21,7 +21,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test checks image release setup programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
+.PHONY: help run test checks image release setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,10 +32,8 @@ run: image ## build the OS, boot it through UEFI to READY, print the node's stat
 test: setup ## all that CI runs
 # Without a cache the kernel takes longest: it is built beside what keeps only one CPU busy at times.
 	@$(MAKE) --no-print-directory -j2 kernel checks control-plane
-	@$(MAKE) --no-print-directory image
-# Counted boots have one CPU, and are counted the same on a busy host.
-	@$(MAKE) --no-print-directory -j2 budget reproduce
-	@$(MAKE) --no-print-directory vm
+# One after the other: beside something else a counted boot waits longer, and its timers count.
+	@$(MAKE) --no-print-directory -j1 budget reproduce vm
 
 checks: setup ## lint, unit, rust, one after the other
 	@$(MAKE) --no-print-directory -j1 lint unit rust
@@ -53,8 +51,12 @@ $(OUT)/image/manifest.json: $(wildcard target/keys target/prior.json) $(SOURCES)
 	@touch $@
 
 setup: ## install what is missing, get mkosi, build the tools tree once
-	@image/setup/host
 	@mkdir -p $(CACHE)/{packages,mkosi,work} target
+# One at a time: under -j a target and what it is made of may both ask for it.
+	@flock target/setup.lock $(MAKE) --no-print-directory set-up
+
+set-up:
+	@image/setup/host
 	@image/setup/apt target/setup && image/setup/mkosi target/setup $(CACHE) target/mkosi
 	@image/setup/tools target/mkosi target/setup $(CACHE) target/tools
 	@image/release/keys "$(RELEASE_KEY)" target/keys
@@ -82,7 +84,7 @@ why: ## why is FILE in the image? (make why FILE=/usr/bin/ip)
 docs: ## man pages and shell completions of ballast, in target/docs
 	@$(CARGO) run -q -p ballast --example docs -- target/docs
 
-reproduce: ## build the commit a second time, from nothing, and compare checksums
+reproduce: image ## build the commit a second time, from nothing, and compare checksums
 	@image/release/reproduce $(MKOSI)
 
 budget: image ## what the image costs, beside qemu-tests/budget.toml: instructions, packages, bytes, memory
@@ -107,7 +109,7 @@ unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own 
 
 vm: image control-plane ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
 	@rm -rf $(OUT)/qemu-tests/frozen
-	@$(CARGO) test -p qemu-tests --features vm --test control-plane --test scenarios -- --test-threads=4 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
+	@$(CARGO) test -p qemu-tests --features vm --test control-plane --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
 
 soak: image control-plane ## scenarios that make test has no time for: other ways to fail, full disks, and the power cut at fifty random moments
 	@rm -rf $(OUT)/qemu-tests/frozen

@@ -16,7 +16,7 @@ use crate::frozen::Recipe;
 use crate::guest::quote;
 use crate::invariants;
 use crate::lab::Options;
-use crate::node::{Node, READY, READY_LINE};
+use crate::node::{Node, PODS_SECS, READY, READY_LINE};
 use crate::qemu::firmware::FirmwareKind;
 use crate::qemu::machine::Network;
 use crate::release::{Base, Release, Written};
@@ -231,7 +231,7 @@ impl<'a> Installed<'a> {
 /// Waits until a node that is READY is on the network and has proved itself, and checks what must hold after every boot.
 fn settles(node: &mut Node) -> Result<()> {
     invariants::boot_is_over(node)?;
-    node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
+    node.status_when("the canary pod runs", PODS_SECS, |status| status.runs("canary"))?;
     proves_itself(node)?;
     invariants::check_release(node, None, &[])?;
     on_the_network(node)

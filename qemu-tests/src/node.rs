@@ -20,6 +20,8 @@ use crate::status::Status;
 
 /// READY takes 5 to 20 s when emulated on a quiet host; this is for a busy one.
 pub const READY: Duration = Duration::from_secs(240);
+/// Seconds that the canary pod may take after READY, when four emulated nodes share two CPUs.
+pub const PODS_SECS: u64 = 180;
 /// The line of the agent that says so.
 pub const READY_LINE: &str = ": READY in";
 /// systemd's own limit for stopping a unit is 90 s; a node that needs longer than this hangs.

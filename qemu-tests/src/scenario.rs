@@ -13,7 +13,7 @@ use crate::evidence::Evidence;
 use crate::frozen::{Frozen, Recipe};
 use crate::invariants;
 use crate::lab::{Lab, Options};
-use crate::node::{Node, READY};
+use crate::node::{Node, PODS_SECS, READY};
 use crate::workspace::Image;
 
 /// What a scenario has at hand.
@@ -142,7 +142,7 @@ impl Scenario {
 fn is_healthy(node: &mut Node, image: &Image) -> Result<()> {
     node.ready(Deadline::after(READY))?;
     invariants::boot_is_over(node)?;
-    node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
+    node.status_when("the canary pod runs", PODS_SECS, |status| status.runs("canary"))?;
     invariants::check(node, image)
 }
 

@@ -11,11 +11,9 @@ use crate::deadline::Deadline;
 use crate::evidence::Evidence;
 use crate::lab::{Lab, Options};
 use crate::memory;
-use crate::node::{Node, READY};
+use crate::node::{Node, PODS_SECS, READY};
 
-/// How long the canary may take after READY, on a busy host.
-const PODS_SECS: u64 = 90;
-/// And then the rest of the boot, until nothing is going on.
+/// How long the rest of the boot may take, until nothing is going on.
 const REST_SECS: u64 = 180;
 
 /// What was measured of each figure.

@@ -10,7 +10,7 @@ use super::machine::MachineArgs;
 use crate::deadline::Deadline;
 use crate::evidence::Evidence;
 use crate::lab::{Lab, Options};
-use crate::node::{Node, READY};
+use crate::node::{Node, PODS_SECS, READY};
 use crate::qemu::firmware::FirmwareKind;
 use crate::qemu::machine::Network;
 
@@ -44,7 +44,7 @@ fn in_node(lab: &Lab, options: &Options, evidence: &Evidence) -> Result<()> {
     println!("Booting a throwaway copy ({}) …", lab.accelerator.name());
     let mut node = Node::start(lab, options, evidence.folder())?;
     node.ready(Deadline::after(READY)).context("the node did not become READY")?;
-    node.status_when("the canary pod runs", 90, |status| status.runs("canary"))?;
+    node.status_when("the canary pod runs", PODS_SECS, |status| status.runs("canary"))?;
     println!();
     let code = node.guest.stream("ballast status", &mut stdout(), &mut stderr(), Duration::from_secs(30))?;
     if code != 0 {
