@@ -47,7 +47,7 @@ fn then_upgrades(host: &Installed<'_>, node: &mut Node, release: &Written) -> Re
     ensure!(releases.next()?.digest.as_deref() == Some(&release.digest), "{:?} boots next", releases.next()?);
     // Booted, and the new one: nothing half-made is left.
     ensure!(releases.releases.len() == 2, "on the disk are {:?}", releases.versions());
-    Ok(())
+    Ended::of(&mut node.guest, &["fsck"])?.done().map(drop)
 }
 
 const KILL_AGENT: &str = "kill -KILL $(systemctl show --property=MainPID --value ballast.service)";
@@ -69,7 +69,6 @@ fn k01_k02_k05_agent_killed_in_each_phase() {
             last = Some(release);
         }
         cancelled(&host, &mut node).context("K05")?;
-        Ended::of(&mut node.guest, &["fsck"])?.done().context("after all of them")?;
         let last = last.context("nothing was harmed")?;
         node.reboot_to_exit()?;
         let mut node = host.boot()?;
@@ -104,10 +103,10 @@ fn recovered(host: &mut Installed<'_>, release: &Written) -> Result<Node> {
     let version = Releases::of(&mut node.guest)?.booted()?.version.clone();
     if version == release.version {
         runs(&mut node, &release.digest)?;
+        Ended::of(&mut node.guest, &["fsck"])?.done()?;
     } else {
         then_upgrades(host, &mut node, release).with_context(|| format!("{version} runs"))?;
     }
-    Ended::of(&mut node.guest, &["fsck"])?.done()?;
     Ok(node)
 }
 
