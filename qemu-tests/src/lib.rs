@@ -13,6 +13,7 @@
 
 pub mod bench;
 pub mod budget;
+mod checksum;
 pub mod cli;
 pub mod cluster;
 pub mod console;

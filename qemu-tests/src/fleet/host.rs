@@ -9,9 +9,10 @@ use ballast_cluster::Membership;
 use ballast_cluster::model::{
     Boot, Capacity, Config, Facts, Operation, Order, Os, Prepared, Readings, Release, Report,
 };
-use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
+
+use crate::checksum::sha256;
 
 const GIB: u64 = 1 << 30;
 /// Fetching and deploying, which disturb nobody.
@@ -36,9 +37,9 @@ impl Host {
         let release = Release { image: String::new(), digest: digest("20261121.1"), version: "20261121.1".into() };
         let facts = Facts {
             hostname: name.to_owned(),
-            machine_id: hex(name)[..32].to_owned(),
+            machine_id: sha256(name)[..32].to_owned(),
             boot_id: boot_id(name, 1),
-            system_uuid: hex(name)[..32].to_owned(),
+            system_uuid: sha256(name)[..32].to_owned(),
             kernel_version: "6.12.43".into(),
             os_id: "ballast".into(),
             os_name: "Ballast 20261121.1".into(),
@@ -126,16 +127,12 @@ impl Host {
 
 /// That of the release with this version: there is nothing else to it.
 pub(super) fn digest(version: &str) -> String {
-    format!("sha256:{}", hex(version))
+    format!("sha256:{}", sha256(version))
 }
 
 fn boot_id(name: &str, boots: u32) -> String {
-    let hex = hex(&format!("{name} {boots}"));
+    let hex = sha256(format!("{name} {boots}"));
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]].join("-")
-}
-
-fn hex(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 
 use super::Recipe;
+use crate::checksum::sha256;
 use crate::disk::Disk;
 use crate::lab::Lab;
 use crate::node::equipped;
@@ -46,9 +46,7 @@ fn seen(file: &Path) -> Result<String> {
 }
 
 fn short(lines: &[String]) -> String {
-    let digest = Sha256::digest(lines.join("\0"));
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    hex.chars().take(LETTERS).collect()
+    sha256(lines.join("\0")).chars().take(LETTERS).collect()
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::{Digest, Sha256};
 
+use crate::checksum::sha256;
 use crate::tools::Tools;
 
 /// From long before any release, so that a node whose clock was set to its release's date finds them valid (N08).
@@ -78,8 +78,7 @@ impl Authority {
         let mut command = self.tools.openssl();
         command.args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(self.own().key);
         let key = crate::tools::output("openssl", &mut command).context("taking an authority's public key")?;
-        let hex: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(format!("sha256:{hex}"))
+        Ok(format!("sha256:{}", sha256(key)))
     }
 
     /// A certificate of the file name `name` with this subject (`/O=system:nodes/CN=system:node:a`), and as a server for these

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+
+use crate::checksum::sha256;
 
 /// A blob as manifests speak of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +17,7 @@ pub(super) struct Blob {
 
 impl Blob {
     pub(super) fn of(content: &[u8]) -> Self {
-        let hex: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { digest: format!("sha256:{hex}"), size: content.len() as u64 }
+        Self { digest: format!("sha256:{}", sha256(content)), size: content.len() as u64 }
     }
 }
 
