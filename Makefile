@@ -11,6 +11,8 @@ export BALLAST_TOOLS := $(CURDIR)/target/tools
 export BALLAST_CONTROL_PLANE := $(CURDIR)/target/control-plane
 BUILD := target/x86_64-unknown-linux-gnu/release
 CARGO := cargo --locked
+# What tests are built with: unit, budget and vm ask for the same, so that each crate is built once, not once for each set of features.
+TESTS := --workspace --features ballast-proxy/registry,qemu-tests/registry
 # Programs of the image: the same sources give the same bytes, in whatever folder they lie.
 REMAP := --remap-path-prefix=$(CURDIR)=/ballast --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 # Less to read, hash and walk at each start: the agent's 7,000 relocations take 5 KB in place of 170.
@@ -88,7 +90,7 @@ reproduce: image ## build the commit a second time, from nothing, and compare ch
 	@image/release/reproduce $(MKOSI)
 
 budget: image ## what the image costs, beside qemu-tests/budget.toml: instructions, packages, bytes, memory
-	@$(CARGO) run -q -p qemu-tests -- budget
+	@$(CARGO) test -q $(TESTS) --test harness --no-run && target/debug/qemu-tests budget
 
 bench: image ## the figures of the README: target/bench/boot.json and boot.svg (QUICK=1 for two rounds)
 	@$(CARGO) run -q -p qemu-tests --release -- bench
@@ -105,15 +107,15 @@ lint: setup ## formatting, clippy, licences and sources of the dependencies
 	@image/setup/cargo-deny $(CACHE) -L error --locked --offline check bans licenses sources
 
 unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own registry; boots nothing
-	@$(CARGO) test -q --workspace --features ballast-proxy/registry,qemu-tests/registry
+	@$(CARGO) test -q $(TESTS)
 
 vm: image control-plane ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
 	@rm -rf $(OUT)/qemu-tests/frozen
-	@$(CARGO) test -p qemu-tests --features vm --test control-plane --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
+	@$(CARGO) test $(TESTS),qemu-tests/vm --test control-plane --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
 
 soak: image control-plane ## scenarios that make test has no time for: other ways to fail, full disks, and the power cut at fifty random moments
 	@rm -rf $(OUT)/qemu-tests/frozen
-	@$(CARGO) test -p qemu-tests --features soak --test scenarios -- --test-threads=3 --nocapture soak::
+	@$(CARGO) test $(TESTS),qemu-tests/soak --test scenarios -- --test-threads=3 --nocapture soak::
 
 clean: ## remove target/ (the cache outside the checkout stays)
 	@rm -rf target
