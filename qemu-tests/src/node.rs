@@ -11,10 +11,9 @@ use crate::console::{Console, Line};
 use crate::deadline::Deadline;
 use crate::evidence::Evidence;
 use crate::frozen::{Folder, Frozen};
-use crate::guest::{self, Guest, PORTS};
+use crate::guest::{self, AGENT, Guest};
 use crate::lab::{Lab, Options};
 use crate::qemu::firmware::VARIABLES;
-use crate::qemu::machine::Machine;
 use crate::qemu::process::Process;
 use crate::status::Status;
 
@@ -49,7 +48,8 @@ impl Node {
     pub fn start(lab: &Lab, options: &Options, evidence: &Path) -> Result<Self> {
         let scratch = lab.workspace.scratch()?;
         let sockets = sockets()?;
-        let machine = equipped(options.machine(lab, scratch.path())?, sockets.path())?;
+        let mut machine = options.machine(lab, scratch.path())?;
+        guest::equip(&mut machine, AGENT, sockets.path())?;
         let (mut process, ports) = Process::start(&lab.tools, &machine, evidence)?;
         let stdout = process.take_stdout().context("taking QEMU's stdout")?;
         let console = Console::follow(stdout, &evidence.join("console.log"), options.echo, process.started)?;
@@ -69,7 +69,8 @@ impl Node {
         let disk = frozen.disk.duplicate(disk.map_or_else(|| scratch.path().join("disk"), Path::to_owned))?;
         frozen.variables_to(scratch.path())?;
         let options = Options { disk: Some(disk), ..frozen.options.clone() };
-        let mut machine = equipped(options.machine(lab, scratch.path())?, sockets.path())?;
+        let mut machine = options.machine(lab, scratch.path())?;
+        guest::equip(&mut machine, AGENT, sockets.path())?;
         machine.incoming = true;
         let (mut process, ports) = Process::start(&lab.tools, &machine, evidence)?;
         let stdout = process.take_stdout().context("taking QEMU's stdout")?;
@@ -229,17 +230,6 @@ impl Node {
         self.ended_well = true;
         Ok(())
     }
-}
-
-/// The machine with the way in for commands: its unit, and its ports, whose sockets lie in `sockets`.
-///
-/// # Errors
-/// Never in practice: all names are fixed and valid.
-pub(crate) fn equipped(mut machine: Machine, sockets: &Path) -> Result<Machine> {
-    machine.credentials.extend(guest::command_server("ballast.service")?);
-    machine.ports = PORTS.to_vec();
-    machine.sockets = Some(sockets.to_owned());
-    Ok(machine)
 }
 
 /// A folder for sockets: a short path, since that of a socket may have 107 bytes.

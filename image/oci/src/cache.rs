@@ -7,32 +7,32 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::recompress::LEVEL;
-
 pub(crate) struct Cache {
     old: PathBuf,
     /// Takes the place of the old one: what this build did not use goes.
     new: PathBuf,
+    /// How layers are packed: packed otherwise, the same content is another layer.
+    packing: String,
 }
 
 impl Cache {
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, packing: String) -> Result<Self> {
         let new = folder.with_extension("new");
         let doing = || format!("making {}", new.display());
         match fs::remove_dir_all(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).with_context(doing),
             Ok(()) | Err(_) => fs::create_dir_all(&new).with_context(doing)?,
         }
-        Ok(Self { old: folder.to_owned(), new })
+        Ok(Self { old: folder.to_owned(), new, packing })
     }
 
     /// The packed layer with that content.
     pub(crate) fn get(&self, content: &str) -> Option<PathBuf> {
-        Some(self.old.join(name(content))).filter(|file| file.exists())
+        Some(self.old.join(self.name(content))).filter(|file| file.exists())
     }
 
     pub(crate) fn put(&self, content: &str, file: &Path) -> Result<()> {
-        let copied = fs::copy(file, self.new.join(name(content)));
+        let copied = fs::copy(file, self.new.join(self.name(content)));
         copied.map(drop).with_context(|| format!("keeping the packed layer {content}"))
     }
 
@@ -42,10 +42,10 @@ impl Cache {
         }
         fs::rename(&self.new, &self.old).with_context(|| format!("renaming {}", self.new.display()))
     }
-}
 
-/// Content, level and library say what the packed layer is.
-fn name(content: &str) -> String {
-    let hex = content.rsplit(':').next().unwrap_or(content);
-    format!("{hex}-{LEVEL}-{}", zstd::zstd_safe::version_number())
+    /// Content and packing say what the packed layer is.
+    fn name(&self, content: &str) -> String {
+        let hex = content.rsplit(':').next().unwrap_or(content);
+        format!("{hex}-{}", self.packing)
+    }
 }

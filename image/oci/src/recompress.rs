@@ -22,7 +22,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
 /// 19 is the highest with which a node unpacks in 8 MiB; the higher ones would want 128 MiB of it.
-pub(crate) const LEVEL: i32 = 19;
+const LEVEL: i32 = 19;
 
 pub(crate) struct Image {
     pub(crate) digest: String,
@@ -35,7 +35,9 @@ pub(crate) struct Image {
 /// the layers of this image.
 pub(crate) fn recompress(from: &Path, to: &Path, tag: &str, cache: Option<&Path>) -> Result<Image> {
     let (from, to) = (Layout::open(from), Layout::create(to)?);
-    let cache = cache.map(Cache::open).transpose()?;
+    // Level and library say what a packed layer is.
+    let packing = || format!("{LEVEL}-{}", zstd::zstd_safe::version_number());
+    let cache = cache.map(|folder| Cache::open(folder, packing())).transpose()?;
     let mut manifest = from.manifest()?;
     let mut config = from.json(&manifest["config"])?;
     undate(&mut config);

@@ -1,15 +1,13 @@
 //! `fsck`: each object of the repository against its checksum, and whether all are there that releases need.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    path::Path,
-};
+use std::{collections::HashSet, path::Path};
 
 use anyhow::{Context, Result, bail};
 use ostree_ext::ostree::{ObjectName, ObjectType, Repo, ffi::OSTREE_REPO_LIST_OBJECTS_ALL};
 use serde_json::{Value, json};
 
 use crate::{
+    findings::Findings,
     image::Image,
     objects,
     options::Proxy,
@@ -17,39 +15,6 @@ use crate::{
     repository::{self, NEVER},
     verity,
 };
-
-/// What is wrong with an object, by its name: CHECKSUM.KIND.
-#[derive(Default)]
-pub(crate) struct Findings {
-    /// How many objects there are.
-    pub(crate) objects: usize,
-    /// Damaged or missing.
-    pub(crate) bad: BTreeMap<String, Bad>,
-    /// Right, but nobody would notice if that changed.
-    pub(crate) unsealed: Vec<String>,
-}
-
-pub(crate) struct Bad {
-    pub(crate) name: ObjectName,
-    /// It is there, and wrong; else it is missing, or what it names is.
-    pub(crate) is_damaged: bool,
-    why: String,
-}
-
-impl Findings {
-    fn sentences(&self) -> Vec<String> {
-        let bad = self.bad.iter().map(|(name, bad)| format!("{name}: {}", bad.why));
-        bad.chain(self.unsealed.iter().map(|name| format!("{name}: fs-verity is off"))).collect()
-    }
-
-    fn len(&self) -> usize {
-        self.bad.len() + self.unsealed.len()
-    }
-
-    fn add(&mut self, name: ObjectName, is_damaged: bool, why: String) {
-        self.bad.entry(name.to_string()).or_insert(Bad { name, is_damaged, why });
-    }
-}
 
 pub(crate) async fn fsck(root: &Path, image: Option<&Image>, options: &Proxy) -> Result<Value> {
     let Some(image) = image else {

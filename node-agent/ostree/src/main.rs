@@ -11,6 +11,7 @@
 mod deploy;
 mod failure;
 mod fetch;
+mod findings;
 mod fsck;
 mod image;
 mod inspect;

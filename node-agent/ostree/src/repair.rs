@@ -6,7 +6,7 @@ use ostree_ext::{container::store, ostree::Repo};
 
 use crate::{
     fetch,
-    fsck::Findings,
+    findings::Findings,
     image::Image,
     inspect::{self, layer_commit, layer_ref},
     options::Proxy,

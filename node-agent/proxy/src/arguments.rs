@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use log::LevelFilter;
 
-use crate::{in_root, serve::Options};
+use crate::{in_root, options::Options};
 
 /// Fetches container images for another program, as `skopeo experimental-image-proxy` does; not for people
 #[derive(Debug, clap::Parser)]

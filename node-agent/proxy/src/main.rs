@@ -15,6 +15,7 @@ mod config;
 mod content;
 mod failure;
 mod image;
+mod options;
 mod policy;
 mod protocol;
 mod serve;

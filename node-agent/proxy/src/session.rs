@@ -12,11 +12,11 @@ use crate::{
     failure::{self, Kind},
     image::Image,
     in_root,
+    options::Options,
     protocol::{
         message::{Reply, Request, VERSION},
         pipe::Pipes,
     },
-    serve::Options,
     source::{Source, Sources, layout::Layout, registry::Registry},
 };
 

@@ -113,7 +113,7 @@ struct Agent {
     asked_settings: mpsc::Receiver<AskedSettings>,
     memberships: Memberships,
     orders: Orders,
-    judge: health::act::Judge,
+    judge: health::judge::Judge,
     /// The figures of this boot; there since it was READY.
     boot: Option<Boot>,
     retry: Duration,
@@ -146,7 +146,7 @@ impl Agent {
         let changed = Arc::new(Notify::new());
         let socket = host.path(cri::SOCKET);
         let mut folders = pods::observe::folders(&host);
-        folders.push(host.path(health::observe::CHECKS));
+        folders.push(host.path(health::model::CHECKS));
         folders.push(host.path(STATE));
         folders.extend(socket.parent().map(Path::to_owned));
         for folder in &folders {
@@ -183,7 +183,7 @@ impl Agent {
             asked_settings,
             memberships: Memberships::new(host.clone(), Arc::clone(&changed)),
             orders: Orders::default(),
-            judge: health::act::Judge::new(esp, Arc::clone(&changed)),
+            judge: health::judge::Judge::new(esp, Arc::clone(&changed)),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
             boot: boot::recall(&host),

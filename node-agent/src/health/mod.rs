@@ -2,6 +2,7 @@
 
 pub mod act;
 mod checks;
+pub mod judge;
 pub mod model;
 pub mod observe;
 pub mod plan;

@@ -2,6 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+/// The operator's executables.
+pub const CHECKS: &str = "/var/lib/ballast/health.d";
+
+/// The uptime in seconds at which the trial ends. It outlives the agent, so that one that crashes does not get its time again,
+/// and trial-watch.service, which ends a trial without an agent, lets the agent judge until then.
+pub(super) const UNTIL: &str = "/run/ballast/trial-until";
+
 /// The node's health at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {

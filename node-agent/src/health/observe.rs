@@ -5,17 +5,10 @@ use std::{fs, io::ErrorKind, time::Duration};
 use anyhow::{Context, Result};
 
 use super::{
-    act::Judge,
-    model::{Observed, Trial},
+    judge::Judge,
+    model::{CHECKS, Observed, Trial, UNTIL},
 };
 use crate::clients::{esp, host::Host, network, proc, systemd::Systemd};
-
-/// The operator's executables.
-pub const CHECKS: &str = "/var/lib/ballast/health.d";
-
-/// The uptime in seconds at which the trial ends. It outlives the agent, so that one that crashes does not get its time again,
-/// and trial-watch.service, which ends a trial without an agent, lets the agent judge until then.
-pub(super) const UNTIL: &str = "/run/ballast/trial-until";
 
 /// systemd has started all that a boot starts.
 const BOOTED: &str = "multi-user.target";

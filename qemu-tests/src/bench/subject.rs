@@ -10,7 +10,7 @@ use crate::console::{Console, Line};
 use crate::credentials::Credential;
 use crate::deadline::Deadline;
 use crate::disk::{Bus, Disk};
-use crate::guest::{self, Guest, PORTS};
+use crate::guest::{self, AGENT, Guest};
 use crate::lab::Lab;
 use crate::node::{READY_LINE, sockets};
 use crate::qemu::accel::Accelerator;
@@ -72,7 +72,7 @@ impl Subject {
             uefi: Uefi::No,
             disk: Some(lab.image.disk.clone()),
             ready: READY_LINE,
-            last_unit: Some("ballast.service"),
+            last_unit: Some(AGENT),
             credentials: Vec::new(),
         }
     }
@@ -152,8 +152,7 @@ impl Run {
             machine.network = Network::User;
         }
         if let (true, Some(unit)) = (channel, subject.last_unit) {
-            machine.credentials.extend(guest::command_server(unit)?);
-            machine.ports = PORTS.to_vec();
+            guest::equip(&mut machine, unit, sockets.path())?;
         }
         machine.sockets = Some(sockets.path().to_owned());
         let (mut process, ports) = Process::start(&lab.tools, &machine, &logs)?;

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use super::Recipe;
 use crate::checksum::sha256;
 use crate::disk::Disk;
+use crate::guest::{self, AGENT};
 use crate::lab::Lab;
-use crate::node::equipped;
 use crate::qemu::binary;
 use crate::qemu::firmware::{Firmware, FirmwareKind};
 
@@ -34,7 +34,8 @@ pub(super) fn of(lab: &Lab, recipe: &Recipe) -> Result<String> {
         FirmwareKind::Direct => Firmware::direct(image),
     };
     let disk = if recipe.raw { Disk::raw("disk".into()) } else { Disk::qcow2("disk".into()) };
-    let machine = equipped(recipe.options.machine_with(lab, &disk, firmware), Path::new("sockets"))?;
+    let mut machine = recipe.options.machine_with(lab, &disk, firmware);
+    guest::equip(&mut machine, AGENT, Path::new("sockets"))?;
     lines.extend(machine.arguments());
     Ok(short(&lines))
 }

@@ -13,7 +13,7 @@ use super::stream::Stream;
 use crate::deadline::Deadline;
 
 /// The names of the ports, in the order that [`Guest::new`] wants their sockets.
-pub const PORTS: [&str; 3] = ["control", "stdout", "stderr"];
+pub(super) const PORTS: [&str; 3] = ["control", "stdout", "stderr"];
 
 /// How long a command may take when nothing else is said: emulated machines on busy hosts are slow.
 const USUAL: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The channel over the connected [`PORTS`].
+    /// The channel over the connected ports, in the machine's order.
     ///
     /// # Errors
     /// When there are not just those.

@@ -5,6 +5,6 @@ mod output;
 mod stream;
 mod units;
 
-pub use channel::{Guest, PORTS};
+pub use channel::Guest;
 pub use output::{Output, quote};
-pub use units::{command_server, console_shell};
+pub use units::{AGENT, console_shell, equip};

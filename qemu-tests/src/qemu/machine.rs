@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::accel::Accelerator;
+use super::arguments::words;
 use super::firmware::Firmware;
 pub use super::network::{Cable, Network, OnLink};
 use crate::credentials::Credential;
@@ -213,10 +214,6 @@ fn channels(sockets: &Path, ports: &[&str]) -> Vec<String> {
         arguments.extend(["-device".into(), format!("virtserialport,chardev={name},name={name}")]);
     }
     arguments
-}
-
-pub(super) fn words(text: &str) -> Vec<String> {
-    text.split(' ').map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use super::machine::words;
+use super::arguments::words;
 
 /// Whether the machine has a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,12 +11,13 @@ use super::{
     scope,
     source::{self, Document, Unique},
 };
+use crate::content::reference::ImageName;
 
 #[derive(Debug)]
 pub(crate) struct Policy {
-    pub(super) default: Vec<Requirement>,
+    default: Vec<Requirement>,
     /// By transport (`docker`, `oci`), then by scope.
-    pub(super) transports: BTreeMap<String, BTreeMap<String, Vec<Requirement>>>,
+    transports: BTreeMap<String, BTreeMap<String, Vec<Requirement>>>,
 }
 
 #[derive(Debug)]
@@ -68,6 +69,18 @@ impl Policy {
             }
         }
         Ok(())
+    }
+
+    /// The requirements for `name`, those of the most specific scope that names it, and the place in the policy where they stand.
+    pub(super) fn requirements(&self, name: &ImageName) -> (&[Requirement], String) {
+        let (transport, scopes) = scope::scopes(name);
+        let Some(known) = self.transports.get(transport) else { return (&self.default, "default".to_owned()) };
+        for scope in scopes.iter().map(String::as_str).chain([""]) {
+            if let Some(requirements) = known.get(scope) {
+                return (requirements, format!("transports.{transport}.{scope:?}"));
+            }
+        }
+        (&self.default, "default".to_owned())
     }
 }
 
@@ -128,6 +141,41 @@ mod tests {
         assert!(matches!(signed.identity, Identity::MatchRepoDigestOrExact));
         let error = policy.load_keys(|file| bail!("no {file}")).unwrap_err();
         assert_eq!(format!("{error:#}"), "reading a key that the policy names: no /a");
+    }
+
+    #[test]
+    fn the_most_specific_scope_wins() {
+        let one = r#"[{"type":"reject"}]"#;
+        let docker =
+            ["r.example/a/b:1", "r.example/a/b", "r.example/a", "r.example", "*.example", "q.example:5000", "*.b.c"];
+        let oci = ["/media/usb:1", "/media/usb", "/media"];
+        let map =
+            |scopes: &[&str]| scopes.iter().map(|scope| format!("\"{scope}\":{one}")).collect::<Vec<_>>().join(",");
+        let text = format!(
+            r#"{{"default":{one},"transports":{{"docker":{{{}}},"oci":{{{},"":{one}}}}}}}"#,
+            map(&docker),
+            map(&oci)
+        );
+        let policy = Policy::parse(&text).unwrap();
+        let table = [
+            ("docker://r.example/a/b:1", "transports.docker.\"r.example/a/b:1\""),
+            ("docker://r.example/a/b:2", "transports.docker.\"r.example/a/b\""),
+            ("docker://r.example/a/b/c:1", "transports.docker.\"r.example/a/b\""),
+            ("docker://r.example/a/bc:1", "transports.docker.\"r.example/a\""),
+            ("docker://r.example/b", "transports.docker.\"r.example\""),
+            ("docker://r.example:5000/a", "transports.docker.\"*.example\""),
+            ("docker://q.example:5000/a", "transports.docker.\"q.example:5000\""),
+            ("docker://a.b.c:5000/a", "transports.docker.\"*.b.c\""),
+            ("docker://b.c/a", "default"),
+            ("docker://busybox", "default"),
+            ("oci:/media/usb:1", "transports.oci.\"/media/usb:1\""),
+            ("oci:/media/usb:2", "transports.oci.\"/media/usb\""),
+            ("oci:/media/usb2", "transports.oci.\"/media\""),
+            ("oci:/other", "transports.oci.\"\""),
+        ];
+        for (name, expected) in table {
+            assert_eq!(policy.requirements(&ImageName::parse(name).unwrap()).1, expected, "{name}");
+        }
     }
 
     #[test]

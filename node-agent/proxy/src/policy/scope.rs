@@ -1,24 +1,14 @@
-//! Which requirements hold for an image: those of the most specific scope that names it.
+//! Scopes: the places that a policy names, and which of them an image is in.
 
 use anyhow::{Result, bail};
 
-use super::model::{Policy, Requirement};
 use crate::content::reference::{ImageName, Named, is_host};
 
-impl Policy {
-    /// The requirements for `name`, and the place in the policy where they stand.
-    pub(super) fn requirements(&self, name: &ImageName) -> (&[Requirement], String) {
-        let (transport, scopes) = match name {
-            ImageName::Docker(name) => ("docker", scopes_of_registry(name)),
-            ImageName::Oci { folder, tag } => ("oci", scopes_of_folder(folder, tag.as_deref())),
-        };
-        let Some(known) = self.transports.get(transport) else { return (&self.default, "default".to_owned()) };
-        for scope in scopes.iter().map(String::as_str).chain([""]) {
-            if let Some(requirements) = known.get(scope) {
-                return (requirements, format!("transports.{transport}.{scope:?}"));
-            }
-        }
-        (&self.default, "default".to_owned())
+/// The transport, and the scopes that name an image, the most specific first.
+pub(super) fn scopes(name: &ImageName) -> (&'static str, Vec<String>) {
+    match name {
+        ImageName::Docker(name) => ("docker", scopes_of_registry(name)),
+        ImageName::Oci { folder, tag } => ("oci", scopes_of_folder(folder, tag.as_deref())),
     }
 }
 
@@ -78,41 +68,6 @@ pub(super) fn check(transport: &str, scope: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_most_specific_scope_wins() {
-        let one = r#"[{"type":"reject"}]"#;
-        let docker =
-            ["r.example/a/b:1", "r.example/a/b", "r.example/a", "r.example", "*.example", "q.example:5000", "*.b.c"];
-        let oci = ["/media/usb:1", "/media/usb", "/media"];
-        let map =
-            |scopes: &[&str]| scopes.iter().map(|scope| format!("\"{scope}\":{one}")).collect::<Vec<_>>().join(",");
-        let text = format!(
-            r#"{{"default":{one},"transports":{{"docker":{{{}}},"oci":{{{},"":{one}}}}}}}"#,
-            map(&docker),
-            map(&oci)
-        );
-        let policy = Policy::parse(&text).unwrap();
-        let table = [
-            ("docker://r.example/a/b:1", "transports.docker.\"r.example/a/b:1\""),
-            ("docker://r.example/a/b:2", "transports.docker.\"r.example/a/b\""),
-            ("docker://r.example/a/b/c:1", "transports.docker.\"r.example/a/b\""),
-            ("docker://r.example/a/bc:1", "transports.docker.\"r.example/a\""),
-            ("docker://r.example/b", "transports.docker.\"r.example\""),
-            ("docker://r.example:5000/a", "transports.docker.\"*.example\""),
-            ("docker://q.example:5000/a", "transports.docker.\"q.example:5000\""),
-            ("docker://a.b.c:5000/a", "transports.docker.\"*.b.c\""),
-            ("docker://b.c/a", "default"),
-            ("docker://busybox", "default"),
-            ("oci:/media/usb:1", "transports.oci.\"/media/usb:1\""),
-            ("oci:/media/usb:2", "transports.oci.\"/media/usb\""),
-            ("oci:/media/usb2", "transports.oci.\"/media\""),
-            ("oci:/other", "transports.oci.\"\""),
-        ];
-        for (name, expected) in table {
-            assert_eq!(policy.requirements(&ImageName::parse(name).unwrap()).1, expected, "{name}");
-        }
-    }
 
     #[test]
     fn scopes_that_match_nothing_are_refused() {

@@ -2,6 +2,7 @@
 //! calls sends the requests; a machine that none of the services is known for asks none.
 
 mod dmi;
+mod http;
 mod service;
 mod session;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 
 pub use self::{
     dmi::Dmi,
+    http::{Answer, Request},
     service::Service,
-    session::{Answer, Found, Request, Session, Turn},
+    session::{Found, Session, Turn},
 };

@@ -1,6 +1,6 @@
 //! The services: where they are, and what they are asked for.
 
-use super::session::Request;
+use super::http::Request;
 use crate::{Kind, values::Secret};
 
 /// How long a token holds, in seconds: longer than all questions take, tries included.

@@ -1,6 +1,9 @@
 //! One conversation with a metadata service.
 
-use super::{Service, service::Question};
+use super::{
+    http::{Answer, Request},
+    service::{Question, Service},
+};
 use crate::{
     Kind, Rank, Source,
     problem::Problem,
@@ -9,28 +12,6 @@ use crate::{
 
 /// The longest token; EC2's has 56 letters.
 const MAX_TOKEN: usize = 1024;
-
-/// An HTTP request. Redirects are not followed: a service on the link has nowhere to send us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// `GET` or `PUT`
-    pub method: &'static str,
-    /// An address.
-    pub host: &'static str,
-    /// Begins with `/`.
-    pub path: &'static str,
-    /// A token may be among them.
-    pub headers: Vec<(&'static str, Secret)>,
-}
-
-/// What came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer<'a> {
-    /// HTTP's status code.
-    pub status: u16,
-    /// At most one byte more than [`crate::MAX_BYTES`].
-    pub body: &'a [u8],
-}
 
 /// What an answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 mod page;
 mod rows;
 
-use self::page::{Page, Scale};
-use self::rows::{Colour, Row, rows};
+use self::page::{Colour, Page, Scale};
+use self::rows::{Row, rows};
 use super::timeline::Timeline;
 
 /// Parts that took less than this share of the boot are folded into one row.

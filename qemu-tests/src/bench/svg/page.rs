@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::rows::Colour;
-
 /// As wide as GitHub shows a README.
 const WIDTH: f64 = 900.0;
 const MARGIN: f64 = 22.0;
@@ -26,6 +24,26 @@ text{font:12px -apple-system,\"Segoe UI\",\"DejaVu Sans\",Helvetica,Arial,sans-s
 .kernel{fill:#4878b0}.init{fill:#d9822b}.systemd{fill:#8a63b8}.unit{fill:#3f8f5b}
 @media (prefers-color-scheme: dark){text{fill:#e6edf3}.note{fill:#9198a1}.page{fill:#0d1117;stroke:#30363d}
 .ready{stroke:#ff7b72}.readytext{fill:#ff7b72}.kernel{fill:#6ea1db}.init{fill:#e8a04c}.systemd{fill:#b08fdc}.unit{fill:#5fb67d}}";
+
+/// Whose time it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Colour {
+    Kernel,
+    Init,
+    Systemd,
+    Unit,
+}
+
+impl Colour {
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Init => "init",
+            Self::Systemd => "systemd",
+            Self::Unit => "unit",
+        }
+    }
+}
 
 /// A time axis over the plot's width.
 pub(super) struct Scale {

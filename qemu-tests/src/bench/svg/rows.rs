@@ -1,33 +1,13 @@
 //! Which rows a boot gets: the parts that took long, in the order of their start, and one row for all others.
 
 use super::super::timeline::{Span, Timeline};
-use super::page::millis;
+use super::page::{Colour, millis};
 
 /// More rows than this are not read by anybody; of the units the longest are kept.
 const UNITS: usize = 16;
 
 /// So many of /init's steps fit beside its bar.
 const STEPS: usize = 3;
-
-/// Whose time it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Colour {
-    Kernel,
-    Init,
-    Systemd,
-    Unit,
-}
-
-impl Colour {
-    pub(super) fn class(self) -> &'static str {
-        match self {
-            Self::Kernel => "kernel",
-            Self::Init => "init",
-            Self::Systemd => "systemd",
-            Self::Unit => "unit",
-        }
-    }
-}
 
 /// One row of a boot.
 #[derive(Debug, PartialEq, Eq)]
