@@ -47,7 +47,7 @@ fn power_cuts(name: &str, times: u32) {
     Scenario::run(name, |scenario| {
         let seed = seed()?;
         println!("{name}: BALLAST_SEED={seed}");
-        let mut moments = Moments::of(seed);
+        let mut moments = Moments::of(seed, name);
         let options = Options { smp: 1, disk: Some(scenario.disk()?), ..Options::default() };
         let mut node = scenario.healthy(&options)?;
         let mut last = FIRST;
