@@ -1,6 +1,6 @@
 //! Looks at the deployments on the disk, at the boot entries, and at what is remembered.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::Result;
 
@@ -13,7 +13,7 @@ use crate::clients::{
     disk::Disk,
     esp,
     host::Host,
-    identity,
+    identity, network,
     proc::{self, kernel_argument},
 };
 
@@ -25,6 +25,10 @@ const ESP_LABEL: &str = "ballast-esp";
 
 /// The kernel argument that names the deployment to boot.
 const DEPLOYMENT_ARGUMENT: &str = "ballast.deployment";
+
+/// What was cut short by a loss of power goes on early in a boot, beside the network that comes up. A node without a default route may
+/// reach its registry all the same: it is not waited for longer than this.
+const NETWORK_WITHIN: Duration = Duration::from_secs(120);
 
 /// What is on the disk.
 ///
@@ -38,6 +42,7 @@ pub fn observe(host: &Host) -> Result<Observed> {
         Disk::below(host, "/sysroot")?.and_then(|disk| Some(disk.partition(ESP_LABEL)?.device.clone()))
     };
     let booted = kernel_argument(host, DEPLOYMENT_ARGUMENT)?;
+    let is_young = Duration::from_micros(proc::cpu_time(host)?.uptime_us) < NETWORK_WITHIN;
     Ok(Observed {
         booted: booted.as_deref().and_then(DeploymentId::parse),
         booted_version: identity::os_release(host)?.version,
@@ -46,6 +51,7 @@ pub fn observe(host: &Host) -> Result<Observed> {
         entries: esp::entries(&folder)?.into_iter().filter_map(boot_entry).collect(),
         memory: memory::load(host)?,
         unmounted_esp,
+        lacks_network: is_young && network::source_address().is_err(),
     })
 }
 

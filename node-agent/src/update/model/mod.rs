@@ -34,6 +34,8 @@ pub struct Observed {
     pub booted_arguments: String,
     /// The EFI system partition, while it is there and not mounted.
     pub unmounted_esp: Option<String>,
+    /// This boot is young, and there is no way to any network yet.
+    pub lacks_network: bool,
 }
 
 impl Observed {

@@ -24,7 +24,7 @@ pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u
         return Some(Step::Condemn { bad });
     }
     if let Some(command) = observed.memory.wanted.clone() {
-        return Some(Step::Resume { command });
+        return (!observed.lacks_network).then_some(Step::Resume { command });
     }
     if arguments::is_missing(observed, arguments) {
         return Some(Step::Arguments);

@@ -99,6 +99,9 @@ fn what_was_cut_short_is_taken_up_again() {
     let command = Command::Upgrade(Upgrade::default());
     observed.memory.wanted = Some(command.clone());
     assert_eq!(plan(&observed), Some(Step::Resume { command }));
+    // Without a network it would fail, and be forgotten.
+    observed.lacks_network = true;
+    assert_eq!(plan(&observed), None);
     observed.unmounted_esp = Some("/dev/vda1".to_owned());
     assert_eq!(plan(&observed), Some(Step::MountEsp { device: "/dev/vda1".to_owned() }));
 }
