@@ -90,6 +90,7 @@ reproduce: image ## build the commit a second time, from nothing, and compare ch
 	@image/release/reproduce $(MKOSI)
 
 budget: image ## what the image costs, beside qemu-tests/budget.toml: instructions, packages, bytes, memory
+# The program comes with the tests of the harness, built with their features.
 	@$(CARGO) test -q $(TESTS) --test harness --no-run && target/debug/qemu-tests budget
 
 bench: image ## the figures of the README: target/bench/boot.json and boot.svg (QUICK=1 for two rounds)

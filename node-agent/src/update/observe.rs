@@ -42,17 +42,23 @@ pub fn observe(host: &Host) -> Result<Observed> {
         Disk::below(host, "/sysroot")?.and_then(|disk| Some(disk.partition(ESP_LABEL)?.device.clone()))
     };
     let booted = kernel_argument(host, DEPLOYMENT_ARGUMENT)?;
-    let is_young = Duration::from_micros(proc::cpu_time(host)?.uptime_us) < NETWORK_WITHIN;
+    let memory = memory::load(host)?;
     Ok(Observed {
         booted: booted.as_deref().and_then(DeploymentId::parse),
         booted_version: identity::os_release(host)?.version,
         on_disk: on_disk(host),
         booted_arguments: arguments(&proc::command_line(host)?).to_owned(),
         entries: esp::entries(&folder)?.into_iter().filter_map(boot_entry).collect(),
-        memory: memory::load(host)?,
+        // Nobody else asks.
+        lacks_network: memory.wanted.is_some() && lacks_network(host)?,
+        memory,
         unmounted_esp,
-        lacks_network: is_young && network::source_address().is_err(),
     })
+}
+
+fn lacks_network(host: &Host) -> Result<bool> {
+    let is_young = Duration::from_micros(proc::cpu_time(host)?.uptime_us) < NETWORK_WITHIN;
+    Ok(is_young && network::source_address().is_err())
 }
 
 /// The files in the ESP's folder of kernels; none if there is no such folder.

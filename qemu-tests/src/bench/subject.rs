@@ -153,8 +153,9 @@ impl Run {
         }
         if let (true, Some(unit)) = (channel, subject.last_unit) {
             guest::equip(&mut machine, unit, sockets.path())?;
+        } else {
+            machine.sockets = Some(sockets.path().to_owned());
         }
-        machine.sockets = Some(sockets.path().to_owned());
         let (mut process, ports) = Process::start(&lab.tools, &machine, &logs)?;
         let stdout = process.take_stdout().context("taking QEMU's stdout")?;
         let console = Console::follow(stdout, &logs.join("console.log"), false, process.started)?;

@@ -1,5 +1,7 @@
 //! How fast QEMU can be, and its words for that.
 
+use super::arguments::words;
+
 /// How the guest's instructions are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accelerator {
@@ -28,7 +30,7 @@ impl Accelerator {
             // one boot on a busy host, enough for the guest's own deadlines to pass. The work counted is the same.
             Self::Icount => format!("-accel tcg,thread=single -icount shift=0,sleep=on -cpu {EMULATED}"),
         };
-        text.split(' ').map(str::to_owned).collect()
+        words(&text)
     }
 
     /// `kvm`, `tcg` or `icount`.

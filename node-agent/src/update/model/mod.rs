@@ -34,7 +34,7 @@ pub struct Observed {
     pub booted_arguments: String,
     /// The EFI system partition, while it is there and not mounted.
     pub unmounted_esp: Option<String>,
-    /// This boot is young, and there is no way to any network yet.
+    /// An operation is to go on, this boot is young, and there is no way to any network yet.
     pub lacks_network: bool,
 }
 
