@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::subject::{Subject, Uefi};
+use super::subject::Subject;
 use crate::cpio;
 use crate::lab::Lab;
 use crate::qemu::firmware::Firmware;
@@ -31,7 +31,7 @@ pub(super) fn build(lab: &Lab) -> Result<Subject> {
     Ok(Subject {
         name: "floor",
         firmware: Firmware::Direct { kernel: lab.image.kernel.clone(), initramfs: Some(initramfs), cmdline },
-        uefi: Uefi::No,
+        is_uefi: false,
         disk: None,
         ready: "floor: READY",
         last_unit: None,

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::subject::{Subject, Uefi};
+use super::subject::Subject;
 use crate::lab::Lab;
 use crate::qemu::firmware::Firmware;
 
@@ -31,12 +31,12 @@ pub(super) fn build(lab: &Lab) -> Result<Stock> {
         kernel: folder.join("vmlinuz"),
         initramfs: Some(folder.join("initrd")),
         // `quiet` as for ours: Debian's own cloud images write the kernel's messages out, which takes longer still.
-        cmdline: "root=LABEL=stock ro console=ttyS0 quiet".into(),
+        cmdline: include_str!("../../bench/stock/cmdline").trim_end().to_owned(),
     };
     let subject = Subject {
         name: "stock",
         firmware,
-        uefi: Uefi::No,
+        is_uefi: false,
         disk: Some(folder.join("stock.raw")),
         ready: "stock: READY",
         last_unit: Some("stock-ready.service"),

@@ -24,17 +24,6 @@ const SETTINGS: &str = include_str!("../../bench/settings.toml");
 /// The stock image counts 23 G instructions, at some 0.2 G a second on a slow host.
 const PATIENCE: u64 = 600;
 
-/// Whether UEFI comes before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Uefi {
-    /// No: the kernel directly
-    No,
-    /// Yes, and the boot loader of the disk
-    Disk,
-    /// Yes, and the firmware gets the kernel from QEMU: the stock image has no boot loader, and is spared its time
-    Kernel,
-}
-
 /// What the firmware says when it is done and starts what the disk has to boot.
 const HANDS_OVER: &str = "BdsDxe: starting";
 
@@ -52,7 +41,8 @@ pub(super) struct Ready {
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) firmware: Firmware,
-    pub(super) uefi: Uefi,
+    /// Whether UEFI and the disk's boot loader start it, in place of `firmware`
+    pub(super) is_uefi: bool,
     /// Each boot gets a throwaway overlay over it
     pub(super) disk: Option<PathBuf>,
     /// What the READY line contains
@@ -69,7 +59,7 @@ impl Subject {
         Self {
             name: "ours",
             firmware: Firmware::direct(&lab.image),
-            uefi: Uefi::No,
+            is_uefi: false,
             disk: Some(lab.image.disk.clone()),
             ready: READY_LINE,
             last_unit: Some(AGENT),
@@ -83,9 +73,9 @@ impl Subject {
         Ok(Self { name: "ours-with-settings", credentials, ..Self::ours(lab) })
     }
 
-    /// The same through UEFI, under a name of its own.
-    pub(super) fn through(&self, uefi: Uefi, name: &'static str) -> Self {
-        Self { name, uefi, ..self.clone() }
+    /// The same through UEFI and the disk's boot loader, under a name of its own.
+    pub(super) fn through_uefi(&self, name: &'static str) -> Self {
+        Self { name, is_uefi: true, ..self.clone() }
     }
 
     /// Boots to READY with nothing else plugged in.
@@ -136,13 +126,9 @@ impl Run {
     fn start(subject: &Subject, lab: &Lab, accelerator: Accelerator, smp: u32, channel: bool) -> Result<Self> {
         let (scratch, sockets) = (lab.workspace.scratch()?, sockets()?);
         let logs = logs(lab, subject.name)?;
-        let firmware = match subject.uefi {
-            Uefi::No => subject.firmware.clone(),
-            Uefi::Disk => Firmware::uefi(&lab.tools, scratch.path())?,
-            Uefi::Kernel => Firmware::UefiWithKernel {
-                uefi: Box::new(Firmware::uefi(&lab.tools, scratch.path())?),
-                kernel: Box::new(subject.firmware.clone()),
-            },
+        let firmware = match subject.is_uefi {
+            true => Firmware::uefi(&lab.tools, scratch.path())?,
+            false => subject.firmware.clone(),
         };
         let credentials = subject.credentials.clone();
         let mut machine = Machine { smp, credentials, ..Machine::new(accelerator, firmware) };

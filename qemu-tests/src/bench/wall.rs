@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::subject::{Ready, Subject, Uefi};
+use super::subject::{Ready, Subject};
 use crate::lab::Lab;
 
 /// CPUs of the machines of this measure.
@@ -19,47 +19,56 @@ pub(super) struct Wall {
     pub(super) uefi: UefiWall,
 }
 
-/// The same through UEFI: ours with the boot loader of its disk, the stock image with its kernel handed to the firmware.
+/// The same through UEFI, each with the boot loader of its disk.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct UefiWall {
     pub(super) ours_s: Vec<f64>,
     pub(super) stock_s: Vec<f64>,
-    /// Of ours, until the firmware started the boot loader; the same firmware runs for both
+    /// Of ours, until the firmware started the boot loader
     pub(super) firmware_s: Vec<f64>,
-    /// Of the medians less that of the firmware: its time is nobody's merit
+    /// The same of the stock image
+    pub(super) stock_firmware_s: Vec<f64>,
+    /// Of the medians, each less that of its firmware, whose time is nobody's merit
     pub(super) stock_over_ours: f64,
 }
 
 /// Measures `rounds` rounds.
 pub(super) fn measure(lab: &Lab, [ours, stock, floor]: [&Subject; 3], rounds: u32) -> Result<Wall> {
-    let ours_uefi = ours.through(Uefi::Disk, "ours-uefi");
-    let stock_uefi = stock.through(Uefi::Kernel, "stock-uefi");
+    let (ours_uefi, stock_uefi) = (ours.through_uefi("ours-uefi"), stock.through_uefi("stock-uefi"));
     let boot = |subject: &Subject| subject.ready(lab, lab.accelerator, CPUS);
     let mut wall = Wall::default();
     for round in 1..=rounds {
         wall.ours_s.push(seconds(&boot(ours)?));
         wall.stock_s.push(seconds(&boot(stock)?));
         wall.floor_s.push(seconds(&boot(floor)?));
-        let ready = boot(&ours_uefi)?;
-        let firmware = ready.firmware.context("the firmware did not say when it started the boot loader")?;
-        wall.uefi.ours_s.push(seconds(&ready));
-        wall.uefi.firmware_s.push(millis(firmware.as_secs_f64()));
-        wall.uefi.stock_s.push(seconds(&boot(&stock_uefi)?));
+        let uefi = &mut wall.uefi;
+        for (subject, total, firmware) in [
+            (&ours_uefi, &mut uefi.ours_s, &mut uefi.firmware_s),
+            (&stock_uefi, &mut uefi.stock_s, &mut uefi.stock_firmware_s),
+        ] {
+            let ready = boot(subject)?;
+            let handed_over = ready.firmware.context("the firmware did not say when it started the boot loader")?;
+            total.push(seconds(&ready));
+            firmware.push(millis(handed_over.as_secs_f64()));
+        }
         let last = |all: &[f64]| all.last().copied().unwrap_or_default();
         println!(
             "bench: wall {round}/{rounds}: ours {:.1} s, stock {:.1} s, floor {:.1} s; through UEFI ours {:.1} s, stock \
-             {:.1} s, of which the firmware {:.1} s",
+             {:.1} s, of which the firmware {:.1} and {:.1} s",
             last(&wall.ours_s),
             last(&wall.stock_s),
             last(&wall.floor_s),
             last(&wall.uefi.ours_s),
             last(&wall.uefi.stock_s),
             last(&wall.uefi.firmware_s),
+            last(&wall.uefi.stock_firmware_s),
         );
     }
     wall.stock_over_ours = ratio(median(&wall.stock_s), median(&wall.ours_s));
-    let firmware = median(&wall.uefi.firmware_s);
-    wall.uefi.stock_over_ours = ratio(median(&wall.uefi.stock_s) - firmware, median(&wall.uefi.ours_s) - firmware);
+    let uefi = &mut wall.uefi;
+    let own = |total: &[f64], firmware: &[f64]| median(total) - median(firmware);
+    uefi.stock_over_ours =
+        ratio(own(&uefi.stock_s, &uefi.stock_firmware_s), own(&uefi.ours_s, &uefi.firmware_s));
     Ok(wall)
 }
 

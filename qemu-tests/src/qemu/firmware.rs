@@ -39,13 +39,6 @@ pub enum Firmware {
         /// The kernel command line
         cmdline: String,
     },
-    /// UEFI firmware that is handed a kernel by QEMU: for disks without a boot loader of their own.
-    UefiWithKernel {
-        /// [`Firmware::Uefi`]
-        uefi: Box<Firmware>,
-        /// [`Firmware::Direct`]
-        kernel: Box<Firmware>,
-    },
 }
 
 impl Firmware {
@@ -94,7 +87,6 @@ impl Firmware {
                 arguments.extend(["-append".into(), cmdline.clone()]);
                 arguments
             }
-            Self::UefiWithKernel { uefi, kernel } => [uefi.arguments(), kernel.arguments()].concat(),
         }
     }
 }
