@@ -1,23 +1,31 @@
-//! Pods of the operator: a manifest file in /var/lib/ballast/pods is created, changed, removed.
+//! Pods of the operator: a manifest file in /var/lib/ballast/pods is created, changed, removed; the network that pods have.
 
-use anyhow::{Context, Result, ensure};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
 use qemu_tests::containers;
+use qemu_tests::deadline::Deadline;
+use qemu_tests::depot::HOST;
 use qemu_tests::guest::quote;
 use qemu_tests::invariants;
+use qemu_tests::lab::Options;
 use qemu_tests::node::Node;
+use qemu_tests::qemu::machine::Network;
 use qemu_tests::scenario::Scenario;
 use serde_json::json;
 
 const MANIFEST: &str = "/var/lib/ballast/pods/guestbook.yaml";
 
-/// A pod of the image's own container image, telling its `word` through its environment.
-fn manifest(word: &str) -> String {
+/// A pod of the image's own container image, telling its `word` through its environment, in the node's network or one of its own.
+fn manifest(word: &str, host_network: bool) -> String {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": { "name": "guestbook" },
         "spec": {
-            "hostNetwork": true,
+            "hostNetwork": host_network,
             "restartPolicy": "Always",
             "volumes": [
                 { "name": "told", "hostPath": { "path": "/run/guestbook", "type": "DirectoryOrCreate" } },
@@ -37,22 +45,31 @@ fn manifest(word: &str) -> String {
     .to_string()
 }
 
-fn write(node: &mut Node, word: &str) -> Result<()> {
+fn write(node: &mut Node, manifest: String) -> Result<()> {
     // Written beside and moved in, as careful operators do; JSON is YAML.
-    let script = format!("printf %s {} >/var/tmp/pod && mv /var/tmp/pod {MANIFEST}", quote(&[manifest(word)]));
+    let script = format!("printf %s {} >/var/tmp/pod && mv /var/tmp/pod {MANIFEST}", quote(&[manifest]));
     node.guest.ask(&script).map(drop)
 }
 
-/// The environment of the pod's container, from its process.
-fn environment(node: &mut Node) -> Result<String> {
+/// The pod's container, by its process, and its environment.
+fn container(node: &mut Node) -> Result<(u32, String)> {
     let running = containers::running(&mut node.guest)?;
     for pid in running.iter().map(|container| container.pid) {
         let environment = node.guest.ask(&format!("tr '\\0' '\\n' </proc/{pid}/environ"))?;
         if environment.contains("WORD=") {
-            return Ok(environment);
+            return Ok((pid, environment));
         }
     }
-    anyhow::bail!("no container has WORD in its environment: {running:?}")
+    bail!("no container has WORD in its environment: {running:?}")
+}
+
+/// Waits until the pod's container has `word` in its environment; gives its process.
+fn tells(node: &mut Node, word: &str) -> Result<u32> {
+    let told = |node: &mut Node| container(node).ok().filter(|(_, text)| text.contains(&format!("WORD={word}")));
+    let found = Deadline::secs(60).poll(Duration::from_secs(1), || Ok::<_, anyhow::Error>(told(node)))?;
+    let (pid, _) = found.with_context(|| format!("no container tells the word {word}"))?;
+    node.status_when("the pod runs", 60, |status| status.runs("guestbook"))?;
+    Ok(pid)
 }
 
 #[test]
@@ -60,18 +77,13 @@ fn operators_pod_follows_its_manifest() {
     Scenario::run("operators_pod", |scenario| {
         let mut node = scenario.thawed()?;
 
-        write(&mut node, "one")?;
-        node.status_when("the new pod runs", 60, |status| status.runs("guestbook"))?;
-        ensure!(environment(&mut node)?.contains("WORD=one"), "the environment is not the manifest's");
+        write(&mut node, manifest("one", true))?;
+        tells(&mut node, "one")?;
         node.guest.ask("cat /run/guestbook/boot_id").context("the hostPath volume")?;
         invariants::check(&mut node, &scenario.lab.image)?;
 
-        write(&mut node, "two")?;
-        let changed = |node: &mut Node| environment(node).is_ok_and(|text| text.contains("WORD=two"));
-        let done = qemu_tests::deadline::Deadline::secs(60)
-            .poll(std::time::Duration::from_secs(1), || Ok::<_, anyhow::Error>(changed(&mut node).then_some(())))?;
-        ensure!(done.is_some(), "the changed manifest did not change the pod");
-        node.status_when("the changed pod runs", 60, |status| status.runs("guestbook"))?;
+        write(&mut node, manifest("two", true))?;
+        tells(&mut node, "two").context("the changed manifest did not change the pod")?;
 
         node.guest.ask("echo 'spec: [' >/var/lib/ballast/pods/broken.yaml")?;
         node.status_when("the broken manifest is named", 30, |status| {
@@ -81,8 +93,74 @@ fn operators_pod_follows_its_manifest() {
 
         node.guest.ask(&format!("rm {MANIFEST}"))?;
         node.status_when("the removed pod is gone", 60, |status| status.pod("guestbook").is_none())?;
-        ensure!(environment(&mut node).is_err(), "its container still runs");
+        ensure!(container(&mut node).is_err(), "its container still runs");
         node.status_when("the canary still runs", 30, |status| status.runs("canary"))?;
+        invariants::check(&mut node, &scenario.lab.image)?;
+        node.power_off()
+    });
+}
+
+/// The address of version 4 that `process` has on its one interface to others.
+fn address(node: &mut Node, process: u32) -> Result<Ipv4Addr> {
+    let line = node.guest.ask(&format!("nsenter --target={process} --net ip -4 -oneline address show dev eth0"))?;
+    let address =
+        line.split_whitespace().skip_while(|word| *word != "inet").nth(1).and_then(|text| text.split('/').next());
+    address.and_then(|text| text.parse().ok()).with_context(|| format!("no address in {line:?}"))
+}
+
+/// From the network of `process` the host is reached: over the bridge, by the node's routes, under the node's address.
+fn reaches_the_host(node: &mut Node, process: u32) -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("opening a port")?;
+    let port = listener.local_addr().context("reading the port")?.port();
+    listener.set_nonblocking(true).context("not waiting at the port")?;
+    // Of the image's programs, ostree is the one that asks over HTTP. It gets no answer: that it came is what counts.
+    let ask = format!(
+        "cd /run && mkdir -p asks && ostree init --repo=asks --mode=bare-user-only && \
+         ostree --repo=asks remote add --if-not-exists --no-sign-verify host{port} http://{HOST}:{port} && \
+         ! nsenter --target={process} --net timeout 10 ostree --repo=asks remote summary host{port} 2>&1"
+    );
+    let said = node.guest.ask(&ask)?;
+    match listener.accept() {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => bail!("nobody came from the pod's network: {said}"),
+        Err(error) => Err(error).context("taking the connection"),
+    }
+}
+
+#[test]
+fn pods_have_a_network_of_their_own() {
+    Scenario::run("pod_network", |scenario| {
+        let mut node = scenario.healthy(&Options { network: Network::User, ..Options::default() })?;
+
+        write(&mut node, manifest("own", false))?;
+        let process = tells(&mut node, "own")?;
+        let first = address(&mut node, process)?;
+        ensure!(first.octets()[..2] == [10, 88], "a pod's address is {first}");
+        reaches_the_host(&mut node, process)?;
+
+        // Another subnet is for pods that start later.
+        node.guest.ask("ballast settings set network.pod_subnet 10.99.1.0/24")?;
+        write(&mut node, manifest("moved", false))?;
+        let process = tells(&mut node, "moved")?;
+        let second = address(&mut node, process)?;
+        ensure!(second.octets()[..3] == [10, 99, 1], "after the change a pod's address is {second}");
+        reaches_the_host(&mut node, process)?;
+
+        // A cluster's network comes before the node's own, with programs in /opt/cni/bin: this one is the image's under another name.
+        let theirs = json!({ "cniVersion": "1.0.0", "name": "theirs", "plugins": [{
+            "type": "theirs", "bridge": "theirs0", "isGateway": true, "ipMasq": true, "ipMasqBackend": "nftables",
+            "ipam": { "type": "host-local", "ranges": [[{ "subnet": "10.77.0.0/24" }]],
+                "routes": [{ "dst": "0.0.0.0/0" }], "dataDir": "/run/cni" },
+        }] });
+        let file = quote(&[theirs.to_string()]);
+        node.guest.ask(&format!(
+            "cp /usr/lib/cni/bridge /opt/cni/bin/theirs && printf %s {file} >/etc/cni/net.d/10-theirs.conflist"
+        ))?;
+        write(&mut node, manifest("theirs", false))?;
+        let process = tells(&mut node, "theirs")?;
+        let third = address(&mut node, process)?;
+        ensure!(third.octets()[..2] == [10, 77], "in a cluster's network a pod's address is {third}");
+
         invariants::check(&mut node, &scenario.lab.image)?;
         node.power_off()
     });

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::values::{Certificates, Destination, Domain, InterfaceName, Mac, NoProxy, ProxyUrl};
+use crate::values::{Certificates, Destination, Domain, InterfaceName, Mac, NoProxy, PodSubnet, ProxyUrl};
 
 /// `[network]`: how the node reaches others, and whom it believes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub struct Network {
     pub proxy: Proxy,
     /// `certificates`: authorities that are believed beside the image's, by the runtime and for upgrades.
     pub certificates: Vec<Certificates>,
+    /// `pod_subnet`: where pods without the node's network get their addresses, unless a cluster's network gives them. None is
+    /// 10.88.0.0/16.
+    pub pod_subnet: Option<PodSubnet>,
 }
 
 /// `[network.proxy]`: for pulls and upgrades.

@@ -23,6 +23,7 @@ pub(super) fn network(table: &mut Reader<'_>) -> Network {
             no_proxy: table.list("no_proxy").or(Vec::new()),
         }),
         certificates: table.list("certificates").or(Vec::new()),
+        pod_subnet: table.get("pod_subnet").given(),
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{
 /// What a network file has besides, as the image's own: nothing listens on a node that nobody asked for.
 const QUIET: &str = "LLMNR=no\nMulticastDNS=no\nLinkLocalAddressing=ipv6\n";
 
+/// The subnet of pods in the image's file.
+const IMAGE_SUBNET: &str = "10.88.0.0/16";
+
 /// systemd.network(5). Without an interface in the settings the image's own file holds. Of two that match, the first holds:
 /// the files' names keep the order.
 pub(super) fn interfaces(network: &Network) -> impl Iterator<Item = Rendered> {
@@ -90,6 +93,13 @@ pub(super) fn certificates(network: &Network) -> Vec<Rendered> {
         then: Reload::Nothing,
     };
     vec![Rendered::public(BUNDLE, pem, Reload::Restart(CONTAINERD)), link]
+}
+
+/// The image's own network of pods, with its subnet. containerd sees the file change; pods that run keep their addresses.
+pub(super) fn pods(network: &Network) -> Option<Rendered> {
+    const IMAGE: &str = include_str!("../../../../image/root/etc/cni/net.d/99-ballast.conflist");
+    let text = IMAGE.replace(IMAGE_SUBNET, &network.pod_subnet?.to_string());
+    Some(Rendered::public("/etc/cni/net.d/99-ballast.conflist", text, Reload::Nothing))
 }
 
 /// The environment of containerd (systemd.exec(5), `EnvironmentFile=`); the agent gives its own children the same. There may be a

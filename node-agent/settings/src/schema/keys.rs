@@ -33,6 +33,11 @@ const NETWORK: &[Key] = &[
     key("domains", Shape::Texts, "Where short names are looked for; with ~ in front routed only."),
     key("proxy", Shape::Table(PROXY), "For pulls and upgrades."),
     key("certificates", Shape::Texts, "Authorities in PEM that are believed beside the image's."),
+    key(
+        "pod_subnet",
+        Shape::Text,
+        "Where pods get their addresses, an IPv4 network /8 to /28. Not said: 10.88.0.0/16.",
+    ),
 ];
 
 const INTERFACE: &[Key] = &[

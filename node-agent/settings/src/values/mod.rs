@@ -23,7 +23,7 @@ pub use self::{
     kernel::{KernelArgument, SysctlKey, SysctlValue},
     label::{LabelKey, LabelValue, NodeLabel, Taint, TaintEffect},
     name::{Domain, Host, Hostname, ManifestName},
-    network::{Destination, InterfaceName, Mac},
+    network::{Destination, InterfaceName, Mac, PodSubnet},
     pem::Certificates,
     registry::{MirrorPlace, RegistryHost, Username},
     secret::Secret,

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::{Text, is_made_of, is_not, shown_as_text};
 
@@ -21,6 +21,10 @@ shown_as_text!(InterfaceName);
 /// An interface's hardware address, in small letters with `:` between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mac([u8; 6]);
+
+/// A network of version 4 for pods, with room for thirteen of them or more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PodSubnet(Ipv4Net);
 
 /// Where a route leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +96,32 @@ impl Text for IpNet {
     }
 }
 
+impl PodSubnet {
+    /// How long its prefix may be.
+    const PREFIXES: std::ops::RangeInclusive<u8> = 8..=28;
+}
+
+impl Text for PodSubnet {
+    const EXPECTED: &'static str = "an IPv4 network with a prefix from 8 to 28, as \"10.88.0.0/16\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let network: Ipv4Net = text.parse().map_err(|_| is_not(text, "an IPv4 network"))?;
+        if !Self::PREFIXES.contains(&network.prefix_len()) {
+            return Err(is_not(text, "of that size"));
+        }
+        if network.trunc() != network {
+            return Err(is_not(text, format_args!("a network, but an address in {}", network.trunc())));
+        }
+        Ok(Self(network))
+    }
+}
+
+impl fmt::Display for PodSubnet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 impl Text for Destination {
     const EXPECTED: &'static str = "\"default\" or a network, as \"10.0.0.0/8\"";
 
@@ -144,5 +174,18 @@ mod tests {
         assert!(IpNet::parse("192.0.2.10/33").is_err());
         assert_eq!(Destination::parse("10.1.2.3/8").unwrap().to_string(), "10.0.0.0/8");
         assert_eq!(Destination::parse("default").unwrap(), Destination::Default);
+    }
+
+    #[test]
+    fn pods_have_a_network_of_version_4_with_room_in_it() {
+        assert_eq!(PodSubnet::parse("10.88.0.0/16").unwrap().to_string(), "10.88.0.0/16");
+        for (wrong, why) in [
+            ("10.88.0.0", "is not an IPv4 network"),
+            ("fd00::/64", "is not an IPv4 network"),
+            ("10.88.0.0/29", "is not of that size"),
+            ("10.88.0.1/16", "is not a network, but an address in 10.88.0.0/16"),
+        ] {
+            assert_eq!(PodSubnet::parse(wrong).unwrap_err(), format!("{wrong:?} {why}"));
+        }
     }
 }

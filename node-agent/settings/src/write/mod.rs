@@ -54,6 +54,7 @@ fn network(network: &Network, secrets: Secrets) -> Table {
     put_list(&mut table, "dns", &network.dns);
     put_list(&mut table, "domains", &network.domains);
     put_list(&mut table, "certificates", &network.certificates);
+    put(&mut table, "pod_subnet", network.pod_subnet.as_ref());
     let mut proxy = Table::new();
     let url = |url: &ProxyUrl| match secrets {
         Secrets::Revealed => url.reveal().to_owned(),

@@ -105,13 +105,17 @@ fn network() -> impl Strategy<Value = Network> {
     let proxy = (url(), url(), vec(text("\\*|\\.example|10\\.0\\.0\\.0/8|localhost"), 0..3))
         .prop_map(|(http, https, no_proxy)| Proxy { http, https, no_proxy });
     let lists = (vec(text(ADDRESS), 0..3), vec(text("~?[a-z]{1,5}\\.example"), 0..2), vec(certificates(), 0..3));
-    (vec(interface(), 0..3), lists, proxy).prop_map(|(interfaces, (dns, domains, certificates), proxy)| Network {
-        interfaces: once(interfaces, |interface| format!("{:?}", interface.which)),
-        dns,
-        domains,
-        proxy,
-        certificates,
-    })
+    let pod_subnet = option::of(text("10\\.[0-9]{1,2}\\.0\\.0/(16|24|28)"));
+    (vec(interface(), 0..3), lists, proxy, pod_subnet).prop_map(
+        |(interfaces, (dns, domains, certificates), proxy, pod_subnet)| Network {
+            interfaces: once(interfaces, |interface| format!("{:?}", interface.which)),
+            dns,
+            domains,
+            proxy,
+            certificates,
+            pod_subnet,
+        },
+    )
 }
 
 fn kernel() -> impl Strategy<Value = Kernel> {
