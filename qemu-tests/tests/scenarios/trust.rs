@@ -9,6 +9,7 @@ use qemu_tests::registry::{Signed, SigningKey};
 use qemu_tests::release::Release;
 use qemu_tests::releases::{Ended, Releases};
 use qemu_tests::scenario::{Cases, Scenario};
+use qemu_tests::settings;
 
 use crate::upgrade::fetched;
 
@@ -114,7 +115,11 @@ fn c01_c02_c03_c04_c05_s02_refused_before_anything_is_deployed() {
         cases.end()?;
         Ended::of(&mut offered.node.guest, &["fsck"])?.done()?;
 
-        let (release, name) = offered.host.publish(offered.host.release("20261123.1")?)?;
+        // Who was a stranger is believed once the settings name the key.
+        let keys = format!("[update]\nkeys = [\"\"\"\n{}\"\"\"]\n", offered.stranger.public);
+        settings::apply(&mut offered.node.guest, &keys)?;
+        let release = offered.host.write(offered.host.release("20261123.1")?)?;
+        let name = offered.host.depot.publish_as(&release, "20261123.1", Signed::By(&offered.stranger))?;
         Ended::of(&mut offered.node.guest, &["upgrade", &name])?.done().context("a good one, after all that")?;
         let next = Releases::of(&mut offered.node.guest)?.next()?.digest.clone();
         ensure!(next.as_deref() == Some(&release.digest), "{next:?} boots next");
@@ -154,8 +159,8 @@ impl Offered<'_> {
         // The manifest is another one with the same blobs; its configuration has to be in the registry.
         let huge = self.host.write(self.host.release("20261122.90")?.claiming(999 << 40))?;
         let name = self.host.depot.publish_claim(&huge)?;
-        let settings = "/var/lib/ballast/settings.toml";
-        self.node.guest.ask(&format!("printf '[update]\\nsignatures = \"none\"\\n' >{settings}"))?;
+        let document = "/var/lib/ballast/settings.toml";
+        self.node.guest.ask(&format!("printf '[update]\\nsignatures = \"none\"\\n' >{document}"))?;
         let unsigned = |reason: &String| reason.contains("sign");
         self.node
             .status_when("that signatures are off is a reason", 60, |status| status.reasons.iter().any(unsigned))?;
@@ -163,7 +168,7 @@ impl Offered<'_> {
         let why = Ended::of(&mut self.node.guest, &["upgrade", &name])?.failed(1, "no-space")?;
         ensure!(why.contains("ROOT"), "the reason does not name ROOT: {why}");
         ensure!(!fetched(&self.host, mark, &huge), "the layer was fetched");
-        self.node.guest.ask(&format!("rm {settings}"))?;
+        self.node.guest.ask(&format!("rm {document}"))?;
         self.node.status_when("the reason goes", 60, |status| !status.reasons.iter().any(unsigned)).map(drop)
     }
 

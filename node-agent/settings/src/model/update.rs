@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::window::Window;
+use crate::{values::PublicKey, window::Window};
 
 /// How long a release on trial has if nothing else is said: a node of two slow cores is healthy within one minute.
 pub const TRIAL_DEADLINE: Duration = Duration::from_secs(300);
@@ -20,11 +20,20 @@ pub struct Update {
     pub reboot: bool,
     /// `signatures`
     pub signatures: Signatures,
+    /// `keys`: whose releases are taken, beside those of the image's keys.
+    pub keys: Vec<PublicKey>,
 }
 
 impl Default for Update {
     fn default() -> Self {
-        Self { image: None, auto: false, windows: None, reboot: true, signatures: Signatures::Required }
+        Self {
+            image: None,
+            auto: false,
+            windows: None,
+            reboot: true,
+            signatures: Signatures::Required,
+            keys: Vec::new(),
+        }
     }
 }
 

@@ -26,5 +26,6 @@ pub(super) fn update(table: &mut Reader<'_>) -> Update {
         signatures: table
             .choice("signatures", &[("required", Signatures::Required), ("none", Signatures::Unchecked)])
             .or(known.signatures),
+        keys: table.list("keys").or(known.keys),
     }
 }

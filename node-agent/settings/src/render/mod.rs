@@ -87,6 +87,7 @@ pub fn render(settings: &Settings) -> Vec<Rendered> {
     all.extend(node::time(&settings.time));
     all.extend(node::journal(&settings.log));
     all.extend(node::manifests(&settings.pods));
+    all.extend(node::keys(&settings.update));
     all.extend(network::interfaces(&settings.network));
     all.extend(network::resolver(&settings.network));
     all.extend(network::certificates(&settings.network));

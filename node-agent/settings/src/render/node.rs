@@ -1,7 +1,7 @@
-//! The machine's name, its time, its journal, and the manifests of its settings.
+//! The machine's name, its time, its journal, the manifests of its settings, and whose releases it takes.
 
 use super::{HEADER, Reload, Rendered};
-use crate::model::{Log, Pods, Settings, Time};
+use crate::model::{Log, Pods, Settings, Time, Update};
 
 /// hostname(5)
 pub(super) fn hostname(settings: &Settings) -> Option<Rendered> {
@@ -37,5 +37,13 @@ pub(super) fn manifests(pods: &Pods) -> impl Iterator<Item = Rendered> {
     pods.manifests.iter().map(|manifest| {
         let path = format!("/etc/ballast/pods/{}.yaml", manifest.name);
         Rendered::private(path, manifest.content.as_str(), Reload::Nothing)
+    })
+}
+
+/// One file each, beside those of the image in /usr/lib/ballast/keys; read before each fetch.
+pub(super) fn keys(update: &Update) -> impl Iterator<Item = Rendered> {
+    let numbered = update.keys.iter().enumerate();
+    numbered.map(|(index, key)| {
+        Rendered::public(format!("/etc/ballast/keys/{index:03}.pub"), key.as_str(), Reload::Nothing)
     })
 }

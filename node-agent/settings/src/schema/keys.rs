@@ -124,6 +124,7 @@ const UPDATE: &[Key] = &[
     key("window", Shape::Texts, "When it may, as Mon-Fri 02:00-04:00 Europe/Berlin. Not said: at any time."),
     key("reboot", Shape::Switch, "Whether such an upgrade ends with a reboot. Not said: true."),
     key("signatures", Shape::Choice(&["required", "none"]), "Whether releases have to be signed. Not said: required."),
+    key("keys", Shape::Texts, "Public keys in PEM that may have signed them, beside the image's."),
 ];
 
 const HEALTH: &[Key] = &[

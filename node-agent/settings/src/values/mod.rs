@@ -24,7 +24,7 @@ pub use self::{
     label::{LabelKey, LabelValue, NodeLabel, Taint, TaintEffect},
     name::{Domain, Host, Hostname, ManifestName},
     network::{Destination, InterfaceName, Mac, PodSubnet},
-    pem::Certificates,
+    pem::{Certificates, PublicKey},
     registry::{MirrorPlace, RegistryHost, Username},
     secret::Secret,
     size::Size,

@@ -179,6 +179,7 @@ fn update(update: &Update) -> Table {
         Signatures::Unchecked => "none",
     };
     put(&mut table, "signatures", Some(signatures));
+    put_list(&mut table, "keys", &update.keys);
     table
 }
 

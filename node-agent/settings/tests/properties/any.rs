@@ -144,8 +144,10 @@ fn update() -> impl Strategy<Value = Update> {
         .prop_map(|text| Window::parse(text).unwrap_or_else(|error| panic!("{error}")));
     let image = option::of("[a-z]{1,5}\\.example/os(:[a-z]{1,5})?");
     let signatures = select(vec![Signatures::Required, Signatures::Unchecked]);
-    (image, any::<bool>(), option::of(vec(window, 0..3)), any::<bool>(), signatures)
-        .prop_map(|(image, auto, windows, reboot, signatures)| Update { image, auto, windows, reboot, signatures })
+    let keys = vec(text("-----BEGIN PUBLIC KEY-----\nMAMCAQ[A-Z]=\n-----END PUBLIC KEY-----"), 0..3);
+    (image, any::<bool>(), option::of(vec(window, 0..3)), any::<bool>(), signatures, keys).prop_map(
+        |(image, auto, windows, reboot, signatures, keys)| Update { image, auto, windows, reboot, signatures, keys },
+    )
 }
 
 fn private_key() -> impl Strategy<Value = PrivateKey> {

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// Keys that releases may be signed with: those of the image, and those of the node.
-const KEYS: [&str; 2] = ["/usr/lib/ballast/keys", "/var/lib/ballast/keys"];
+/// Keys that releases may be signed with: those of the image, of the settings, and of the node.
+const KEYS: [&str; 3] = ["/usr/lib/ballast/keys", "/etc/ballast/keys", "/var/lib/ballast/keys"];
 
 /// The policy that the worker's image proxy follows.
 const POLICY: &str = "/run/ballast/policy.json";
@@ -90,11 +90,10 @@ impl Work {
     pub(super) fn registry(&self, image: &str) -> Result<Registry, Failure> {
         let keys = keys(&self.host);
         if keys.is_empty() && self.settings.update.signatures == Signatures::Required {
-            return Err(Failure::refused(format!(
-                "releases must be signed, and there is no key to check them with: put one into {}/*.pub, or, for development, \
-                 set update.signatures = \"none\" in the settings",
-                KEYS[1]
-            )));
+            return Err(Failure::refused(
+                "releases must be signed, and there is no key to check them with: name one in update.keys of the settings, or, for \
+                 development, set update.signatures = \"none\"",
+            ));
         }
         let policy = policy(image, &keys, self.settings.update.signatures).to_string();
         let file = self.host.path(POLICY);
