@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::instructions::{of_others, of_ours};
 use super::report::{self, Details, Report};
@@ -21,7 +21,7 @@ const COUNTED_RUNS: usize = 3;
 /// Measures everything, `rounds` rounds of wall time, and writes `target/bench/boot.json`, `details.json`, `boot.svg`.
 ///
 /// # Errors
-/// When an image is missing and cannot be built, or a machine does not become READY.
+/// When an image is missing and cannot be built, a machine does not become READY, or a figure misses its limit.
 pub fn run(rounds: u32) -> Result<()> {
     let lab = Lab::open()?;
     let folder = lab.workspace.target.join("bench");
@@ -69,9 +69,12 @@ pub fn run(rounds: u32) -> Result<()> {
     report::write(&folder.join("boot.json"), &report)?;
     report::write(&folder.join("details.json"), &details)?;
     draw(&folder, &details)?;
-    print!("{}", table::render(&report, &details, &Budget::load()?));
+    let (text, missed) = table::render(&report, &details, &Budget::load()?);
+    print!("{text}");
     println!("bench: the figures are in {0}/boot.json, the picture is {0}/boot.svg", folder.display());
-    upgrade()
+    upgrade()?;
+    ensure!(missed == 0, "{missed} figures miss their limits: they are marked in the table above");
+    Ok(())
 }
 
 /// Measures an upgrade only, and writes `target/bench/upgrade.json`.
