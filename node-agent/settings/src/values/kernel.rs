@@ -109,6 +109,23 @@ impl Text for KernelArgument {
 impl SysctlKey {
     /// What the names begin with that an operator may give.
     pub const ALLOWED: &[&str] = &SYSCTLS;
+
+    /// Its file below /proc/sys. Where points are the separators, slashes stand for points; if the first separator is a slash, it
+    /// is a path already. (sysctl.d(5))
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self.0.find(['.', '/']) {
+            Some(first) if self.0[first..].starts_with('.') => {
+                let swap = |letter| match letter {
+                    '.' => '/',
+                    '/' => '.',
+                    other => other,
+                };
+                self.0.chars().map(swap).collect()
+            }
+            _ => self.0.clone(),
+        }
+    }
 }
 
 impl Text for SysctlKey {
@@ -180,6 +197,13 @@ mod tests {
         for wrong in ["", "1\n2", "$(x)", "a;b"] {
             assert!(SysctlValue::parse(wrong).is_err(), "{wrong}");
         }
+        for (key, path) in [
+            ("net.core.somaxconn", "net/core/somaxconn"),
+            ("net.ipv4.conf.eth0/100.rp_filter", "net/ipv4/conf/eth0.100/rp_filter"),
+        ] {
+            assert_eq!(SysctlKey::parse(key).unwrap().path(), path);
+        }
+        assert_eq!(SysctlKey("net/ipv4/conf/eth0.100/rp_filter".to_owned()).path(), "net/ipv4/conf/eth0.100/rp_filter");
         assert_eq!(SysctlValue::parse(" 4096 87380\t6291456 ").unwrap().as_str(), "4096 87380\t6291456");
     }
 }

@@ -15,6 +15,7 @@ use ballast_settings::{
 };
 use rustix::fs::{FlockOperation, flock};
 
+use super::sysctls;
 use crate::{
     clients::{host::Host, store},
     settings::{
@@ -48,7 +49,8 @@ pub fn bring(host: &Host, settings: &Settings) -> Result<Needs> {
     let now = observe::in_force(host);
     let (old, new) = (render(&now), render(settings));
     let mut changes = Vec::new();
-    let mut failures = Vec::new();
+    let mut failures: Vec<String> = Vec::new();
+    failures.extend(sysctls::bring(host, &now.kernel, &settings.kernel).err().map(|error| format!("{error:#}")));
     let mut note = |change, done: Result<bool>| match done {
         Ok(true) => changes.push(change),
         Ok(false) => {}
@@ -214,6 +216,19 @@ mod tests {
         assert!(host.path("/etc/hostname").exists());
         fs::remove_file(host.path("/run/containers/0")).unwrap();
         bring(&host, &wanted).unwrap();
+    }
+
+    #[test]
+    fn f08_a_sysctl_that_is_taken_out_is_as_it_was() {
+        let (_tree, host) = node();
+        let file = host.path("/proc/sys/net/core/somaxconn");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "4096\n").unwrap();
+        bring(&host, &settings("kernel.sysctl.net.core.somaxconn = 1")).unwrap();
+        fs::write(&file, "1\n").unwrap();
+        let needs = bring(&host, &Settings::default()).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "4096\n");
+        assert!(needs.restart.contains("systemd-sysctl.service"), "{needs:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod document;
 pub mod files;
 pub mod keep;
 mod operation;
+mod sysctls;
 mod units;
 
 use std::{
