@@ -4,6 +4,7 @@ mod cloud;
 pub mod document;
 pub mod files;
 pub mod keep;
+mod left;
 mod operation;
 mod sysctls;
 mod units;

@@ -1,6 +1,6 @@
 //! The operations themselves, each from top to bottom.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::sync::mpsc;
 
 use super::{cloud, document, files, keep, units};
@@ -126,7 +126,15 @@ pub(super) async fn revert(host: &Host, systemd: Option<&Systemd>) -> Result<Out
     Ok(Outcome { message, changed: true, planned: Planned::default(), trial_s: None })
 }
 
+/// The units are told of the files that could be written, whatever became of the others.
 async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> anyhow::Result<()> {
-    let needs = files::bring(host, settings)?;
-    units::refresh(systemd, &needs).await
+    let brought = files::bring(host, settings)?;
+    let told = match units::refresh(systemd, &brought.left.owed).await {
+        Ok(()) => files::told(host, &brought),
+        Err(error) => Err(error),
+    };
+    match (brought.done(), told) {
+        (Err(files), Err(units)) => Err(anyhow!("{files:#}; {units:#}")),
+        (files, units) => files.and(units),
+    }
 }
