@@ -259,6 +259,10 @@ fn what_is_wrong_in_the_tables_is_named() {
             "[kernel.sysctl]\nvm.swappiness = true",
             "f:2:17: kernel.sysctl.\"vm.swappiness\": is true or false, expected a number, or words in one line",
         ),
+        (
+            "[kernel.sysctl]\nkernel.threads-max = 1",
+            "f:2:22: kernel.sysctl.\"kernel.threads-max\": \"1\" is out of range, expected a number from 4096 to 1073741823 (with less",
+        ),
         ("[[registry]]\nhosst = \"r.example\"", "f:1:1: registry[0].host: is missing"),
         (
             "[[registry]]\nhost = \"r.example\"\nusername = \"me\"",
