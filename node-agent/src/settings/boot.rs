@@ -45,7 +45,10 @@ pub async fn first(host: &Host) -> Vec<String> {
                 steps.push(keep::keep(host, giver, &found.given));
             }
         }
-        steps.push(keep::note(host, looks));
+        // What could not be kept is looked for once more on the next boot.
+        if steps.iter().all(Result::is_ok) {
+            steps.push(keep::note(host, looks));
+        }
     }
     match bring(host) {
         Ok(brought) => {
@@ -94,7 +97,7 @@ mod tests {
 
     use super::*;
     use crate::settings::{
-        model::{FILE, Trial},
+        model::{FILE, SOURCES, Trial},
         observe::CREDENTIAL,
     };
 
@@ -141,6 +144,23 @@ mod tests {
         assert_eq!(hostname(&host), "first\n");
         assert_eq!(first(&host).await, [""; 0]);
         assert_eq!(observe::account(&host).unwrap(), account);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_kept_is_looked_for_again() {
+        let (_tree, host) = node();
+        write(&host, CREDENTIAL, "hostname = \"first\"\n");
+        // In the place of a disk that is full.
+        write(&host, &format!("{SOURCES}/credential/there"), "");
+        assert_eq!(first(&host).await.len(), 1);
+        assert!(!host.path(ACCOUNT).exists());
+        fs::remove_dir_all(host.path(SOURCES)).unwrap();
+        reboot(&host);
+        write(&host, CREDENTIAL, "hostname = \"first\"\n");
+        assert_eq!(early(&host), [""; 0]);
+        assert_eq!(hostname(&host), "first\n");
+        assert_eq!(first(&host).await, [""; 0]);
+        assert!(observe::account(&host).unwrap().looked[&Giver::Credential].found);
     }
 
     #[tokio::test]
