@@ -115,10 +115,11 @@ fn keep_found(host: &Host, found: &Found) -> Result<()> {
 /// What `service` gives this machine.
 ///
 /// # Errors
-/// If there is no network, or no answer that tells anything.
+/// If no route leads to it, or there is no answer that tells anything.
 pub(super) async fn ask(service: Service) -> Result<Found> {
-    network::source_address().context("the cloud's metadata service cannot be asked yet")?;
     let host: IpAddr = service.host().parse().context("the metadata service's address")?;
+    // An isolated network may have a route to it and none to the world.
+    network::source_address_for(host).context("the cloud's metadata service cannot be asked yet")?;
     talk(service, SocketAddr::new(host, PORT)).await
 }
 
