@@ -102,9 +102,11 @@ fuzz: ## the settings' parsers on any bytes, each for SECONDS=600
 fmt: ## format the sources
 	@cargo fmt --all
 
-lint: setup ## formatting, clippy, licences and sources of the dependencies
+lint: setup ## formatting, clippy, the fuzz targets, licences and sources of the dependencies
 	@cargo fmt --all --check
 	@$(CARGO) clippy -q --workspace --all-targets --all-features -- -D warnings
+# A workspace of its own, which the others do not compile.
+	@node-agent/settings/fuzz/run check
 	@image/setup/cargo-deny $(CACHE) -L error --locked --offline check bans licenses sources
 
 unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own registry; boots nothing

@@ -1,6 +1,9 @@
 //! Whether this node can speak to others, and under which addresses: the kernel's own answer, without a packet.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+};
 
 use anyhow::{Context, Result, bail};
 use nix::{
@@ -36,16 +39,30 @@ pub fn source_address() -> Result<IpAddr> {
     bail!("no default route with an address ({})", reasons.join("; "))
 }
 
+/// The address with which `near` is spoken to, over whatever route leads there: a link-local address reaches who is on the link.
+///
+/// # Errors
+/// If no route leads there, or there is no address to use it with.
+pub fn source_address_for(near: IpAddr) -> Result<IpAddr> {
+    let any = if near.is_ipv4() { FAR[0].0 } else { FAR[1].0 };
+    let source = route(any, near).with_context(|| format!("no route with an address leads to {near}"))?;
+    anyhow::ensure!(near.is_loopback() || !source.is_loopback(), "no address but {source} is there to speak to {near}");
+    Ok(source)
+}
+
 /// The address with which `far` is spoken to, else why there is none.
 fn source(any: IpAddr, far: IpAddr) -> Result<IpAddr, String> {
-    let bound = UdpSocket::bind(SocketAddr::new(any, 0));
-    let connected =
-        bound.and_then(|socket| socket.connect(SocketAddr::new(far, PORT)).and_then(|()| socket.local_addr()));
-    match connected {
-        Ok(source) if is_usable(source.ip()) => Ok(source.ip()),
-        Ok(source) => Err(format!("{} reaches no other network", source.ip())),
+    match route(any, far) {
+        Ok(source) if is_usable(source) => Ok(source),
+        Ok(source) => Err(format!("{source} reaches no other network")),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn route(any: IpAddr, far: IpAddr) -> io::Result<IpAddr> {
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+    socket.connect(SocketAddr::new(far, PORT))?;
+    Ok(socket.local_addr()?.ip())
 }
 
 /// The addresses under which others reach this node: those of the default routes first, then those of the other interfaces that are
@@ -81,6 +98,17 @@ fn is_usable(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The only route that is there on each machine that builds is that to itself: it is none to the world.
+    #[test]
+    fn a_route_to_a_service_need_not_be_one_to_the_world() {
+        let near = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert_eq!(source_address_for(near).unwrap(), near);
+        assert!(source(FAR[0].0, near).unwrap_err().ends_with("reaches no other network"));
+        // No packet goes there without a broadcast socket.
+        let told = source_address_for(IpAddr::V4(Ipv4Addr::BROADCAST)).unwrap_err().to_string();
+        assert_eq!(told, "no route with an address leads to 255.255.255.255");
+    }
 
     #[test]
     fn an_address_that_reaches_nobody_is_none() {

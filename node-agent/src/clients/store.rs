@@ -49,6 +49,17 @@ pub fn write(file: &Path, content: &[u8]) -> Result<()> {
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(doing)
 }
 
+/// Makes `from` the file `to` of the same folder, and returns when it will be so after a power cut. That takes no room on the disk.
+///
+/// # Errors
+/// If it cannot be renamed.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    let doing = || format!("renaming {} to {}", from.display(), to.display());
+    fs::rename(from, to).with_context(doing)?;
+    let folder = to.parent().with_context(doing)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(doing)
+}
+
 /// Removes `file`, if it is there, and returns when it will be gone after a power cut.
 ///
 /// # Errors

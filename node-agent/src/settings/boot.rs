@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ballast_settings::render::Needs;
 
 use super::{
-    act::{document, files, keep},
+    act::{
+        document,
+        files::{self, Brought},
+        keep,
+    },
     look,
     model::Giver,
     observe::{self, ACCOUNT, Reader},
@@ -23,7 +26,9 @@ const SYSTEMCTL_DEADLINE: Duration = Duration::from_secs(20);
 /// Takes back a trial that had its boots, and writes the files that others read. Tells what went wrong: nothing of it is a reason not
 /// to boot.
 pub fn early(host: &Host) -> Vec<String> {
-    let steps = [go_on_with_trial(host), bring(host).map(drop)];
+    // The units have yet to start, and read their files then.
+    let hold = || bring(host).and_then(|brought| files::told(host, &brought).and(brought.done()));
+    let steps = [go_on_with_trial(host), hold()];
     steps.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
 }
 
@@ -40,12 +45,19 @@ pub async fn first(host: &Host) -> Vec<String> {
                 steps.push(keep::keep(host, giver, &found.given));
             }
         }
-        steps.push(keep::note(host, looks));
+        // What could not be kept is looked for once more on the next boot.
+        if steps.iter().all(Result::is_ok) {
+            steps.push(keep::note(host, looks));
+        }
     }
-    steps.push(match bring(host) {
-        Ok(needs) => refresh(host, &needs).await,
-        Err(error) => Err(error),
-    });
+    match bring(host) {
+        Ok(brought) => {
+            steps.push(brought.done());
+            let told = refresh(host, &brought).await;
+            steps.push(told.and_then(|()| files::told(host, &brought)));
+        }
+        Err(error) => steps.push(Err(error)),
+    }
     steps.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
 }
 
@@ -60,17 +72,18 @@ fn go_on_with_trial(host: &Host) -> Result<()> {
     }
 }
 
-fn bring(host: &Host) -> Result<Needs> {
+fn bring(host: &Host) -> Result<Brought> {
     let read = Reader::default().read(host);
     read.problems.iter().for_each(|problem| eprintln!("{problem}"));
     files::bring(host, &read.settings)
 }
 
 /// What runs by then (the runtime, the journal) reads its files anew. Without waiting: what waits for us is among it.
-async fn refresh(host: &Host, needs: &Needs) -> Result<()> {
-    for (verb, units) in [("reload-or-try-restart", &needs.reload), ("try-restart", &needs.restart)] {
+async fn refresh(host: &Host, brought: &Brought) -> Result<()> {
+    let owed = &brought.left.owed;
+    for (verb, units) in [("reload-or-try-restart", &owed.reload), ("try-restart", &owed.restart)] {
         if !units.is_empty() {
-            let words = ["--no-block", verb].into_iter().chain(units.iter().copied());
+            let words = ["--no-block", verb].into_iter().chain(units.iter().map(String::as_str));
             let systemctl = host.path(SYSTEMCTL).display().to_string();
             exec::run(&systemctl, words, SYSTEMCTL_DEADLINE).await.context("telling units of their settings")?;
         }
@@ -84,7 +97,7 @@ mod tests {
 
     use super::*;
     use crate::settings::{
-        model::{FILE, Trial},
+        model::{FILE, SOURCES, Trial},
         observe::CREDENTIAL,
     };
 
@@ -131,6 +144,23 @@ mod tests {
         assert_eq!(hostname(&host), "first\n");
         assert_eq!(first(&host).await, [""; 0]);
         assert_eq!(observe::account(&host).unwrap(), account);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_kept_is_looked_for_again() {
+        let (_tree, host) = node();
+        write(&host, CREDENTIAL, "hostname = \"first\"\n");
+        // In the place of a disk that is full.
+        write(&host, &format!("{SOURCES}/credential/there"), "");
+        assert_eq!(first(&host).await.len(), 1);
+        assert!(!host.path(ACCOUNT).exists());
+        fs::remove_dir_all(host.path(SOURCES)).unwrap();
+        reboot(&host);
+        write(&host, CREDENTIAL, "hostname = \"first\"\n");
+        assert_eq!(early(&host), [""; 0]);
+        assert_eq!(hostname(&host), "first\n");
+        assert_eq!(first(&host).await, [""; 0]);
+        assert!(observe::account(&host).unwrap().looked[&Giver::Credential].found);
     }
 
     #[tokio::test]

@@ -46,18 +46,25 @@ pub struct Found {
     pub given: Given,
     /// What, or why nothing, in one sentence.
     pub what: String,
+    /// Whether there was more, which could not be read.
+    pub failed: bool,
 }
 
 impl Found {
+    /// All that is there.
+    pub fn all(given: Given, what: impl Into<String>) -> Self {
+        Self { given, what: what.into(), failed: false }
+    }
+
     /// Nothing, and why.
     pub fn nothing(why: impl Into<String>) -> Self {
-        Self { given: Vec::new(), what: why.into() }
+        Self::all(Vec::new(), why)
     }
 
     /// As it is written down, now.
     pub fn look(&self) -> Look {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Look { at: now.as_secs(), found: !self.given.is_empty(), what: self.what.clone() }
+        Look { at: now.as_secs(), found: !self.given.is_empty(), what: self.what.clone(), failed: self.failed }
     }
 }
 
@@ -69,7 +76,7 @@ pub async fn look(host: &Host, giver: Giver) -> Found {
         Giver::Esp => on_esp(host).await,
         Giver::Metadata => return Found::nothing("the cloud is asked by the agent"),
     };
-    found.unwrap_or_else(|error| Found::nothing(format!("{error:#}")))
+    found.unwrap_or_else(|error| Found { failed: true, ..Found::nothing(format!("{error:#}")) })
 }
 
 /// The systemd credential.
@@ -79,28 +86,40 @@ pub async fn look(host: &Host, giver: Giver) -> Found {
 pub fn credential(host: &Host) -> Result<Found> {
     let bytes = observe::read(host, CREDENTIAL).context("the credential ballast.settings")?;
     Ok(match bytes {
-        Some(bytes) => Found { given: vec![(Kind::Settings, bytes)], what: "credential ballast.settings".to_owned() },
+        Some(bytes) => Found::all(vec![(Kind::Settings, bytes)], "credential ballast.settings"),
         None => Found::nothing("there is no credential ballast.settings"),
     })
 }
 
 async fn volumes(host: &Host) -> Result<Found> {
     let all = volume::list(host).await.context("looking for volumes")?;
-    let mut without = Vec::new();
+    Ok(first_with_files(host, &all).await)
+}
+
+/// What the first of `all` has that has some of the files; the labels count in their order.
+async fn first_with_files(host: &Host, all: &[Volume]) -> Found {
+    let (mut without, mut failed) = (Vec::new(), false);
     for (label, files) in VOLUMES {
         for volume in all.iter().filter(|volume| volume.label.eq_ignore_ascii_case(label)) {
             let name = format!("{} ({}, {})", volume.label, volume.device, volume.file_system);
             match on_volume(host, volume, &files).await {
                 Ok(given) if given.is_empty() => without.push(format!("{name} has none of the files")),
-                Ok(given) => return Ok(Found { given, what: name }),
-                Err(error) => without.push(format!("{name}: {error:#}")),
+                Ok(given) => {
+                    let told: Vec<String> = without.into_iter().chain([name]).collect();
+                    return Found { given, what: told.join("; "), failed };
+                }
+                Err(error) => {
+                    failed = true;
+                    without.push(format!("{name}: {error:#}"));
+                }
             }
         }
     }
-    Ok(Found::nothing(match without.as_slice() {
+    let what = match without.as_slice() {
         [] => "there is no volume with the label CIDATA or config-2".to_owned(),
         without => without.join("; "),
-    }))
+    };
+    Found { failed, ..Found::nothing(what) }
 }
 
 async fn on_volume(host: &Host, volume: &Volume, files: &[(&'static str, Kind)]) -> Result<Given> {
@@ -118,7 +137,7 @@ async fn on_volume(host: &Host, volume: &Volume, files: &[(&'static str, Kind)])
 
 async fn on_esp(host: &Host) -> Result<Found> {
     let found = |bytes: Option<Vec<u8>>| match bytes {
-        Some(bytes) => Found { given: vec![(Kind::Settings, bytes)], what: format!("{ESP_FILE} on the ESP") },
+        Some(bytes) => Found::all(vec![(Kind::Settings, bytes)], format!("{ESP_FILE} on the ESP")),
         None => Found::nothing(format!("there is no {ESP_FILE} on the ESP")),
     };
     // The agent mounts it when it is READY, which may be about now.
@@ -153,6 +172,23 @@ mod tests {
         ] {
             assert_eq!(look(&host, giver).await, Found::nothing(why));
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_there_and_cannot_be_read_is_not_nothing() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        fs::create_dir_all(host.path(CREDENTIAL)).unwrap();
+        let found = look(&host, Giver::Credential).await;
+        assert!(found.failed && found.look().failed && found.given.is_empty(), "{found:?}");
+        let volume = |label: &str| Volume {
+            device: "/dev/vdb".to_owned(),
+            label: label.to_owned(),
+            file_system: "ext4".to_owned(),
+        };
+        let found = first_with_files(&host, &[volume("CIDATA"), volume("other")]).await;
+        assert!(found.failed && found.what.starts_with("CIDATA (/dev/vdb, ext4): it has a file system"), "{found:?}");
+        assert!(!first_with_files(&host, &[volume("other")]).await.failed);
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ballast_settings::{Kind, MAX_BYTES, Outcome, Rank, Source};
 
-use super::model::{Account, Document, FILE, Giver, Problem, Read, SOURCES, Settings, Trial};
+use super::model::{Account, Document, FILE, Giver, Problem, Read, SOURCES, Settings, Trial, rank_name};
 use crate::clients::{host::Host, proc, store};
 
 /// Where systemd puts what the machine was given (systemd.system-credentials(7)).
@@ -49,11 +49,18 @@ struct Seen {
 impl Reader {
     /// What there is now; the very same as last time, if nothing is different.
     pub fn read(&mut self, host: &Host) -> Arc<Read> {
-        let (documents, mut problems) = documents(host);
-        let account = account(host).unwrap_or_else(|error| {
+        let account = account(host);
+        // What cannot be read was written when it was asked.
+        let is_kept = account.as_ref().map_or(true, |account| account.has(Giver::Credential));
+        let (documents, mut problems) = documents(host, is_kept);
+        let account = account.unwrap_or_else(|error| {
             problems.push(unreadable(ACCOUNT, format!("{error:#}")));
             Account::default()
         });
+        problems.extend(account.looked.iter().filter(|(_, look)| look.failed).map(|(giver, look)| {
+            let again = "no boot looks for it again; ballast settings refetch does";
+            unreadable(rank_name(giver.rank()), format!("not all of it could be read: {}; {again}", look.what))
+        }));
         let seen = Seen { documents, problems, account };
         match &self.last {
             Some((same, read)) if *same == seen => Arc::clone(read),
@@ -74,8 +81,9 @@ fn understand(seen: Seen) -> Read {
     Read { documents, settings, problems, origins, account }
 }
 
-/// The sources that are there, who counts most first, and what cannot be read.
-pub fn documents(host: &Host) -> (Vec<Document>, Vec<Problem>) {
+/// The sources that are there, who counts most first, and what cannot be read. `is_kept` says whether the first boot's credential is kept
+/// by now, if there was one.
+fn documents(host: &Host, is_kept: bool) -> (Vec<Document>, Vec<Problem>) {
     let mut all = Vec::new();
     let mut problems = Vec::new();
     let mut take = |path: &str, name: String, rank: Rank, kind: Kind| match read(host, path) {
@@ -88,7 +96,7 @@ pub fn documents(host: &Host) -> (Vec<Document>, Vec<Problem>) {
     let givers = if host.path(SOURCES).is_dir() { &Giver::ALL[..] } else { &[Giver::Credential] };
     for &giver in givers {
         for kind in [Kind::Settings, Kind::MetaData, Kind::Hostname] {
-            take(&place(host, giver, kind), giver.name(kind), giver.rank(), kind);
+            take(&place(host, giver, kind, is_kept), giver.name(kind), giver.rank(), kind);
         }
     }
     (all, problems)
@@ -96,10 +104,10 @@ pub fn documents(host: &Host) -> (Vec<Document>, Vec<Problem>) {
 
 /// Where that is read which `giver` gave: where it is kept. The first boot keeps a credential when it is READY and there is time for
 /// writing to the disk; until then it counts where systemd has put it.
-fn place(host: &Host, giver: Giver, kind: Kind) -> String {
+fn place(host: &Host, giver: Giver, kind: Kind, is_kept: bool) -> String {
     let kept = format!("{SOURCES}/{}", giver.file(kind));
     let given = giver == Giver::Credential && kind == Kind::Settings;
-    if given && !host.path(&kept).exists() && !host.path(ACCOUNT).exists() { CREDENTIAL.to_owned() } else { kept }
+    if given && !is_kept && !host.path(&kept).exists() { CREDENTIAL.to_owned() } else { kept }
 }
 
 /// What is in `path`, at most one byte more than a source may have: so that it shows.
@@ -193,6 +201,23 @@ mod tests {
         fs::write(&path, "[update]\nauto = true\n").unwrap();
         let read = reader.read(&host);
         assert_eq!((read.settings.update.auto, read.problems.len()), (true, 0));
+    }
+
+    #[test]
+    fn what_the_first_boot_could_not_read_is_told() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        fs::create_dir_all(host.path("/var/lib/ballast")).unwrap();
+        let look = |failed| format!(r#"{{"at": 1, "found": false, "what": "CIDATA: a reason"{failed}}}"#);
+        for (failed, count) in [("", 0), (r#", "failed": true"#, 1)] {
+            fs::write(host.path(ACCOUNT), format!(r#"{{"looked": {{"volume": {}}}}}"#, look(failed))).unwrap();
+            let told: Vec<String> = Reader::default().read(&host).problems.iter().map(Problem::to_string).collect();
+            assert_eq!(told.len(), count, "{told:?}");
+            let is_whole = |told: &String| {
+                told.starts_with("volume: ") && told.contains("CIDATA: a reason") && told.contains("refetch")
+            };
+            assert!(told.iter().all(is_whole), "{told:?}");
+        }
     }
 
     #[test]

@@ -91,6 +91,18 @@ async fn f03_what_is_wrong_is_named_and_the_rest_applies() {
 }
 
 #[tokio::test]
+async fn a_unit_that_did_not_start_again_is_started_the_next_time() {
+    let running = start(|_, _| {});
+    let node = &running.node;
+    node.wait_for("READY", is_ready).await;
+    running.systemd.state().results.push_back("timeout".to_owned());
+    let (_, failed) = node.change(Command::Change(set("time.servers", "[\"n.example\"]"))).await;
+    assert!(failed.unwrap_err().message.contains("systemd-timesyncd.service"));
+    node.wait_until("another try", || restarts(&running) == ["TryRestartUnit systemd-timesyncd.service replace"; 2])
+        .await;
+}
+
+#[tokio::test]
 async fn f08_what_nobody_confirms_is_taken_back() {
     let running = start(|node, _| node.write(FILE, "hostname = \"before\"\n"));
     let node = &running.node;

@@ -77,4 +77,18 @@ mod tests {
         assert!(Cli::try_parse_from(["qemu-tests", "exec"]).is_err(), "no command to run");
         assert!(Cli::try_parse_from(["qemu-tests", "fly"]).is_err());
     }
+
+    #[test]
+    fn what_the_readme_says_can_be_typed() {
+        let readme = include_str!("../../../README.md");
+        let typed = |line: &'static str| line.strip_prefix("cargo run ")?.split_once(" -p qemu-tests -- ");
+        let lines: Vec<&str> = readme.lines().filter_map(typed).map(|(_, words)| words).collect();
+        assert!(lines.iter().any(|line| line.starts_with("exec --credential ballast.settings=")), "{lines:?}");
+        for line in lines {
+            // What stands behind is a remark.
+            let words = line.split("  #").next().unwrap_or(line).split_whitespace();
+            let cli = Cli::try_parse_from(["qemu-tests"].into_iter().chain(words));
+            cli.unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
 }

@@ -24,7 +24,7 @@ fn back(mut node: Node) -> Result<()> {
 
 /// By hand, twice, and once more while an upgrade is prepared; what an earlier trial left behind condemns nobody.
 #[test]
-fn r01_r02_r03_r12_by_hand_and_back_again() {
+fn r01_r02_r03_r12_f06_by_hand_and_back_again() {
     Scenario::run("r01_r02_r03_r12", |scenario| {
         let mut host = Installed::on(scenario)?;
         let old = host.base.digest()?;

@@ -58,7 +58,7 @@ pub(crate) fn runs(node: &mut Node, digest: &str) -> Result<()> {
 
 /// Check, fetch, reboot without it, upgrade, the same again: three boots, each of which proves itself at once.
 #[test]
-fn u02_u03_u04_old_to_new_and_the_same_again() {
+fn u02_u03_u04_f06_old_to_new_and_the_same_again() {
     Scenario::run("u02_u03_u04", |scenario| {
         let mut host = Installed::on(scenario)?;
         let old = host.base.digest()?;
@@ -107,7 +107,7 @@ fn u02_u03_u04_old_to_new_and_the_same_again() {
 
 /// U10, U06 and C07: over several releases in one hop; an older one, rightly signed, only when it is asked for.
 #[test]
-fn u06_u10_c07_one_hop_forward_and_back_only_when_asked() {
+fn u06_u10_c07_f06_one_hop_forward_and_back_only_when_asked() {
     Scenario::run("u06_u10_c07", |scenario| {
         let mut host = Installed::on(scenario)?;
         let (between, between_name) = host.publish(host.release("20261122.1")?)?;

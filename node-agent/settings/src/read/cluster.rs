@@ -48,9 +48,11 @@ fn cluster(table: &mut Reader<'_>) -> Option<Cluster> {
     let role = table.choice("role", &ClusterRole::ALL.map(|role| (role.name(), role)));
     let pool = table.get("pool");
     let node_name = table.get("node_name");
-    let node_labels = table.map::<NodeLabel, _>("node_labels", LabelValue::EXPECTED, |value| {
-        LabelValue::parse(value.as_text().ok_or_else(|| value.is_kind())?)
-    });
+    let node_labels = table.map::<NodeLabel, _>(
+        "node_labels",
+        |_| LabelValue::EXPECTED.to_owned(),
+        |_, value| LabelValue::parse(value.as_text().ok_or_else(|| value.is_kind())?),
+    );
     let node_taints = table.list("node_taints").or(Vec::new());
     let (name, (servers, authority), credential) = (name?, place?, credential?);
     if servers.is_empty() && !matches!(credential, Some(Credential::Kubeconfig(_))) {

@@ -202,12 +202,13 @@ impl<'a> Reader<'a> {
         Found::Refused
     }
 
-    /// All keys of the tables `key` with their values. Keys with points in them may be written as tables in tables.
+    /// All keys of the tables `key` with their values; what fits is up to the key. Keys with points in them may be written as tables in
+    /// tables.
     pub(super) fn map<K: Text + Ord, V>(
         &mut self,
         key: &'static str,
-        expected: &str,
-        read: impl Fn(&Value) -> Result<V, String>,
+        expected: impl Fn(&K) -> String,
+        read: impl Fn(&K, &Value) -> Result<V, String>,
     ) -> BTreeMap<K, V> {
         let mut all = BTreeMap::new();
         let base = self.key(key);
@@ -222,13 +223,13 @@ impl<'a> Reader<'a> {
                         continue;
                     }
                 };
-                match read(&entry.item.value) {
+                match read(&name, &entry.item.value) {
                     _ if entry.item.value == Value::Broken => {}
                     Ok(value) => {
                         self.account.origins.insert(path, entry.item.origin.clone());
                         all.insert(name, value);
                     }
-                    Err(what) => self.account.problems.push(entry.item.origin.problem(&path, &what, expected)),
+                    Err(what) => self.account.problems.push(entry.item.origin.problem(&path, &what, &expected(&name))),
                 }
             }
         }

@@ -259,6 +259,10 @@ fn what_is_wrong_in_the_tables_is_named() {
             "[kernel.sysctl]\nvm.swappiness = true",
             "f:2:17: kernel.sysctl.\"vm.swappiness\": is true or false, expected a number, or words in one line",
         ),
+        (
+            "[kernel.sysctl]\nkernel.threads-max = 1",
+            "f:2:22: kernel.sysctl.\"kernel.threads-max\": \"1\" is out of range, expected a number from 4096 to 1073741823 (with less",
+        ),
         ("[[registry]]\nhosst = \"r.example\"", "f:1:1: registry[0].host: is missing"),
         (
             "[[registry]]\nhost = \"r.example\"\nusername = \"me\"",
@@ -364,4 +368,19 @@ fn there_are_eight_clusters_at_most() {
         (0..9).map(|index| format!("[[cluster]]\nname = \"c{index}\"\nservers = [\"https://a.example\"]\n")).collect();
     assert_eq!(told(&text), ["f:25:1: cluster.c8: is one cluster too many; it does not apply, expected at most 8"]);
     assert_eq!(settings("f", text.as_bytes()).0.clusters.len(), 8);
+}
+
+/// A newer release wrote it, and the node fell back.
+#[test]
+fn f06_of_a_newer_version_all_applies_that_is_known() {
+    let this = "hostname = \"a\"\n[kernel.sysctl]\nvm.swappiness = 10\n[[registry]]\nhost = \"r.example\"\n";
+    let newer = format!("version = 2\n{this}futuristic = true\n[future]\nkey = [{{ a = 1 }}]\n");
+    let (found, problems) = settings("f", newer.as_bytes());
+    assert_eq!(found, settings("f", this.as_bytes()).0);
+    let told: Vec<Option<&str>> = problems.iter().map(|problem| problem.key.as_deref()).collect();
+    assert_eq!(told, [Some("version"), Some("registry.\"r.example\".futuristic"), Some("future")]);
+    // As long as no step leads from it to this version, it stays as it is written.
+    assert!(crate::migrate::up(&newer).is_err());
+    let changed = crate::edit::set(&newer, "hostname", "b").unwrap();
+    assert_eq!(changed, newer.replace("\"a\"", "\"b\""));
 }

@@ -65,9 +65,20 @@ const SYSCTLS: [&str; 23] = [
     "vm.",
 ];
 
-/// Of those above, some that are commands, or could take a node out of service.
-const NOT_SYSCTLS: [&str; 5] =
-    ["net.core.bpf_jit_harden", "net.ipv4.route.flush", "vm.compact_memory", "vm.drop_caches", "vm.panic_on_oom"];
+/// Of those above, some that are not for operators, and why.
+const NOT_SYSCTLS: [(&str, &str); 8] = [
+    ("net.core.bpf_jit_harden", "it protects the kernel"),
+    ("net.ipv4.route.flush", "it is a command"),
+    ("net.ipv6.route.flush", "it is a command"),
+    ("vm.compact_memory", "it is a command"),
+    ("vm.drop_caches", "it is a command"),
+    ("vm.nr_hugepages", HUGE_PAGES),
+    ("vm.nr_hugepages_mempolicy", HUGE_PAGES),
+    ("vm.panic_on_oom", "it decides when the node reboots"),
+];
+
+const HUGE_PAGES: &str =
+    "it can take all memory, on each boot; hugepages= in kernel.arguments is tried first, by a boot that falls back";
 
 /// One argument on the kernel's command line, `NAME` or `NAME=VALUE`. It holds from the next boot on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +120,23 @@ impl Text for KernelArgument {
 impl SysctlKey {
     /// What the names begin with that an operator may give.
     pub const ALLOWED: &[&str] = &SYSCTLS;
+
+    /// Its file below /proc/sys. Where points are the separators, slashes stand for points; if the first separator is a slash, it
+    /// is a path already. (sysctl.d(5))
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self.0.find(['.', '/']) {
+            Some(first) if self.0[first..].starts_with('.') => {
+                let swap = |letter| match letter {
+                    '.' => '/',
+                    '/' => '.',
+                    other => other,
+                };
+                self.0.chars().map(swap).collect()
+            }
+            _ => self.0.clone(),
+        }
+    }
 }
 
 impl Text for SysctlKey {
@@ -120,8 +148,11 @@ impl Text for SysctlKey {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
         let is_allowed = |name: &&str| if name.ends_with(['.', '_']) { text.starts_with(name) } else { text == *name };
         let has_empty = text.split(['.', '/']).any(str::is_empty);
-        if !SYSCTLS.iter().any(is_allowed) || NOT_SYSCTLS.contains(&text) {
+        if !SYSCTLS.iter().any(is_allowed) {
             return Err(is_not(text, "one of them"));
+        }
+        if let Some((_, why)) = NOT_SYSCTLS.iter().find(|(name, _)| *name == text) {
+            return Err(format!("{}: {why}", is_not(text, "one of them")));
         }
         if has_empty || !is_made_of(text, 1..=128, fits) {
             return Err(is_not(text, "a sysctl's name"));
@@ -170,6 +201,8 @@ mod tests {
             "kernel.core_pattern",
             "kernel.pid_max2",
             "vm.drop_caches",
+            "vm.nr_hugepages",
+            "net.ipv6.route.flush",
             "vm.",
             "vm..x",
             "vm.a\nb",
@@ -177,9 +210,21 @@ mod tests {
         ] {
             assert!(SysctlKey::parse(wrong).is_err(), "{wrong}");
         }
+        let told = SysctlKey::parse("vm.nr_hugepages").unwrap_err();
+        assert!(
+            told.starts_with("\"vm.nr_hugepages\" is not one of them: it ") && told.contains("hugepages="),
+            "{told}"
+        );
         for wrong in ["", "1\n2", "$(x)", "a;b"] {
             assert!(SysctlValue::parse(wrong).is_err(), "{wrong}");
         }
+        for (key, path) in [
+            ("net.core.somaxconn", "net/core/somaxconn"),
+            ("net.ipv4.conf.eth0/100.rp_filter", "net/ipv4/conf/eth0.100/rp_filter"),
+        ] {
+            assert_eq!(SysctlKey::parse(key).unwrap().path(), path);
+        }
+        assert_eq!(SysctlKey("net/ipv4/conf/eth0.100/rp_filter".to_owned()).path(), "net/ipv4/conf/eth0.100/rp_filter");
         assert_eq!(SysctlValue::parse(" 4096 87380\t6291456 ").unwrap().as_str(), "4096 87380\t6291456");
     }
 }

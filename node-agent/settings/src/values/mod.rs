@@ -10,6 +10,7 @@ mod pem;
 mod registry;
 mod secret;
 mod size;
+mod sysctl;
 mod time;
 mod url;
 mod window;

@@ -119,10 +119,12 @@ fn network() -> impl Strategy<Value = Network> {
 }
 
 fn kernel() -> impl Strategy<Value = Kernel> {
-    let sysctl = (text("net\\.core\\.[a-z_]{1,9}[a-z]"), text("[0-9]{1,9}( [0-9]{1,5})?"));
+    let free = (text("net\\.core\\.[a-z_]{1,9}[a-z]"), text("[0-9]{1,9}( [0-9]{1,5})?"));
+    // Some are only within limits.
+    let limited = (text("kernel\\.threads-max|fs\\.nr_open|user\\.max_[a-z]{1,9}"), text("[1-9][0-9]{7}"));
     (
         vec(text("nosmt|mitigations=(auto|off)|console=tty[A-Z][0-9]"), 0..3),
-        prop::collection::btree_map(sysctl.0, sysctl.1, 0..3),
+        prop::collection::vec(prop_oneof![free, limited], 0..3).prop_map(|all| all.into_iter().collect()),
     )
         .prop_map(|(arguments, sysctl)| Kernel { arguments, sysctl })
 }

@@ -96,7 +96,15 @@ pub(super) fn service(host: &Host) -> Option<Service> {
 }
 
 async fn ask_and_keep(host: &Host, service: Service) -> Result<()> {
-    let found = ask(service).await?;
+    keep_found(host, &ask(service).await?)
+}
+
+/// What came applies, whatever did not; but only when all came the cloud is asked no more.
+fn keep_found(host: &Host, found: &Found) -> Result<()> {
+    if found.failed {
+        keep::add(host, Giver::Metadata, &found.given)?;
+        bail!("the cloud's metadata service did not say all, and is asked again: {}", found.what);
+    }
     log::info!("settings: {}", found.what);
     if !found.given.is_empty() {
         keep::keep(host, Giver::Metadata, &found.given)?;
@@ -107,10 +115,11 @@ async fn ask_and_keep(host: &Host, service: Service) -> Result<()> {
 /// What `service` gives this machine.
 ///
 /// # Errors
-/// If there is no network, or no answer that tells anything.
+/// If no route leads to it, or there is no answer that tells anything.
 pub(super) async fn ask(service: Service) -> Result<Found> {
-    network::source_address().context("the cloud's metadata service cannot be asked yet")?;
     let host: IpAddr = service.host().parse().context("the metadata service's address")?;
+    // An isolated network may have a route to it and none to the world.
+    network::source_address_for(host).context("the cloud's metadata service cannot be asked yet")?;
     talk(service, SocketAddr::new(host, PORT)).await
 }
 
@@ -143,7 +152,7 @@ async fn talk(service: Service, address: SocketAddr) -> Result<Found> {
         (false, true) => names.join(", "),
         (false, false) => format!("{}; {told}", names.join(", ")),
     };
-    Ok(Found { given, what })
+    Ok(Found { given, what, failed: !told.is_empty() })
 }
 
 #[cfg(test)]
@@ -157,6 +166,10 @@ mod tests {
     };
 
     use super::*;
+    use crate::settings::{model::SOURCES, observe};
+
+    /// In the place of an answer.
+    const FORBIDDEN: &str = "\0";
 
     /// Answers each request by its first line.
     async fn server(answers: &'static [(&'static str, &'static str)]) -> SocketAddr {
@@ -169,7 +182,11 @@ mod tests {
                 let first = lines.next_line().await.unwrap().unwrap();
                 while lines.next_line().await.unwrap().is_some_and(|line| !line.is_empty()) {}
                 let found = answers.iter().find(|(request, _)| first.starts_with(request));
-                let (status, body) = found.map_or(("404 Not Found", ""), |(_, body)| ("200 OK", *body));
+                let (status, body) = match found {
+                    None => ("404 Not Found", ""),
+                    Some((_, FORBIDDEN)) => ("403 Forbidden", ""),
+                    Some((_, body)) => ("200 OK", *body),
+                };
                 let text = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
                 writer.write_all(text.as_bytes()).await.unwrap();
             }
@@ -189,6 +206,27 @@ mod tests {
         assert_eq!((found.given.as_slice(), found.what.as_str()), (&expected[..], "EC2 user-data, EC2 local-hostname"));
         let nothing = talk(Service::OpenStack, server(&[]).await).await.unwrap();
         assert_eq!(nothing, Found::nothing("the cloud's metadata service has nothing for this machine"));
+    }
+
+    #[tokio::test]
+    async fn what_came_applies_and_the_rest_is_asked_for_again() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let kept = |file: &str| fs::read_to_string(host.path(format!("{SOURCES}/{file}"))).ok();
+        let some = &[
+            ("GET /openstack/latest/user_data ", "hostname = \"a\""),
+            ("GET /openstack/latest/meta_data.json ", FORBIDDEN),
+        ];
+        let found = talk(Service::OpenStack, server(some).await).await.unwrap();
+        let told = keep_found(&host, &found).unwrap_err().to_string();
+        assert!(told.contains("is asked again") && told.contains("meta_data.json: "), "{told}");
+        assert!(kept("metadata").is_some() && !observe::account(&host).unwrap().has(Giver::Metadata));
+        // The other way round, what came before stays.
+        let rest = Found { given: vec![(Kind::MetaData, b"{}".to_vec())], ..found };
+        assert!(keep_found(&host, &rest).is_err());
+        assert!(kept("metadata").is_some() && kept("metadata.meta-data").is_some());
+        keep_found(&host, &Found::all(rest.given, "all")).unwrap();
+        assert!(kept("metadata").is_none() && observe::account(&host).unwrap().has(Giver::Metadata));
     }
 
     #[tokio::test]

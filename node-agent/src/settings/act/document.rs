@@ -1,6 +1,8 @@
 //! The operator's document, and its trials. Each step may be cut off by a power cut: what is there then is the old document, or the
 //! new one with all that takes it back.
 
+use std::io::ErrorKind;
+
 use anyhow::{Context, Result};
 
 use crate::{
@@ -63,13 +65,21 @@ pub fn confirm(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// Ends the trial: what was there before comes back.
+/// Ends the trial: what was there before comes back, also where the disk has no room.
 ///
 /// # Errors
-/// If that cannot be written; the trial is still there then.
+/// If that cannot be done; the trial is still there then.
 pub fn revert(host: &Host) -> Result<()> {
-    let before = observe::read(host, BEFORE).with_context(|| format!("reading {BEFORE}"))?;
-    write(host, &before.unwrap_or_default())?;
+    let (before, file) = (host.path(BEFORE), host.path(FILE));
+    match before.metadata() {
+        // It was written before the trial began: it is back already, and what is there is the operator's.
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        found => match found.with_context(|| format!("reading {BEFORE}"))?.len() {
+            // There was no document.
+            0 => store::remove(&file)?,
+            _ => store::rename(&before, &file)?,
+        },
+    }
     confirm(host)
 }
 
@@ -102,6 +112,34 @@ mod tests {
             assert_eq!(observe::trial(&host).unwrap(), None);
             assert!(!host.path(BEFORE).exists() && !host.path(UNTIL).exists());
         }
+    }
+
+    #[test]
+    fn f08_a_disk_without_room_keeps_no_trial() {
+        let (_tree, host) = node();
+        write(&host, b"hostname = \"a\"\n").unwrap();
+        begin(&host, 300).unwrap();
+        write(&host, b"hostname = \"b\"\n").unwrap();
+        // In the place of a disk that is full: no file can be written beside these.
+        for file in [FILE, BEFORE] {
+            fs::create_dir(host.path(format!("{file}.part"))).unwrap();
+        }
+        assert!(write(&host, b"hostname = \"c\"\n").is_err());
+        revert(&host).unwrap();
+        assert_eq!(fs::read_to_string(host.path(FILE)).unwrap(), "hostname = \"a\"\n");
+        assert_eq!(observe::trial(&host).unwrap(), None);
+    }
+
+    #[test]
+    fn f08_what_is_back_already_stays() {
+        let (_tree, host) = node();
+        write(&host, b"hostname = \"a\"\n").unwrap();
+        begin(&host, 300).unwrap();
+        // As the power left it, between the one and the other.
+        store::rename(&host.path(BEFORE), &host.path(FILE)).unwrap();
+        revert(&host).unwrap();
+        assert_eq!(fs::read_to_string(host.path(FILE)).unwrap(), "hostname = \"a\"\n");
+        assert_eq!(observe::trial(&host).unwrap(), None);
     }
 
     #[test]

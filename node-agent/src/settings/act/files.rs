@@ -1,6 +1,7 @@
 //! The files that others read: written where they differ, and taken away again.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, ErrorKind, Write as _},
     os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
@@ -10,11 +11,15 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ballast_settings::{
     Secrets,
-    render::{Change, Content, Needs, Rendered, diff, needs, render},
+    render::{Change, Content, Rendered, diff, needs, render},
     write,
 };
 use rustix::fs::{FlockOperation, flock};
 
+use super::{
+    left::{Left, Owed},
+    sysctls,
+};
 use crate::{
     clients::{host::Host, store},
     settings::{
@@ -35,45 +40,95 @@ const KERNEL_HOSTNAME: &str = "/proc/sys/kernel/hostname";
 /// The image's name for a machine without one (`DEFAULT_HOSTNAME` in os-release(5)).
 const DEFAULT_HOSTNAME: &str = "ballast";
 
-/// Makes the files what `settings` say, gives the machine its name, and tells what else it takes for them to hold. One file that
-/// cannot be written keeps no other from it.
+/// What came of bringing the files.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Brought {
+    /// What is left for others to do; [`told`] once they did.
+    pub left: Left,
+    /// What could not be written or removed, a sentence each. One keeps no other from it, nor the units from theirs.
+    pub failures: Vec<String>,
+}
+
+impl Brought {
+    /// Whether the files are as the settings say.
+    ///
+    /// # Errors
+    /// If one is not; doing it once more goes on from there.
+    pub fn done(&self) -> Result<()> {
+        if self.failures.is_empty() { Ok(()) } else { bail!("{}", self.failures.join("; ")) }
+    }
+}
+
+/// Makes the files what `settings` say, gives the machine its name, and tells what else it takes for them to hold: also what an earlier
+/// time left to do.
 ///
 /// # Errors
-/// If a file cannot be written or removed; doing it once more goes on from there.
-pub fn bring(host: &Host, settings: &Settings) -> Result<Needs> {
-    if *settings == Settings::default() && !host.path(IN_FORCE).exists() {
-        return Ok(Needs::default());
+/// If nothing could be begun.
+pub fn bring(host: &Host, settings: &Settings) -> Result<Brought> {
+    if *settings == Settings::default() && !host.path(IN_FORCE).exists() && !Left::is_there(host) {
+        return Ok(Brought::default());
     }
     let _turn = turn(host)?;
     let now = observe::in_force(host);
     let (old, new) = (render(&now), render(settings));
-    let mut changes = Vec::new();
-    let mut failures = Vec::new();
-    let mut note = |change, done: Result<bool>| match done {
-        Ok(true) => changes.push(change),
-        Ok(false) => {}
-        Err(error) => failures.push(format!("{error:#}")),
-    };
-    for file in &new {
-        note(Change::Changed(file), put(host, file));
+    let mut left = Left::read(host)?;
+    let is_in = |path: &str| host.path(path).symlink_metadata().is_ok();
+    let different = new.iter().filter(|file| !is_there(&host.path(&file.path), file)).map(Change::Changed);
+    let gone =
+        diff(&old, &new).into_iter().filter(|change| matches!(change, Change::Removed(file) if is_in(&file.path)));
+    let changes: Vec<Change<'_>> = different.chain(gone).collect();
+    // What an earlier time wrote without coming to its end, and nobody says.
+    let is_stray = |path: &str| !new.iter().chain(&old).any(|file| file.path == path);
+    let strays: Vec<(String, Owed)> = left.files.clone().into_iter().filter(|(path, _)| is_stray(path)).collect();
+    if !changes.is_empty() {
+        left.add_files(&changes);
+        let mut begun = left.clone();
+        begun.owed.add(Owed::of(needs(&changes)));
+        begun.keep(host)?;
     }
-    for change in diff(&old, &new) {
-        if let Change::Removed(file) = change {
-            note(change, take_away(host, &file.path));
+    let mut failures = Vec::new();
+    let mut note = |done: Result<()>| {
+        failures.extend(done.as_ref().err().map(|error| format!("{error:#}")));
+        done.is_ok()
+    };
+    note(sysctls::bring(host, &now.kernel, &settings.kernel));
+    for (path, owed) in strays.into_iter().filter(|(path, _)| is_in(path)) {
+        if note(take_away(host, &path)) {
+            left.owed.add(owed);
         }
     }
-    let needs = needs(&changes);
-    if needs.hostname {
+    let made = changes.iter().copied().filter(|change| {
+        note(match change {
+            Change::Added(file) | Change::Changed(file) => put(host, file),
+            Change::Removed(file) => take_away(host, &file.path),
+        })
+    });
+    // No unit is started again, time after time, for a file that cannot be written.
+    left.owed.add(Owed::of(needs(&made.collect::<Vec<_>>())));
+    if left.owed.hostname {
         let name = settings.hostname.as_ref().map_or(DEFAULT_HOSTNAME, |name| name.as_str());
-        fs::write(host.path(KERNEL_HOSTNAME), name).with_context(|| format!("naming the machine {name}"))?;
+        let named = fs::write(host.path(KERNEL_HOSTNAME), name);
+        left.owed.hostname = named.is_err();
+        note(named.with_context(|| format!("naming the machine {name}")));
     }
-    if !failures.is_empty() {
-        bail!("{}", failures.join("; "));
-    }
-    if now != *settings {
+    if failures.is_empty() && now != *settings {
         store::write(&host.path(IN_FORCE), write(settings, Secrets::Revealed).as_bytes())?;
     }
-    Ok(needs)
+    Ok(Brought { left, failures })
+}
+
+/// The units that `brought` left were told. Its files are known by what holds, unless some could not be written.
+///
+/// # Errors
+/// If that cannot be written down: they are told once more.
+pub fn told(host: &Host, brought: &Brought) -> Result<()> {
+    if brought.left == Left::default() {
+        return Ok(());
+    }
+    let Left { files, owed: Owed { hostname, .. } } = &brought.left;
+    let files = if brought.failures.is_empty() { BTreeMap::new() } else { files.clone() };
+    Left { files, owed: Owed { hostname: *hostname, ..Owed::default() } }.keep(host)
 }
 
 /// The agent and `ballast settings boot` may both be at it, early in the second half of the first boot.
@@ -86,15 +141,12 @@ fn turn(host: &Host) -> Result<fs::File> {
     Ok(file)
 }
 
-/// Writes `file`, unless it is as it shall be already.
-fn put(host: &Host, file: &Rendered) -> Result<bool> {
-    let path = host.path(&file.path);
-    if is_there(&path, file) {
-        return Ok(false);
-    }
-    replace(&path, file).map(|()| true).with_context(|| format!("writing {}", file.path))
+/// Writes `file`.
+fn put(host: &Host, file: &Rendered) -> Result<()> {
+    replace(&host.path(&file.path), file).with_context(|| format!("writing {}", file.path))
 }
 
+/// Whether it is as it shall be already.
 fn is_there(path: &Path, file: &Rendered) -> bool {
     match &file.content {
         Content::Link(target) => fs::read_link(path).is_ok_and(|found| found == Path::new(target)),
@@ -129,20 +181,20 @@ fn replace(path: &Path, file: &Rendered) -> io::Result<()> {
 }
 
 /// Takes the file `path` away: what the image has there comes back, if it has something.
-fn take_away(host: &Host, path: &str) -> Result<bool> {
+fn take_away(host: &Host, path: &str) -> Result<()> {
     let doing = || format!("removing {path}");
     match fs::remove_file(host.path(path)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         removed => removed.with_context(doing)?,
     }
     let image = path.strip_prefix("/etc/").map(|name| host.path(format!("{IMAGE_ETC}/{name}")));
-    let Some(image) = image.filter(|image| image.symlink_metadata().is_ok()) else { return Ok(true) };
+    let Some(image) = image.filter(|image| image.symlink_metadata().is_ok()) else { return Ok(()) };
     let place = host.path(path);
     let back = match fs::read_link(&image) {
         Ok(target) => symlink(target, place),
         Err(_) => fs::copy(&image, place).map(drop),
     };
-    back.map(|()| true).with_context(|| format!("putting the image's {path} back"))
+    back.with_context(|| format!("putting the image's {path} back"))
 }
 
 #[cfg(test)]
@@ -153,6 +205,7 @@ mod tests {
 
     const CERTIFICATE: &str =
         "network.certificates = [\"\"\"\n-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\"\"\"]\n";
+    const PROXY: &str = "network.proxy.https = \"http://p.example:1\"\n";
     const REGISTRY: &str = "[[registry]]\nhost = \"r.example\"\nusername = \"me\"\npassword = \"s3cret\"\n";
 
     fn settings(text: &str) -> Settings {
@@ -168,12 +221,20 @@ mod tests {
         (tree, host)
     }
 
+    /// All goes well.
+    fn brought(host: &Host, settings: &Settings) -> Left {
+        let brought = bring(host, settings).unwrap();
+        assert_eq!(brought.failures, [""; 0]);
+        told(host, &brought).unwrap();
+        brought.left
+    }
+
     #[test]
     fn files_are_written_where_they_differ() {
         let (_tree, host) = node();
         let wanted = settings(&format!("hostname = \"a\"\n{CERTIFICATE}{REGISTRY}"));
-        let needs = bring(&host, &wanted).unwrap();
-        assert!(needs.hostname && needs.restart.contains("containerd.service"), "{needs:?}");
+        let left = brought(&host, &wanted);
+        assert!(left.owed.restart.contains("containerd.service"), "{left:?}");
         assert_eq!(fs::read_to_string(host.path("/etc/hostname")).unwrap(), "a\n");
         assert_eq!(fs::read_to_string(host.path(KERNEL_HOSTNAME)).unwrap(), "a");
         assert_eq!(fs::read_link(host.path("/etc/ssl/certs/ballast.pem")).unwrap(), Path::new("/etc/ballast/ca.pem"));
@@ -182,9 +243,9 @@ mod tests {
         assert_eq!(host.path(IN_FORCE).metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
         // What is as it shall be stays untouched; what somebody opened to all is closed again.
-        assert_eq!(bring(&host, &wanted).unwrap(), Needs::default());
+        assert_eq!(brought(&host, &wanted), Left::default());
         fs::set_permissions(&private, fs::Permissions::from_mode(0o644)).unwrap();
-        bring(&host, &wanted).unwrap();
+        brought(&host, &wanted);
         assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -195,9 +256,9 @@ mod tests {
         fs::write(host.path("/usr/etc/hostname"), "image\n").unwrap();
         fs::create_dir_all(host.path("/etc")).unwrap();
         fs::write(host.path("/etc/hostname"), "image\n").unwrap();
-        bring(&host, &settings(&format!("hostname = \"a\"\n{REGISTRY}"))).unwrap();
-        let needs = bring(&host, &settings("log.level = \"warn\"")).unwrap();
-        assert!(needs.hostname && needs.restart.is_empty(), "{needs:?}");
+        brought(&host, &settings(&format!("hostname = \"a\"\n{REGISTRY}")));
+        let left = brought(&host, &settings("log.level = \"warn\""));
+        assert!(left.owed.restart.is_empty(), "{left:?}");
         assert_eq!(fs::read_to_string(host.path("/etc/hostname")).unwrap(), "image\n");
         assert_eq!(fs::read_to_string(host.path(KERNEL_HOSTNAME)).unwrap(), DEFAULT_HOSTNAME);
         assert!(!host.path("/etc/containerd/certs.d/r.example/hosts.toml").exists());
@@ -208,18 +269,63 @@ mod tests {
         let (_tree, host) = node();
         fs::create_dir_all(host.path("/run/containers")).unwrap();
         fs::write(host.path("/run/containers/0"), "not a folder").unwrap();
-        let wanted = settings(&format!("hostname = \"a\"\n{REGISTRY}"));
-        let error = bring(&host, &wanted).unwrap_err().to_string();
+        let wanted = settings(&format!("hostname = \"a\"\n{PROXY}{REGISTRY}"));
+        let first = bring(&host, &wanted).unwrap();
+        let error = first.done().unwrap_err().to_string();
         assert!(error.starts_with("writing /run/containers/0/auth.json: ") && !error.contains("s3cret"), "{error}");
         assert!(host.path("/etc/hostname").exists());
+        // The units of the others are told of them, and once.
+        assert!(first.left.owed.restart.contains("containerd.service"), "{first:?}");
+        told(&host, &first).unwrap();
+        let second = bring(&host, &wanted).unwrap();
+        assert!(!second.failures.is_empty() && second.left.owed.restart.is_empty(), "{second:?}");
         fs::remove_file(host.path("/run/containers/0")).unwrap();
-        bring(&host, &wanted).unwrap();
+        brought(&host, &wanted);
+    }
+
+    #[test]
+    fn f08_what_was_written_before_something_failed_goes_as_well() {
+        let (_tree, host) = node();
+        fs::create_dir_all(host.path("/run/containers")).unwrap();
+        fs::write(host.path("/run/containers/0"), "not a folder").unwrap();
+        told(&host, &bring(&host, &settings(&format!("{PROXY}{REGISTRY}"))).unwrap()).unwrap();
+        assert!(host.path("/etc/ballast/proxy.env").exists());
+        let left = brought(&host, &Settings::default());
+        assert!(left.owed.restart.contains("containerd.service"), "{left:?}");
+        assert!(!host.path("/etc/ballast/proxy.env").exists());
+        assert_eq!(brought(&host, &Settings::default()), Left::default());
+    }
+
+    #[test]
+    fn units_that_were_not_told_are_told_the_next_time() {
+        let (_tree, host) = node();
+        let wanted = settings(PROXY);
+        let units = ["containerd.service".to_owned()].into();
+        // Whoever brought it died then, or its refresh failed.
+        assert_eq!(bring(&host, &wanted).unwrap().left.owed.restart, units);
+        let again = bring(&host, &wanted).unwrap();
+        assert_eq!(again.left.owed.restart, units);
+        told(&host, &again).unwrap();
+        assert_eq!(brought(&host, &wanted), Left::default());
+    }
+
+    #[test]
+    fn f08_a_sysctl_that_is_taken_out_is_as_it_was() {
+        let (_tree, host) = node();
+        let file = host.path("/proc/sys/net/core/somaxconn");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "4096\n").unwrap();
+        brought(&host, &settings("kernel.sysctl.net.core.somaxconn = 1"));
+        fs::write(&file, "1\n").unwrap();
+        let left = brought(&host, &Settings::default());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "4096\n");
+        assert!(left.owed.restart.contains("systemd-sysctl.service"), "{left:?}");
     }
 
     #[test]
     fn a_node_without_settings_writes_nothing() {
         let (tree, host) = node();
-        assert_eq!(bring(&host, &Settings::default()).unwrap(), Needs::default());
+        assert_eq!(bring(&host, &Settings::default()).unwrap(), Brought::default());
         assert!(!host.path("/etc").exists() && !tree.path().join("run").exists());
     }
 }

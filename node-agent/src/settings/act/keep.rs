@@ -13,6 +13,8 @@ use crate::{
     },
 };
 
+const KINDS: [Kind; 3] = [Kind::Settings, Kind::MetaData, Kind::Hostname];
+
 /// What somebody gave: what it is, and its bytes.
 pub type Given = Vec<(Kind, Vec<u8>)>;
 
@@ -21,15 +23,23 @@ pub type Given = Vec<(Kind, Vec<u8>)>;
 /// # Errors
 /// If it cannot be written.
 pub fn keep(host: &Host, giver: Giver, given: &Given) -> Result<()> {
+    add(host, giver, given)?;
+    for kind in KINDS.into_iter().filter(|kind| given.iter().all(|(found, _)| found != kind)) {
+        store::remove(&host.path(format!("{SOURCES}/{}", giver.file(kind))))?;
+    }
+    Ok(())
+}
+
+/// Keeps `given` beside what `giver` gave before: it is not all.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn add(host: &Host, giver: Giver, given: &Given) -> Result<()> {
     // What is in it is for root alone, and so is which of them there are.
     let made = DirBuilder::new().recursive(true).mode(0o700).create(host.path(SOURCES));
     made.with_context(|| format!("making the folder {SOURCES}"))?;
-    for kind in [Kind::Settings, Kind::MetaData, Kind::Hostname] {
-        let file = host.path(format!("{SOURCES}/{}", giver.file(kind)));
-        match given.iter().find(|(found, _)| *found == kind) {
-            Some((_, bytes)) => store::write(&file, bytes)?,
-            None => store::remove(&file)?,
-        }
+    for (kind, bytes) in given {
+        store::write(&host.path(format!("{SOURCES}/{}", giver.file(*kind))), bytes)?;
     }
     Ok(())
 }
@@ -71,7 +81,7 @@ mod tests {
     fn who_was_asked_is_added_up() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
-        let look = |at| Look { at, found: true, what: String::new() };
+        let look = |at| Look { at, found: true, what: String::new(), failed: false };
         note(&host, vec![(Giver::Esp, look(1)), (Giver::Volume, look(2))]).unwrap();
         note(&host, vec![(Giver::Esp, look(3))]).unwrap();
         let account = observe::account(&host).unwrap();

@@ -4,7 +4,9 @@ mod cloud;
 pub mod document;
 pub mod files;
 pub mod keep;
+mod left;
 mod operation;
+mod sysctls;
 mod units;
 
 use std::{

@@ -1,6 +1,6 @@
 //! The operations themselves, each from top to bottom.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::sync::mpsc;
 
 use super::{cloud, document, files, keep, units};
@@ -8,7 +8,7 @@ use crate::{
     clients::{host::Host, systemd::Systemd},
     settings::{
         look,
-        model::{Change, Command, Event, Failure, Giver, Outcome, Planned, Settings},
+        model::{Change, Command, Event, Failure, Giver, Look, Outcome, Planned, Settings},
         observe::{self, Reader},
         plan,
     },
@@ -88,14 +88,22 @@ async fn refetch(host: &Host, systemd: Option<&Systemd>) -> Result<Outcome, Fail
     for giver in [Giver::Credential, Giver::Volume, Giver::Esp] {
         let found = look::look(host, giver).await;
         told.push(found.what.clone());
+        let has_failed = |look: &Look| look.failed;
         if !found.given.is_empty() {
             keep::keep(host, giver, &found.given)?;
             looks.push((giver, found.look()));
+        } else if found.failed || before.account.looked.get(&giver).is_some_and(has_failed) {
+            let had_some = before.account.looked.get(&giver).is_some_and(|look| look.found);
+            looks.push((giver, Look { found: had_some, ..found.look() }));
         }
     }
     if let Some(service) = cloud::service(host) {
         match cloud::ask(service).await {
             Ok(found) if found.given.is_empty() => told.push(found.what),
+            Ok(found) if found.failed => {
+                keep::add(host, Giver::Metadata, &found.given)?;
+                told.push(found.what);
+            }
             Ok(found) => {
                 keep::keep(host, Giver::Metadata, &found.given)?;
                 looks.push((Giver::Metadata, found.look()));
@@ -126,7 +134,15 @@ pub(super) async fn revert(host: &Host, systemd: Option<&Systemd>) -> Result<Out
     Ok(Outcome { message, changed: true, planned: Planned::default(), trial_s: None })
 }
 
+/// The units are told of the files that could be written, whatever became of the others.
 async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> anyhow::Result<()> {
-    let needs = files::bring(host, settings)?;
-    units::refresh(systemd, &needs).await
+    let brought = files::bring(host, settings)?;
+    let told = match units::refresh(systemd, &brought.left.owed).await {
+        Ok(()) => files::told(host, &brought),
+        Err(error) => Err(error),
+    };
+    match (brought.done(), told) {
+        (Err(files), Err(units)) => Err(anyhow!("{files:#}; {units:#}")),
+        (files, units) => files.and(units),
+    }
 }

@@ -3,24 +3,24 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use ballast_settings::render::Needs;
 
+use super::left::Owed;
 use crate::clients::systemd::Systemd;
 
 /// A unit ends and starts within seconds; on a slow machine, with much to do, within this.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Reloads and restarts what `needs` names, as far as it runs: what does not will read its files when it starts.
+/// Reloads and restarts what `owed` names, as far as it runs: what does not will read its files when it starts.
 ///
 /// # Errors
 /// One sentence for all that did not work out; each is tried.
-pub(super) async fn refresh(systemd: Option<&Systemd>, needs: &Needs) -> Result<()> {
-    let Needs { hostname: _, reload, restart, reboot: _ } = needs;
+pub(super) async fn refresh(systemd: Option<&Systemd>, owed: &Owed) -> Result<()> {
+    let Owed { hostname: _, reload, restart } = owed;
     if reload.is_empty() && restart.is_empty() {
         return Ok(());
     }
     let Some(systemd) = systemd else {
-        let units: Vec<&str> = reload.iter().chain(restart).copied().collect();
+        let units: Vec<&str> = reload.iter().chain(restart).map(String::as_str).collect();
         bail!("systemd cannot be asked, so {} go by the old settings until they are restarted", units.join(", "));
     };
     let mut failures = Vec::new();

@@ -23,6 +23,9 @@ pub struct Look {
     pub found: bool,
     /// What, or why nothing, in one sentence.
     pub what: String,
+    /// Whether something was there that could not be read as a whole: no later boot looks again, so it has to be told.
+    #[serde(default)]
+    pub failed: bool,
 }
 
 impl Account {

@@ -8,6 +8,7 @@ mod trial;
 
 pub use ballast_settings::model::*;
 
+pub(in crate::settings) use self::source::rank_name;
 pub use self::{
     account::{Account, Look},
     command::{Change, Command, Edit, Event, Failure, FailureKind, Outcome, Planned, Required},

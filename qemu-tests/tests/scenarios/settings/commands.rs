@@ -79,7 +79,10 @@ fn set_get_unset(node: &mut Node) -> Result<()> {
     Said::of(guest, &["unset", "hostname"])?.done()?;
     let text = guest.ask(&format!("cat {FILE}"))?;
     ensure!(!text.contains("hostname") && text.contains("1234"), "unset leaves {text}");
-    Said::of(guest, &["unset", "kernel"])?.done().map(drop)
+    Said::of(guest, &["unset", "kernel"])?.done()?;
+    let after = sysctl(guest, "net.core.somaxconn")?;
+    ensure!(after == before, "taken out, it is {after}, and was {before}");
+    Ok(())
 }
 
 fn refused(node: &mut Node) -> Result<()> {

@@ -8,7 +8,7 @@ use qemu_tests::scenario::Scenario;
 use qemu_tests::settings::{Said, apply, exit, set};
 use qemu_tests::status::Status;
 
-use super::{hostname, told};
+use super::{hostname, sysctl, told};
 
 const DOCUMENT: &str = "hostname = \"proven\"\n";
 
@@ -63,7 +63,23 @@ fn f08_what_is_tried_is_taken_back_unless_confirmed() {
     });
 }
 
+/// Where the bytes are set, the kernel zeroes the ratio; and it takes no zero for the bytes.
+fn sysctls_are_tried(node: &mut Node) -> Result<()> {
+    let names = ["net.core.somaxconn", "vm.dirty_bytes", "vm.dirty_ratio"];
+    let values = |guest: &mut Guest| names.into_iter().map(|name| sysctl(guest, name)).collect::<Result<Vec<_>>>();
+    let before = values(&mut node.guest)?;
+    let document = format!("{DOCUMENT}[kernel.sysctl]\n\"net.core.somaxconn\" = 1234\n\"vm.dirty_bytes\" = 16777216\n");
+    Said::reading(&mut node.guest, document, &["apply", "-", "--try", "20s"])?.done()?;
+    let tried = values(&mut node.guest)?;
+    ensure!(tried == ["1234", "16777216", "0"], "what is tried does not apply: {names:?} are {tried:?}");
+    no_trial(node, "proven").context("20 s later, sysctls tried")?;
+    let after = values(&mut node.guest)?;
+    ensure!(after == before, "taken back, {names:?} are {after:?}, and were {before:?}");
+    Ok(())
+}
+
 fn in_one_boot(node: &mut Node) -> Result<()> {
+    sysctls_are_tried(node)?;
     tries(&mut node.guest, "brief", "20s")?;
     ensure!(hostname(&mut node.guest)? == "brief", "what is tried does not apply");
     let trial = node.status()?.settings.trial.context("the status has no trial")?;
