@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Agent, Observed, unix_secs};
 use crate::{
-    health::model::Verdict,
+    health::{self, model::Verdict},
     settings::model::Settings,
     update::{
         self,
@@ -51,6 +51,8 @@ impl Agent {
         let (Verdict::Bad { reason }, Some(releases)) = (verdict, &observed.update) else { return verdict.clone() };
         if !update::plan::has_alternative(releases) {
             self.complaints.tell(format!("{reason}; no other release could boot, so this one stays up"));
+            let told = health::act::stay(&self.host);
+            self.complaints.note(told);
             return Verdict::Waiting { for_what: reason.clone() };
         }
         if let Some(digest) = update::plan::booted_digest(releases) {

@@ -67,8 +67,7 @@ pub(super) fn measure(lab: &Lab, [ours, stock, floor]: [&Subject; 3], rounds: u3
     wall.stock_over_ours = ratio(median(&wall.stock_s), median(&wall.ours_s));
     let uefi = &mut wall.uefi;
     let own = |total: &[f64], firmware: &[f64]| median(total) - median(firmware);
-    uefi.stock_over_ours =
-        ratio(own(&uefi.stock_s, &uefi.stock_firmware_s), own(&uefi.ours_s, &uefi.firmware_s));
+    uefi.stock_over_ours = ratio(own(&uefi.stock_s, &uefi.stock_firmware_s), own(&uefi.ours_s, &uefi.firmware_s));
     Ok(wall)
 }
 
