@@ -270,3 +270,53 @@ async fn n11_the_registry_is_asked_through_the_proxy_of_the_settings() {
     let rendered = node.read("/etc/ballast/proxy.env");
     assert!(rendered.contains("HTTPS_PROXY=\"http://me:pw@proxy.example:3128\""), "{rendered}");
 }
+
+#[tokio::test]
+async fn what_is_asked_for_early_waits_until_a_bad_release_is_written_down() {
+    let failed = format!("{ENTRIES}/ballast-2-20261122.1-bbbbbbbbbbbb+0-3.conf");
+    let Running { node, runtime, .. } = start(|node, runtime| {
+        prepare(node);
+        let commit = "b".repeat(64);
+        node.write(&failed, &format!("version 20261122.1\noptions ballast.deployment={commit}.0\n"));
+        runtime.state().is_ready = false;
+    });
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    let later = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        assert!(node.path(&failed).exists(), "it was begun before the releases were looked at");
+        runtime.state().is_ready = true;
+    };
+    let (collected, ()) = tokio::join!(node.operate(Command::Collect), later);
+    assert!(collected.unwrap().changed && !node.path(&failed).exists());
+    let bad = node.releases().await.unwrap().bad;
+    assert_eq!(bad.iter().map(|bad| bad.version.as_str()).collect::<Vec<_>>(), ["20261122.1"]);
+}
+
+#[tokio::test]
+async fn nothing_is_removed_while_the_boot_entries_cannot_be_seen() {
+    use std::os::unix::fs::MetadataExt;
+    let Running { node, .. } = start(|node, _| {
+        prepare(node);
+        fs::remove_dir_all(node.path("/efi")).unwrap();
+        let device = fs::metadata(node.path("/sysroot")).unwrap().dev();
+        for (number, label) in [(1, "ballast-esp"), (2, "ballast-root")] {
+            let partition = format!("/sys/devices/none/none{number}");
+            node.write(&format!("{partition}/partition"), "");
+            node.write(&format!("{partition}/uevent"), &format!("PARTNAME={label}\n"));
+            node.write(&format!("{partition}/start"), "0\n");
+            node.write(&format!("{partition}/size"), "8\n");
+        }
+        node.write("/sys/devices/none/size", "16\n");
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        fs::create_dir_all(node.path("/sys/dev/block")).unwrap();
+        let link = node.path(&format!("/sys/dev/block/{major}:{minor}"));
+        std::os::unix::fs::symlink(node.path("/sys/devices/none/none2"), link).unwrap();
+    });
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    for command in [Command::Collect, Command::Rollback { reboot: false }, upgrade(|_| {})] {
+        let failure = node.operate(command).await.unwrap_err();
+        assert!(failure.message.starts_with("the EFI system partition /dev/none1 is not mounted"), "{failure}");
+    }
+    assert!(!node.path(&format!("{FOLDER}/calls")).exists(), "the worker was called");
+    node.operate(Command::Pin(Target { release: "20261121.1".to_owned() })).await.unwrap();
+}

@@ -15,7 +15,7 @@ use crate::{
 const CHECK_DEADLINE: Duration = Duration::from_secs(3600);
 
 pub(super) fn pin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let (digest, version) = find(&work.observe()?, target)?;
+    let (digest, version) = find(&work.look()?, target)?;
     let changed = work.memory.change(|memory| {
         let is_new = !memory.pinned.contains(&digest);
         if is_new {
@@ -29,7 +29,7 @@ pub(super) fn pin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
 }
 
 pub(super) fn unpin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let (digest, version) = find(&work.observe()?, target)?;
+    let (digest, version) = find(&work.look()?, target)?;
     let changed = work.memory.change(|memory| {
         let before = memory.pinned.len();
         memory.pinned.retain(|pinned| *pinned != digest);
@@ -64,7 +64,7 @@ pub(super) async fn allow(work: &Work, target: &Target) -> Result<Outcome, Failu
 /// Checks every object; with `repair`, what is damaged is fetched again as part of the running release's image.
 pub(super) async fn fsck(work: &Work, repair: bool) -> Result<Outcome, Failure> {
     work.phase(Phase::Check);
-    let observed = work.observe()?;
+    let observed = work.look()?;
     let mut arguments = vec!["fsck".to_owned()];
     let mut registry = None;
     if repair {

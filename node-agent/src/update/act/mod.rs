@@ -122,6 +122,10 @@ impl Operations {
     /// Starts what somebody asked for, or says what is running. They are told of it through `client`; when they go away
     /// it is cancelled.
     pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, settings: &Settings) {
+        if client.is_closed() {
+            // They did not wait until it could be begun.
+            return;
+        }
         if let Some((running, progress)) = self.running() {
             let message = format!(
                 "another operation is running: {} ({}); see ballast releases",
@@ -139,6 +143,16 @@ impl Operations {
     pub fn start_unasked(&mut self, command: Command, settings: &Settings) {
         if self.running().is_none() {
             self.start(command, None, settings);
+        }
+    }
+
+    /// Whether what is asked for waits for `step`: before it is done, what there is to see is half of what there is.
+    pub fn comes_first(&self, step: &Step) -> bool {
+        match step {
+            // One that cannot be mounted is told to who asks.
+            Step::MountEsp { .. } => !self.tried_to_mount,
+            Step::Condemn { .. } => true,
+            Step::Resume { .. } | Step::Upgrade | Step::Reboot | Step::Arguments => false,
         }
     }
 

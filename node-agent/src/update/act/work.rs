@@ -81,8 +81,23 @@ impl Work {
         }
     }
 
-    /// A fresh look at the node.
+    /// A fresh look at the node, for what goes by its boot entries too.
     pub(super) fn observe(&self) -> Result<Observed, Failure> {
+        let observed = self.look()?;
+        match &observed.unmounted_esp {
+            None => Ok(observed),
+            Some(device) => Err(Failure {
+                kind: FailureKind::Failed,
+                message: format!(
+                    "the EFI system partition {device} is not mounted, so the boot entries cannot be seen; ballast status says why, and \
+                     systemctl restart ballast tries again"
+                ),
+            }),
+        }
+    }
+
+    /// A fresh look at the node, for what goes by the releases on the disk alone.
+    pub(super) fn look(&self) -> Result<Observed, Failure> {
         Ok(observe::observe(&self.host).context("looking at the releases")?)
     }
 
