@@ -6,16 +6,18 @@ use ballast::update::model::{Command, FailureKind, Phase, Target, Upgrade};
 
 use super::{Running, fake::Node, start};
 
-/// `inspect`, `fetch` and so on answer with the file of their name; while there is a file `hold-NAME` they wait. What was
-/// asked is in `calls`, through which proxy in `proxy`.
+/// `inspect`, `fetch` and so on answer with the file of their name; while there is a file `hold-NAME` they wait, and a file
+/// `next-NAME` is the answer after this one. What was asked is in `calls`, through which proxy in `proxy`.
 const WORKER: &str = r#"#!/bin/sh
 cd "$(dirname "$0")/worker" || exit 1
 echo "$*" >>calls
 echo "${HTTPS_PROXY-none}" >proxy
 while [ -e "hold-$1" ]; do sleep 0.05; done
 cat "$1"
-grep -q '"error"' "$1" && exit 1
-exit 0
+! grep -q '"error"' "$1"
+status=$?
+[ -e "next-$1" ] && mv "next-$1" "$1"
+exit $status
 "#;
 
 const FOLDER: &str = "/usr/lib/ballast/worker";
@@ -319,4 +321,37 @@ async fn nothing_is_removed_while_the_boot_entries_cannot_be_seen() {
     }
     assert!(!node.path(&format!("{FOLDER}/calls")).exists(), "the worker was called");
     node.operate(Command::Pin(Target { release: "20261121.1".to_owned() })).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_fetched_from_the_image_of_each_release() {
+    let Running { node, .. } = start(|node, _| {
+        prepare(node);
+        let commit = "ab".repeat(32);
+        let origin =
+            format!("[ballast]\ndigest={}\nversion=20261121.1\nimage=oci.example.com/os:stable\n", digest("a"));
+        node.write(&format!("{DEPLOYMENTS}/{commit}.0.origin"), &origin);
+    });
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    let answers = |first: &str, then: &str| {
+        node.write(&format!("{FOLDER}/fsck"), first);
+        node.write(&format!("{FOLDER}/next-fsck"), then);
+    };
+    let left = r#"{"result":{"objects":9,"damaged":["x.file: is missing"],"repaired":2}}"#;
+    answers(left, r#"{"result":{"objects":9,"damaged":[],"repaired":1}}"#);
+    let outcome = node.operate(Command::Fsck { repair: true }).await.unwrap();
+    assert_eq!(
+        (outcome.changed, outcome.message.as_str()),
+        (true, "9 objects checked; 3 were damaged and are repaired")
+    );
+    let calls = node.read(&format!("{FOLDER}/calls"));
+    let asked: Vec<&str> = calls.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+    assert_eq!(asked, [format!("oci.example.com/os@{}", digest("a")), format!("r.example/os@{}", digest("b"))]);
+
+    // Some of it remains, because the other release cannot be had any more.
+    answers(left, r#"{"error":{"kind":"not-found","message":"no such manifest"}}"#);
+    let failure = node.operate(Command::Fsck { repair: true }).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Damaged);
+    let told = "9 objects checked; 1 are damaged, 2 repaired; fetching release 20261122.1 anew: no such manifest; ballast collect";
+    assert!(failure.message.starts_with(told) && failure.message.ends_with(": x.file: is missing"), "{failure}");
 }

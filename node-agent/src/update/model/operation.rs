@@ -168,9 +168,6 @@ pub struct Outcome {
     pub fetch_bytes: Option<u64>,
     /// Whether the node reboots now.
     pub reboots: bool,
-    /// What is wrong with objects, for `fsck`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub damaged: Vec<String>,
 }
 
 /// How an operation ended badly.
