@@ -20,11 +20,11 @@ status=$?
 exit $status
 "#;
 
-const FOLDER: &str = "/usr/lib/ballast/worker";
-const DEPLOYMENTS: &str = "/sysroot/ostree/deploy/ballast/deploy";
-const ENTRIES: &str = "/efi/loader/entries";
+pub(super) const FOLDER: &str = "/usr/lib/ballast/worker";
+pub(super) const DEPLOYMENTS: &str = "/sysroot/ostree/deploy/ballast/deploy";
+pub(super) const ENTRIES: &str = "/efi/loader/entries";
 
-fn digest(letter: &str) -> String {
+pub(super) fn digest(letter: &str) -> String {
     format!("sha256:{}", letter.repeat(64))
 }
 
@@ -40,7 +40,7 @@ fn node() -> Running {
     start(|node, _| prepare(node))
 }
 
-fn prepare(node: &Node) {
+pub(super) fn prepare(node: &Node) {
     let commit = "ab".repeat(32);
     deploy(node, &commit, "a", "20261121.1");
     let entry =
@@ -80,7 +80,7 @@ fn offer(node: &Node, letter: &str, version: &str) {
     deploy(node, &commit, letter, version);
 }
 
-fn entries(node: &Node) -> Vec<String> {
+pub(super) fn entries(node: &Node) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(node.path(ENTRIES))
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
@@ -89,7 +89,7 @@ fn entries(node: &Node) -> Vec<String> {
     names
 }
 
-fn upgrade(change: impl FnOnce(&mut Upgrade)) -> Command {
+pub(super) fn upgrade(change: impl FnOnce(&mut Upgrade)) -> Command {
     let mut upgrade = Upgrade::default();
     change(&mut upgrade);
     Command::Upgrade(upgrade)
@@ -271,87 +271,4 @@ async fn n11_the_registry_is_asked_through_the_proxy_of_the_settings() {
     assert_eq!(node.read(&format!("{FOLDER}/proxy")).trim(), "http://me:pw@proxy.example:3128");
     let rendered = node.read("/etc/ballast/proxy.env");
     assert!(rendered.contains("HTTPS_PROXY=\"http://me:pw@proxy.example:3128\""), "{rendered}");
-}
-
-#[tokio::test]
-async fn what_is_asked_for_early_waits_until_a_bad_release_is_written_down() {
-    let failed = format!("{ENTRIES}/ballast-2-20261122.1-bbbbbbbbbbbb+0-3.conf");
-    let Running { node, runtime, .. } = start(|node, runtime| {
-        prepare(node);
-        let commit = "b".repeat(64);
-        node.write(&failed, &format!("version 20261122.1\noptions ballast.deployment={commit}.0\n"));
-        runtime.state().is_ready = false;
-    });
-    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
-    let later = async {
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        assert!(node.path(&failed).exists(), "it was begun before the releases were looked at");
-        runtime.state().is_ready = true;
-    };
-    let (collected, ()) = tokio::join!(node.operate(Command::Collect), later);
-    assert!(collected.unwrap().changed && !node.path(&failed).exists());
-    let bad = node.releases().await.unwrap().bad;
-    assert_eq!(bad.iter().map(|bad| bad.version.as_str()).collect::<Vec<_>>(), ["20261122.1"]);
-}
-
-#[tokio::test]
-async fn nothing_is_removed_while_the_boot_entries_cannot_be_seen() {
-    use std::os::unix::fs::MetadataExt;
-    let Running { node, .. } = start(|node, _| {
-        prepare(node);
-        fs::remove_dir_all(node.path("/efi")).unwrap();
-        let device = fs::metadata(node.path("/sysroot")).unwrap().dev();
-        for (number, label) in [(1, "ballast-esp"), (2, "ballast-root")] {
-            let partition = format!("/sys/devices/none/none{number}");
-            node.write(&format!("{partition}/partition"), "");
-            node.write(&format!("{partition}/uevent"), &format!("PARTNAME={label}\n"));
-            node.write(&format!("{partition}/start"), "0\n");
-            node.write(&format!("{partition}/size"), "8\n");
-        }
-        node.write("/sys/devices/none/size", "16\n");
-        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-        fs::create_dir_all(node.path("/sys/dev/block")).unwrap();
-        let link = node.path(&format!("/sys/dev/block/{major}:{minor}"));
-        std::os::unix::fs::symlink(node.path("/sys/devices/none/none2"), link).unwrap();
-    });
-    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
-    for command in [Command::Collect, Command::Rollback { reboot: false }, upgrade(|_| {})] {
-        let failure = node.operate(command).await.unwrap_err();
-        assert!(failure.message.starts_with("the EFI system partition /dev/none1 is not mounted"), "{failure}");
-    }
-    assert!(!node.path(&format!("{FOLDER}/calls")).exists(), "the worker was called");
-    node.operate(Command::Pin(Target { release: "20261121.1".to_owned() })).await.unwrap();
-}
-
-#[tokio::test]
-async fn what_is_damaged_is_fetched_from_the_image_of_each_release() {
-    let Running { node, .. } = start(|node, _| {
-        prepare(node);
-        let commit = "ab".repeat(32);
-        let origin =
-            format!("[ballast]\ndigest={}\nversion=20261121.1\nimage=oci.example.com/os:stable\n", digest("a"));
-        node.write(&format!("{DEPLOYMENTS}/{commit}.0.origin"), &origin);
-    });
-    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
-    let answers = |first: &str, then: &str| {
-        node.write(&format!("{FOLDER}/fsck"), first);
-        node.write(&format!("{FOLDER}/next-fsck"), then);
-    };
-    let left = r#"{"result":{"objects":9,"damaged":["x.file: is missing"],"repaired":2}}"#;
-    answers(left, r#"{"result":{"objects":9,"damaged":[],"repaired":1}}"#);
-    let outcome = node.operate(Command::Fsck { repair: true }).await.unwrap();
-    assert_eq!(
-        (outcome.changed, outcome.message.as_str()),
-        (true, "9 objects checked; 3 were damaged and are repaired")
-    );
-    let calls = node.read(&format!("{FOLDER}/calls"));
-    let asked: Vec<&str> = calls.lines().filter_map(|line| line.split(' ').nth(2)).collect();
-    assert_eq!(asked, [format!("oci.example.com/os@{}", digest("a")), format!("r.example/os@{}", digest("b"))]);
-
-    // Some of it remains, because the other release cannot be had any more.
-    answers(left, r#"{"error":{"kind":"not-found","message":"no such manifest"}}"#);
-    let failure = node.operate(Command::Fsck { repair: true }).await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Damaged);
-    let told = "9 objects checked; 1 are damaged, 2 repaired; fetching release 20261122.1 anew: no such manifest; ballast collect";
-    assert!(failure.message.starts_with(told) && failure.message.ends_with(": x.file: is missing"), "{failure}");
 }

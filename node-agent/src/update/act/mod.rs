@@ -51,6 +51,8 @@ pub struct Operations {
     changed: Arc<Notify>,
     memory: Changer,
     running: Option<Running>,
+    /// Whether what is wanted is what an agent before us left: what we began ourselves may have ended since the last look.
+    takes_up: bool,
     ending: mpsc::UnboundedSender<Ended>,
     ended: mpsc::UnboundedReceiver<Ended>,
     problem: watch::Sender<Option<String>>,
@@ -91,6 +93,7 @@ impl Operations {
             esp,
             changed,
             running: None,
+            takes_up: true,
             ending,
             ended,
             problem: watch::channel(None).0,
@@ -171,8 +174,7 @@ impl Operations {
             }
             Step::MountEsp { .. } => {}
             Step::Condemn { bad } => self.condemn(bad)?,
-            // Only what an agent before us left: what we began ourselves may have ended since that look.
-            Step::Resume { .. } if self.running.is_some() => {}
+            Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot("the settings say so"),
@@ -228,6 +230,7 @@ impl Operations {
     }
 
     fn start(&mut self, command: Command, client: Option<mpsc::Sender<Event>>, settings: &Settings) {
+        self.takes_up &= !command.replaces_wanted();
         let (sender, progress) = watch::channel(Some(Progress::default()));
         let work = Work {
             host: self.host.clone(),
@@ -276,8 +279,8 @@ async fn gone(client: Option<&mpsc::Sender<Event>>) {
 }
 
 async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
-    if command.is_resumed() {
-        work.remember(|memory| memory.wanted = Some(command.clone()));
+    if command.replaces_wanted() {
+        work.remember(|memory| memory.wanted = command.is_resumed().then(|| command.clone()));
     }
     match command {
         Command::Upgrade(upgrade) => upgrade::upgrade(work, upgrade).await,
@@ -291,7 +294,7 @@ async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
     }
 }
 
-/// Forgets that it was wanted, tells how it ended, and reboots if that is part of it.
+/// Forgets that it was wanted (what was cut short before is still wanted after a pin), tells how it ended, and reboots if that is part of it.
 async fn end(
     work: &Work,
     command: &Command,
@@ -299,7 +302,9 @@ async fn end(
     problem: &watch::Sender<Option<String>>,
     shown: Shown,
 ) {
-    work.remember(|memory| memory.wanted = None);
+    if command.replaces_wanted() {
+        work.remember(|memory| memory.wanted = None);
+    }
     let name = command.name();
     match &result {
         Ok(outcome) => log::info!("{name}: {}", outcome.message),

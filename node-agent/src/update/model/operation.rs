@@ -85,6 +85,12 @@ impl Command {
             | Self::Arguments => false,
         }
     }
+
+    /// Whether an upgrade that was cut short is not wanted any more once this is asked for: who goes back does not want to be taken
+    /// forward again.
+    pub fn replaces_wanted(&self) -> bool {
+        self.is_resumed() || matches!(self, Self::Rollback { .. })
+    }
 }
 
 /// What an operation is at.
