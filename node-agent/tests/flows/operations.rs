@@ -1,8 +1,8 @@
 //! Operations that come at a bad time, are cut short or find damage: from end to end, as [`super::upgrades`].
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
-use ballast::update::model::{Command, FailureKind, Target};
+use ballast::update::model::{Command, FailureKind, Phase, Target};
 
 use super::{
     Running, start,
@@ -117,4 +117,31 @@ async fn what_is_damaged_is_fetched_from_the_image_of_each_release() {
     assert_eq!(failure.kind, FailureKind::Damaged);
     let told = "9 objects checked; 1 are damaged, 2 repaired; fetching release 20261122.1 anew: no such manifest; ballast collect";
     assert!(failure.message.starts_with(told) && failure.message.ends_with(": x.file: is missing"), "{failure}");
+}
+
+#[tokio::test]
+async fn who_goes_away_after_the_boot_entry_cancels_nothing() {
+    let Running { node, .. } = start(|node, _| {
+        prepare(node);
+        node.write(&format!("{FOLDER}/hold-remove"), "");
+        node.write("/usr/bin/systemctl", "#!/bin/sh\necho \"$*\" >>\"$0.calls\"\n");
+        fs::set_permissions(node.path("/usr/bin/systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
+    });
+    node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
+    let calls = node.path(&format!("{FOLDER}/calls"));
+    let is_committed = || fs::read_to_string(&calls).is_ok_and(|calls| calls.contains("remove"));
+    tokio::select! {
+        ended = node.operate(upgrade(|upgrade| upgrade.reboot = true)) => panic!("it ended although the worker holds: {ended:?}"),
+        () = node.wait_until("the boot entry", is_committed) => {}
+    }
+    // Longer than the agent needs to notice.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let operation = node.releases().await.unwrap().operation;
+    assert!(operation.is_some_and(|operation| operation.progress.phase == Phase::Collect), "it was cancelled");
+    node.remove(&format!("{FOLDER}/hold-remove"));
+    while let Err(failure) = node.operate(Command::Pin(Target { release: "20261122.1".to_owned() })).await {
+        assert_eq!(failure.kind, FailureKind::Busy, "{failure}");
+    }
+    assert_eq!(entries(&node).len(), 2);
+    assert!(!node.path("/usr/bin/systemctl.calls").exists(), "it rebooted although nobody waits for it any more");
 }

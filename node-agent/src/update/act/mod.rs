@@ -8,7 +8,7 @@ mod work;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -123,7 +123,7 @@ impl Operations {
     }
 
     /// Starts what somebody asked for, or says what is running. They are told of it through `client`; when they go away
-    /// it is cancelled.
+    /// before the boot entry is written it is cancelled.
     pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, settings: &Settings) {
         if client.is_closed() {
             // They did not wait until it could be begun.
@@ -238,14 +238,17 @@ impl Operations {
             memory: self.memory.clone(),
             settings: settings.clone(),
             progress: sender,
-            client: client.clone(),
+            client,
+            is_committed: AtomicBool::new(false),
         };
         let shown = Shown { ending: self.ending.clone(), changed: Arc::clone(&self.changed) };
         let (problem, wanted) = (self.problem.clone(), command.clone());
         let task = tokio::spawn(async move {
             let result = tokio::select! {
+                // What has ended was not cancelled.
+                biased;
                 result = run(&work, &wanted) => result,
-                () = gone(client.as_ref()) => Err(Failure { kind: FailureKind::Cancelled, message: "cancelled".to_owned() }),
+                () = work.cancelled() => Err(Failure { kind: FailureKind::Cancelled, message: "cancelled".to_owned() }),
             };
             end(&work, &wanted, result, &problem, shown).await;
         });
@@ -267,14 +270,6 @@ impl Shown {
         let _ = self.ending.send(ended);
         self.changed.notify_one();
         let _ = timeout(SHOWN, shown).await;
-    }
-}
-
-/// Waits until who asked has gone away; for ever if nobody asked.
-async fn gone(client: Option<&mpsc::Sender<Event>>) {
-    match client {
-        Some(client) => client.closed().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -312,9 +307,10 @@ async fn end(
     }
     let failed = result.as_ref().err().filter(|_| work.client.is_none());
     problem.send_replace(failed.map(|failure| format!("{name} failed: {failure}")));
-    let reboots = result.as_ref().is_ok_and(|outcome| outcome.reboots);
     work.progress.send_replace(None);
     shown.wait().await;
+    // Who went away behind the commit point has the release, and reboots when they like.
+    let reboots = result.as_ref().is_ok_and(|outcome| outcome.reboots) && !work.is_left_alone();
     if let Some(client) = &work.client {
         let _ = client.send(result.map_or_else(Event::Failed, Event::Done)).await;
     }

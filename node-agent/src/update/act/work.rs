@@ -1,6 +1,11 @@
 //! What an operation works with, and the few things that all of them do.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use anyhow::Context;
 use serde::de::DeserializeOwned;
@@ -56,9 +61,32 @@ pub(super) struct Work {
     pub(super) settings: Settings,
     pub(super) progress: watch::Sender<Option<Progress>>,
     pub(super) client: Option<mpsc::Sender<Event>>,
+    /// Whether the boot entry is being written, or is: what follows is done in any case.
+    pub(super) is_committed: AtomicBool,
 }
 
 impl Work {
+    /// From here on the operation is not cancelled: the other release boots next, or is about to.
+    pub(super) fn commits(&self) {
+        self.is_committed.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until who asked has gone away and that cancels the operation; for ever if nobody asked.
+    pub(super) async fn cancelled(&self) {
+        if let Some(client) = &self.client {
+            client.closed().await;
+            if !self.is_committed.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Whether who asked has gone away.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.client.as_ref().is_some_and(mpsc::Sender::is_closed)
+    }
+
     /// Tells what is being done now.
     pub(super) fn phase(&self, phase: Phase) {
         self.tell(|progress| progress.phase = phase);
