@@ -301,14 +301,7 @@ impl Agent {
             self.complaints.note(result);
         }
         self.act_on_settings(observed).await;
-        let settings = self.update_settings(observed.settings());
-        if let Some(step) = &plan.update {
-            let done = self.update.act(step, &settings);
-            self.complaints.note(done);
-        }
-        while let Ok(Asked { command, client }) = self.asked.try_recv() {
-            self.update.ask(command, client, &settings);
-        }
+        self.act_on_releases(observed, plan);
         if let Some(read) = &observed.settings {
             self.act_on_clusters(&read.settings);
         }

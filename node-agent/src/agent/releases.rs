@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Agent, Observed, unix_secs};
+use super::{Agent, Observed, Plan, unix_secs};
 use crate::{
-    health::model::Verdict,
+    health::{self, model::Verdict},
+    report::socket::Asked,
     settings::model::Settings,
     update::{
         self,
@@ -45,12 +46,35 @@ impl Agent {
         }
     }
 
+    /// Does what the releases call for by themselves, then what was asked for. Nothing is begun before the releases are looked at, the boot
+    /// entries can be seen and what they tell of a bad release is written down: collecting would take last good releases for surplus, and
+    /// the proof of a bad one with it.
+    pub(super) fn act_on_releases(&mut self, observed: &Observed, plan: &Plan) {
+        let settings = self.update_settings(observed.settings());
+        let mut is_seen = observed.settings.is_some();
+        if let Some(step) = &plan.update {
+            let comes_first = self.update.comes_first(step);
+            let done = self.update.act(step, &settings);
+            let is_done = self.complaints.note(done).is_some();
+            if comes_first && is_done {
+                is_seen = false;
+                // The next pass sees what came of it.
+                self.changed.notify_one();
+            }
+        }
+        while is_seen && let Ok(Asked { command, client }) = self.asked.try_recv() {
+            self.update.ask(command, client, &settings);
+        }
+    }
+
     /// What can be done of `verdict`: a bad release is left only if another one could boot, and not before it is written
     /// down why.
     pub(super) fn executable(&mut self, verdict: &Verdict, observed: &Observed) -> Verdict {
         let (Verdict::Bad { reason }, Some(releases)) = (verdict, &observed.update) else { return verdict.clone() };
         if !update::plan::has_alternative(releases) {
             self.complaints.tell(format!("{reason}; no other release could boot, so this one stays up"));
+            let told = health::act::stay(&self.host);
+            self.complaints.note(told);
             return Verdict::Waiting { for_what: reason.clone() };
         }
         if let Some(digest) = update::plan::booted_digest(releases) {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{
     judge::{Judge, Progress},
-    model::{CHECKS, Observed, UNTIL, Verdict},
+    model::{CHECKS, Observed, STAYS, UNTIL, Verdict},
     plan,
 };
 use crate::clients::{
@@ -92,6 +92,18 @@ async fn reboot(host: &Host, systemd: Option<&Systemd>) -> Result<()> {
         Ok(()) => Ok(()),
         Err(other) => bail!("{error:#}; {other:#}"),
     }
+}
+
+/// Tells trial-watch.service that this boot is kept although it is bad: a reboot would only end in the same release.
+///
+/// # Errors
+/// If that cannot be written; the watch then reboots the node.
+pub fn stay(host: &Host) -> Result<()> {
+    let path = host.path(STAYS);
+    if path.exists() {
+        return Ok(());
+    }
+    fs::write(&path, "").with_context(|| format!("writing {STAYS}"))
 }
 
 /// By rename: trial-watch.service may read it at any time.

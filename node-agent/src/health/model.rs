@@ -9,6 +9,9 @@ pub const CHECKS: &str = "/var/lib/ballast/health.d";
 /// and trial-watch.service, which ends a trial without an agent, lets the agent judge until then.
 pub(super) const UNTIL: &str = "/run/ballast/trial-until";
 
+/// Is there once the agent keeps a bad release because no other could boot: trial-watch.service then leaves this boot alone.
+pub(super) const STAYS: &str = "/run/ballast/stays";
+
 /// The node's health at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {

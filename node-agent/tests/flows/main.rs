@@ -5,6 +5,7 @@
 mod clusters;
 mod fake;
 mod metrics;
+mod operations;
 mod settings;
 mod trial;
 mod upgrades;

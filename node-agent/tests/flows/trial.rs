@@ -1,7 +1,7 @@
 //! Releases on trial: what the agent does with them from end to end, on a node of files and sockets.
 
 use ballast::clients::cri::SOCKET as CRI_SOCKET;
-use std::{fs, os::unix::fs::PermissionsExt, sync::Arc, time::Instant};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command, sync::Arc, time::Instant};
 
 use super::fake::{Node, bus, cri};
 
@@ -10,6 +10,8 @@ const ENTRY: &str = "/efi/loader/entries/ballast-2-20261121.1-abababababab+2-1.c
 const BLESSED: &str = "/efi/loader/entries/ballast-2-20261121.1-abababababab.conf";
 const UNTIL: &str = "/run/ballast/trial-until";
 const BLESS: &str = "StartUnit systemd-bless-boot.service replace";
+const STAYS: &str = "/run/ballast/stays";
+const WATCH: &str = include_str!("../../../image/root/usr/lib/systemd/system/trial-watch.service");
 const REBOOT: &str = "StartUnit reboot.target replace-irreversibly";
 
 /// A node that systemd-boot counted a boot of, and what runs there.
@@ -21,9 +23,7 @@ struct Running {
 
 fn start(prepare: impl FnOnce(&Node, &bus::Systemd)) -> Running {
     let mut node = Node::new();
-    let path = ENTRY.strip_prefix("/efi").unwrap().replace('/', "\\");
-    let units = path.encode_utf16().chain([0]).flat_map(u16::to_le_bytes);
-    node.write_bytes(COUNTED, &[6, 0, 0, 0].into_iter().chain(units).collect::<Vec<_>>());
+    count(&node, ENTRY);
     let options = format!("options ballast.deployment={}.0\n", "ab".repeat(32));
     node.write(ENTRY, &format!("title Ballast\nversion 20261121.1\n{options}"));
     let deployment = format!("/sysroot/ostree/deploy/ballast/deploy/{}.0", "ab".repeat(32));
@@ -39,6 +39,13 @@ fn start(prepare: impl FnOnce(&Node, &bus::Systemd)) -> Running {
     systemd.serve(&node.path("/run/dbus/system_bus_socket"));
     node.start_agent();
     Running { node, runtime, systemd }
+}
+
+/// What systemd-boot leaves of the entry that it counted.
+fn count(node: &Node, entry: &str) {
+    let path = entry.strip_prefix("/efi").unwrap().replace('/', "\\");
+    let units = path.encode_utf16().chain([0]).flat_map(u16::to_le_bytes);
+    node.write_bytes(COUNTED, &[6, 0, 0, 0].into_iter().chain(units).collect::<Vec<_>>());
 }
 
 fn check(node: &Node, name: &str, text: &str) {
@@ -164,4 +171,38 @@ async fn the_settings_say_how_long_a_trial_may_take_and_what_is_wrong_with_them(
     node.wait_until("the trial's end to be set", || node.path(UNTIL).exists()).await;
     assert_eq!(node.read(UNTIL), "34\n");
     assert!(runtime.calls("RunPodSandbox").is_empty());
+}
+
+/// Whether trial-watch.service would fail on `node`, and PID 1 then reboot it.
+fn watch_fails(node: &Node) -> bool {
+    let (_, rest) = WATCH.split_once("ExecStart=/bin/sh -c '").unwrap();
+    let (script, _) = rest.split_once('\'').unwrap();
+    let mut script = script.replace("\\\n", "").replace("$$", "$");
+    for path in ["/proc/", "/run/", "/usr/lib/"] {
+        script = script.replace(path, &format!("{}/", node.path(path).display()));
+    }
+    let bless = "/usr/lib/systemd/systemd-bless-boot";
+    node.write(bless, "#!/bin/sh\necho indeterminate\n");
+    fs::set_permissions(node.path(bless), fs::Permissions::from_mode(0o755)).unwrap();
+    !Command::new("/bin/sh").arg("-c").arg(script).status().unwrap().success()
+}
+
+#[tokio::test]
+async fn a_bad_release_stays_up_if_no_other_could_boot() {
+    let Running { node, systemd, .. } = start(|node, systemd| {
+        systemd.state().failed = vec!["a.service".to_owned()];
+        let used_up = ENTRY.replace("+2-1", "+0-3");
+        fs::rename(node.path(ENTRY), node.path(&used_up)).unwrap();
+        count(node, &used_up);
+    });
+    node.wait_until("the trial's end to be set", || node.path(UNTIL).exists()).await;
+    assert!(!watch_fails(&node), "the watch does not let the agent judge");
+    let_time_pass(&node);
+    assert!(watch_fails(&node), "the watch does not end a trial that nobody judges");
+    node.write("/var/lib/ballast/health.d/wake", "");
+    let told = "it was not healthy in time: unit a.service failed; no other release could boot, so this one stays up";
+    node.wait_for("the sentence", |status| status.reasons.iter().any(|reason| reason == told)).await;
+    node.wait_until("the mark for the watch", || node.path(STAYS).exists()).await;
+    assert!(!watch_fails(&node), "the watch reboots what the agent keeps");
+    assert_eq!(was_called(&systemd, REBOOT), 0);
 }

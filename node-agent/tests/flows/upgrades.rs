@@ -6,23 +6,25 @@ use ballast::update::model::{Command, FailureKind, Phase, Target, Upgrade};
 
 use super::{Running, fake::Node, start};
 
-/// `inspect`, `fetch` and so on answer with the file of their name; while there is a file `hold-NAME` they wait. What was
-/// asked is in `calls`, through which proxy in `proxy`.
+/// `inspect`, `fetch` and so on answer with the file of their name; while there is a file `hold-NAME` they wait, and a file
+/// `next-NAME` is the answer after this one. What was asked is in `calls`, through which proxy in `proxy`.
 const WORKER: &str = r#"#!/bin/sh
 cd "$(dirname "$0")/worker" || exit 1
 echo "$*" >>calls
 echo "${HTTPS_PROXY-none}" >proxy
 while [ -e "hold-$1" ]; do sleep 0.05; done
 cat "$1"
-grep -q '"error"' "$1" && exit 1
-exit 0
+! grep -q '"error"' "$1"
+status=$?
+[ -e "next-$1" ] && mv "next-$1" "$1"
+exit $status
 "#;
 
-const FOLDER: &str = "/usr/lib/ballast/worker";
-const DEPLOYMENTS: &str = "/sysroot/ostree/deploy/ballast/deploy";
-const ENTRIES: &str = "/efi/loader/entries";
+pub(super) const FOLDER: &str = "/usr/lib/ballast/worker";
+pub(super) const DEPLOYMENTS: &str = "/sysroot/ostree/deploy/ballast/deploy";
+pub(super) const ENTRIES: &str = "/efi/loader/entries";
 
-fn digest(letter: &str) -> String {
+pub(super) fn digest(letter: &str) -> String {
     format!("sha256:{}", letter.repeat(64))
 }
 
@@ -38,7 +40,7 @@ fn node() -> Running {
     start(|node, _| prepare(node))
 }
 
-fn prepare(node: &Node) {
+pub(super) fn prepare(node: &Node) {
     let commit = "ab".repeat(32);
     deploy(node, &commit, "a", "20261121.1");
     let entry =
@@ -78,7 +80,7 @@ fn offer(node: &Node, letter: &str, version: &str) {
     deploy(node, &commit, letter, version);
 }
 
-fn entries(node: &Node) -> Vec<String> {
+pub(super) fn entries(node: &Node) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(node.path(ENTRIES))
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
@@ -87,7 +89,7 @@ fn entries(node: &Node) -> Vec<String> {
     names
 }
 
-fn upgrade(change: impl FnOnce(&mut Upgrade)) -> Command {
+pub(super) fn upgrade(change: impl FnOnce(&mut Upgrade)) -> Command {
     let mut upgrade = Upgrade::default();
     change(&mut upgrade);
     Command::Upgrade(upgrade)

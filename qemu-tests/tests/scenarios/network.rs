@@ -168,11 +168,16 @@ fn mirrors(guest: &mut Guest, of: &Depot, mirror: &str) -> Result<()> {
 }
 
 fn mirror_down(fetching: &mut Fetching<'_>) -> Result<()> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let mirror = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = mirror.local_addr()?.port();
+    let (asked, calls) = std::sync::mpsc::channel();
+    // It hangs up, so that who asks can be counted; it is gone with the test.
+    std::thread::spawn(move || mirror.incoming().try_for_each(|_| asked.send(())));
     mirrors(&mut fetching.node.guest, &fetching.host.depot, &format!("10.0.2.2:{port}"))?;
     let (release, name) = fetching.release(1000)?;
     let done = fetching.fetch(&name)?.done()?;
     ensure!(done.digest.as_deref() == Some(&release.digest), "{done:?} was fetched");
+    ensure!(calls.try_iter().count() > 0, "the mirror was never asked");
     Ok(())
 }
 

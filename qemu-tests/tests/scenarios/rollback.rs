@@ -64,9 +64,13 @@ fn r01_r02_r03_r12_f06_by_hand_and_back_again() {
 /// R12: a used-up entry and a verdict of an earlier life of a release that has proved itself since.
 fn stale_flags(node: &mut Node, digest: &str) -> Result<()> {
     let entries = "/efi/loader/entries";
+    let memory = "/var/lib/ballast/update.json";
+    let given_up =
+        format!(r#""given_up": {{"digest": "{digest}", "version": "20261122.1", "reason": "stale", "at": 1}}"#);
     let script = format!(
         "set -e; systemctl stop ballast.service; mount -o remount,rw /efi; \
          for entry in {entries}/*20261122.1*.conf; do cp $entry {entries}/ballast-1-20261122.1-stale+0-3.conf; break; done; \
+         sed -i 's|\"given_up\": null|{given_up}|' {memory}; grep -q '\"stale\"' {memory}; \
          sync; mount -o remount,ro /efi; systemctl start ballast.service"
     );
     node.guest.ask(&script)?;

@@ -70,6 +70,7 @@ pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure>
     let file = entry::name(&new, &observed.entries);
     let (host, name) = (work.host.clone(), format!("{}/{file}", esp::ENTRIES));
     let turn = work.esp.take().await;
+    work.commits();
     let written = spawn_blocking(move || Writable::open(&host, turn)?.put(&name, entry::text(&new).as_bytes()));
     written.await.context("writing to the ESP")?.context("writing the boot entry")?;
     Ok(file)

@@ -1,13 +1,18 @@
 //! Pins, forgiveness, and the check of all objects.
 
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
+
+use anyhow::Context;
 
 use super::{collect, work::Work};
 use crate::{
     clients::worker::Checked,
     update::{
         model::{Digest, Failure, FailureKind, Observed, Outcome, Phase, Target, is_named},
-        plan::{self, policy::repository},
+        plan::{
+            self,
+            repair::{Source, sources},
+        },
     },
 };
 
@@ -15,7 +20,7 @@ use crate::{
 const CHECK_DEADLINE: Duration = Duration::from_secs(3600);
 
 pub(super) fn pin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let (digest, version) = find(&work.observe()?, target)?;
+    let (digest, version) = find(&work.look()?, target)?;
     let changed = work.memory.change(|memory| {
         let is_new = !memory.pinned.contains(&digest);
         if is_new {
@@ -29,7 +34,7 @@ pub(super) fn pin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
 }
 
 pub(super) fn unpin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let (digest, version) = find(&work.observe()?, target)?;
+    let (digest, version) = find(&work.look()?, target)?;
     let changed = work.memory.change(|memory| {
         let before = memory.pinned.len();
         memory.pinned.retain(|pinned| *pinned != digest);
@@ -61,49 +66,62 @@ pub(super) async fn allow(work: &Work, target: &Target) -> Result<Outcome, Failu
     })
 }
 
-/// Checks every object; with `repair`, what is damaged is fetched again as part of the running release's image.
+/// Checks every object; with `repair`, what is damaged is fetched again, from the image of each release until all is well.
 pub(super) async fn fsck(work: &Work, repair: bool) -> Result<Outcome, Failure> {
     work.phase(Phase::Check);
-    let observed = work.observe()?;
-    let mut arguments = vec!["fsck".to_owned()];
-    let mut registry = None;
-    if repair {
-        let origin = observed.booted_origin();
-        let origin = origin.ok_or_else(|| Failure {
-            kind: FailureKind::Damaged,
-            message: "nothing tells which image the running release came from".to_owned(),
-        })?;
-        let name = work
-            .settings
-            .update
-            .image
-            .clone()
-            .filter(|_| origin.image.starts_with("oci"))
-            .unwrap_or_else(|| origin.image.clone());
-        let image = if name.starts_with("oci") { name } else { format!("{}@{}", repository(&name), origin.digest) };
-        work.tell(|progress| progress.image = Some(image.clone()));
-        registry = Some(work.registry(&image)?);
-        arguments.extend(["--repair".to_owned(), image]);
-    }
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let checked: Checked = work.worker(&arguments, registry.as_ref(), CHECK_DEADLINE).await?;
-    let found = checked.damaged.len();
-    let message = match (found, checked.repaired) {
-        (0, _) => format!("{} objects checked; all are as they should be", checked.objects),
-        (found, repaired) if usize::try_from(repaired).is_ok_and(|repaired| repaired >= found) => {
-            format!("{} objects checked; {found} were damaged and are repaired", checked.objects)
+    let (checked, remedy) = match repair {
+        false => {
+            let checked = work.worker(&["fsck"], None, CHECK_DEADLINE).await?;
+            (checked, "; ballast fsck --repair fetches them again".to_owned())
         }
-        (found, repaired) => {
-            let remedy = if repair { "" } else { "; ballast fsck --repair fetches them again" };
-            let message = format!(
-                "{} objects checked; {found} are damaged, {repaired} repaired{remedy}: {}",
-                checked.objects,
-                checked.damaged.join(", ")
-            );
-            return Err(Failure { kind: FailureKind::Damaged, message });
-        }
+        true => repaired(work).await?,
     };
-    Ok(Outcome { message, changed: found > 0, damaged: checked.damaged, ..Outcome::default() })
+    let Checked { objects, damaged, repaired } = checked;
+    if !damaged.is_empty() {
+        let found = damaged.len();
+        let message = format!(
+            "{objects} objects checked; {found} are damaged, {repaired} repaired{remedy}: {}",
+            damaged.join(", ")
+        );
+        return Err(Failure { kind: FailureKind::Damaged, message });
+    }
+    let message = match repaired {
+        0 => format!("{objects} objects checked; all are as they should be"),
+        repaired => format!("{objects} objects checked; {repaired} were damaged and are repaired"),
+    };
+    Ok(Outcome { message, changed: repaired > 0, ..Outcome::default() })
+}
+
+/// Repairs from one release's image after the other. Gives what is there then, and what to do if that is not all well.
+async fn repaired(work: &Work) -> Result<(Checked, String), Failure> {
+    let mut all = Checked { objects: 0, damaged: Vec::new(), repaired: 0 };
+    let mut remedy = String::new();
+    for (number, source) in sources(&work.look()?, work.settings.update.image.as_deref())?.into_iter().enumerate() {
+        match repaired_from(work, &source).await {
+            Ok(checked) => all = Checked { repaired: all.repaired + checked.repaired, ..checked },
+            // Nothing is forgotten yet, and without the release that runs the others are of little use.
+            Err(failure) if number == 0 => return Err(failure),
+            Err(failure) => write!(remedy, "; {failure}").context("telling a failure")?,
+        }
+        if all.damaged.is_empty() {
+            break;
+        }
+    }
+    remedy.push_str("; ballast collect removes what no release needs, and a release that cannot be had goes once it is neither pinned nor last good");
+    Ok((all, remedy))
+}
+
+async fn repaired_from(work: &Work, Source { version, image }: &Source) -> Result<Checked, Failure> {
+    let image = image.as_ref().ok_or_else(|| Failure {
+        kind: FailureKind::Failed,
+        message: format!(
+            "nothing tells where release {version} can be had: set update.image = \"REGISTRY/NAME:TAG\" in the settings, then ballast fsck --repair"
+        ),
+    })?;
+    work.tell(|progress| progress.image = Some(image.clone()));
+    let registry = work.registry(image)?;
+    let checked = work.worker(&["fsck", "--repair", image], Some(&registry), CHECK_DEADLINE).await;
+    checked.map_err(|failure| failure.while_doing(&format!("fetching release {version} anew")))
 }
 
 /// The release on this node that `target` names.

@@ -8,7 +8,7 @@ mod work;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -51,6 +51,8 @@ pub struct Operations {
     changed: Arc<Notify>,
     memory: Changer,
     running: Option<Running>,
+    /// Whether what is wanted is what an agent before us left: what we began ourselves may have ended since the last look.
+    takes_up: bool,
     ending: mpsc::UnboundedSender<Ended>,
     ended: mpsc::UnboundedReceiver<Ended>,
     problem: watch::Sender<Option<String>>,
@@ -91,6 +93,7 @@ impl Operations {
             esp,
             changed,
             running: None,
+            takes_up: true,
             ending,
             ended,
             problem: watch::channel(None).0,
@@ -120,8 +123,12 @@ impl Operations {
     }
 
     /// Starts what somebody asked for, or says what is running. They are told of it through `client`; when they go away
-    /// it is cancelled.
+    /// before the boot entry is written it is cancelled.
     pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, settings: &Settings) {
+        if client.is_closed() {
+            // They did not wait until it could be begun.
+            return;
+        }
         if let Some((running, progress)) = self.running() {
             let message = format!(
                 "another operation is running: {} ({}); see ballast releases",
@@ -142,6 +149,16 @@ impl Operations {
         }
     }
 
+    /// Whether what is asked for waits for `step`: before it is done, what there is to see is half of what there is.
+    pub fn comes_first(&self, step: &Step) -> bool {
+        match step {
+            // One that cannot be mounted is told to who asks.
+            Step::MountEsp { .. } => !self.tried_to_mount,
+            Step::Condemn { .. } => true,
+            Step::Resume { .. } | Step::Upgrade | Step::Reboot | Step::Arguments => false,
+        }
+    }
+
     /// Does `step`. While an operation runs it is the one that changes things.
     ///
     /// # Errors
@@ -157,8 +174,7 @@ impl Operations {
             }
             Step::MountEsp { .. } => {}
             Step::Condemn { bad } => self.condemn(bad)?,
-            // Only what an agent before us left: what we began ourselves may have ended since that look.
-            Step::Resume { .. } if self.running.is_some() => {}
+            Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot("the settings say so"),
@@ -214,6 +230,7 @@ impl Operations {
     }
 
     fn start(&mut self, command: Command, client: Option<mpsc::Sender<Event>>, settings: &Settings) {
+        self.takes_up &= !command.replaces_wanted();
         let (sender, progress) = watch::channel(Some(Progress::default()));
         let work = Work {
             host: self.host.clone(),
@@ -221,14 +238,17 @@ impl Operations {
             memory: self.memory.clone(),
             settings: settings.clone(),
             progress: sender,
-            client: client.clone(),
+            client,
+            is_committed: AtomicBool::new(false),
         };
         let shown = Shown { ending: self.ending.clone(), changed: Arc::clone(&self.changed) };
         let (problem, wanted) = (self.problem.clone(), command.clone());
         let task = tokio::spawn(async move {
             let result = tokio::select! {
+                // What has ended was not cancelled.
+                biased;
                 result = run(&work, &wanted) => result,
-                () = gone(client.as_ref()) => Err(Failure { kind: FailureKind::Cancelled, message: "cancelled".to_owned() }),
+                () = work.cancelled() => Err(Failure { kind: FailureKind::Cancelled, message: "cancelled".to_owned() }),
             };
             end(&work, &wanted, result, &problem, shown).await;
         });
@@ -253,17 +273,9 @@ impl Shown {
     }
 }
 
-/// Waits until who asked has gone away; for ever if nobody asked.
-async fn gone(client: Option<&mpsc::Sender<Event>>) {
-    match client {
-        Some(client) => client.closed().await,
-        None => std::future::pending().await,
-    }
-}
-
 async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
-    if command.is_resumed() {
-        work.remember(|memory| memory.wanted = Some(command.clone()));
+    if command.replaces_wanted() {
+        work.remember(|memory| memory.wanted = command.is_resumed().then(|| command.clone()));
     }
     match command {
         Command::Upgrade(upgrade) => upgrade::upgrade(work, upgrade).await,
@@ -277,7 +289,7 @@ async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
     }
 }
 
-/// Forgets that it was wanted, tells how it ended, and reboots if that is part of it.
+/// Forgets that it was wanted (what was cut short before is still wanted after a pin), tells how it ended, and reboots if that is part of it.
 async fn end(
     work: &Work,
     command: &Command,
@@ -285,7 +297,9 @@ async fn end(
     problem: &watch::Sender<Option<String>>,
     shown: Shown,
 ) {
-    work.remember(|memory| memory.wanted = None);
+    if command.replaces_wanted() {
+        work.remember(|memory| memory.wanted = None);
+    }
     let name = command.name();
     match &result {
         Ok(outcome) => log::info!("{name}: {}", outcome.message),
@@ -293,9 +307,10 @@ async fn end(
     }
     let failed = result.as_ref().err().filter(|_| work.client.is_none());
     problem.send_replace(failed.map(|failure| format!("{name} failed: {failure}")));
-    let reboots = result.as_ref().is_ok_and(|outcome| outcome.reboots);
     work.progress.send_replace(None);
     shown.wait().await;
+    // Who went away behind the commit point has the release, and reboots when they like.
+    let reboots = result.as_ref().is_ok_and(|outcome| outcome.reboots) && !work.is_left_alone();
     if let Some(client) = &work.client {
         let _ = client.send(result.map_or_else(Event::Failed, Event::Done)).await;
     }

@@ -13,6 +13,7 @@ use crate::{
         model::{Digest, Failure, FailureKind, Layer, Observed, Offer, Outcome, Phase, Upgrade},
         plan::{
             admit::{Admission, admit},
+            policy::is_folder,
             space::{Room, fits},
         },
     },
@@ -105,7 +106,7 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
 
 /// The image that is asked for, else the settings', else the one that the running release came as.
 fn image(work: &Work, upgrade: &Upgrade, observed: &Observed) -> Result<String, Failure> {
-    let came_as = observed.booted_origin().map(|origin| origin.image.clone()).filter(|image| !image.starts_with("oci"));
+    let came_as = observed.booted_origin().map(|origin| origin.image.clone()).filter(|image| !is_folder(image));
     let named = upgrade.image.clone().or_else(|| work.settings.update.image.clone()).or(came_as);
     named.filter(|image| !image.trim().is_empty()).ok_or_else(|| Failure {
         kind: FailureKind::Failed,

@@ -1,6 +1,11 @@
 //! What an operation works with, and the few things that all of them do.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use anyhow::Context;
 use serde::de::DeserializeOwned;
@@ -56,9 +61,32 @@ pub(super) struct Work {
     pub(super) settings: Settings,
     pub(super) progress: watch::Sender<Option<Progress>>,
     pub(super) client: Option<mpsc::Sender<Event>>,
+    /// Whether the boot entry is being written, or is: what follows is done in any case.
+    pub(super) is_committed: AtomicBool,
 }
 
 impl Work {
+    /// From here on the operation is not cancelled: the other release boots next, or is about to.
+    pub(super) fn commits(&self) {
+        self.is_committed.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until who asked has gone away and that cancels the operation; for ever if nobody asked.
+    pub(super) async fn cancelled(&self) {
+        if let Some(client) = &self.client {
+            client.closed().await;
+            if !self.is_committed.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Whether who asked has gone away.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.client.as_ref().is_some_and(mpsc::Sender::is_closed)
+    }
+
     /// Tells what is being done now.
     pub(super) fn phase(&self, phase: Phase) {
         self.tell(|progress| progress.phase = phase);
@@ -81,8 +109,23 @@ impl Work {
         }
     }
 
-    /// A fresh look at the node.
+    /// A fresh look at the node, for what goes by its boot entries too.
     pub(super) fn observe(&self) -> Result<Observed, Failure> {
+        let observed = self.look()?;
+        match &observed.unmounted_esp {
+            None => Ok(observed),
+            Some(device) => Err(Failure {
+                kind: FailureKind::Failed,
+                message: format!(
+                    "the EFI system partition {device} is not mounted, so the boot entries cannot be seen; ballast status says why, and \
+                     systemctl restart ballast tries again"
+                ),
+            }),
+        }
+    }
+
+    /// A fresh look at the node, for what goes by the releases on the disk alone.
+    pub(super) fn look(&self) -> Result<Observed, Failure> {
         Ok(observe::observe(&self.host).context("looking at the releases")?)
     }
 

@@ -85,6 +85,12 @@ impl Command {
             | Self::Arguments => false,
         }
     }
+
+    /// Whether an upgrade that was cut short is not wanted any more once this is asked for: who goes back does not want to be taken
+    /// forward again.
+    pub fn replaces_wanted(&self) -> bool {
+        self.is_resumed() || matches!(self, Self::Rollback { .. })
+    }
 }
 
 /// What an operation is at.
@@ -168,9 +174,6 @@ pub struct Outcome {
     pub fetch_bytes: Option<u64>,
     /// Whether the node reboots now.
     pub reboots: bool,
-    /// What is wrong with objects, for `fsck`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub damaged: Vec<String>,
 }
 
 /// How an operation ended badly.

@@ -57,10 +57,12 @@ pub fn admit(
     if next == Some(&offer.digest) {
         return Ok(if booted_digest(observed) == next { Admission::Runs } else { Admission::IsNext });
     }
-    if !upgrade.allow_downgrade && compare_versions(&offer.version, &observed.booted_version) == Ordering::Less {
+    // A derived image has a version of its own, and the os-release of what it was made from.
+    let runs = observed.booted_origin().map_or(&observed.booted_version, |origin| &origin.version);
+    if !upgrade.allow_downgrade && compare_versions(&offer.version, runs) == Ordering::Less {
         return Err(Failure::refused(format!(
-            "release {} is older than {}, which runs; to take it all the same: --allow-downgrade",
-            offer.version, observed.booted_version
+            "release {} is older than {runs}, which runs; to take it all the same: --allow-downgrade",
+            offer.version
         )));
     }
     Ok(Admission::Take)
@@ -70,7 +72,7 @@ pub fn admit(
 mod tests {
     use super::*;
     use crate::update::{
-        model::{Bad, FailureKind},
+        model::{Bad, FailureKind, Origin},
         plan::tests::{digest, node},
     };
 
@@ -127,6 +129,27 @@ mod tests {
         assert_eq!(verdict(&offer("a", "1"), &node("a1", "a"), &plain), Ok(Admission::Runs));
         // It runs, but another one would boot next: to stay with it is a change.
         assert_eq!(verdict(&offer("a", "1"), &observed, &plain), Ok(Admission::Take));
+    }
+
+    #[test]
+    fn what_runs_is_as_old_as_its_image_says() {
+        let older = |than: &str| {
+            Err(format!("release 2 is older than {than}, which runs; to take it all the same: --allow-downgrade"))
+        };
+        for (image, os_release, expected) in [
+            (Some("1"), "9", Ok(Admission::Take)),
+            (Some("9"), "1", older("9")),
+            (None, "1", Ok(Admission::Take)),
+            (None, "9", older("9")),
+        ] {
+            let mut observed = node("a1", "a");
+            observed.booted_version = os_release.to_owned();
+            for origin in observed.on_disk.values_mut() {
+                *origin =
+                    origin.take().zip(image).map(|(origin, version)| Origin { version: version.to_owned(), ..origin });
+            }
+            assert_eq!(verdict(&offer("c", "2"), &observed, &Upgrade::default()), expected, "{image:?} {os_release}");
+        }
     }
 
     #[test]

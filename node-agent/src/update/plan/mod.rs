@@ -7,6 +7,7 @@ pub mod gate;
 pub mod keep;
 mod order;
 pub mod policy;
+pub mod repair;
 pub mod rollback;
 pub mod space;
 mod version;

@@ -14,6 +14,11 @@ pub fn repository(image: &str) -> &str {
     }
 }
 
+/// Whether an image's name is that of a folder (`oci:FOLDER`), or of the one that the disk was built from, which is on no other machine.
+pub fn is_folder(image: &str) -> bool {
+    image == "oci" || image.starts_with("oci:")
+}
+
 /// A policy that refuses all images but those of `image`'s repository, which must be signed by one of `keys`.
 pub fn policy(image: &str, keys: &[String], signatures: Signatures) -> Value {
     let requirement = match signatures {
@@ -24,9 +29,9 @@ pub fn policy(image: &str, keys: &[String], signatures: Signatures) -> Value {
             "signedIdentity": {"type": "matchRepository"},
         }),
     };
-    let transports = match image.strip_prefix("oci:") {
-        Some(_) => json!({"oci": {"": [requirement]}}),
-        None => json!({"docker": {repository(image): [requirement]}}),
+    let transports = match is_folder(image) {
+        true => json!({"oci": {"": [requirement]}}),
+        false => json!({"docker": {repository(image): [requirement]}}),
     };
     json!({"default": [{"type": "reject"}], "transports": transports})
 }
