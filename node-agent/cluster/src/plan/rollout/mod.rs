@@ -102,7 +102,9 @@ fn decide(world: &World<'_>, memory: &Memory) -> Decision {
     let resolved = resolve(world, memory, image);
     let wanted = resolved.as_ref().map(|resolved| resolved.digest.as_str());
     let is_wanted = |digest: &str| !digest.is_empty() && wanted == Some(digest);
-    let decision = if is_wanted(&os.booted.digest) {
+    // What somebody armed beside it would come with the next reboot, whoever asks for that. What is on trial is left alone.
+    let stays = os.on_trial || os.next.as_ref().is_none_or(|next| is_wanted(&next.digest));
+    let decision = if is_wanted(&os.booted.digest) && stays {
         settle::verify(world, memory)
     } else if let Some(denied) = os.denied.iter().find(|denied| is_wanted(&denied.digest)) {
         settle::stuck(world, memory, denied)

@@ -198,6 +198,17 @@ fn what_runs_and_is_well_gives_back_what_it_took() {
         ("long well, not ready", settled(unwell(runs(prepared()))), "Idle: -"),
         ("by hand, on trial", settled(on_trial(runs(prepared()))), "Verifying: -"),
     ]);
+    let armed = |scene: Scene| scene.with(|scene| scene.facts.os.next = Some(release("c")));
+    check(vec![
+        ("another boots next", armed(runs(in_slot())), "Preparing: prepare"),
+        ("another boots next, paused", armed(runs(prepared())).with(|scene| scene.spec().paused = true), "Paused: -"),
+        ("another boots next, on trial", armed(on_trial(runs(draining()))), "Verifying: tell"),
+        (
+            "it boots next as well",
+            runs(in_slot()).with(|scene| scene.facts.os.next = Some(release("b"))),
+            "Idle: give back",
+        ),
+    ]);
     let mut scene = runs(prepared());
     assert_eq!(scene.pass().wait, None);
     assert!(scene.memory.is_settled);
@@ -282,6 +293,15 @@ fn a_tag_is_resolved_when_the_spec_changes() {
             "Preparing: prepare",
         ),
     ]);
+    // It moved: what it means now is not what was asked for, and asking on and on would not change that.
+    let mut moved = start.with(|scene| {
+        resolved(scene, "a");
+        found(scene, 1, "c");
+        scene.facts.os.next = Some(release("c"));
+    });
+    let decision = moved.pass();
+    assert_eq!((decision.phase, decision.step, decision.wait), (Phase::Failed, None, Some(Duration::from_secs(3600))));
+    assert!(decision.message.contains("means sha256:cccc"), "{}", decision.message);
     let decision = start.with(|scene| found(scene, 1, "a")).pass();
     assert_eq!(decision.resolved, Some(Resolved { image: tag.to_owned(), digest: digest_of("a") }));
 }
