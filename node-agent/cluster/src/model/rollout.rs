@@ -210,7 +210,7 @@ pub enum Look {
 pub enum Eviction {
     /// The pod goes, or is gone.
     Accepted,
-    /// A budget does not allow it now (429); in its words.
+    /// A budget does not allow it now (429), or something else that guards the pod; in its words.
     Blocked(String),
 }
 
