@@ -146,7 +146,10 @@ impl Agent {
         }
         while let Some(asked) = self.memberships.asked() {
             log::info!("cluster {} asks: {:?}", asked.cluster, asked.order);
-            self.orders.take(asked);
+            match cluster::plan::overruled(&asked, &self.memberships.reports(), &settings.clusters) {
+                None => self.orders.take(asked),
+                Some(message) => self.refuse(asked, message),
+            }
         }
         let is_busy = self.orders.underway.is_some() || self.update.running().is_some();
         match self.orders.next(is_busy) {
@@ -155,6 +158,16 @@ impl Agent {
                 self.update.reboot(&format!("cluster {cluster} asks for it: {reason}"));
             }
             None => {}
+        }
+    }
+
+    /// Says no to an order. A reboot has no answer: its cluster hears of it when it asks for the image.
+    fn refuse(&mut self, asked: Asked, message: String) {
+        let Asked { cluster, order } = asked;
+        log::warn!("cluster {cluster} is refused: {message}");
+        self.orders.forget(&cluster);
+        if let Order::Prepare { id: order, image } = order {
+            self.memberships.failed(&cluster, Failed { order, image, refused: true, message, digest: None });
         }
     }
 

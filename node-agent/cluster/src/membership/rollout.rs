@@ -31,6 +31,7 @@ impl Member {
     /// One pass and its step. Looks are followed by the pass that asked for them, with what else was seen in it.
     pub(super) async fn roll(&mut self) -> Result<Went, Failure> {
         self.seen.node_os = self.watch.last.as_ref().map(|last| last.seen());
+        self.desk.asks(self.seen.node_os.as_ref().and_then(|node_os| plan::wish::image(&node_os.spec)));
         let decision = {
             let world = World {
                 facts: &self.known,

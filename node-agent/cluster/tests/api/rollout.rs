@@ -102,6 +102,7 @@ async fn spec_image_goes_through_slot_cordon_drain_and_reboot() {
     wish(&api, json!({ "image": image }));
     let Order::Prepare { id, image: asked } = next_order(&mut machine).await else { panic!("no order to prepare") };
     assert_eq!(asked, image);
+    assert_eq!(machine.report.borrow().image.as_deref(), Some(image.as_str()));
     api.until("told", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Preparing").await;
     // A budget says no once; the slot is taken and the node cordoned by then.
     api.fault(&format!("POST {POD}/eviction"), [Fault::Status(429, None)]);
