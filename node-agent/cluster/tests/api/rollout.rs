@@ -80,6 +80,35 @@ async fn a_pod_that_may_not_be_evicted_keeps_no_other() {
 }
 
 #[tokio::test]
+async fn where_somebody_was_faster_it_looks_again() {
+    let api = Api::start(&[b"h2"]).await;
+    api.put(SLOT, slot("default"));
+    let (_folder, mut machine) = joined(&api).await;
+    api.fault(&format!("PATCH {SLOT}"), [Fault::Status(409, None)]);
+    api.fault(&format!("PATCH {NODE}$"), [Fault::Status(409, None)]);
+    machine.change(|facts| facts.os.next = Some(wanted()));
+    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
+    assert_eq!(
+        (api.object(SLOT).unwrap()["spec"]["holderIdentity"].as_str(), api.count(&format!("PATCH {SLOT}"))),
+        (Some("n1"), 2)
+    );
+    assert_eq!(api.object(NODE).unwrap()["spec"]["unschedulable"], true);
+    assert_eq!(machine.report.borrow().problems, [""; 0], "it is nothing to tell of");
+}
+
+#[tokio::test]
+async fn a_slot_of_the_pool_before_is_given_back() {
+    let api = Api::start(&[b"h2"]).await;
+    let mut kept = slot("gpu");
+    kept["spec"] = json!({ "holderIdentity": "n1" });
+    api.put(SLOT, kept);
+    let (_folder, _machine) = joined(&api).await;
+    wish(&api, json!({ "image": format!("r.example/os@{}", facts().os.booted.digest) }));
+    api.until("free", |api| api.object(SLOT).unwrap()["spec"]["holderIdentity"].is_null()).await;
+}
+
+#[tokio::test]
 async fn an_order_that_cannot_be_given_is_given_soon() {
     let api = Api::start(&[b"h2"]).await;
     let (_folder, mut machine) = joined(&api).await;

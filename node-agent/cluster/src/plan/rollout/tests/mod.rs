@@ -78,6 +78,7 @@ fn a_release_is_prepared_first() {
 fn a_slot_a_cordon_a_drain_a_reboot() {
     let other = |scene: &mut Scene| scene.hold("other");
     let gone = Holder { name: "other".to_owned(), ..Holder::default() };
+    let other_pool = |scene: &mut Scene| scene.slot().pool = "old".to_owned();
     let report_only = |scene: &mut Scene| scene.identity.role = Role::ReportOnly;
     check(vec![
         ("manual", prepared().with(|scene| scene.spec().reboot_policy = RebootPolicy::Manual), "Prepared: -"),
@@ -127,6 +128,8 @@ fn a_slot_a_cordon_a_drain_a_reboot() {
             }),
             "WaitingForSlot: give back",
         ),
+        ("a slot of another pool", in_slot().with(other_pool), "WaitingForSlot: give back"),
+        ("a slot of another pool, cordoned", draining().with(other_pool), "WaitingForSlot: uncordon"),
         ("node not seen", in_slot().with(|scene| scene.seen.node = None), "Draining: look node"),
         ("not cordoned", in_slot(), "Draining: cordon"),
         ("cordoned by others", in_slot().with(|scene| scene.cordon(Cordon::Others)), "Rebooting: reboot"),
@@ -151,6 +154,22 @@ fn a_slot_a_cordon_a_drain_a_reboot() {
             "Rebooting: reboot",
         ),
     ]);
+}
+
+#[test]
+fn who_waits_says_why_the_first_holder_keeps_its_slot() {
+    let waits = |reason: &str| {
+        let mut scene = prepared();
+        scene.hold("other");
+        scene.slot().reason = reason.to_owned();
+        scene.memory.holders = Some(scene.now);
+        scene.pass().message
+    };
+    assert_eq!(waits(""), "pool default: all slots are taken, by other");
+    let told = waits("b failed here: no runtime");
+    assert_eq!(told, "pool default: all slots are taken, by other; other says: b failed here: no runtime");
+    let told = waits(&"é".repeat(300));
+    assert!(told.ends_with(&format!("says: {}…", "é".repeat(120))), "{told}");
 }
 
 #[test]
