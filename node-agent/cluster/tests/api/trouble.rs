@@ -127,8 +127,8 @@ async fn a_server_that_answers_nothing_well_is_left() {
 }
 
 #[tokio::test]
-async fn l05_v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
-    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+async fn v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
+    let (mut api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     let other = Api::start(&[b"h2"]).await;
     other.stop();
     let config = ballast_cluster::model::Config { servers: vec![other.url.clone(), api.url.clone()], ..config(&api) };
@@ -139,4 +139,21 @@ async fn l05_v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
     machine.change(|facts| facts.ready = Err("x".to_owned()));
     machine.until("away", |report| matches!(report.state, State::Away { .. })).await;
     assert!(machine.report.borrow().errors > 0);
+    api.resume().await;
+    machine.until("found again", |report| report.state == State::Connected).await;
+    api.until("told what happened meanwhile", |api| {
+        let conditions = api.object(NODE).unwrap()["status"]["conditions"].clone();
+        conditions.as_array().unwrap().iter().any(|one| one["type"] == "Ready" && one["message"] == "x")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_that_somebody_else_wrote_is_read_again() {
+    let (api, _folder, machine) = joined().await;
+    api.until("the Lease is there", |api| api.object(LEASE).is_some()).await;
+    api.fault(&format!("PUT {LEASE}"), [Fault::Status(409, None)]);
+    api.until("renewed after another look", |api| api.count(&format!("PUT {LEASE}")) == 2).await;
+    assert_eq!(api.count(&format!("GET {LEASE}")), 1);
+    assert_eq!((machine.report.borrow().state.clone(), machine.report.borrow().problems.len()), (State::Connected, 0));
 }
