@@ -20,7 +20,7 @@ use crate::{
     settings::model::Settings,
     update::{
         self,
-        model::{Command, Deployment, Event, Failure, FailureKind, Outcome, Upgrade},
+        model::{Command, Deployment, Event, Failure, FailureKind, Outcome, Progress, Upgrade},
     },
 };
 
@@ -96,6 +96,25 @@ impl Orders {
         let underway = self.underway.take()?;
         Some((underway.cluster.clone(), underway.result(result)))
     }
+
+    /// What clusters are told of the operation that runs. One of theirs that has ended is told until its outcome is known here: with neither
+    /// of them told, the cluster would take its order for lost, and give it again.
+    fn operation(&self, running: Option<(&Command, Progress)>) -> Option<Operation> {
+        let told = running.map(|(command, progress)| Operation {
+            name: command.name().to_owned(),
+            phase: progress.phase.name().to_owned(),
+            image: progress.image,
+            fetched_bytes: progress.fetched_bytes,
+            total_bytes: progress.total_bytes,
+        });
+        let ends = |underway: &Underway| Operation {
+            name: Command::Upgrade(Upgrade::default()).name().to_owned(),
+            phase: "end".to_owned(),
+            image: Some(underway.image.clone()),
+            ..Operation::default()
+        };
+        told.or_else(|| self.underway.as_ref().map(ends))
+    }
 }
 
 impl Underway {
@@ -119,14 +138,18 @@ impl Agent {
         for name in self.memberships.keep(&settings.clusters) {
             self.orders.forget(&name);
         }
-        while let Some(asked) = self.memberships.asked() {
-            log::info!("cluster {} asks: {:?}", asked.cluster, asked.order);
-            self.orders.take(asked);
-        }
+        // Before new orders are taken, which drop what their cluster asked for before.
         match self.orders.ended() {
             Some((name, Ok(prepared))) => self.memberships.prepared(&name, prepared),
             Some((name, Err(failed))) => self.memberships.failed(&name, failed),
             None => {}
+        }
+        while let Some(asked) = self.memberships.asked() {
+            log::info!("cluster {} asks: {:?}", asked.cluster, asked.order);
+            match cluster::plan::overruled(&asked, &self.memberships.reports(), &settings.clusters) {
+                None => self.orders.take(asked),
+                Some(message) => self.refuse(asked, message),
+            }
         }
         let is_busy = self.orders.underway.is_some() || self.update.running().is_some();
         match self.orders.next(is_busy) {
@@ -135,6 +158,16 @@ impl Agent {
                 self.update.reboot(&format!("cluster {cluster} asks for it: {reason}"));
             }
             None => {}
+        }
+    }
+
+    /// Says no to an order. A reboot has no answer: its cluster hears of it when it asks for the image.
+    fn refuse(&mut self, asked: Asked, message: String) {
+        let Asked { cluster, order } = asked;
+        log::warn!("cluster {cluster} is refused: {message}");
+        self.orders.forget(&cluster);
+        if let Order::Prepare { id: order, image } = order {
+            self.memberships.failed(&cluster, Failed { order, image, refused: true, message, digest: None });
         }
     }
 
@@ -158,13 +191,7 @@ impl Agent {
             .for_each(|error| self.complaints.tell(format!("telling the clusters of this machine: {error:#}")));
         let mut facts = facts(machine, known);
         facts.boot.ready_ms = self.boot.as_ref().and_then(|boot| boot.ready_ms);
-        facts.os.operation = self.update.running().map(|(command, progress)| Operation {
-            name: command.name().to_owned(),
-            phase: progress.phase.name().to_owned(),
-            image: progress.image,
-            fetched_bytes: progress.fetched_bytes,
-            total_bytes: progress.total_bytes,
-        });
+        facts.os.operation = self.orders.operation(self.update.running());
         self.memberships.tell(&facts);
     }
 }
@@ -296,10 +323,13 @@ mod tests {
         let (ending, end) = oneshot::channel();
         let mut orders = Orders { underway: Some(underway(end, "a")), ..Orders::default() };
         assert_eq!(orders.ended(), None);
+        // It runs no more, and what came of it is still on its way.
+        let told = orders.operation(None).unwrap();
+        assert_eq!((told.name.as_str(), told.image.as_deref()), ("upgrade", Some("i")));
         ending.send(Err(Failure::refused("no"))).unwrap();
         let failed = Failed { order: 7, image: "i".to_owned(), refused: true, message: "no".to_owned(), digest: None };
         assert_eq!(orders.ended(), Some(("a".to_owned(), Err(failed))));
-        assert_eq!(orders.ended(), None);
+        assert_eq!((orders.ended(), orders.operation(None)), (None, None));
 
         let (ending, end) = oneshot::channel::<Result<Outcome, Failure>>();
         orders.underway = Some(underway(end, "b"));

@@ -1,6 +1,6 @@
 //! Which memberships there have to be: pure functions of the settings and of those that there are.
 
-use super::model::{Authority, Config, Credentials, DEFAULT_POOL, Report, Role, Secret, State, Step};
+use super::model::{Asked, Authority, Config, Credentials, DEFAULT_POOL, Order, Report, Role, Secret, State, Step};
 use crate::settings::model as settings;
 
 /// What leads from the memberships `running` to those that the settings want. What changed is ended and begun again.
@@ -45,6 +45,20 @@ pub fn without_credentials(cluster: &settings::Cluster) -> Report {
     let problem = "the settings name no token, kubeconfig or client certificate to join it with";
     let problems = vec![problem.to_owned()];
     Report { name: cluster.name.to_string(), role: role(cluster.role), problems, ..Report::default() }
+}
+
+/// Why an order is not carried out: of several clusters whose NodeOS name images, the one that the settings have first is followed. Else each
+/// would undo what another did, without end.
+pub fn overruled(asked: &Asked, reports: &[Report], wanted: &[settings::Cluster]) -> Option<String> {
+    let named = |name: &str| reports.iter().find(|report| report.name == name)?.image.as_deref();
+    let own = match &asked.order {
+        Order::Prepare { image, .. } => Some(image.as_str()),
+        Order::Reboot { .. } => named(&asked.cluster),
+    };
+    let names = wanted.iter().map(|cluster| cluster.name.to_string());
+    let (first, image) = names.filter_map(|name| named(&name).map(|image| (name, image))).next()?;
+    let is_other = first != asked.cluster && Some(image) != own;
+    is_other.then(|| format!("cluster {first:?} asks for {image}; one cluster alone may name the image"))
 }
 
 fn role(role: settings::ClusterRole) -> Role {
@@ -129,6 +143,31 @@ mod tests {
         );
         assert_eq!((found.node_name.as_deref(), found.node_labels.len()), (Some("n1"), 1));
         assert!(matches!(found.credentials, Credentials::Token(token) if token.reveal() == "s3cret"));
+    }
+
+    #[test]
+    fn of_several_clusters_the_first_that_names_an_image_is_followed() {
+        let wanted = clusters(&format!("{}{}{}", cluster("idle", ""), cluster("b", ""), cluster("a", "")));
+        let report = |name: &str, image: Option<&str>| Report {
+            name: name.to_owned(),
+            image: image.map(str::to_owned),
+            ..Report::default()
+        };
+        let reports = [report("a", Some("os:1")), report("b", Some("os:2")), report("idle", None)];
+        let told = |reports: &[Report], cluster: &str, image: Option<&str>| {
+            let order = match image {
+                Some(image) => Order::Prepare { id: 1, image: image.to_owned() },
+                None => Order::Reboot { reason: String::new() },
+            };
+            overruled(&Asked { cluster: cluster.to_owned(), order }, reports, &wanted)
+        };
+        let refused = Some("cluster \"b\" asks for os:2; one cluster alone may name the image".to_owned());
+        assert_eq!(told(&reports, "a", Some("os:1")), refused);
+        assert_eq!(told(&reports, "a", None), refused);
+        assert_eq!(told(&reports, "a", Some("os:2")), None, "they agree");
+        assert_eq!(told(&reports, "b", Some("os:2")), None);
+        assert_eq!(told(&reports, "b", None), None);
+        assert_eq!(told(&reports[..1], "a", Some("os:1")), None, "nobody else names one");
     }
 
     #[test]

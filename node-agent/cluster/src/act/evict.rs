@@ -90,8 +90,11 @@ fn outcome(failure: Failure) -> Result<Eviction, Failure> {
     match (&failure, failure.kind()) {
         // It is gone, or another one has its name.
         (_, Kind::Missing | Kind::Conflict) => Ok(Eviction::Accepted),
-        // 429: its budget. 500: more than one budget, which no server resolves.
-        (Failure::Refused(refusal), Kind::Passing) => Ok(Eviction::Blocked(refusal.message.clone())),
+        // 429: its budget. 500: more than one budget, which no server resolves. 403, 422: a webhook that guards this pod; those behind it may
+        // go all the same.
+        (Failure::Refused(refusal), Kind::Passing | Kind::Forbidden | Kind::Rejected) => {
+            Ok(Eviction::Blocked(refusal.message.clone()))
+        }
         (_, Kind::Passing | Kind::Unknown | Kind::Forbidden | Kind::Gone | Kind::Rejected) => Err(failure),
     }
 }
@@ -125,7 +128,8 @@ mod tests {
         assert_eq!(outcome(refused(500, "two budgets")).ok(), Some(Eviction::Blocked("two budgets".to_owned())));
         assert_eq!(outcome(refused(404, "")).ok(), Some(Eviction::Accepted));
         assert_eq!(outcome(refused(409, "")).ok(), Some(Eviction::Accepted));
-        assert!(outcome(refused(403, "")).is_err());
+        assert_eq!(outcome(refused(403, "guarded")).ok(), Some(Eviction::Blocked("guarded".to_owned())));
+        assert!(outcome(refused(401, "")).is_err());
         assert!(outcome(Failure::Away("reset".to_owned())).is_err());
     }
 

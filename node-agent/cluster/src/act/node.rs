@@ -30,7 +30,7 @@ pub(crate) async fn register(client: &Client, wanted: &Node) -> Result<Registere
     }
     let name = wanted.name_any();
     let found = nodes.get(&name).await?;
-    if let Some(patch) = labels_patch(&found, wanted.labels(), &[]) {
+    if let Some(patch) = labels_patch(&found, wanted.labels()) {
         nodes.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
     }
     Ok(Registered { uid: found.uid().unwrap_or_default(), found: Some(found) })

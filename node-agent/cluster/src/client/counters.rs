@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     task::{Context, Poll},
 };
 
@@ -24,6 +24,10 @@ pub struct Counters {
     pub sent: AtomicU64,
     /// Bytes received.
     pub received: AtomicU64,
+    /// Answers of 5xx in a row.
+    pub(super) unwell: AtomicU32,
+    /// Which of the servers is tried first. Here, since whoever gets in by steps makes a connection for each of them.
+    pub(super) first: AtomicUsize,
 }
 
 /// A TCP connection that counts.

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use kube::client::Body;
@@ -37,6 +37,9 @@ const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Nor is a watch; it is begun anew.
 const MAX_WATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// A server that answers so many requests in a row with 5xx is left for the next one: nothing behind it may be well.
+const UNWELL: u32 = 3;
 
 /// Connections of HTTP/1.1 that are kept when nobody uses them: one beside that of the watch.
 const MAX_IDLE: usize = 1;
@@ -133,12 +136,13 @@ impl Transport {
 
 impl Shared {
     async fn ask(&self, question: Question) -> Result<Response<Answer>, Failure> {
-        let begun = Instant::now();
-        let deadline = begun + REQUEST_TIMEOUT;
         let watch = watch_timeout(&question.uri);
         let mut is_new = false;
         loop {
             let (lane, server, generation) = self.lane(is_new).await?;
+            // Servers that are silent took their own time, and leave the one that is not its whole.
+            let begun = Instant::now();
+            let deadline = begun + REQUEST_TIMEOUT;
             let late = || Failure::Late { server: server.to_string(), after: REQUEST_TIMEOUT };
             let broke = |error: &(dyn std::error::Error + 'static)| {
                 Failure::Away(format!("the connection to {server} broke: {}", chain(error)))
@@ -191,6 +195,7 @@ impl Shared {
             if let Some((sender, driver)) = single {
                 self.keep(generation, sender, driver).await;
             }
+            self.weigh(&question.uri, parts.status, &server).await;
             if !is_good {
                 return Err(Failure::Refused(Refusal::read(parts.status, &parts.headers, &whole)));
             }
@@ -216,13 +221,35 @@ impl Shared {
             }
         }
         let mut reasons = Vec::new();
-        for server in &self.servers {
+        let first = self.counters.first.load(Relaxed);
+        for server in self.servers.iter().cycle().skip(first).take(self.servers.len()) {
             match server.connect(&self.tls, &self.counters).await {
                 Ok(connection) => return Ok(open.take(connection, server)),
                 Err(reason) => reasons.push(reason),
             }
         }
         Err(Failure::Away(reasons.join("; ")))
+    }
+
+    /// Leaves a server that takes connections and answers nothing well; it is tried last from then on.
+    async fn weigh(&self, uri: &Uri, status: StatusCode, server: &Server) {
+        // Of an eviction, 500 says that a pod has two budgets.
+        if !status.is_server_error() || uri.path().ends_with("/eviction") {
+            return self.counters.unwell.store(0, Relaxed);
+        }
+        let place = self.servers.iter().position(|one| one == server);
+        let (Some(place), true) = (place, self.servers.len() > 1) else { return };
+        if self.counters.unwell.fetch_add(1, Relaxed) + 1 < UNWELL {
+            return;
+        }
+        let mut open = self.open.lock().await;
+        if open.server.as_ref() == Some(server) {
+            log::warn!("{server} answers nothing but errors of its own ({status}); the next server is tried");
+            self.counters.unwell.store(0, Relaxed);
+            self.counters.first.store((place + 1) % self.servers.len(), Relaxed);
+            open.http2 = None;
+            open.idle.clear();
+        }
     }
 
     /// Nothing more is sent on the connections of that generation; watches on them end.

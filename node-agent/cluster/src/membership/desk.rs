@@ -88,6 +88,12 @@ impl Desk {
         self.publish();
     }
 
+    /// The image that the NodeOS asks for.
+    pub(super) fn asks(&mut self, image: Option<&str>) {
+        self.report.image = image.map(str::to_owned);
+        self.publish();
+    }
+
     /// What the rollout is at.
     pub(super) fn rolls(&mut self, rollout: Option<String>) {
         self.report.rollout = rollout;

@@ -8,7 +8,10 @@ use k8s_openapi::{
     chrono::{DateTime, Utc},
 };
 
-use super::{member::Member, pace::Duty};
+use super::{
+    member::{Member, Went},
+    pace::Duty,
+};
 use crate::{
     act,
     client::{Failure, Kind, Refusal},
@@ -46,16 +49,17 @@ const WATCH_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 
 impl Member {
     /// Does it once, and says when it is due again.
-    pub(super) async fn perform(&mut self, duty: Duty) -> Result<(), Failure> {
+    pub(super) async fn perform(&mut self, duty: Duty) -> Result<Went, Failure> {
         match duty {
-            Duty::Register => self.register().await,
-            Duty::Beat => self.beat().await,
-            Duty::Report => self.report().await,
-            Duty::Watch => self.watch().await,
-            Duty::Rollout => self.roll().await,
-            Duty::Apply => self.apply().await,
-            Duty::Tell => self.tell().await,
+            Duty::Register => self.register().await?,
+            Duty::Beat => self.beat().await?,
+            Duty::Report => self.report().await?,
+            Duty::Watch => self.watch().await?,
+            Duty::Rollout => return self.roll().await,
+            Duty::Apply => self.apply().await?,
+            Duty::Tell => self.tell().await?,
         }
+        Ok(Went::Done)
     }
 
     async fn register(&mut self) -> Result<(), Failure> {

@@ -99,6 +99,15 @@ pub(super) struct Served {
     pub(super) went_well: bool,
 }
 
+/// How far a duty went that met no failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Went {
+    /// It is done.
+    Done,
+    /// It only looked, for what it goes on to: whether that goes well is not known yet.
+    Looked,
+}
+
 enum Woken {
     Time,
     Facts(Result<(), watch::error::RecvError>),
@@ -213,14 +222,20 @@ impl Member {
     }
 
     /// What came of a duty. True: the cluster does not believe us.
-    async fn judge(&mut self, duty: Duty, result: Result<(), Failure>) -> bool {
+    async fn judge(&mut self, duty: Duty, result: Result<Went, Failure>) -> bool {
         let now = self.now();
-        let Err(failure) = result else {
-            self.went_well = true;
-            self.schedule.went_well(duty);
-            self.desk.is_right(duty.doing());
-            self.connected().await;
-            return false;
+        let failure = match result {
+            Ok(went) => {
+                self.went_well = true;
+                // A look that is answered ends no back-off of the step behind it.
+                if went == Went::Done {
+                    self.schedule.went_well(duty);
+                    self.desk.is_right(duty.doing());
+                }
+                self.connected().await;
+                return false;
+            }
+            Err(failure) => failure,
         };
         let roll = random::fraction();
         match (&failure, failure.kind()) {

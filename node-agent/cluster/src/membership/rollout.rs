@@ -7,7 +7,11 @@ use k8s_openapi::{
     chrono::{DateTime, Utc},
 };
 
-use super::{desk::seconds, member::Member, pace::Duty};
+use super::{
+    desk::seconds,
+    member::{Member, Went},
+    pace::Duty,
+};
 use crate::{
     act,
     client::{Failure, Kind},
@@ -25,8 +29,9 @@ const AFTER_CONFLICT: Duration = Duration::from_secs(2);
 
 impl Member {
     /// One pass and its step. Looks are followed by the pass that asked for them, with what else was seen in it.
-    pub(super) async fn roll(&mut self) -> Result<(), Failure> {
+    pub(super) async fn roll(&mut self) -> Result<Went, Failure> {
         self.seen.node_os = self.watch.last.as_ref().map(|last| last.seen());
+        self.desk.asks(self.seen.node_os.as_ref().and_then(|node_os| plan::wish::image(&node_os.spec)));
         let decision = {
             let world = World {
                 facts: &self.known,
@@ -45,7 +50,7 @@ impl Member {
         let Some(step) = decision.step.clone() else {
             self.forget();
             self.decided(decision);
-            return Ok(());
+            return Ok(Went::Done);
         };
         let is_look = matches!(step, Step::Look(_));
         if !is_look {
@@ -61,13 +66,17 @@ impl Member {
         match result {
             Ok(()) => {
                 self.schedule.set(Duty::Rollout, self.now());
-                Ok(())
+                Ok(if is_look { Went::Looked } else { Went::Done })
             }
             Err(failure) if failure.kind() == Kind::Conflict => {
                 self.schedule.set(Duty::Rollout, self.now() + AFTER_CONFLICT.mul_f64(random::fraction()));
-                Ok(())
+                Ok(Went::Done)
             }
             Err(failure) => {
+                // What was never given is given again in the next pass, and not only when it counts as lost.
+                if let Step::Order(order) = &step {
+                    self.memory.not_ordered(order);
+                }
                 // Now what the look was for is worth telling: why it goes no further.
                 if is_look {
                     self.decided(decision);

@@ -32,6 +32,8 @@ pub struct Report {
     pub server: Option<String>,
     /// Until when the client certificate holds, in seconds since 1970.
     pub certificate_until: Option<u64>,
+    /// The image that its NodeOS asks for.
+    pub image: Option<String>,
     /// `PHASE: message` of the rollout.
     pub rollout: Option<String>,
     /// What is wrong, one sentence each.

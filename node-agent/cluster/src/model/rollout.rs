@@ -30,7 +30,7 @@ pub struct Seen {
     pub node_os: Option<SeenNodeOs>,
     /// The node's Node.
     pub node: Option<SeenNode>,
-    /// All slots of its pool.
+    /// All slots, of whatever pool: the node may hold one of the pool that it was in before.
     pub slots: Option<Vec<Slot>>,
     /// Those of the holders asked for that do not exist any more.
     pub gone: Option<Vec<Holder>>,
@@ -210,7 +210,7 @@ pub enum Look {
 pub enum Eviction {
     /// The pod goes, or is gone.
     Accepted,
-    /// A budget does not allow it now (429); in its words.
+    /// A budget does not allow it now (429), or something else that guards the pod; in its words.
     Blocked(String),
 }
 

@@ -18,6 +18,8 @@ pub const HOLDER_ANNOTATION: &str = "os.ballast.dev/holder";
 pub struct Slot {
     /// The Lease's name.
     pub name: String,
+    /// Whose it is to take.
+    pub pool: String,
     /// Which state of it this is: a change is made to this one or not at all.
     pub resource_version: String,
     /// Who has it.

@@ -20,7 +20,7 @@ use crate::{
 pub(crate) async fn look(client: &Client, identity: &Identity, what: &Look, seen: &mut Seen) -> Result<(), Failure> {
     match what {
         Look::Node => seen.node = Some(node(&client.own(), &identity.name).await?),
-        Look::Slots => seen.slots = Some(slots(&client.slots(), &identity.pool).await?),
+        Look::Slots => seen.slots = Some(slots(&client.slots()).await?),
         Look::Holders(holders) => seen.gone = Some(gone(&client.slots(), holders).await?),
         Look::Pods => seen.pods = Some(pods(&client.own(), &identity.name).await?),
     }
@@ -31,9 +31,9 @@ async fn node(client: &Kube, name: &str) -> Result<SeenNode, Failure> {
     Ok(plan::drain::node(&Api::<Node>::all(client.clone()).get(name).await?))
 }
 
-async fn slots(client: &Kube, pool: &str) -> Result<Vec<Slot>, Failure> {
+async fn slots(client: &Kube) -> Result<Vec<Slot>, Failure> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), SLOT_NAMESPACE);
-    let all = leases.list(&ListParams::default().labels(&format!("{POOL_LABEL}={pool}"))).await?;
+    let all = leases.list(&ListParams::default().labels(POOL_LABEL)).await?;
     Ok(all.items.iter().filter_map(plan::slots::slot).collect())
 }
 

@@ -19,6 +19,8 @@ pub const VERSION_LABEL: &str = "os.ballast.dev/version";
 pub const RELEASE_LABEL: &str = "os.ballast.dev/release";
 /// So many digits tell releases apart and can be read.
 const RELEASE_DIGITS: usize = 12;
+/// The annotation of a Node that says which labels this node set last.
+const LABELS_ANNOTATION: &str = "os.ballast.dev/labels";
 /// What the OS keeps of the memory: the kubelet's own default threshold for evictions.
 const RESERVED_MEMORY: u64 = 100 << 20;
 /// What the OS keeps of /var, as a part of it: the kubelet's own default.
@@ -39,11 +41,13 @@ pub fn node(config: &Config, facts: &Facts, conditions: Vec<NodeCondition>) -> N
         effect: effect(taint).to_owned(),
         time_added: None,
     };
+    let labels = labels(config, facts);
     let taints: Vec<WireTaint> = config.node_taints.iter().map(taint).collect();
     Node {
         metadata: ObjectMeta {
             name: Some(name(config, facts)),
-            labels: Some(labels(config, facts)),
+            annotations: Some(BTreeMap::from([(LABELS_ANNOTATION.to_owned(), keys(&labels))])),
+            labels: Some(labels),
             ..ObjectMeta::default()
         },
         spec: Some(NodeSpec { taints: Some(taints).filter(|taints| !taints.is_empty()), ..NodeSpec::default() }),
@@ -80,16 +84,25 @@ pub fn labels(config: &Config, facts: &Facts) -> BTreeMap<String, String> {
     theirs.chain(ours.map(|(key, value)| (key.to_owned(), value))).collect()
 }
 
-/// The merge patch that makes a Node's labels right. `set_before` are those that this node set last, of which what is not said any more
+/// The labels that a node set, as [`LABELS_ANNOTATION`] has them.
+fn keys(labels: &BTreeMap<String, String>) -> String {
+    labels.keys().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// The merge patch that makes a Node's labels right. Of those that its annotation says this node set last, what is not said any more
 /// goes; labels of others stay. None: they are right.
-pub fn labels_patch(found: &Node, wanted: &BTreeMap<String, String>, set_before: &[String]) -> Option<Value> {
+pub fn labels_patch(found: &Node, wanted: &BTreeMap<String, String>) -> Option<Value> {
+    let annotations = found.metadata.annotations.as_ref();
+    let (set, wanted_set) = (annotations.and_then(|all| all.get(LABELS_ANNOTATION)), keys(wanted));
+    let set_before = set.iter().flat_map(|set| set.split(','));
     let there = found.metadata.labels.as_ref();
     let has = |key: &str| there.and_then(|labels| labels.get(key));
     let wrong =
         wanted.iter().filter(|(key, value)| has(key) != Some(value)).map(|(key, value)| (key.clone(), json!(value)));
-    let gone = set_before.iter().filter(|key| !wanted.contains_key(*key) && has(key).is_some());
-    let patch: serde_json::Map<String, Value> = wrong.chain(gone.map(|key| (key.clone(), Value::Null))).collect();
-    (!patch.is_empty()).then(|| json!({ "metadata": { "labels": patch } }))
+    let gone = set_before.filter(|key| !wanted.contains_key(*key) && has(key).is_some());
+    let patch: serde_json::Map<String, Value> = wrong.chain(gone.map(|key| (key.to_owned(), Value::Null))).collect();
+    let is_right = patch.is_empty() && set == Some(&wanted_set);
+    (!is_right).then(|| json!({ "metadata": { "labels": patch, "annotations": { LABELS_ANNOTATION: wanted_set } } }))
 }
 
 /// The Node's status: as a strategic merge patch of the status subresource it leaves conditions of others as they are.
@@ -219,15 +232,20 @@ mod tests {
         let wanted = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
         let found = |labels: &[(&str, &str)]| Node {
             metadata: ObjectMeta {
+                annotations: Some(BTreeMap::from([(LABELS_ANNOTATION.to_owned(), "a,b".to_owned())])),
                 labels: Some(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()),
                 ..ObjectMeta::default()
             },
             ..Node::default()
         };
-        let before = ["a".to_owned(), "b".to_owned()];
-        let patch =
-            |found: &Node| labels_patch(found, &wanted, &before).map(|patch| patch["metadata"]["labels"].to_string());
-        assert_eq!(patch(&found(&[("a", "1"), ("theirs", "x")])), None);
+        let patch = |found: &Node| {
+            let patch = labels_patch(found, &wanted)?;
+            assert_eq!(patch["metadata"]["annotations"], json!({ LABELS_ANNOTATION: "a" }));
+            Some(patch["metadata"]["labels"].to_string())
+        };
+        let mut right = found(&[("a", "1"), ("theirs", "x")]);
+        right.metadata.annotations.as_mut().unwrap().insert(LABELS_ANNOTATION.to_owned(), "a".to_owned());
+        assert_eq!(patch(&right), None);
         assert_eq!(patch(&found(&[("a", "2")])).unwrap(), r#"{"a":"1"}"#);
         assert_eq!(patch(&found(&[("a", "1"), ("b", "2")])).unwrap(), r#"{"b":null}"#);
         assert_eq!(patch(&Node::default()).unwrap(), r#"{"a":"1"}"#);

@@ -3,7 +3,7 @@
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
 use serde_json::{Value, json};
 
-use crate::model::{HOLDER_ANNOTATION, Holder, HolderObject, Identity, REASON_ANNOTATION, Slot};
+use crate::model::{HOLDER_ANNOTATION, Holder, HolderObject, Identity, POOL_LABEL, REASON_ANNOTATION, Slot};
 
 /// What the slots of the pool mean to a node that wants one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum Choice<'a> {
     Has(&'a Slot),
     /// It has this one and another: after an answer that was lost, and came late.
     HasTooMany(&'a Slot),
+    /// It has this one of another pool, in which it was before.
+    HasOthers(&'a Slot),
     /// This one is free, or its holder does not exist any more.
     MayTake(&'a Slot),
     /// All are taken, by these.
@@ -20,26 +22,30 @@ pub enum Choice<'a> {
     NoSlots,
 }
 
-/// The slot that `identity` has.
+/// The slot that `identity` has, of whatever pool.
 pub fn held<'a>(slots: &'a [Slot], identity: &Identity) -> Option<&'a Slot> {
     slots.iter().find(|slot| is_ours(slot, identity))
 }
 
 /// What `slots` mean to `identity`; those in `gone` do not exist any more.
 pub fn choose<'a>(slots: &'a [Slot], identity: &Identity, gone: &[Holder]) -> Choice<'a> {
-    let mut ours = slots.iter().filter(|slot| is_ours(slot, identity));
+    if let Some(slot) = slots.iter().find(|slot| is_ours(slot, identity) && slot.pool != identity.pool) {
+        return Choice::HasOthers(slot);
+    }
+    let pool = || slots.iter().filter(|slot| slot.pool == identity.pool);
+    let mut ours = pool().filter(|slot| is_ours(slot, identity));
     match (ours.next(), ours.next()) {
         (Some(_), Some(surplus)) => return Choice::HasTooMany(surplus),
         (Some(slot), None) => return Choice::Has(slot),
         (None, _) => {}
     }
     let is_free = |slot: &&Slot| slot.holder.as_ref().is_none_or(|holder| gone.contains(holder));
-    let free: Vec<&Slot> = slots.iter().filter(is_free).collect();
+    let free: Vec<&Slot> = pool().filter(is_free).collect();
     // Not all take the first, or all but one of those who wait would lose it.
     match free.get(pick(&identity.name, 0, free.len())) {
         Some(slot) => Choice::MayTake(slot),
-        None if slots.is_empty() => Choice::NoSlots,
-        None => Choice::Full(slots.iter().filter_map(|slot| slot.holder.as_ref()).collect()),
+        None if pool().next().is_none() => Choice::NoSlots,
+        None => Choice::Full(pool().filter_map(|slot| slot.holder.as_ref()).collect()),
     }
 }
 
@@ -59,7 +65,9 @@ pub fn pick(name: &str, turn: u64, count: usize) -> usize {
 pub fn slot(lease: &Lease) -> Option<Slot> {
     let annotation = |key: &str| lease.metadata.annotations.as_ref()?.get(key).map(String::as_str);
     let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).filter(|name| !name.is_empty());
+    let label = |key: &str| lease.metadata.labels.as_ref()?.get(key).cloned();
     Some(Slot {
+        pool: label(POOL_LABEL).unwrap_or_default(),
         name: lease.metadata.name.clone()?,
         resource_version: lease.metadata.resource_version.clone()?,
         holder: holder.map(|name| Holder {
@@ -109,13 +117,15 @@ mod tests {
         Identity { name: name.to_owned(), role: Role::Node, pool: "default".to_owned() }
     }
 
-    /// `"a:one b"`: slot a is held by one, slot b is free.
+    /// `"a:one b gpu/c"`: slot a is held by one, slot b is free, so is c of the pool gpu.
     fn slots(text: &str) -> Vec<Slot> {
         let slot = |word: &str| {
+            let (pool, word) = word.split_once('/').unwrap_or(("default", word));
             let (name, holder) = word.split_once(':').unwrap_or((word, ""));
             let holder = Holder { name: holder.to_owned(), object: HolderObject::Node };
             Slot {
                 name: name.to_owned(),
+                pool: pool.to_owned(),
                 holder: Some(holder).filter(|holder| !holder.name.is_empty()),
                 ..Slot::default()
             }
@@ -127,6 +137,7 @@ mod tests {
         match choice {
             Choice::Has(slot) => format!("has {}", slot.name),
             Choice::HasTooMany(slot) => format!("surplus {}", slot.name),
+            Choice::HasOthers(slot) => format!("others' {}", slot.name),
             Choice::MayTake(slot) => format!("take {}", slot.name),
             Choice::Full(holders) => format!("full {}", holders.len()),
             Choice::NoSlots => "none".to_owned(),
@@ -144,6 +155,11 @@ mod tests {
             ("a:one b:two", "", "full 2"),
             ("a:one b:two", "two", "take b"),
             ("a:one b:me", "one", "has b"),
+            ("gpu/a", "", "none"),
+            ("gpu/a b", "", "take b"),
+            ("gpu/a b:one", "", "full 1"),
+            ("gpu/a:me b", "", "others' a"),
+            ("gpu/a:me b:me", "", "others' a"),
         ] {
             let gone: Vec<Holder> =
                 gone.split_whitespace().map(|name| Holder { name: name.to_owned(), ..Holder::default() }).collect();
@@ -165,6 +181,7 @@ mod tests {
         let lease = |patch: &Value| {
             let mut lease = patch.clone();
             lease["metadata"]["name"] = json!("default-0");
+            lease["metadata"]["labels"] = json!({ POOL_LABEL: "gpu" });
             serde_json::from_value::<Lease>(lease).unwrap()
         };
         let free = Slot { name: "default-0".to_owned(), resource_version: "7".to_owned(), ..Slot::default() };
@@ -172,6 +189,7 @@ mod tests {
         let report_only = Identity { role: Role::ReportOnly, ..identity("me") };
         let found = slot(&lease(&taken(&free, &report_only, "draining", &now))).unwrap();
         assert_eq!(found.holder, Some(Holder { name: "me".to_owned(), object: HolderObject::NodeOs }));
+        assert_eq!(found.pool, "gpu");
         assert_eq!((found.reason.as_str(), found.resource_version.as_str()), ("draining", "7"));
         assert_eq!(slot(&lease(&told(&found, "stuck"))).unwrap().reason, "stuck");
         let given_back = given_back(&found);

@@ -11,12 +11,17 @@ const LEAST_DRAIN_SECONDS: u32 = 10;
 /// A day: longer than that is a mistake.
 const MOST_DRAIN_SECONDS: u32 = 24 * 3600;
 
+/// The image that `spec` names.
+pub fn image(spec: &NodeOsSpec) -> Option<&str> {
+    spec.image.as_deref().map(str::trim).filter(|image| !image.is_empty())
+}
+
 /// What `spec` asks for.
 ///
 /// # Errors
 /// A sentence that names the field, what is wrong, and what was expected.
 pub fn wish(spec: &NodeOsSpec) -> Result<Wish, String> {
-    let image = spec.image.as_deref().map(str::trim).filter(|image| !image.is_empty());
+    let image = image(spec);
     if let Some(image) = image.filter(|image| image.contains('@') && digest(image).is_none()) {
         return Err(format!(
             "spec.image: {image:?} has no whole digest behind its @, expected @sha256: and 64 hexadecimal digits"

@@ -21,6 +21,8 @@ pub(crate) const CSRS: &str = "/apis/certificates.k8s.io/v1/certificatesigningre
 pub(crate) struct Machine {
     pub(crate) facts: watch::Sender<Arc<Facts>>,
     pub(crate) orders: mpsc::Receiver<Order>,
+    /// To the same place, so that a test can fill it.
+    pub(crate) ordering: mpsc::Sender<Order>,
     pub(crate) report: watch::Receiver<Report>,
     task: JoinHandle<()>,
 }
@@ -64,8 +66,8 @@ impl Machine {
         let (facts, facts_in) = watch::channel(Arc::new(facts));
         let (orders_out, orders) = mpsc::channel(4);
         let (report_out, report) = watch::channel(Report::default());
-        let task = Membership::start(config, folder.to_owned(), facts_in, orders_out, report_out);
-        Self { facts, orders, report, task }
+        let task = Membership::start(config, folder.to_owned(), facts_in, orders_out.clone(), report_out);
+        Self { facts, orders, ordering: orders_out, report, task }
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Facts)) {

@@ -11,7 +11,9 @@ use crate::{
 };
 
 const SLOT: &str = "/apis/coordination.k8s.io/v1/namespaces/ballast-system/leases/default-0";
+const SLOTS: &str = "GET /apis/coordination.k8s.io/v1/namespaces/ballast-system/leases";
 const POD: &str = "/api/v1/namespaces/default/pods/a";
+const OTHER_POD: &str = "/api/v1/namespaces/default/pods/b";
 
 fn wanted() -> Release {
     Release { digest: format!("sha256:{}", "b".repeat(64)), version: "2".to_owned(), ..Release::default() }
@@ -28,18 +30,108 @@ fn wish(api: &Api, spec: Value) {
     api.put(NODE_OS, object);
 }
 
+/// A slot that is free.
+fn slot(pool: &str) -> Value {
+    let labels = json!({ "os.ballast.dev/pool": pool });
+    json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "default-0", "labels": labels } })
+}
+
+fn pod(name: &str) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "namespace": "default", "name": name } })
+}
+
+/// A node that has joined and runs what it shall.
+async fn joined(api: &Api) -> (tempfile::TempDir, Machine) {
+    let folder = tempfile::tempdir().unwrap();
+    let machine = Machine::start(config(api), folder.path(), facts());
+    api.until("reported", |api| api.object(NODE_OS).is_some_and(|os| !os["status"].is_null())).await;
+    (folder, machine)
+}
+
+#[tokio::test]
+async fn a_look_that_is_answered_ends_no_backoff_of_what_is_refused() {
+    let api = Api::start(&[b"h2"]).await;
+    api.fault(SLOTS, vec![Fault::Status(403, None); 99]);
+    let (_folder, mut machine) = joined(&api).await;
+    wish(&api, json!({ "image": format!("r.example/os@{}", facts().os.booted.digest) }));
+    machine.until("said", |report| report.problems.iter().any(|problem| problem.contains("403"))).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let count = api.count(SLOTS);
+    assert!((2..=3).contains(&count), "{count}");
+    assert!(machine.report.borrow().problems.iter().any(|problem| problem.contains("403")));
+}
+
+#[tokio::test]
+async fn a_pod_that_may_not_be_evicted_keeps_no_other() {
+    let api = Api::start(&[b"h2"]).await;
+    api.put(SLOT, slot("default"));
+    api.put(POD, pod("a"));
+    api.put(OTHER_POD, pod("b"));
+    api.fault(&format!("POST {POD}/eviction"), vec![Fault::Status(403, None); 99]);
+    let (_folder, machine) = joined(&api).await;
+    machine.change(|facts| facts.os.next = Some(wanted()));
+    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    api.until("the other is gone", |api| api.object(OTHER_POD).is_none()).await;
+    api.until("told", |api| {
+        let message = api.object(NODE_OS).unwrap()["status"]["message"].clone();
+        message.as_str().is_some_and(|message| message.contains("default/a: Scripted"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_somebody_was_faster_it_looks_again() {
+    let api = Api::start(&[b"h2"]).await;
+    api.put(SLOT, slot("default"));
+    let (_folder, mut machine) = joined(&api).await;
+    api.fault(&format!("PATCH {SLOT}"), [Fault::Status(409, None)]);
+    api.fault(&format!("PATCH {NODE}$"), [Fault::Status(409, None)]);
+    machine.change(|facts| facts.os.next = Some(wanted()));
+    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
+    assert_eq!(
+        (api.object(SLOT).unwrap()["spec"]["holderIdentity"].as_str(), api.count(&format!("PATCH {SLOT}"))),
+        (Some("n1"), 2)
+    );
+    assert_eq!(api.object(NODE).unwrap()["spec"]["unschedulable"], true);
+    assert_eq!(machine.report.borrow().problems, [""; 0], "it is nothing to tell of");
+}
+
+#[tokio::test]
+async fn a_slot_of_the_pool_before_is_given_back() {
+    let api = Api::start(&[b"h2"]).await;
+    let mut kept = slot("gpu");
+    kept["spec"] = json!({ "holderIdentity": "n1" });
+    api.put(SLOT, kept);
+    let (_folder, _machine) = joined(&api).await;
+    wish(&api, json!({ "image": format!("r.example/os@{}", facts().os.booted.digest) }));
+    api.until("free", |api| api.object(SLOT).unwrap()["spec"]["holderIdentity"].is_null()).await;
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_given_is_given_soon() {
+    let api = Api::start(&[b"h2"]).await;
+    let (_folder, mut machine) = joined(&api).await;
+    while machine.ordering.try_send(Order::Reboot { reason: "a test fills the queue".to_owned() }).is_ok() {}
+    let image = format!("r.example/os@{}", wanted().digest);
+    wish(&api, json!({ "image": image }));
+    machine.until("told", |report| report.problems.iter().any(|problem| problem.contains("no order now"))).await;
+    while machine.orders.try_recv().is_ok() {}
+    let next = tokio::time::timeout(Duration::from_secs(20), machine.orders.recv()).await.unwrap().unwrap();
+    assert!(matches!(next, Order::Prepare { image: asked, .. } if asked == image));
+}
+
 #[tokio::test]
 async fn spec_image_goes_through_slot_cordon_drain_and_reboot() {
-    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
-    let labels = json!({ "os.ballast.dev/pool": "default" });
-    api.put(SLOT, json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "default-0", "labels": labels } }));
-    api.put(POD, json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "namespace": "default", "name": "a" } }));
-    let mut machine = Machine::start(config(&api), folder.path(), facts());
-    api.until("reported", |api| api.object(NODE_OS).is_some_and(|os| !os["status"].is_null())).await;
+    let api = Api::start(&[b"h2"]).await;
+    api.put(SLOT, slot("default"));
+    api.put(POD, pod("a"));
+    let (folder, mut machine) = joined(&api).await;
     let image = format!("r.example/os@{}", wanted().digest);
     wish(&api, json!({ "image": image }));
     let Order::Prepare { id, image: asked } = next_order(&mut machine).await else { panic!("no order to prepare") };
     assert_eq!(asked, image);
+    assert_eq!(machine.report.borrow().image.as_deref(), Some(image.as_str()));
     api.until("told", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Preparing").await;
     // A budget says no once; the slot is taken and the node cordoned by then.
     api.fault(&format!("POST {POD}/eviction"), [Fault::Status(429, None)]);

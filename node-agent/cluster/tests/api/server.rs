@@ -37,7 +37,7 @@ pub(crate) struct State {
     version: u64,
     /// `METHOD PATH`, as `user` where one is known.
     pub(crate) log: Vec<(String, String)>,
-    /// For requests whose `METHOD PATH` begins so: what happens instead, first come first served.
+    /// For requests whose `METHOD PATH` begins so, or is so before a `$`: what happens instead, first come first served.
     pub(crate) faults: Vec<(String, VecDeque<Fault>)>,
     /// How long watches last.
     pub(crate) watch: Duration,
@@ -54,6 +54,7 @@ pub(crate) struct Api {
     pub(crate) url: String,
     pub(crate) ca: String,
     issuer: Arc<Issuer<'static, KeyPair>>,
+    tls: TlsAcceptor,
     task: Arc<Stop>,
 }
 
@@ -101,8 +102,16 @@ impl Api {
             life: Duration::from_secs(3600),
             events: broadcast::channel(64).0,
         }));
-        let task = tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), state.clone(), issuer.clone()));
-        Self { state, url, ca, issuer, task: Arc::new(Stop(task)) }
+        let tls = TlsAcceptor::from(Arc::new(tls));
+        let task = tokio::spawn(accept(listener, tls.clone(), state.clone(), issuer.clone()));
+        Self { state, url, ca, issuer, tls, task: Arc::new(Stop(task)) }
+    }
+
+    /// Listens again where it did before [`Self::stop`].
+    pub(crate) async fn resume(&mut self) {
+        let listener = TcpListener::bind(self.url.trim_start_matches("https://")).await.unwrap();
+        let task = tokio::spawn(accept(listener, self.tls.clone(), self.state.clone(), self.issuer.clone()));
+        self.task = Arc::new(Stop(task));
     }
 
     /// Takes no connection any more and breaks those that are open.
@@ -219,8 +228,8 @@ async fn answer(
     let mut state = state.lock().unwrap();
     let watch = query.contains("watch=true");
     state.log.push((if watch { format!("{line}?watch") } else { line.clone() }, user.clone()));
-    let fault =
-        state.faults.iter_mut().find(|(request, faults)| line.starts_with(request.as_str()) && !faults.is_empty());
+    let is_it = |request: &str| line.starts_with(request) || request.strip_suffix('$') == Some(line.as_str());
+    let fault = state.faults.iter_mut().find(|(request, faults)| is_it(request) && !faults.is_empty());
     match fault.and_then(|(_, faults)| faults.pop_front()) {
         Some(Fault::Status(code, after)) => return Ok(status(code, "Scripted", after)),
         Some(Fault::Reset) => {
@@ -232,7 +241,7 @@ async fn answer(
     if watch {
         return Ok(state.watch(&path, &query));
     }
-    Ok(state.apply(&parts.method, &path, &body, issuer))
+    Ok(state.apply(&parts.method, &path, &query, &body, issuer))
 }
 
 fn whole(code: u16, value: &Value) -> Answer {
@@ -265,7 +274,14 @@ impl State {
         object
     }
 
-    fn apply(&mut self, method: &Method, path: &str, body: &Value, issuer: &Issuer<'static, KeyPair>) -> Answer {
+    fn apply(
+        &mut self,
+        method: &Method,
+        path: &str,
+        query: &str,
+        body: &Value,
+        issuer: &Issuer<'static, KeyPair>,
+    ) -> Answer {
         let path = path.trim_end_matches("/status");
         match *method {
             Method::POST if path.ends_with("/eviction") => {
@@ -288,8 +304,8 @@ impl State {
                 None if path.ends_with("/leases") || path.ends_with("/pods") => {
                     // Pods are listed over all namespaces.
                     let inner = format!("{}/", path.trim_start_matches("/api/v1"));
-                    let items: Vec<_> =
-                        self.objects.iter().filter(|(at, _)| at.contains(&inner)).map(|(_, found)| found).collect();
+                    let here = self.objects.iter().filter(|(at, _)| at.contains(&inner)).map(|(_, found)| found);
+                    let items: Vec<_> = here.filter(|found| is_selected(found, query)).collect();
                     whole(200, &json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items }))
                 }
                 None => status(404, "NotFound", None),
@@ -331,6 +347,14 @@ impl State {
         let all = all.map(|event| Ok(Frame::data(Bytes::from(format!("{event}\n")))));
         Response::new(BodyExt::boxed(StreamBody::new(SyncStream(Mutex::new(Box::pin(all))))))
     }
+}
+
+/// Whether an object has the one label that `query` asks for: `KEY` or `KEY=VALUE`.
+fn is_selected(object: &Value, query: &str) -> bool {
+    let Some(label) = query.split('&').find_map(|pair| pair.strip_prefix("labelSelector=")) else { return true };
+    let label = label.replace("%2F", "/").replace("%3D", "=");
+    let (key, value) = label.split_once('=').map_or((label.as_str(), None), |(key, value)| (key, Some(value)));
+    object["metadata"]["labels"][key].as_str().is_some_and(|found| value.is_none_or(|value| value == found))
 }
 
 /// Bodies have to be Sync, streams of a broadcast are not.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ballast_cluster::model::State;
+use ballast_cluster::model::{Authority, Credentials, Secret, State};
 
 use crate::{
     machine::{LEASE, Machine, NODE, NODE_OS, config, facts},
@@ -87,8 +87,48 @@ async fn a_watch_that_closes_at_once_is_opened_less_and_less_often() {
 }
 
 #[tokio::test]
-async fn l05_v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
+async fn servers_that_are_silent_leave_the_last_one_its_time() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    // They take connections, and then say nothing.
+    let silent: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let mut servers: Vec<_> = silent.iter().map(|one| format!("https://{}", one.local_addr().unwrap())).collect();
+    servers.push(api.url.clone());
+    // With a token no second connection is made for the certificate: each costs 15 s here.
+    let text = format!(
+        "contexts: [{{name: a, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{token: t0ken}}}}]\n\
+         clusters: [{{name: c, cluster: {{server: '{}', certificate-authority-data: {}}}}}]\n",
+        api.url,
+        STANDARD.encode(&api.ca)
+    );
+    let credentials = Credentials::Kubeconfig(Secret::new(text));
+    let config = ballast_cluster::model::Config { servers, credentials, ..config(&api) };
+    let mut machine = Machine::start(config, folder.path(), facts());
+    machine.until("connected", |report| report.state == State::Connected).await;
+    assert_eq!(machine.report.borrow().server.as_deref(), Some(api.url.as_str()));
+}
+
+#[tokio::test]
+async fn a_server_that_answers_nothing_well_is_left() {
+    for protocol in [&b"h2"[..], b"http/1.1"] {
+        let (api, folder) = (Api::start(&[protocol]).await, tempfile::tempdir().unwrap());
+        let sick = Api::start(&[protocol]).await;
+        sick.fault("", vec![Fault::Status(503, None); 99]);
+        let config = ballast_cluster::model::Config {
+            servers: vec![sick.url.clone(), api.url.clone()],
+            authority: Authority::Pem(format!("{}{}", sick.ca, api.ca)),
+            ..config(&api)
+        };
+        let mut machine = Machine::start(config, folder.path(), facts());
+        machine.until("connected to the second", |report| report.state == State::Connected).await;
+        assert_eq!(machine.report.borrow().server.as_deref(), Some(api.url.as_str()));
+        assert_eq!(sick.count(""), 3);
+    }
+}
+
+#[tokio::test]
+async fn v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
+    let (mut api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     let other = Api::start(&[b"h2"]).await;
     other.stop();
     let config = ballast_cluster::model::Config { servers: vec![other.url.clone(), api.url.clone()], ..config(&api) };
@@ -99,4 +139,21 @@ async fn l05_v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
     machine.change(|facts| facts.ready = Err("x".to_owned()));
     machine.until("away", |report| matches!(report.state, State::Away { .. })).await;
     assert!(machine.report.borrow().errors > 0);
+    api.resume().await;
+    machine.until("found again", |report| report.state == State::Connected).await;
+    api.until("told what happened meanwhile", |api| {
+        let conditions = api.object(NODE).unwrap()["status"]["conditions"].clone();
+        conditions.as_array().unwrap().iter().any(|one| one["type"] == "Ready" && one["message"] == "x")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_that_somebody_else_wrote_is_read_again() {
+    let (api, _folder, machine) = joined().await;
+    api.until("the Lease is there", |api| api.object(LEASE).is_some()).await;
+    api.fault(&format!("PUT {LEASE}"), [Fault::Status(409, None)]);
+    api.until("renewed after another look", |api| api.count(&format!("PUT {LEASE}")) == 2).await;
+    assert_eq!(api.count(&format!("GET {LEASE}")), 1);
+    assert_eq!((machine.report.borrow().state.clone(), machine.report.borrow().problems.len()), (State::Connected, 0));
 }

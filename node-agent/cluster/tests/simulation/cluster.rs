@@ -98,7 +98,13 @@ impl Cluster {
         let Some(slot) = found.filter(|slot| slot.resource_version == read.resource_version) else {
             return Answer::Conflict;
         };
-        *slot = Slot { name: read.name.clone(), resource_version: version, holder, reason: reason.to_owned() };
+        *slot = Slot {
+            name: read.name.clone(),
+            pool: read.pool.clone(),
+            resource_version: version,
+            holder,
+            reason: reason.to_owned(),
+        };
         Answer::Done
     }
 

@@ -62,6 +62,7 @@ impl Simulation {
         cluster.slots = (0..max_down)
             .map(|number| Slot {
                 name: format!("default-{number}"),
+                pool: "default".to_owned(),
                 resource_version: "0".to_owned(),
                 ..Slot::default()
             })
@@ -84,7 +85,7 @@ impl Simulation {
             cluster.nodes.insert(name.clone(), ApiNode { seen, pods, held_until });
             nodes.push(Node {
                 machine: Machine::new(bad.to_vec()),
-                identity: Identity { name, ..Identity::default() },
+                identity: Identity { name, pool: "default".to_owned(), ..Identity::default() },
                 memory: Memory::default(),
                 started: 0,
                 skew: i64::try_from(chance.between(0, 2 * HOUR)).unwrap() - i64::try_from(HOUR).unwrap(),

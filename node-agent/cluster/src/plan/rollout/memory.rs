@@ -52,6 +52,13 @@ fn outcome(world: &World<'_>, memory: &mut Memory) {
         fail(memory, world.now, failed.message.clone(), failed.refused);
     } else if let Some(done) = os.prepared.as_ref().filter(|done| is_ours(done.order, &done.image)) {
         let boots = [Some(&os.booted), os.next.as_ref()].into_iter().flatten().any(|one| one.digest == done.digest);
+        let known = world.seen.node_os.as_ref().and_then(|node_os| node_os.resolved.as_ref());
+        let known = known.filter(|known| known.image == done.image && !known.digest.is_empty());
+        if let Some(known) = known.filter(|known| known.digest != done.digest) {
+            let (image, was, is) = (&done.image, &known.digest, &done.digest);
+            let reason = format!("{image} meant {was} and means {is} by now; spec.image with a digest says which");
+            return fail(memory, world.now, reason, true);
+        }
         match boots {
             true => memory.order = None,
             false => fail(memory, world.now, "it was prepared and does not boot next".to_owned(), false),

@@ -38,6 +38,8 @@ const HOLDER_WAIT: Duration = Duration::from_secs(300);
 const REBOOT_WAIT: Duration = Duration::from_secs(300);
 /// How often a node looks again that waits for something which also wakes it.
 const LONG_WAIT: Duration = Duration::from_secs(300);
+/// So many letters of a holder's reason are told on by those who wait for it.
+const REASON_LETTERS: usize = 120;
 /// Clocks may be set: a window is not slept through in one go.
 const WINDOW_WAIT: Duration = Duration::from_secs(3600);
 
@@ -102,7 +104,9 @@ fn decide(world: &World<'_>, memory: &Memory) -> Decision {
     let resolved = resolve(world, memory, image);
     let wanted = resolved.as_ref().map(|resolved| resolved.digest.as_str());
     let is_wanted = |digest: &str| !digest.is_empty() && wanted == Some(digest);
-    let decision = if is_wanted(&os.booted.digest) {
+    // What somebody armed beside it would come with the next reboot, whoever asks for that. What is on trial is left alone.
+    let stays = os.on_trial || os.next.as_ref().is_none_or(|next| is_wanted(&next.digest));
+    let decision = if is_wanted(&os.booted.digest) && stays {
         settle::verify(world, memory)
     } else if let Some(denied) = os.denied.iter().find(|denied| is_wanted(&denied.digest)) {
         settle::stuck(world, memory, denied)
@@ -152,6 +156,11 @@ fn reboot_in_turn(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str) 
         Choice::HasTooMany(slot) => {
             does(Phase::WaitingForSlot, "it has two slots", Step::GiveSlotBack { slot: slot.clone() })
         }
+        // What was done under it is undone first: a cordon counts against the pool that the slot is of.
+        Choice::HasOthers(slot) => {
+            let message = format!("it has a slot of the pool {} and is of {pool}", slot.pool);
+            settle(world, memory, at(Phase::WaitingForSlot, message, Some(SLOT_WAIT)))
+        }
         Choice::MayTake(slot) => {
             let message = format!("takes slot {}", slot.name);
             let reason = format!("{} upgrades to {image}", world.identity.name);
@@ -194,8 +203,22 @@ fn wait_for_slot(world: &World<'_>, memory: &Memory, holders: &[&Holder]) -> Dec
     }
     let names: Vec<&str> = holders.iter().map(|holder| holder.name.as_str()).take(3).collect();
     let more = if holders.len() > names.len() { ", …" } else { "" };
-    let message = format!("pool {}: all slots are taken, by {}{more}", world.identity.pool, names.join(", "));
+    // One of them may be stuck, and says why: nobody shall have to look for it.
+    let slots = world.seen.slots.iter().flatten();
+    let mut reasons = slots.filter(|slot| slot.holder.as_ref() == holders.first().copied()).map(|slot| &slot.reason);
+    let reason = reasons.find(|reason| !reason.is_empty());
+    let reason = reason.map(|reason| format!("; {} says: {}", names.first().unwrap_or(&""), cut(reason)));
+    let (pool, names, reason) = (&world.identity.pool, names.join(", "), reason.unwrap_or_default());
+    let message = format!("pool {pool}: all slots are taken, by {names}{more}{reason}");
     at(Phase::WaitingForSlot, message, Some(SLOT_WAIT))
+}
+
+/// So much of what another node says as fits beside what this one does.
+fn cut(reason: &str) -> String {
+    match reason.char_indices().nth(REASON_LETTERS) {
+        Some((end, _)) => format!("{}…", reason[..end].trim_end()),
+        None => reason.to_owned(),
+    }
 }
 
 /// The slot is ours: cordon, drain, reboot.

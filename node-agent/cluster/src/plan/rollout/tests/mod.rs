@@ -78,6 +78,7 @@ fn a_release_is_prepared_first() {
 fn a_slot_a_cordon_a_drain_a_reboot() {
     let other = |scene: &mut Scene| scene.hold("other");
     let gone = Holder { name: "other".to_owned(), ..Holder::default() };
+    let other_pool = |scene: &mut Scene| scene.slot().pool = "old".to_owned();
     let report_only = |scene: &mut Scene| scene.identity.role = Role::ReportOnly;
     check(vec![
         ("manual", prepared().with(|scene| scene.spec().reboot_policy = RebootPolicy::Manual), "Prepared: -"),
@@ -127,6 +128,8 @@ fn a_slot_a_cordon_a_drain_a_reboot() {
             }),
             "WaitingForSlot: give back",
         ),
+        ("a slot of another pool", in_slot().with(other_pool), "WaitingForSlot: give back"),
+        ("a slot of another pool, cordoned", draining().with(other_pool), "WaitingForSlot: uncordon"),
         ("node not seen", in_slot().with(|scene| scene.seen.node = None), "Draining: look node"),
         ("not cordoned", in_slot(), "Draining: cordon"),
         ("cordoned by others", in_slot().with(|scene| scene.cordon(Cordon::Others)), "Rebooting: reboot"),
@@ -151,6 +154,22 @@ fn a_slot_a_cordon_a_drain_a_reboot() {
             "Rebooting: reboot",
         ),
     ]);
+}
+
+#[test]
+fn who_waits_says_why_the_first_holder_keeps_its_slot() {
+    let waits = |reason: &str| {
+        let mut scene = prepared();
+        scene.hold("other");
+        scene.slot().reason = reason.to_owned();
+        scene.memory.holders = Some(scene.now);
+        scene.pass().message
+    };
+    assert_eq!(waits(""), "pool default: all slots are taken, by other");
+    let told = waits("b failed here: no runtime");
+    assert_eq!(told, "pool default: all slots are taken, by other; other says: b failed here: no runtime");
+    let told = waits(&"é".repeat(300));
+    assert!(told.ends_with(&format!("says: {}…", "é".repeat(120))), "{told}");
 }
 
 #[test]
@@ -197,6 +216,17 @@ fn what_runs_and_is_well_gives_back_what_it_took() {
         ("slots not seen", runs(in_slot()).with(|scene| scene.seen.slots = None), "Idle: look slots"),
         ("long well, not ready", settled(unwell(runs(prepared()))), "Idle: -"),
         ("by hand, on trial", settled(on_trial(runs(prepared()))), "Verifying: -"),
+    ]);
+    let armed = |scene: Scene| scene.with(|scene| scene.facts.os.next = Some(release("c")));
+    check(vec![
+        ("another boots next", armed(runs(in_slot())), "Preparing: prepare"),
+        ("another boots next, paused", armed(runs(prepared())).with(|scene| scene.spec().paused = true), "Paused: -"),
+        ("another boots next, on trial", armed(on_trial(runs(draining()))), "Verifying: tell"),
+        (
+            "it boots next as well",
+            runs(in_slot()).with(|scene| scene.facts.os.next = Some(release("b"))),
+            "Idle: give back",
+        ),
     ]);
     let mut scene = runs(prepared());
     assert_eq!(scene.pass().wait, None);
@@ -282,6 +312,15 @@ fn a_tag_is_resolved_when_the_spec_changes() {
             "Preparing: prepare",
         ),
     ]);
+    // It moved: what it means now is not what was asked for, and asking on and on would not change that.
+    let mut moved = start.with(|scene| {
+        resolved(scene, "a");
+        found(scene, 1, "c");
+        scene.facts.os.next = Some(release("c"));
+    });
+    let decision = moved.pass();
+    assert_eq!((decision.phase, decision.step, decision.wait), (Phase::Failed, None, Some(Duration::from_secs(3600))));
+    assert!(decision.message.contains("means sha256:cccc"), "{}", decision.message);
     let decision = start.with(|scene| found(scene, 1, "a")).pass();
     assert_eq!(decision.resolved, Some(Resolved { image: tag.to_owned(), digest: digest_of("a") }));
 }

@@ -37,7 +37,8 @@ impl Scene {
     /// Release a runs and is well, b is asked for; one slot is free, nothing is cordoned, no pod is there.
     pub(super) fn new() -> Self {
         let spec = NodeOsSpec { image: Some(release("b").image), ..NodeOsSpec::default() };
-        let slot = Slot { name: "s".to_owned(), resource_version: "1".to_owned(), ..Slot::default() };
+        let pool = "default".to_owned();
+        let slot = Slot { name: "s".to_owned(), pool, resource_version: "1".to_owned(), ..Slot::default() };
         Self {
             facts: Facts {
                 boot_id: "boot".to_owned(),
