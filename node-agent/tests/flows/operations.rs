@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use ballast::update::model::{Command, FailureKind, Phase, Target};
+use ballast::update::model::{Command, FailureKind, Target};
 
 use super::{
     Running, start,
@@ -137,7 +137,7 @@ async fn who_goes_away_after_the_boot_entry_cancels_nothing() {
     // Longer than the agent needs to notice.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     let operation = node.releases().await.unwrap().operation;
-    assert!(operation.is_some_and(|operation| operation.progress.phase == Phase::Collect), "it was cancelled");
+    assert!(operation.is_some(), "it was cancelled");
     node.remove(&format!("{FOLDER}/hold-remove"));
     while let Err(failure) = node.operate(Command::Pin(Target { release: "20261122.1".to_owned() })).await {
         assert_eq!(failure.kind, FailureKind::Busy, "{failure}");

@@ -23,7 +23,7 @@ const NO_THREADS: &str = "with less, the node cannot start what it runs";
 
 /// The first whose name fits holds. They begin at the kernel's defaults, where those do not grow with the machine, or well below the
 /// defaults of a small one. (Documentation/admin-guide/sysctl/)
-const LIMITS: [Limit; 15] = [
+const LIMITS: [Limit; 16] = [
     at_least("fs.file-max", 65_536, NO_FILES),
     at_least("fs.inotify.max_", 128, NO_WATCHES),
     at_least("fs.nr_open", 1_048_576, NO_FILES),
@@ -36,6 +36,7 @@ const LIMITS: [Limit; 15] = [
     Limit { name: "kernel.threads-max", least: 4096, most: 0x3fff_ffff, why: NO_THREADS },
     at_least("user.max_fanotify_groups", 128, NO_WATCHES),
     at_least("user.max_inotify_instances", 128, NO_WATCHES),
+    at_least("user.max_user_namespaces", 0, "with 0, programs without privileges get none, which some want"),
     at_least("user.max_", 1024, "with less, containers get no namespaces"),
     at_least("vm.max_map_count", 65_530, "with less, large programs fail"),
     Limit {
@@ -93,6 +94,7 @@ mod tests {
             ("kernel.threads-max", "1", "4096"),
             ("user.max_inotify_instances", "0", "128"),
             ("user.max_pid_namespaces", "0", "1024"),
+            ("user.max_user_namespaces", "-1", "0"),
             ("vm.max_map_count", "10", "262144"),
             ("vm.min_free_kbytes", "900000", "67584"),
             ("vm.min_free_kbytes", "0", "1024"),
