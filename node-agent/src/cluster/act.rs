@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use ballast_cluster::Membership;
+use ballast_cluster::{Membership, credentials::Kept};
 use tokio::{
     sync::{Notify, mpsc, watch},
     task::{AbortHandle, JoinHandle},
@@ -77,7 +77,9 @@ impl Memberships {
             }
             !is_over
         });
-        for step in plan(self.running.values().map(|running| &running.config), wanted) {
+        let folder = self.host.path(FOLDER);
+        let is_kept = |name: &str| folder.join(name).join(Kept::Client.name()).exists();
+        for step in plan(self.running.values().map(|running| &running.config), wanted, is_kept) {
             match step {
                 Step::End { name } => {
                     log::info!("leaving cluster {name} as the settings say; what the node was given there is kept");
@@ -87,7 +89,8 @@ impl Memberships {
                 Step::Begin { config } => self.begin(*config),
             }
         }
-        self.idle = wanted.iter().filter(|one| one.credential.is_none()).map(without_credentials).collect();
+        let is_idle = |one: &&Cluster| !self.running.contains_key(&one.name.to_string());
+        self.idle = wanted.iter().filter(is_idle).map(without_credentials).collect();
         ended
     }
 

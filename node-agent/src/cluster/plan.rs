@@ -3,9 +3,14 @@
 use super::model::{Asked, Authority, Config, Credentials, DEFAULT_POOL, Order, Report, Role, Secret, State, Step};
 use crate::settings::model as settings;
 
-/// What leads from the memberships `running` to those that the settings want. What changed is ended and begun again.
-pub fn plan<'a>(running: impl Iterator<Item = &'a Config> + Clone, wanted: &[settings::Cluster]) -> Vec<Step> {
-    let wanted: Vec<Config> = wanted.iter().filter_map(config).collect();
+/// What leads from the memberships `running` to those that the settings want. What changed is ended and begun again. `is_kept`: whether the
+/// machine keeps what it was given when it joined a cluster of that name.
+pub fn plan<'a>(
+    running: impl Iterator<Item = &'a Config> + Clone,
+    wanted: &[settings::Cluster],
+    is_kept: impl Fn(&str) -> bool,
+) -> Vec<Step> {
+    let wanted: Vec<Config> = wanted.iter().filter_map(|cluster| config(cluster, &is_kept)).collect();
     let surplus = running.clone().filter(|known| !wanted.contains(known));
     let mut steps: Vec<Step> = surplus.map(|known| Step::End { name: known.name.clone() }).collect();
     let missing = wanted.into_iter().filter(|config| !running.clone().any(|known| known == config));
@@ -14,11 +19,13 @@ pub fn plan<'a>(running: impl Iterator<Item = &'a Config> + Clone, wanted: &[set
 }
 
 /// A cluster of the settings as a membership takes it; None if there is nothing to join it with.
-pub fn config(cluster: &settings::Cluster) -> Option<Config> {
-    let credentials = match cluster.credential.as_ref()? {
-        settings::Credential::Token(token) => Credentials::Token(Secret::new(token.reveal())),
-        settings::Credential::Kubeconfig(text) => Credentials::Kubeconfig(Secret::new(text.reveal())),
-        settings::Credential::Certificate { certificate, key } => {
+pub fn config(cluster: &settings::Cluster, is_kept: impl Fn(&str) -> bool) -> Option<Config> {
+    let credentials = match &cluster.credential {
+        None if is_kept(&cluster.name.to_string()) => Credentials::Kept,
+        None => return None,
+        Some(settings::Credential::Token(token)) => Credentials::Token(Secret::new(token.reveal())),
+        Some(settings::Credential::Kubeconfig(text)) => Credentials::Kubeconfig(Secret::new(text.reveal())),
+        Some(settings::Credential::Certificate { certificate, key }) => {
             Credentials::Certificate { certificate: certificate.to_string(), key: Secret::new(key.reveal()) }
         }
     };
@@ -124,8 +131,8 @@ mod tests {
             (a.clone(), a.replace("token", "#"), "-a"),
         ];
         for (running, wanted, expected) in table {
-            let running: Vec<Config> = clusters(&running).iter().filter_map(config).collect();
-            assert_eq!(told(&plan(running.iter(), &clusters(&wanted))), expected, "{running:?} {wanted}");
+            let running: Vec<Config> = clusters(&running).iter().filter_map(|one| config(one, |_| false)).collect();
+            assert_eq!(told(&plan(running.iter(), &clusters(&wanted), |_| false)), expected, "{running:?} {wanted}");
         }
     }
 
@@ -135,7 +142,7 @@ mod tests {
             "ca_hash = \"sha256:{}\"\nrole = \"report-only\"\nnode_name = \"n1\"\nnode_labels = {{ rack = \"r7\" }}",
             "AB".repeat(32)
         );
-        let found = config(&clusters(&cluster("a", &keys))[0]).unwrap();
+        let found = config(&clusters(&cluster("a", &keys))[0], |_| true).unwrap();
         assert_eq!((found.name.as_str(), found.pool.as_str(), found.role), ("a", "default", Role::ReportOnly));
         assert_eq!(
             (found.servers, found.authority),
@@ -143,6 +150,13 @@ mod tests {
         );
         assert_eq!((found.node_name.as_deref(), found.node_labels.len()), (Some("n1"), 1));
         assert!(matches!(found.credentials, Credentials::Token(token) if token.reveal() == "s3cret"));
+    }
+
+    #[test]
+    fn a_token_may_go_once_the_node_has_joined() {
+        let found = &clusters(&cluster("a", "").replace("token", "#"))[0];
+        assert_eq!(config(found, |name| name == "a").unwrap().credentials, Credentials::Kept);
+        assert_eq!(config(found, |name| name == "b"), None);
     }
 
     #[test]

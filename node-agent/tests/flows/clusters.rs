@@ -25,9 +25,14 @@ fn told(status: &Status) -> String {
 #[tokio::test]
 async fn memberships_begin_and_end_as_the_settings_say() {
     let token = cluster("a", "token = \"s3cret\"");
-    let Running { node, .. } = start(|node, _| node.write(FILE, &format!("{token}{}", cluster("b", ""))));
+    let Running { node, .. } = start(|node, _| {
+        node.write(FILE, &format!("{token}{}{}", cluster("b", ""), cluster("c", "")));
+        // It was joined before, by a token that is gone.
+        node.write("/var/lib/ballast/clusters/c/client.pem", "no certificate");
+    });
     // In this tree the kernel does not tell when the boot began.
-    let status = node.wait_for("both clusters", |status| told(status) == "a waiting-for-clock, b off").await;
+    let status =
+        node.wait_for("the clusters", |status| told(status) == "a waiting-for-clock, b off, c waiting-for-clock").await;
     assert!(status.ready, "a cluster is none of what READY waits for: {status:#?}");
     let has = |reason: &str| status.reasons.iter().any(|told| told == reason);
     assert!(has("cluster a is not joined yet: the clock is not set"), "{:?}", status.reasons);
@@ -40,7 +45,7 @@ async fn memberships_begin_and_end_as_the_settings_say() {
     let stat = node.read("/proc/stat");
     node.write("/proc/stat", &format!("{stat}btime 1790000000\n"));
     node.write("/run/systemd/timesync/synchronized", "");
-    let status = node.wait_for("an attempt", |status| told(status) == "a away, b off").await;
+    let status = node.wait_for("an attempt", |status| told(status) == "a away, b off, c refused").await;
     assert!(status.clusters[0].since.is_some() && status.clusters[0].reason.is_some(), "{:?}", status.clusters);
     assert!(!format!("{status:?}").contains("s3cret"));
 

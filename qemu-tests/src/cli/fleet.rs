@@ -33,6 +33,6 @@ impl Fleet {
         let max_unavailable = self.max_unavailable.map_or(nodes.div_ceil(WAVES), |most| most as usize);
         let figures = fleet::run(Plan { nodes, steady: Duration::from_secs(self.steady), max_unavailable })?;
         println!("{}", serde_json::to_string_pretty(&figures).context("writing figures as JSON")?);
-        Ok(())
+        figures.hold()
     }
 }

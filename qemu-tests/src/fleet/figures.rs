@@ -4,7 +4,7 @@ use std::iter::Sum;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ballast_cluster::model::Report;
 use serde::Serialize;
 
@@ -29,7 +29,32 @@ pub struct Figures {
     pub rollout_s: f64,
 }
 
+/// From this many nodes on the figures have limits: those are of a thousand.
+const LARGE: usize = 1000;
+/// What LifseaOS publishes for a thousand real nodes
+const ALL_READY_S: f64 = 53.0;
+/// A Lease each ten seconds, and what comes every five minutes
+const REQUESTS_PER_NODE_PER_MINUTE: f64 = 7.0;
+/// Nobody waits longer than a minute for its nodes
+const RECONNECT_ALL_READY_S: f64 = 60.0;
+
 impl Figures {
+    /// Holds those of a large fleet against their limits.
+    ///
+    /// # Errors
+    /// When one is above its own: all of them, in one sentence.
+    pub fn hold(&self) -> Result<()> {
+        let figures = [
+            ("all_ready_s", self.all_ready_s, ALL_READY_S),
+            ("requests_per_node_per_minute", self.requests_per_node_per_minute, REQUESTS_PER_NODE_PER_MINUTE),
+            ("reconnect_all_ready_s", self.reconnect_all_ready_s, RECONNECT_ALL_READY_S),
+        ];
+        let above = figures.iter().filter(|(_, is, limit)| is > limit && self.nodes >= LARGE);
+        let above: Vec<String> = above.map(|(name, is, limit)| format!("{name} is {is:.1}, at most {limit}")).collect();
+        ensure!(above.is_empty(), "{} nodes: {}", self.nodes, above.join("; "));
+        Ok(())
+    }
+
     /// Writes them.
     pub(super) fn write(&self, file: &Path) -> Result<()> {
         let folder = file.parent().unwrap_or(Path::new("."));
@@ -82,6 +107,24 @@ fn per_node_minute(count: u64, nodes: usize, lasted: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_fleet_is_held_to_its_limits() {
+        let figures = |nodes, all_ready_s, requests_per_node_per_minute, reconnect_all_ready_s| Figures {
+            nodes,
+            all_ready_s,
+            requests_per_node_per_minute,
+            bytes_per_node_per_minute: 0.0,
+            apiserver_cpu_s_per_node_hour: 0.0,
+            rss_per_node_bytes: 0,
+            reconnect_all_ready_s,
+            rollout_s: 0.0,
+        };
+        figures(1000, 25.0, 6.5, 19.0).hold().unwrap();
+        figures(999, 99.0, 99.0, 99.0).hold().unwrap();
+        let told = figures(1000, 53.1, 7.0, 61.0).hold().unwrap_err().to_string();
+        assert_eq!(told, "1000 nodes: all_ready_s is 53.1, at most 53; reconnect_all_ready_s is 61.0, at most 60");
+    }
 
     #[test]
     fn traffic_is_told_for_one_node_and_minute() {

@@ -4,6 +4,7 @@
 //! ```text
 //!  settings: token ──> CSR ──> certificate of our own, kept, renewed   ┐
 //!            kubeconfig, client certificate, as they are               ├──> Access
+//!            no token any more: what is kept of it                     │
 //!            CA | its hash ──> kube-public/cluster-info, kept          ┘
 //! ```
 
@@ -109,6 +110,17 @@ impl Applicant {
                 let trust = self.trust(&servers).await?;
                 let identity = Identity::Certificate { chain: certificate.clone(), key: key.clone() };
                 self.client(servers, &trust, &identity, false)
+            }
+            Credentials::Kept => {
+                let trust = self.trust(&servers).await?;
+                let none = || {
+                    let name = &config.name;
+                    Problem::Own(format!(
+                        "nothing that is kept lets the node into cluster {name:?}, expected a token in its settings"
+                    ))
+                };
+                let pem = self.kept().await?.ok_or_else(none)?;
+                self.client(servers, &trust, &Identity::Certificate { chain: pem.clone(), key: Secret::new(pem) }, true)
             }
             Credentials::Token(token) => {
                 let trust = self.trust(&servers).await?;

@@ -24,7 +24,8 @@ pub enum Kept {
 }
 
 impl Kept {
-    const fn name(self) -> &'static str {
+    /// Its file's name in the folder.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Client => "client.pem",
             Self::Pending => "pending.key",

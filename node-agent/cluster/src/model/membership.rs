@@ -47,6 +47,8 @@ pub enum Authority {
 pub enum Credentials {
     /// A bootstrap token `ID.SECRET`, good for one certificate of its own.
     Token(Secret),
+    /// What the machine keeps of an earlier time there, and renews: it joined by a token that is gone from the settings.
+    Kept,
     /// A whole kubeconfig, as YAML.
     Kubeconfig(Secret),
     /// A client certificate that somebody else made and renews.

@@ -43,6 +43,23 @@ async fn l01_a_token_gets_a_certificate_and_the_node_registers() {
 }
 
 #[tokio::test]
+async fn what_was_given_once_is_enough_without_the_token() {
+    let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
+    let kept = || ballast_cluster::model::Config { credentials: Credentials::Kept, ..config(&api) };
+    let mut machine = Machine::start(kept(), folder.path(), facts());
+    let is_told = |reason: &str| reason.contains("expected a token");
+    machine.until("told", |report| matches!(&report.state, State::Refused { reason } if is_told(reason))).await;
+    assert_eq!(api.count(""), 0);
+    let mut machine = Machine::start(config(&api), folder.path(), facts());
+    machine.until("connected", |report| report.state == State::Connected).await;
+    drop(machine);
+    let mut machine = Machine::start(kept(), folder.path(), facts());
+    machine.until("connected again", |report| report.state == State::Connected).await;
+    assert!(machine.report.borrow().certificate_until.is_some());
+    assert_eq!(api.count(&format!("POST {CSRS}")), 1);
+}
+
+#[tokio::test]
 async fn a_request_that_waits_is_watched_and_not_read_again_and_again() {
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     {

@@ -17,7 +17,8 @@ pub struct Cluster {
     /// `ca` or `ca_hash`: which authority its servers' certificates have to come from. None is the kubeconfig's, or those that the image
     /// believes.
     pub authority: Option<Authority>,
-    /// `token`, `kubeconfig`, or `client_certificate` and `client_key`. None is what the node was given when it joined.
+    /// `token`, `kubeconfig`, or `client_certificate` and `client_key`. None is the certificate that the node
+    /// was given when it joined by a token.
     pub credential: Option<Credential>,
     /// `role`: what the node is there. Default node.
     pub role: ClusterRole,
