@@ -5,6 +5,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ballast
 # Which kernel: ours, or debian for its cloud kernel; each has a folder of its own.
 KERNEL := ballast
 OUT := $(if $(filter ballast,$(KERNEL)),target,target/$(KERNEL))
+# Scripts sort and join: in one order on any host.
+export LC_ALL := C.UTF-8
 # What qemu-tests boots, and with which programs.
 export BALLAST_TARGET := $(CURDIR)/$(OUT)
 export BALLAST_TOOLS := $(CURDIR)/target/tools
