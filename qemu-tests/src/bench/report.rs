@@ -15,6 +15,7 @@ pub(super) struct Report {
     pub(super) ready_instructions: u64,
     /// With a kilobyte of settings
     pub(super) settings_ready_instructions: u64,
+    pub(super) cluster_ready_instructions: u64,
     pub(super) kernel_instructions: u64,
     pub(super) initramfs_instructions: u64,
     pub(super) floor_instructions: u64,

@@ -38,6 +38,7 @@ pub fn run(rounds: u32) -> Result<()> {
     let counts = (0..COUNTED_RUNS).map(|_| count(&ours, of_ours)).collect::<Result<Vec<_>>>()?;
     let floor_instructions = count(&floor, of_others)?;
     let settings_ready_instructions = count(&Subject::ours_with_settings(&lab)?, of_ours)?;
+    let cluster_ready_instructions = count(&Subject::ours_with_a_cluster(&lab)?, of_ours)?;
     let own = ours.ask(&lab, |_, guest| NodesOwn::of(guest))?;
     let (stock_ready_instructions, stock_boot) = stock.ask(&lab, |line, guest| {
         Ok((of_others(&line.text)?, Timeline::stock(guest, seconds_after(&line.text, "uptime ")?)?))
@@ -48,6 +49,7 @@ pub fn run(rounds: u32) -> Result<()> {
     let report = Report {
         ready_instructions: middle(&counts),
         settings_ready_instructions,
+        cluster_ready_instructions,
         kernel_instructions: own.instructions("kernel")?,
         initramfs_instructions: own.instructions("/init")?,
         floor_instructions,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::report::{Details, Report};
 use super::wall::{Wall, median};
-use crate::budget::{Budget, Figure, SETTINGS_PERCENT};
+use crate::budget::{Budget, CLUSTER_PERCENT, Figure, SETTINGS_PERCENT};
 use crate::guest::AGENT;
 
 /// What issue 3 promises beside the limits of budget.toml: instructions of the floor, of /init and of the agent's own start, and the
@@ -58,7 +58,8 @@ fn rows(report: &Report, details: &Details, budget: &Budget) -> Vec<Row> {
     let (image, stock) = (&report.image, &report.stock);
     let mut rows = vec![
         watched("instructions to READY", Figure::ReadyInstructions, report.ready_instructions),
-        beside(report),
+        beside("  with a kilobyte of settings", report, report.settings_ready_instructions, SETTINGS_PERCENT),
+        beside("  and a cluster", report, report.cluster_ready_instructions, CLUSTER_PERCENT),
         Row::limited("  spread of the runs", format!("{spread:.2} %"), "<= 1 %".into(), spread <= SPREAD_PERCENT),
     ];
     // What is less than a hundredth of a G is noise here; boot.json has it.
@@ -94,11 +95,10 @@ fn rows(report: &Report, details: &Details, budget: &Budget) -> Vec<Row> {
     rows
 }
 
-/// What a kilobyte of settings makes of it.
-fn beside(report: &Report) -> Row {
-    let (without, with) = (report.ready_instructions, report.settings_ready_instructions);
-    let limit = without + without * SETTINGS_PERCENT / 100;
-    Row::limited("  with a kilobyte of settings", giga(with), format!("<= {}", giga(limit)), with <= limit)
+/// What settings make of it, which may be some percent more.
+fn beside(what: &str, report: &Report, with: u64, percent: u64) -> Row {
+    let limit = report.ready_instructions + report.ready_instructions * percent / 100;
+    Row::limited(what, giga(with), format!("<= {}", giga(limit)), with <= limit)
 }
 
 fn wall_rows(wall: &Wall) -> Vec<Row> {

@@ -10,6 +10,8 @@ pub enum Figure {
     ReadyInstructions,
     /// The same of a node that is told a kilobyte of settings
     SettingsReadyInstructions,
+    /// The same of one that is told of a cluster besides
+    ClusterReadyInstructions,
     /// Debian packages
     Packages,
     /// Bytes of all files
@@ -28,9 +30,10 @@ pub enum Figure {
 
 impl Figure {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ReadyInstructions,
         Self::SettingsReadyInstructions,
+        Self::ClusterReadyInstructions,
         Self::Packages,
         Self::InstalledBytes,
         Self::CompressedBytes,
@@ -45,6 +48,7 @@ impl Figure {
         match self {
             Self::ReadyInstructions => "ready_instructions",
             Self::SettingsReadyInstructions => "settings_ready_instructions",
+            Self::ClusterReadyInstructions => "cluster_ready_instructions",
             Self::Packages => "packages",
             Self::InstalledBytes => "installed_bytes",
             Self::CompressedBytes => "compressed_bytes",
@@ -58,7 +62,9 @@ impl Figure {
     /// `value` with its unit, for a person.
     pub fn show(self, value: u64) -> String {
         match self {
-            Self::ReadyInstructions | Self::SettingsReadyInstructions => format!("{:.3} G", value as f64 / 1e9),
+            Self::ReadyInstructions | Self::SettingsReadyInstructions | Self::ClusterReadyInstructions => {
+                format!("{:.3} G", value as f64 / 1e9)
+            }
             Self::Packages => value.to_string(),
             Self::InstalledBytes | Self::CompressedBytes | Self::IdleMemoryBytes => {
                 format!("{:.1} MB", value as f64 / 1e6)

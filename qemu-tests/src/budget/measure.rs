@@ -33,17 +33,18 @@ impl Measured {
     }
 }
 
-/// Measures the image under test: seven boots, some two minutes on two quiet cores.
+/// Measures the image under test: ten boots, some two minutes on two quiet cores.
 ///
 /// # Errors
 /// When there is no image, or a machine does not come up.
 pub fn measure(lab: &Lab) -> Result<Measured> {
     let image = bench::image_size(lab)?;
-    let [instructions, with_settings] = bench::count(lab)?;
+    let [instructions, with_settings, with_cluster] = bench::count(lab)?;
     let memory = idle_node(lab)?;
     Ok(Measured::with(|figure| match figure {
         Figure::ReadyInstructions => instructions,
         Figure::SettingsReadyInstructions => with_settings,
+        Figure::ClusterReadyInstructions => with_cluster,
         Figure::Packages => image.packages,
         Figure::InstalledBytes => image.installed_bytes,
         Figure::CompressedBytes => image.compressed_bytes,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  budget.toml ──> Budget (recorded, limit, line of each figure) ──┐
-//!  manifest.json, two counted boots, one idle node ──> Measured ────┴──> Verdict of each figure ──> sentences, JSON
+//!  manifest.json, counted boots, one idle node ──> Measured ────┴──> Verdict of each figure ──> sentences, JSON
 //! ```
 
 mod figure;
@@ -14,4 +14,4 @@ pub use figure::Figure;
 pub use file::{Budget, Entry};
 pub(crate) use measure::idle_node;
 pub use measure::{Measured, measure};
-pub use verdict::{Finding, SETTINGS_PERCENT, Verdict, judge, settings_cost};
+pub use verdict::{CLUSTER_PERCENT, Finding, SETTINGS_PERCENT, Verdict, added_costs, judge};

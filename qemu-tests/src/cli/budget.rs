@@ -43,10 +43,10 @@ impl BudgetArgs {
         } else {
             findings.iter().for_each(|finding| println!("{}", finding.row()));
         }
-        let cost = budget::settings_cost(&measured);
-        for sentence in findings.iter().flat_map(Finding::sentences).chain(cost.clone()) {
+        let costs = budget::added_costs(&measured);
+        for sentence in findings.iter().flat_map(Finding::sentences).chain(costs.clone()) {
             eprintln!("budget: {sentence}");
         }
-        Ok(if cost.is_some() || findings.iter().any(Finding::fails) { EXIT_FAILED } else { 0 })
+        Ok(if !costs.is_empty() || findings.iter().any(Finding::fails) { EXIT_FAILED } else { 0 })
     }
 }

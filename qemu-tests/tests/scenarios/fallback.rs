@@ -104,7 +104,12 @@ fn r07_required_unit_fails() {
 /// Other ways to fail, on the same way back.
 #[cfg(feature = "soak")]
 mod soak {
+    use std::time::Duration;
+
     use qemu_tests::credentials::Credential;
+    use qemu_tests::deadline::Deadline;
+    use qemu_tests::node::READY;
+    use qemu_tests::qemu::machine::Network;
 
     use super::*;
 
@@ -157,5 +162,35 @@ mod soak {
     #[test]
     fn r10_agent_is_missing() {
         nobody_judges("r10_missing", |release| Ok(release.without_agent()));
+    }
+
+    /// A node whose only release is bad, on its last try. Another reboot would end in the same release: it stays up, says why, and nobody
+    /// reboots it, trial-watch neither.
+    #[test]
+    fn r16_a_bad_release_stays_up_where_no_other_could_boot() {
+        Scenario::run("r16_stays", |scenario| {
+            let mut host = Installed::on(scenario)?;
+            host.leave_one_try()?;
+            host.options.network = Network::None;
+            let settings = "[health]\nnetwork = true\ndeadline = \"30s\"\n";
+            host.options.credentials.push(Credential::new("ballast.settings", settings)?);
+            let mut node = host.scenario.start(&host.options)?;
+            node.ready(Deadline::after(READY))?;
+            node.status_when("why it stays up is said", 240, |status| {
+                let said = |reason: &String| reason.contains("network") && reason.contains("so this one stays up");
+                status.ready && status.reasons.iter().any(said)
+            })?;
+            // The watch lets the agent judge until then, and a minute more.
+            let is_over = "read -r now _ </proc/uptime && read -r until </run/ballast/trial-until && \
+                           test \"${now%%.*}\" -gt \"$((until + 61))\" && echo over || echo not yet";
+            let over = Deadline::secs(300).poll(Duration::from_secs(5), || {
+                Ok::<_, anyhow::Error>((node.guest.ask(is_over)?.trim() == "over").then_some(()))
+            })?;
+            over.context("the agent's time to judge is not over in time")?;
+            node.guest.ask("systemctl is-active trial-watch.timer && systemctl start trial-watch.service")?;
+            let status = node.status()?;
+            ensure!(status.ready && status.runs("canary"), "after the watch looked: {status:?}");
+            node.power_off()
+        });
     }
 }
