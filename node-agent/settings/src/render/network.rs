@@ -14,6 +14,9 @@ const QUIET: &str = "LLMNR=no\nMulticastDNS=no\nLinkLocalAddressing=ipv6\n";
 /// The subnet of pods in the image's file.
 const IMAGE_SUBNET: &str = "10.88.0.0/16";
 
+/// The bridge of pods in it.
+const IMAGE_BRIDGE: &str = "\"pods0\"";
+
 /// systemd.network(5). Without an interface in the settings the image's own file holds. Of two that match, the first holds:
 /// the files' names keep the order.
 pub(super) fn interfaces(network: &Network) -> impl Iterator<Item = Rendered> {
@@ -95,10 +98,13 @@ pub(super) fn certificates(network: &Network) -> Vec<Rendered> {
     vec![Rendered::public(BUNDLE, pem, Reload::Restart(CONTAINERD)), link]
 }
 
-/// The image's own network of pods, with its subnet. containerd sees the file change; pods that run keep their addresses.
+/// The image's own network of pods, with its subnet, and a bridge of its own: one bridge cannot change its address, and pods that run keep
+/// theirs. containerd sees the file change.
 pub(super) fn pods(network: &Network) -> Option<Rendered> {
     const IMAGE: &str = include_str!("../../../../image/root/etc/cni/net.d/99-ballast.conflist");
-    let text = IMAGE.replace(IMAGE_SUBNET, &network.pod_subnet?.to_string());
+    let subnet = network.pod_subnet?;
+    let text =
+        IMAGE.replace(IMAGE_SUBNET, &subnet.to_string()).replace(IMAGE_BRIDGE, &format!("\"{}\"", subnet.bridge()));
     Some(Rendered::public("/etc/cni/net.d/99-ballast.conflist", text, Reload::Nothing))
 }
 

@@ -99,6 +99,12 @@ impl Text for IpNet {
 impl PodSubnet {
     /// How long its prefix may be.
     const PREFIXES: std::ops::RangeInclusive<u8> = 8..=28;
+
+    /// The name of a bridge that no other subnet has.
+    #[must_use]
+    pub fn bridge(self) -> String {
+        format!("pods{:08x}", self.0.network().to_bits())
+    }
 }
 
 impl Text for PodSubnet {
@@ -178,7 +184,8 @@ mod tests {
 
     #[test]
     fn pods_have_a_network_of_version_4_with_room_in_it() {
-        assert_eq!(PodSubnet::parse("10.88.0.0/16").unwrap().to_string(), "10.88.0.0/16");
+        let subnet = PodSubnet::parse("10.88.0.0/16").unwrap();
+        assert_eq!((subnet.to_string().as_str(), subnet.bridge().as_str()), ("10.88.0.0/16", "pods0a580000"));
         for (wrong, why) in [
             ("10.88.0.0", "is not an IPv4 network"),
             ("fd00::/64", "is not an IPv4 network"),
