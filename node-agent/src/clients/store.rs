@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{ErrorKind, Write},
+    io::{self, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -45,8 +45,7 @@ pub fn write(file: &Path, content: &[u8]) -> Result<()> {
     if written.is_err() {
         let _ = fs::remove_file(&part);
     }
-    written.with_context(doing)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(doing)
+    written.and_then(|()| keep_entry(file)).with_context(doing)
 }
 
 /// Makes `from` the file `to` of the same folder, and returns when it will be so after a power cut. That takes no room on the disk.
@@ -55,9 +54,7 @@ pub fn write(file: &Path, content: &[u8]) -> Result<()> {
 /// If it cannot be renamed.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     let doing = || format!("renaming {} to {}", from.display(), to.display());
-    fs::rename(from, to).with_context(doing)?;
-    let folder = to.parent().with_context(doing)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(doing)
+    fs::rename(from, to).and_then(|()| keep_entry(to)).with_context(doing)
 }
 
 /// Removes `file`, if it is there, and returns when it will be gone after a power cut.
@@ -67,11 +64,15 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 pub fn remove(file: &Path) -> Result<()> {
     let doing = || format!("removing {}", file.display());
     match fs::remove_file(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        removed => removed.with_context(doing)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| keep_entry(file)).with_context(doing),
     }
-    let folder = file.parent().with_context(doing)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(doing)
+}
+
+/// Whatever became of the name `file` in its folder, a power cut does not undo it.
+fn keep_entry(file: &Path) -> io::Result<()> {
+    let folder = file.parent().ok_or(ErrorKind::InvalidInput)?;
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -70,14 +70,17 @@ impl Subject {
 
     /// The same, which is told a kilobyte of settings.
     pub(super) fn ours_with_settings(lab: &Lab) -> Result<Self> {
-        let credentials = vec![Credential::new("ballast.settings", SETTINGS)?];
-        Ok(Self { name: "ours-with-settings", credentials, ..Self::ours(lab) })
+        Self::ours_told(lab, "ours-with-settings", SETTINGS)
     }
 
     /// The same, which is told of a cluster besides.
     pub(super) fn ours_with_a_cluster(lab: &Lab) -> Result<Self> {
-        let credentials = vec![Credential::new("ballast.settings", format!("{SETTINGS}{CLUSTER}"))?];
-        Ok(Self { name: "ours-with-a-cluster", credentials, ..Self::ours(lab) })
+        Self::ours_told(lab, "ours-with-a-cluster", &format!("{SETTINGS}{CLUSTER}"))
+    }
+
+    fn ours_told(lab: &Lab, name: &'static str, settings: &str) -> Result<Self> {
+        let credentials = vec![Credential::new("ballast.settings", settings)?];
+        Ok(Self { name, credentials, ..Self::ours(lab) })
     }
 
     /// The same through UEFI and the disk's boot loader, under a name of its own.

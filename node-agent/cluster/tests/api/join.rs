@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use ballast_cluster::{
     credentials::Certificate,
-    model::{Authority, Credentials, Secret, State},
+    model::{Authority, Credentials, State},
 };
 use serde_json::json;
 
 use crate::{
-    machine::{CSRS, LEASE, Machine, NODE, NODE_OS, config, facts},
+    machine::{CSRS, LEASE, Machine, NODE, NODE_OS, config, facts, kubeconfig},
     server::{Api, Fault},
 };
 
@@ -171,15 +171,8 @@ async fn n07_a_server_with_another_ca_gets_nothing() {
 
 #[tokio::test]
 async fn a_kubeconfig_is_used_as_it_is_over_http1() {
-    use base64::{Engine, engine::general_purpose::STANDARD};
     let (api, folder) = (Api::start(&[b"http/1.1"]).await, tempfile::tempdir().unwrap());
-    let text = format!(
-        "contexts: [{{name: a, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{token: t0ken}}}}]\n\
-         clusters: [{{name: c, cluster: {{server: '{}', certificate-authority-data: {}}}}}]\n",
-        api.url,
-        STANDARD.encode(&api.ca)
-    );
-    let credentials = Credentials::Kubeconfig(Secret::new(text));
+    let credentials = kubeconfig(&api);
     let config = ballast_cluster::model::Config {
         servers: Vec::new(),
         authority: Authority::Image,

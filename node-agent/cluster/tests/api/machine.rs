@@ -6,6 +6,7 @@ use ballast_cluster::{
     Membership,
     model::{Authority, Capacity, Config, Credentials, Facts, Order, Os, Release, Report, Role, Secret},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -31,6 +32,17 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// The whole way to `api` in one text, with a token.
+pub(crate) fn kubeconfig(api: &Api) -> Credentials {
+    let text = format!(
+        "contexts: [{{name: a, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{token: t0ken}}}}]\n\
+         clusters: [{{name: c, cluster: {{server: '{}', certificate-authority-data: {}}}}}]\n",
+        api.url,
+        STANDARD.encode(&api.ca)
+    );
+    Credentials::Kubeconfig(Secret::new(text))
 }
 
 pub(crate) fn config(api: &Api) -> Config {

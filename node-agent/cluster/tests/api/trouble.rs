@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ballast_cluster::model::{Authority, Credentials, Secret, State};
+use ballast_cluster::model::{Authority, State};
 
 use crate::{
-    machine::{LEASE, Machine, NODE, NODE_OS, config, facts},
+    machine::{LEASE, Machine, NODE, NODE_OS, config, facts, kubeconfig},
     server::{Api, Fault},
 };
 
@@ -88,20 +88,13 @@ async fn a_watch_that_closes_at_once_is_opened_less_and_less_often() {
 
 #[tokio::test]
 async fn servers_that_are_silent_leave_the_last_one_its_time() {
-    use base64::{Engine, engine::general_purpose::STANDARD};
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     // They take connections, and then say nothing.
     let silent: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let mut servers: Vec<_> = silent.iter().map(|one| format!("https://{}", one.local_addr().unwrap())).collect();
     servers.push(api.url.clone());
     // With a token no second connection is made for the certificate: each costs 15 s here.
-    let text = format!(
-        "contexts: [{{name: a, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{token: t0ken}}}}]\n\
-         clusters: [{{name: c, cluster: {{server: '{}', certificate-authority-data: {}}}}}]\n",
-        api.url,
-        STANDARD.encode(&api.ca)
-    );
-    let credentials = Credentials::Kubeconfig(Secret::new(text));
+    let credentials = kubeconfig(&api);
     let config = ballast_cluster::model::Config { servers, credentials, ..config(&api) };
     let mut machine = Machine::start(config, folder.path(), facts());
     machine.until("connected", |report| report.state == State::Connected).await;

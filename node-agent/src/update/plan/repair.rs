@@ -35,9 +35,9 @@ pub fn sources(observed: &Observed, named: Option<&str>) -> Result<Vec<Source>, 
         let first = own.filter(|image| !is_folder(image)).or(named).or(elsewhere);
         // The worker knows a folder by its path alone; the disk's releases came from one of the build host.
         let image = first.or(own).filter(|image| !matches!(image.trim(), "" | "oci"));
-        let image = image.map(|image| match is_folder(image) {
-            true => format!("{}@{}", image.split('@').next().unwrap_or(image), origin.digest),
-            false => format!("{}@{}", repository(image), origin.digest),
+        let image = image.map(|image| {
+            let place = if is_folder(image) { image.split('@').next().unwrap_or(image) } else { repository(image) };
+            format!("{place}@{}", origin.digest)
         });
         Source { version: origin.version.clone(), image }
     };
