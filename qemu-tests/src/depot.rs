@@ -1,5 +1,6 @@
 //! Where a node under test gets its releases: registry, door, certificates and keys in one, and what the node has to be told of them.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -58,6 +59,11 @@ impl Depot {
         let registry = Registry::start(tools, &folder, user)?;
         let door = Door::open(registry.guarded, authority.issue(Validity::Current)?)?;
         Ok(Self { door, key, authority, user, registry, tools: tools.clone(), folder })
+    }
+
+    /// Where anybody may push, over plain HTTP.
+    pub fn open_address(&self) -> SocketAddr {
+        self.registry.open
     }
 
     /// A folder for whatever a test makes beside it.

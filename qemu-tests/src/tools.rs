@@ -37,6 +37,11 @@ impl Tools {
         Ok(Self { tree: loader(&usual).exists().then_some(usual) })
     }
 
+    /// The root of the tools tree, if there is one.
+    pub fn tree(&self) -> Option<&Path> {
+        self.tree.as_deref()
+    }
+
     /// A command for the program `name`, from the tree if it has it, else from PATH.
     pub fn command(&self, name: &str) -> Command {
         self.in_tree(name).map_or_else(|| Command::new(name), |(_, program)| self.with_libraries(&program))

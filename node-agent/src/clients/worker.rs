@@ -184,3 +184,34 @@ async fn talk<T: DeserializeOwned>(mut command: Command, mut progress: impl FnMu
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_goes_on_and_on_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(folder.path());
+        let program = host.path(PROGRAM);
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        // It makes progress all the time: no idle timeout ends this one.
+        let goes_on = r#"while sleep 0.05; do echo '{"progress":{"fetched_bytes":1,"total_bytes":9}}'; done"#;
+        let pid = folder.path().join("pid");
+        fs::write(&program, format!("#!/bin/sh\necho $$ >{}\n{goes_on}\n", pid.display())).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut told = 0;
+        let ended = run::<Fetched>(&host, &["fetch"], None, Duration::from_secs(2), |_| told += 1).await.unwrap_err();
+        assert_eq!(ended.to_string(), "it did not end within 2 s");
+        assert!(told > 0, "it told of no progress");
+        let process = Path::new("/proc").join(fs::read_to_string(pid).unwrap().trim()).join("exe");
+        let gone = async {
+            while process.exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), gone).await.expect("it runs on");
+    }
+}

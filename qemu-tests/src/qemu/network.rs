@@ -17,6 +17,8 @@ pub enum Network {
     Service(OnLink),
     /// A virtio interface and a cable to that of another machine.
     Cable(Cable),
+    /// Two interfaces: that of [`Network::User`], and behind it that of [`Network::Cable`].
+    UserAndCable(Cable),
 }
 
 /// A service on the link: at its port 80, each connection is a command's stdin and stdout.
@@ -72,6 +74,7 @@ impl Network {
                 arguments.extend(words(&format!("-device virtio-net-pci,netdev=cable,mac={mac}")));
                 arguments
             }
+            Self::UserAndCable(cable) => [Self::User, Self::Cable(cable.clone())].map(|one| one.arguments()).concat(),
         }
     }
 }

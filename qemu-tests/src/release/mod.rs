@@ -46,12 +46,29 @@ impl Base {
         Ok(Self { image: image.clone(), layout, manifest, config })
     }
 
+    /// The same image with `below` as its release: what is made from it has the layer of `below` and one of its own.
+    ///
+    /// # Errors
+    /// When `below` cannot be read.
+    pub fn above(image: &Image, below: &Written) -> Result<Self> {
+        Self::of(&Image { release: below.folder.clone(), ..image.clone() })
+    }
+
     /// Its version.
     ///
     /// # Errors
     /// When it has no label for it.
     pub fn version(&self) -> Result<&str> {
-        self.config["config"]["Labels"][VERSION].as_str().context("the release has no version among its labels")
+        self.label(VERSION)
+    }
+
+    /// One of its labels.
+    ///
+    /// # Errors
+    /// When it has no such label.
+    pub fn label(&self, name: &str) -> Result<&str> {
+        let label = self.config["config"]["Labels"][name].as_str();
+        label.with_context(|| format!("the release has no label {name}"))
     }
 
     /// The digest of its manifest.

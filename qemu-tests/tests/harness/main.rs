@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests that fails is a failed test")]
 
 mod faults;
+mod pushed;
 mod releases;
 mod support;
 mod volumes;

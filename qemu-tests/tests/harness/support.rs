@@ -36,13 +36,18 @@ impl Bench {
 
     /// Fetches `name` as a node would, with the policy that `key` has signed it.
     pub(crate) fn fetch(&self, name: &str, key: &str, into: &Path) -> Result<()> {
+        let repository = name.rsplit_once(':').context("a name without a tag")?.0;
+        self.fetch_signed_as(name, repository, key, into)
+    }
+
+    /// The same, of what was signed under the name of another `repository`.
+    pub(crate) fn fetch_signed_as(&self, name: &str, repository: &str, key: &str, into: &Path) -> Result<()> {
         let at = |file: &str| self.scratch.path().join(file);
         let certificates = at("certs");
         fs::create_dir_all(&certificates)?;
         fs::write(certificates.join("ca.crt"), self.depot.authority.certificate()?)?;
         fs::write(at("auth.json"), Depot::authfile(&[&self.depot]).replace("10.0.2.2", "127.0.0.1"))?;
         fs::write(at("key.pub"), key)?;
-        let repository = name.rsplit_once(':').context("a name without a tag")?.0;
         let signed = json!({"type": "sigstoreSigned", "keyPath": at("key.pub"),
             "signedIdentity": {"type": "exactRepository", "dockerRepository": repository}});
         let policy = json!({"default": [{"type": "reject"}], "transports": {"docker": {"": [signed]}}});

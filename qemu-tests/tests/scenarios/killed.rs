@@ -222,6 +222,7 @@ fn p_power_cut_at_five_random_moments() {
 #[cfg(feature = "soak")]
 mod soak {
     use qemu_tests::node::READY;
+    use qemu_tests::release::Base;
 
     use super::*;
 
@@ -242,19 +243,35 @@ mod soak {
         });
     }
 
-    /// K04: a large layer that was fetched before the agent was restarted is not fetched again.
+    /// K04: the agent is restarted while the second of two layers comes; the first one is not fetched again.
     #[test]
     fn k04_agent_restarted_while_fetching_resumes() {
         Scenario::run("k04", |scenario| {
             let mut host = Installed::on(scenario)?;
-            // The layers of a base that shares none with what is installed would be better; one layer is what tests can make.
-            let (release, name) = host.publish(host.release("20261122.1")?.bulk(600_000))?;
+            let below = host.write(host.release("20261122.0")?.bulk(300_000))?;
+            let above = Base::above(&host.scenario.lab.image, &below)?;
+            let (release, name) = host.publish(above.release("20261122.1")?.bulk(600_000))?;
             let mut node = host.thawed()?;
-            let layer = On::Blob(release.layer.clone());
-            host.depot.door.breaks(layer, Fault::Throttle { bytes_per_second: 40_000 }, Times::First(1));
-            harmed(&mut node, &name, "fetching", "sleep 5; systemctl restart ballast.service")?;
+            let slow = Fault::Throttle { bytes_per_second: 40_000 };
+            host.depot.door.breaks(On::Blob(release.layer.clone()), slow, Times::First(1));
+            let mark = host.depot.door.mark();
+            let sent = |host: &Installed<'_>, layer: &str| -> Vec<u64> {
+                let served = host.depot.door.served_since(mark);
+                let bytes = served.iter().filter(|one| one.path.ends_with(layer) && one.status / 100 == 2);
+                bytes.map(|one| one.sent).filter(|sent| *sent > 0).collect()
+            };
+            node.guest.ask(&format!("ballast upgrade {name} >/run/upgrade.log 2>&1 &"))?;
+            let comes = Deadline::after(OPERATION).poll(Duration::from_millis(200), || {
+                Ok::<_, anyhow::Error>((!sent(&host, &release.layer).is_empty()).then_some(()))
+            })?;
+            ensure!(comes.is_some(), "the second layer was never asked for");
+            node.guest.ask("systemctl restart ballast.service")?;
             node.agent_is_back(90)?;
-            goes_on_by_itself(&mut host, node, &release)
+            goes_on_by_itself(&mut host, node, &release)?;
+            let (first, second) = (sent(&host, &below.layer), sent(&host, &release.layer));
+            ensure!(first == [below.layer_bytes], "of the first layer, {} bytes, {first:?} were sent", below.layer_bytes);
+            ensure!(second.len() == 2 && second.first() < second.last(), "of the second layer {second:?} were sent");
+            Ok(())
         });
     }
 

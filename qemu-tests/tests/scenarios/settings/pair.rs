@@ -18,9 +18,9 @@ StandardInput=socket
 StandardOutput=socket
 ";
 
-fn options(cable: Cable, settings: &str) -> Result<Options> {
+fn options(network: Network, settings: &str) -> Result<Options> {
     let credentials = vec![user_data(settings)?, unit("called.socket", SOCKET)?, unit("called@.service", SERVICE)?];
-    Ok(Options { smp: 1, memory_mib: 512, network: Network::Cable(cable), credentials, ..Options::default() })
+    Ok(Options { smp: 1, memory_mib: 512, network, credentials, ..Options::default() })
 }
 
 /// Calls `address`, whatever comes of it: who is called says that it was reached.
@@ -41,20 +41,34 @@ fn reaches(caller: &mut Node, called: &mut Node, address: &str, known: &str) -> 
     }
 }
 
-/// One knows its port by the address on the link, the other by a pattern of its name; both have IPv4 and IPv6.
+/// The port with the address `mac` on the link has what the settings say, and the other one was given an address.
+fn two_ports(node: &mut Node, mac: &str) -> Result<()> {
+    let given = eventually(&mut node.guest, "the address by DHCP", "ip -4 -o address show scope global", |text| {
+        text.contains("inet 10.0.2.15/")
+    })?;
+    let port = node.guest.ask(&format!("cd /sys/class/net; grep -l {mac} */address"))?;
+    let port = port.split('/').next().unwrap_or_default();
+    let named = |line: &&str| line.split_whitespace().nth(1) == Some(port);
+    let (named, others): (Vec<&str>, Vec<&str>) = given.lines().partition(named);
+    ensure!(matches!(named[..], [one] if one.contains("inet 192.0.2.1/24")), "{port} with {mac} has {named:?}");
+    ensure!(matches!(others[..], [one] if one.contains("inet 10.0.2.15/24")), "beside {port} there are {others:?}");
+    Ok(())
+}
+
+/// One has two ports and knows that of the cable by its address on the link, the other goes by a pattern of the name; both have IPv4 and IPv6.
 #[test]
 fn f_two_nodes_with_static_addresses_reach_each_other() {
     Scenario::run("f_pair", |scenario| {
         let folder = sockets()?;
-        let [one, other] = Cable::between(folder.path());
+        let [near, far] = Cable::between(folder.path());
         let first = format!(
             "hostname = \"one\"\n[[network.interface]]\nmac = \"{}\"\naddresses = [\"192.0.2.1/24\", \"2001:db8::1/64\"]\n",
-            one.mac
+            near.mac
         );
         let second = "hostname = \"other\"\n[[network.interface]]\nname = \"e*\"\naddresses = [\"192.0.2.2/24\", \"2001:db8::2/64\"]\n\
              routes = [{ to = \"198.51.100.0/24\", via = \"192.0.2.1\" }]\n";
-        let mut one = told(scenario, &options(one, &first)?, "credential")?;
-        let mut other = told(scenario, &options(other, second)?, "credential")?;
+        let mut one = told(scenario, &options(Network::UserAndCable(near.clone()), &first)?, "credential")?;
+        let mut other = told(scenario, &options(Network::Cable(far), second)?, "credential")?;
         for (node, address) in [(&mut one, "192.0.2.1"), (&mut other, "192.0.2.2")] {
             eventually(&mut node.guest, "the static address", "ip -4 address", |text| text.contains(address))?;
             node.guest.ask("systemctl start called.socket")?;
@@ -64,7 +78,7 @@ fn f_two_nodes_with_static_addresses_reach_each_other() {
         reaches(&mut one, &mut other, "tcp:host=2001:db8::2,family=ipv6", "2001:db8::1").context("over IPv6")?;
         let route = other.guest.ask("ip -4 route show 198.51.100.0/24")?;
         ensure!(route.contains("via 192.0.2.1"), "the route is {route:?}");
-        // Nobody was asked for an address, and none is missing.
+        two_ports(&mut one, near.mac)?;
         let status = one.status()?;
         ensure!(status.ready && status.reasons.is_empty(), "one complains: {:?}", status.reasons);
         one.power_off()?;

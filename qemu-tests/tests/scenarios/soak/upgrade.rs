@@ -48,6 +48,7 @@ fn u05_u09_u11_the_newest_boots_and_the_rest_is_collected() {
         };
         let kept = versions(&mut node.guest)?;
         ensure!(kept == ["20261121.1", "20261124.1", "20261125.1"], "U11: pinned, booted and next are not {kept:?}");
+        has_room_for_two(&host, &mut node.guest).context("U11")?;
         Ended::of(&mut node.guest, &["unpin", "20261121.1"])?.done()?;
         Ended::of(&mut node.guest, &["collect"])?.done()?;
         let kept = versions(&mut node.guest)?;
@@ -57,6 +58,17 @@ fn u05_u09_u11_the_newest_boots_and_the_rest_is_collected() {
         Ended::of(&mut node.guest, &["fsck"])?.done().context("U11: after collecting")?;
         node.power_off()
     });
+}
+
+/// ROOT and the ESP have room for two more releases, even if these share nothing with those that are there.
+fn has_room_for_two(host: &Installed<'_>, guest: &mut Guest) -> Result<()> {
+    for (place, label) in [("/sysroot", "os.ballast.installed-bytes"), ("/efi", "os.ballast.boot-bytes")] {
+        let one: u64 = host.base.label(label)?.parse().with_context(|| format!("the label {label}"))?;
+        let free = guest.ask(&format!("echo $(($(stat --file-system --format='%a * %S' {place})))"))?;
+        let free: u64 = free.parse().with_context(|| format!("the bytes that are free on {place}: {free:?}"))?;
+        ensure!(free >= 2 * one, "{place} has {free} bytes for two more releases of {one}");
+    }
+    Ok(())
 }
 
 /// While the layer of what the tag meant comes slowly, the tag moves on.

@@ -1,0 +1,71 @@
+//! `make release`: what its script pushes is what a node trusts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use qemu_tests::release::Written;
+
+use crate::support::Bench;
+
+/// `image/release/push` with `arguments` behind the tools and the image, in `image`'s folder, by somebody who said that
+/// the registry speaks plain HTTP.
+fn push(bench: &Bench, image: &Path, arguments: &[&str]) -> Output {
+    let settings = bench.place("home/.config/containers");
+    fs::create_dir_all(&settings).unwrap();
+    let open = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", bench.depot.open_address());
+    fs::write(settings.join("registries.conf"), open).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../image/release/push");
+    let mut command = Command::new(script);
+    command.arg(bench.tools.tree().unwrap()).arg(image).args(arguments).current_dir(image);
+    command.env("HOME", bench.place("home")).output().unwrap()
+}
+
+/// What `make image` leaves of `release`, as far as it is pushed.
+fn built(bench: &Bench, release: &Written) -> PathBuf {
+    let image = bench.place("built");
+    fs::create_dir_all(image.join("target")).unwrap();
+    fs::rename(&release.folder, image.join("ballast.oci")).unwrap();
+    fs::write(image.join("digest"), format!("{}\n", release.digest)).unwrap();
+    let manifest = format!("{{\n  \"version\": \"{}\",\n  \"packages\": []\n}}\n", release.version);
+    fs::write(image.join("manifest.json"), manifest).unwrap();
+    image
+}
+
+#[test]
+fn a_release_is_pushed_under_its_version_and_its_tag_and_signed() {
+    let bench = Bench::open();
+    let release = bench.release("20261122.1");
+    let image = built(&bench, &release);
+    let repository = format!("{}/ballast", bench.depot.open_address());
+    let pushed = push(&bench, &image, &[&format!("{repository}:stable"), bench.depot.key.private.to_str().unwrap()]);
+    assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    let said = String::from_utf8(pushed.stdout).unwrap();
+    for tag in ["20261122.1", "stable"] {
+        assert!(said.contains(&format!("release: {repository}:{tag} is {}", release.digest)), "{said}");
+        let into = bench.place(tag);
+        bench.fetch_signed_as(&bench.depot.name(tag), &repository, &bench.depot.key.public, &into).unwrap();
+        let index = fs::read_to_string(into.join("index.json")).unwrap();
+        assert!(index.contains(&release.digest), "{tag}: another digest: {index}");
+    }
+    // What the next build packs its layers by.
+    assert_eq!(fs::read(image.join("target/prior.json")).unwrap(), release.manifest);
+}
+
+#[test]
+fn a_release_without_a_key_is_pushed_with_a_warning_and_not_trusted() {
+    let bench = Bench::open();
+    let image = built(&bench, &bench.release("20261122.1"));
+    let nowhere = push(&bench, &image, &[""]);
+    let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert!(nowhere.status.code() == Some(2) && said.contains("make release REGISTRY=HOST/PATH[:TAG]"), "{said}");
+
+    let repository = format!("{}/ballast", bench.depot.open_address());
+    let pushed = push(&bench, &image, &[&repository]);
+    let said = String::from_utf8_lossy(&pushed.stderr).into_owned();
+    assert!(pushed.status.success() && said.contains("not signed; nodes that ask for signatures refuse it"), "{said}");
+    let name = bench.depot.name("20261122.1");
+    let key = &bench.depot.key.public;
+    let error = bench.fetch_signed_as(&name, &repository, key, &bench.place("into")).unwrap_err();
+    assert!(format!("{error:#}").contains("ignature"), "{error:#}");
+}
