@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! cmdline ─> Request ─┐
-//! drivers ─> devices ─┴─> root ─> deployment ─> composefs ─> etc, var ─> ostree ─> switch root ─> systemd
+//! drivers ─> devices ─┴─> root ─> deployment ─> composefs ─> ahead ─> etc, var ─> ostree ─> switch root ─> systemd
 //!    (modules, uevent)   (partition, gpt)         (verity)      (identity)   (booted, gvariant)
 //! ```
 //!
 //! Parsers and choices are pure and table-tested beside their code (`cmdline`, `modules`, `glob`, `uevent`, `partition`, `gpt`,
 //! `deployment`, `gvariant`, `booted`, `report`); the other files make the system calls that those decided.
 
+pub mod ahead;
 pub mod booted;
 pub mod clock;
 pub mod cmdline;

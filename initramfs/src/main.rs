@@ -9,9 +9,12 @@ use ballast_initramfs::drivers::Drivers;
 use ballast_initramfs::failure::{self, Failure};
 use ballast_initramfs::report::{self, Report, Steps};
 use ballast_initramfs::uevent::Uevents;
-use ballast_initramfs::{cmdline, composefs, deployment, identity, mounts, ostree, root, switch};
+use ballast_initramfs::{ahead, cmdline, composefs, deployment, identity, mounts, ostree, root, switch};
 
 fn main() {
+    if ahead::is_us() {
+        return ahead::read();
+    }
     match boot() {
         Err(failure) => failure::reboot_because(&failure),
     }
@@ -36,6 +39,10 @@ fn boot() -> Result<Infallible, Failure> {
     let root = steps.run("root", || root::mount(&request.root, &request.deployment, &mut drivers, &uevents))?;
     let folder = steps.run("deployment", || deployment::find(Path::new(mounts::ROOT), &request.deployment))?;
     let verity = steps.run("composefs", || composefs::mount(&folder, request.composefs.as_ref()))?;
+    steps.run("read ahead", || {
+        ahead::begin();
+        Ok(())
+    })?;
     steps.run("etc", mounts::etc)?;
     let (var, first_boot) = steps.run("var", || {
         let var = root::device(root::var_partition(&root)?);

@@ -269,7 +269,11 @@ mod soak {
             node.agent_is_back(90)?;
             goes_on_by_itself(&mut host, node, &release)?;
             let (first, second) = (sent(&host, &below.layer), sent(&host, &release.layer));
-            ensure!(first == [below.layer_bytes], "of the first layer, {} bytes, {first:?} were sent", below.layer_bytes);
+            ensure!(
+                first == [below.layer_bytes],
+                "of the first layer, {} bytes, {first:?} were sent",
+                below.layer_bytes
+            );
             ensure!(second.len() == 2 && second.first() < second.last(), "of the second layer {second:?} were sent");
             Ok(())
         });
