@@ -13,8 +13,9 @@ const FLOOR: u64 = 450_000_000;
 const SHARES: [(&str, u64); 2] = [("/init", 50_000_000), (AGENT, 30_000_000)];
 const RATIO: f64 = 7.0;
 
-/// Runs of one image lie closer together than this, or the figure says nothing.
-const SPREAD_PERCENT: f64 = 1.0;
+/// How far the counted runs may lie apart: they come in steps of 10 ms, 0.9 % each, and since /init reads ahead by a second process, how
+/// much of that is done by READY differs.
+const SPREAD_PERCENT: f64 = 2.0;
 
 /// A figure and the limit that it shall keep.
 struct Row {
@@ -60,7 +61,12 @@ fn rows(report: &Report, details: &Details, budget: &Budget) -> Vec<Row> {
         watched("instructions to READY", Figure::ReadyInstructions, report.ready_instructions),
         beside("  with a kilobyte of settings", report, report.settings_ready_instructions, SETTINGS_PERCENT),
         beside("  and a cluster", report, report.cluster_ready_instructions, CLUSTER_PERCENT),
-        Row::limited("  spread of the runs", format!("{spread:.2} %"), "<= 1 %".into(), spread <= SPREAD_PERCENT),
+        Row::limited(
+            "  spread of the runs",
+            format!("{spread:.2} %"),
+            format!("<= {SPREAD_PERCENT} %"),
+            spread <= SPREAD_PERCENT,
+        ),
     ];
     // What is less than a hundredth of a G is noise here; boot.json has it.
     for share in report.busy_by.iter().filter(|share| share.cpu_us >= 10_000) {
