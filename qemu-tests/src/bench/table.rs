@@ -13,9 +13,8 @@ const FLOOR: u64 = 450_000_000;
 const SHARES: [(&str, u64); 2] = [("/init", 50_000_000), (AGENT, 30_000_000)];
 const RATIO: f64 = 7.0;
 
-/// How far the counted runs may lie apart: they come in steps of 10 ms, 0.9 % each, and since /init reads ahead by a second process, how
-/// much of that is done by READY differs.
-const SPREAD_PERCENT: f64 = 2.0;
+/// Runs of one image lie closer together than this, or the figure says nothing.
+const SPREAD_PERCENT: f64 = 1.0;
 
 /// A figure and the limit that it shall keep.
 struct Row {
