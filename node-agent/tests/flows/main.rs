@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod clusters;
+mod disk;
 mod fake;
 mod metrics;
 mod operations;
+mod pods;
 mod settings;
 mod trial;
 mod upgrades;
