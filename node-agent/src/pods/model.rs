@@ -49,6 +49,8 @@ pub struct Pod {
     pub uid: String,
     /// What it means.
     pub spec: Spec,
+    /// What of it has no effect here, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What a manifest means.
@@ -62,6 +64,21 @@ pub struct Spec {
     pub annotations: BTreeMap<String, String>,
     /// Whether it shares the node's network.
     pub host_network: bool,
+    /// Whether it sees the node's processes.
+    #[serde(skip_serializing_if = "is_false")]
+    pub host_pid: bool,
+    /// Whether it shares the node's System V and POSIX queues and memory.
+    #[serde(skip_serializing_if = "is_false")]
+    pub host_ipc: bool,
+    /// Whether its containers see each other's processes.
+    #[serde(skip_serializing_if = "is_false")]
+    pub share_pid: bool,
+    /// Its host name, if it is another than its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Groups that its processes are in besides their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub supplemental_groups: Vec<i64>,
     /// What happens when a container ends.
     pub restart_policy: RestartPolicy,
     /// How long a container may take to end when told to.
@@ -155,8 +172,32 @@ pub struct Container {
     pub privileged: bool,
     /// The user id that it runs as; None: the image's.
     pub run_as_user: Option<i64>,
+    /// The group id that it runs as; None: the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<i64>,
     /// Whether its root file system is read-only.
     pub read_only_root: bool,
+    /// Whether no program may give it more privileges than it has.
+    #[serde(skip_serializing_if = "is_false")]
+    pub no_new_privileges: bool,
+    /// Capabilities that it has besides the usual ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capabilities_add: Vec<String>,
+    /// Capabilities of the usual ones that it has not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capabilities_drop: Vec<String>,
+    /// Which system calls it may make; None: the runtime's usual ones, unless privileged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<Seccomp>,
+    /// Whether its standard input stays open.
+    #[serde(skip_serializing_if = "is_false")]
+    pub stdin: bool,
+    /// Whether that is closed after the first who used it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub stdin_once: bool,
+    /// Whether it has a terminal.
+    #[serde(skip_serializing_if = "is_false")]
+    pub tty: bool,
     /// Limits.
     pub resources: Resources,
 }
@@ -185,6 +226,39 @@ pub struct Mount {
     pub path: String,
     /// Whether it is read-only inside.
     pub read_only: bool,
+    /// Whether what is mounted later is seen on the other side; None: on neither.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Propagation>,
+}
+
+/// spec.containers\[\].volumeMounts\[\].mountPropagation
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Propagation {
+    /// What the host mounts is seen inside.
+    HostToContainer,
+    /// And what is mounted inside is seen on the host.
+    Bidirectional,
+}
+
+/// securityContext.seccompProfile.type
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Seccomp {
+    /// The runtime's.
+    RuntimeDefault,
+    /// All system calls.
+    Unconfined,
+}
+
+/// What of a pod is known only when its container is made, by the names of the downward API.
+pub const LATE: [&str; 4] = ["metadata.uid", "spec.nodeName", "status.hostIP", "status.podIP"];
+
+/// What stands for one of [`LATE`] until then: no manifest can have a NUL in it.
+pub fn late(name: &str) -> String {
+    format!("\0{name}\0")
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// spec.containers\[\].resources; None is no limit.

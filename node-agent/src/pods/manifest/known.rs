@@ -1,7 +1,7 @@
 //! Fields that Kubernetes knows in a Pod and this node does not act on: refused with another sentence than a typing error.
 
 /// Sorted. From the reference of v1 Pod; a name that `source` has in another place may be here too.
-const FIELDS: [&str; 111] = [
+const FIELDS: [&str; 112] = [
     "activeDeadlineSeconds",
     "add",
     "affinity",
@@ -51,6 +51,7 @@ const FIELDS: [&str; 111] = [
     "iscsi",
     "lifecycle",
     "livenessProbe",
+    "localhostProfile",
     "managedFields",
     "mountPropagation",
     "nfs",
