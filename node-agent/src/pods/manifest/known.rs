@@ -1,7 +1,7 @@
 //! Fields that Kubernetes knows in a Pod and this node does not act on: refused with another sentence than a typing error.
 
 /// Sorted. From the reference of v1 Pod; a name that `source` has in another place may be here too.
-const FIELDS: [&str; 112] = [
+const FIELDS: [&str; 115] = [
     "activeDeadlineSeconds",
     "add",
     "affinity",
@@ -16,6 +16,7 @@ const FIELDS: [&str; 112] = [
     "cinder",
     "claims",
     "configMap",
+    "configMapKeyRef",
     "creationTimestamp",
     "csi",
     "deletionGracePeriodSeconds",
@@ -76,6 +77,7 @@ const FIELDS: [&str; 112] = [
     "recursiveReadOnly",
     "resizePolicy",
     "resourceClaims",
+    "resourceFieldRef",
     "resourceVersion",
     "resources",
     "restartPolicy",
@@ -89,6 +91,7 @@ const FIELDS: [&str; 112] = [
     "seLinuxOptions",
     "seccompProfile",
     "secret",
+    "secretKeyRef",
     "securityContext",
     "selfLink",
     "serviceAccount",

@@ -88,7 +88,9 @@ impl<'a> Fields<'a> {
 
     /// The value of `key`, if there is one.
     pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         let found = self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node);
         found.filter(|node| node.value != Value::Nothing)
     }
