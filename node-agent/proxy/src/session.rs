@@ -192,12 +192,23 @@ fn source(options: &Options, config: &Config, name: ImageName) -> Result<(Source
         ImageName::Docker(name) => name,
     };
     let mut registries = Vec::new();
+    let mut unusable = None;
     for mut location in config.registries.locations(&asked)? {
         location.is_insecure |= options.is_insecure;
+        let name = location.name.name();
         let credentials = config.keyring.of(&location.name).cloned();
         let usual = || in_root(&options.root, CERTIFICATES).join(&location.name.host);
         let certificates = options.certificates.clone().unwrap_or_else(usual);
-        registries.push(Registry::new(location, credentials, &certificates, options.idle)?);
+        match Registry::new(location, credentials, &certificates, options.idle) {
+            Ok(registry) => registries.push(registry),
+            Err(error) => {
+                log::warn!("{name} is left out: {error:#}");
+                unusable = Some(error.context(name));
+            }
+        }
+    }
+    if let (true, Some(error)) = (registries.is_empty(), unusable) {
+        return Err(error);
     }
     Ok((Source::Registries(Sources::new(registries, options.attempts)), ImageName::Docker(asked)))
 }

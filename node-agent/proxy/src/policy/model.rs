@@ -57,15 +57,24 @@ impl Policy {
         })
     }
 
-    /// Fetches the keys that the policy names by file.
+    /// Fetches the keys that the policy names by file. One that cannot be used is left out, since that makes nobody
+    /// trusted; where none is left, that is an error.
     pub(crate) fn load_keys(&mut self, read: impl Fn(&str) -> Result<String>) -> Result<()> {
         let scopes = self.transports.values_mut().flat_map(BTreeMap::values_mut);
         for requirement in scopes.chain([&mut self.default]).flatten() {
-            if let Requirement::Signed(signed) = requirement {
-                for file in &signed.key_files {
-                    let key = read(file).and_then(|text| PublicKey::parse(file, text.as_bytes()));
-                    signed.keys.push(key.context("reading a key that the policy names")?);
+            let Requirement::Signed(signed) = requirement else { continue };
+            let mut unusable = None;
+            for file in &signed.key_files {
+                match read(file).and_then(|text| PublicKey::parse(file, text.as_bytes())) {
+                    Ok(key) => signed.keys.push(key),
+                    Err(error) => {
+                        log::warn!("a key that the policy names is left out: {error:#}");
+                        unusable = unusable.or(Some(error));
+                    }
                 }
+            }
+            if let (true, Some(error)) = (signed.keys.is_empty(), unusable) {
+                return Err(error.context("reading a key that the policy names"));
             }
         }
         Ok(())
@@ -139,8 +148,18 @@ mod tests {
         let Requirement::Signed(signed) = &policy.transports["docker"]["*.example"][0] else { panic!("{policy:?}") };
         assert_eq!(signed.keys.len(), 1);
         assert!(matches!(signed.identity, Identity::MatchRepoDigestOrExact));
-        let error = policy.load_keys(|file| bail!("no {file}")).unwrap_err();
-        assert_eq!(format!("{error:#}"), "reading a key that the policy names: no /a");
+
+        // A key that cannot be used costs only itself.
+        let load = |usable: &'static str| {
+            let mut policy = Policy::parse(&text).unwrap();
+            let read = |file: &str| if file == usable { Ok(PEM.to_owned()) } else { bail!("no {file}") };
+            policy.load_keys(read).map_err(|error| format!("{error:#}")).map(|()| {
+                let Requirement::Signed(signed) = &policy.transports["docker"]["r.example/os"][0] else { panic!() };
+                signed.keys.iter().map(|key| key.origin.clone()).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(load("/b").unwrap(), ["/b"]);
+        assert_eq!(load("none").unwrap_err(), "reading a key that the policy names: no /a");
     }
 
     #[test]

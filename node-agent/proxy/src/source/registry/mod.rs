@@ -29,7 +29,7 @@ use self::{
     http::{Http, Question, place},
 };
 use crate::{
-    config::{credentials::Credentials, registries::Location},
+    config::{Credentials, Location},
     content::manifest,
     failure::{Failed, Kind},
 };
@@ -136,6 +136,9 @@ impl Registry {
                 let text = format!("{host} wants user and password, and an identity token is what there is for it");
                 return Err(unauthorized(text));
             }
+            (Challenge::Basic, Some(Credentials::Unusable(reason))) => {
+                return Err(unauthorized(format!("{host} wants user and password: {reason}")));
+            }
             (Challenge::Basic, None) => {
                 let name = self.location.name.name();
                 let text =
@@ -183,6 +186,8 @@ impl Registry {
             Failure::NotFound(error)
         } else if retry::is_passing(status) {
             Failure::Passing(error, asked)
+        } else if let (StatusCode::UNAUTHORIZED, Some(Credentials::Unusable(reason))) = (status, &self.credentials) {
+            unauthorized(format!("{error:#}; {reason}"))
         } else if status == StatusCode::UNAUTHORIZED && self.credentials.is_some() {
             unauthorized(format!("the credentials are not accepted: {error:#}"))
         } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {

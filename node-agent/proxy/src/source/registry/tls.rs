@@ -15,9 +15,9 @@ use rustls::{
 };
 
 /// The settings for one registry. `folder` may hold certificate authorities (`*.crt`), and a certificate of our own
-/// (`*.cert` with `*.key`), as containers-certs.d(5) says; it need not be there.
+/// (`*.cert` with `*.key`), as containers-certs.d(5) says; it need not be there. What cannot be used is left out: that
+/// makes nobody believed who was not.
 pub(super) fn config(folder: &Path, is_insecure: bool) -> Result<ClientConfig> {
-    let doing = || format!("reading certificates from {}", folder.display());
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = if is_insecure {
@@ -29,20 +29,34 @@ pub(super) fn config(folder: &Path, is_insecure: bool) -> Result<ClientConfig> {
         }
         let mut authorities = RootCertStore::empty();
         authorities.add_parsable_certificates(system.certs);
-        for file in files(folder, "crt").with_context(doing)? {
-            for certificate in certificates(&file)? {
-                authorities.add(certificate).with_context(|| format!("reading {}", file.display()))?;
+        for file in files(folder, "crt") {
+            let added = certificates(&file).and_then(|all| {
+                all.into_iter().try_for_each(|certificate| authorities.add(certificate)).context("an authority in it")
+            });
+            if let Err(error) = added {
+                log::warn!("{}: left out, nobody is believed for it: {error:#}", file.display());
             }
         }
         builder.with_root_certificates(authorities)
     };
-    let Some(file) = files(folder, "cert").with_context(doing)?.into_iter().next() else {
-        return Ok(builder.with_no_client_auth());
-    };
+    match files(folder, "cert").into_iter().next().map(|file| (pair(&file), file)) {
+        None => Ok(builder.with_no_client_auth()),
+        Some((Ok((certificates, key)), file)) => {
+            let doing = || format!("using {} as our certificate", file.display());
+            builder.with_client_auth_cert(certificates, key).with_context(doing)
+        }
+        Some((Err(error), _)) => {
+            log::warn!("no certificate of ours is shown: {error:#}");
+            Ok(builder.with_no_client_auth())
+        }
+    }
+}
+
+fn pair(file: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let key_file = file.with_extension("key");
     let key = PrivateKeyDer::from_pem_file(&key_file)
         .with_context(|| format!("reading {}, the key of {}", key_file.display(), file.display()))?;
-    builder.with_client_auth_cert(certificates(&file)?, key).with_context(doing)
+    Ok((certificates(file)?, key))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
@@ -50,15 +64,20 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     all.with_context(|| format!("reading {}, expected certificates in PEM", file.display()))
 }
 
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    let all = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
-    let mut files: Vec<PathBuf> = all.collect::<Result<_, _>>()?;
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if folder.exists() {
+                log::warn!("{}: it cannot be read: {error}", folder.display());
+            }
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|found| found == extension));
     files.sort();
-    Ok(files)
+    files
 }
 
 /// Believes everyone, where the administrator says so (`insecure`, `--tls-verify=false`).
