@@ -193,13 +193,12 @@ fn source(options: &Options, config: &Config, name: ImageName) -> Result<(Source
     };
     let mut registries = Vec::new();
     let mut unusable = None;
-    for mut location in config.registries.locations(&asked)? {
-        location.is_insecure |= options.is_insecure;
+    for location in config.registries.locations(&asked)? {
         let name = location.name.name();
         let credentials = config.keyring.of(&location.name).cloned();
         let usual = || in_root(&options.root, CERTIFICATES).join(&location.name.host);
         let certificates = options.certificates.clone().unwrap_or_else(usual);
-        match Registry::new(location, credentials, &certificates, options.idle) {
+        match Registry::new(location, credentials, &certificates, options.is_unchecked, options.idle) {
             Ok(registry) => registries.push(registry),
             Err(error) => {
                 log::warn!("{name} is left out: {error:#}");

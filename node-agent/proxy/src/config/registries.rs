@@ -31,8 +31,8 @@ pub struct Registries(Vec<Entry>);
 pub struct Location {
     /// The image's name there.
     pub name: Named,
-    /// TLS certificates are not checked, and plain HTTP will do.
-    pub is_insecure: bool,
+    /// It is spoken to over plain HTTP. Certificates are checked wherever TLS is spoken.
+    pub is_plain: bool,
 }
 
 /// What is said of the names that begin with `prefix`, or why that cannot be used.
@@ -120,14 +120,14 @@ impl Registries {
     pub fn locations(&self, name: &Named) -> Result<Vec<Location>> {
         let matching = self.0.iter().filter_map(|entry| Some((matching(&name.name(), &entry.prefix)?, entry)));
         let Some((length, entry)) = matching.max_by_key(|(_, entry)| entry.prefix.len()) else {
-            return Ok(vec![Location { name: name.clone(), is_insecure: false }]);
+            return Ok(vec![Location { name: name.clone(), is_plain: false }]);
         };
         let registry = entry.registry.as_ref();
         let registry = registry.map_err(|reason| anyhow!("{} cannot be fetched: {reason}", name.name()))?;
         if registry.blocked {
             bail!("{} is blocked: registries.conf says so of {:?}", name.name(), entry.prefix);
         }
-        let place = |location: &str, is_insecure: bool| -> Result<Location> {
+        let place = |location: &str, is_plain: bool| -> Result<Location> {
             let repository = name.name();
             let moved = match location {
                 "" => repository,
@@ -135,7 +135,7 @@ impl Registries {
             };
             let moved = Named::parse(&moved)?;
             let name = Named { tag: name.tag.clone(), digest: name.digest.clone(), ..moved };
-            Ok(Location { name, is_insecure })
+            Ok(Location { name, is_plain })
         };
         let mirrors = registry.mirrors.iter().filter(|mirror| match mirror.pull_from_mirror {
             PullFromMirror::All => !registry.mirror_by_digest_only || name.digest.is_some(),
@@ -322,7 +322,7 @@ location = "m4.example"
         let mut registries = Registries::default();
         assert_eq!(registries.add("a.conf", TEXT), []);
         let locations = registries.locations(&Named::parse(name).unwrap()).unwrap();
-        let show = |location: &Location| format!("{}{}", location.name, if location.is_insecure { "!" } else { "" });
+        let show = |location: &Location| format!("{}{}", location.name, if location.is_plain { "!" } else { "" });
         locations.iter().map(show).collect()
     }
 
@@ -408,7 +408,7 @@ location = "m4.example"
             ),
             (
                 "[[registry]]\nlocation = \"r.example\"\nblocked = ture\n",
-                "string values must be quoted, expected literal string".to_owned(),
+                "a line of it is no TOML; its images cannot be fetched until this is mended".to_owned(),
                 false,
             ),
             (

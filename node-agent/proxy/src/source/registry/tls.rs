@@ -14,13 +14,17 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 
+use super::http::Tls;
+
 /// The settings for one registry. `folder` may hold certificate authorities (`*.crt`), and a certificate of our own
 /// (`*.cert` with `*.key`), as containers-certs.d(5) says; it need not be there. What cannot be used is left out: that
 /// makes nobody believed who was not.
-pub(super) fn config(folder: &Path, is_insecure: bool) -> Result<ClientConfig> {
+///
+/// Authorities hold for where the registry sends us too, a certificate of our own for the registry alone.
+pub(super) fn config(folder: &Path, is_unchecked: bool) -> Result<Tls> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let builder = if is_insecure {
+    let builder = if is_unchecked {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
     } else {
         let system = rustls_native_certs::load_native_certs();
@@ -39,17 +43,19 @@ pub(super) fn config(folder: &Path, is_insecure: bool) -> Result<ClientConfig> {
         }
         builder.with_root_certificates(authorities)
     };
-    match files(folder, "cert").into_iter().next().map(|file| (pair(&file), file)) {
-        None => Ok(builder.with_no_client_auth()),
+    let elsewhere = builder.clone().with_no_client_auth();
+    let at_home = match files(folder, "cert").into_iter().next().map(|file| (pair(&file), file)) {
+        None => elsewhere.clone(),
         Some((Ok((certificates, key)), file)) => {
             let doing = || format!("using {} as our certificate", file.display());
-            builder.with_client_auth_cert(certificates, key).with_context(doing)
+            builder.with_client_auth_cert(certificates, key).with_context(doing)?
         }
         Some((Err(error), _)) => {
             log::warn!("no certificate of ours is shown: {error:#}");
-            Ok(builder.with_no_client_auth())
+            elsewhere.clone()
         }
-    }
+    };
+    Ok(Tls { at_home, elsewhere })
 }
 
 fn pair(file: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
@@ -80,7 +86,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Believes everyone, where the administrator says so (`insecure`, `--tls-verify=false`).
+/// Believes everyone, where the command line says so (`--tls-verify=false`).
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 
