@@ -30,7 +30,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// Where each failure is told with its kind, for a client to which the protocol's words are not enough
+    /// Where each failure is told with its kind, and when an image's signatures run out, for a client to which the
+    /// protocol's words are not enough
     #[arg(long, value_name = "FILE", hide = true)]
     failures: Option<PathBuf>,
 

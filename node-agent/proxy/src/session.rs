@@ -138,6 +138,9 @@ impl Session {
         };
         match opened.await {
             Ok(image) => {
+                if let (Some(file), Some(until)) = (&self.options.failures, image.signed_until) {
+                    failure::tell_signed_until(file, until)?;
+                }
                 self.last_image = self.last_image.checked_add(1).context("numbering the image")?;
                 self.images.insert(self.last_image, Arc::new(image));
                 done(self.last_image.into())
