@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use ballast_settings::{
     model::{
-        Access, Authority, Cluster, ClusterRole, Credential, Credentials, Dhcp, Health, Interface, InterfaceMatch,
-        Kernel, Listen, Log, LogLevel, Manifest, Metrics, Mirror, Network, OciRuntime, Pods, Proxy, Registry, Route,
-        Runtime, Settings, Signatures, Time, Update,
+        Access, Authority, Cluster, ClusterRole, Credential, Credentials, Dhcp, Health, Identity, Interface,
+        InterfaceMatch, Kernel, Listen, Log, LogLevel, Manifest, Metrics, Mirror, Network, OciRuntime, Pods, Proxy,
+        Registry, Route, Runtime, Settings, Signatures, Time, Update,
     },
     values::{Certificates, Destination, PrivateKey, Size, Text},
     window::Window,
@@ -147,8 +147,20 @@ fn update() -> impl Strategy<Value = Update> {
     let image = option::of("[a-z]{1,5}\\.example/os(:[a-z]{1,5})?");
     let signatures = select(vec![Signatures::Required, Signatures::Unchecked]);
     let keys = vec(text("-----BEGIN PUBLIC KEY-----\nMAMCAQ[A-Z]=\n-----END PUBLIC KEY-----"), 0..3);
-    (image, any::<bool>(), option::of(vec(window, 0..3)), any::<bool>(), signatures, keys).prop_map(
-        |(image, auto, windows, reboot, signatures, keys)| Update { image, auto, windows, reboot, signatures, keys },
+    let identity = select(vec![Identity::Repository, Identity::Tag]);
+    let strictness = (1..=16u32, identity, option::of(1..=3650u32));
+    (image, any::<bool>(), option::of(vec(window, 0..3)), any::<bool>(), signatures, keys, strictness).prop_map(
+        |(image, auto, windows, reboot, signatures, keys, (keys_threshold, identity, signature_max_days))| Update {
+            image,
+            auto,
+            windows,
+            reboot,
+            signatures,
+            keys,
+            keys_threshold,
+            identity,
+            signature_max_days,
+        },
     )
 }
 

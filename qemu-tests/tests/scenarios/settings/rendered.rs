@@ -242,7 +242,7 @@ fn containerd(node: &mut Node) -> Result<()> {
     let complaint = journal.lines().find(|line| {
         ["level=error", "level=fatal", "level=warning"].iter().any(|level| line.contains(level))
             && ["config", "hosts.toml", "certs.d", "unknown"].iter().any(|word| line.contains(word))
-            // For identity tokens there is nothing else yet.
+            // For credentials that are bound to a host there is nothing else yet.
             && !["`configs` is deprecated", "Registry.Configs"].iter().any(|known| line.contains(known))
     });
     ensure!(complaint.is_none(), "containerd says {complaint:?}");
