@@ -1,8 +1,11 @@
 //! From what the sources say to settings. One file per table; `reader` takes values out of tables.
 
 mod cluster;
+#[cfg(test)]
+mod field;
 mod health;
 mod kernel;
+mod links;
 mod names;
 mod network;
 mod node;

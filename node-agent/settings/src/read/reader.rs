@@ -7,7 +7,7 @@ use super::names;
 use crate::{
     problem::Problem,
     tree::{Entry, Item, Origin, Table, Value},
-    values::{Size, Text},
+    values::{SIZE_UNITS, Size, Text},
 };
 
 /// A key's value, as far as there is one.
@@ -55,13 +55,25 @@ pub(super) struct Reader<'a> {
     /// Whether a value that does not fit hides those below it.
     is_cautious: bool,
     known: Vec<&'static str>,
+    /// Keys that are none here, and what is written in their place.
+    hints: &'static [(&'static str, &'static str)],
     account: Account,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn root(layers: Vec<&'a Table>) -> Self {
         let account = Account::default();
-        Self { layers, path: String::new(), origin: None, is_cautious: false, known: Vec::new(), account }
+        Self { layers, path: String::new(), origin: None, is_cautious: false, known: Vec::new(), hints: &[], account }
+    }
+
+    /// What is written in the place of keys that other programs have.
+    pub(super) fn hint(&mut self, hints: &'static [(&'static str, &'static str)]) {
+        self.hints = hints;
+    }
+
+    /// The text `key` of the table that counts most, before anybody looks whether it fits.
+    pub(super) fn peek_text(&self, key: &str) -> Option<&'a str> {
+        self.layers.iter().find_map(|layer| layer.text(key))
     }
 
     /// From here on a value that does not fit hides those that count less: what somebody wanted changed shall not stay as
@@ -107,19 +119,47 @@ impl<'a> Reader<'a> {
     pub(super) fn tables<T>(
         &mut self,
         key: &'static str,
-        mut read: impl FnMut(&mut Reader<'a>) -> Option<T>,
+        read: impl for<'t> FnMut(&mut Reader<'t>) -> Option<T>,
+    ) -> Vec<T> {
+        self.tables_or(key, "", read)
+    }
+
+    /// As [`Self::tables`]; a text in the place of a table is a table that has only the key `short`, and one in the place of the list is
+    /// the list's only one.
+    pub(super) fn tables_or<T>(
+        &mut self,
+        key: &'static str,
+        short: &'static str,
+        mut read: impl for<'t> FnMut(&mut Reader<'t>) -> Option<T>,
     ) -> Vec<T> {
         for list in self.take(key) {
-            if !matches!(list.value, Value::List(_)) {
-                self.tables_in(key, list);
-                continue;
-            }
+            let items = match &list.value {
+                Value::List(items) => items.as_slice(),
+                Value::Text(_) if !short.is_empty() => std::slice::from_ref(list),
+                other => {
+                    self.refuse(key, list, &other.is_kind(), &format!("a list of tables, [[{}]]", self.key(key)));
+                    continue;
+                }
+            };
             self.account.origins.insert(self.key(key), list.origin.clone());
             let mut all = Vec::new();
-            for (index, item) in self.tables_in(key, list).into_iter().enumerate() {
+            for (index, item) in items.iter().enumerate() {
+                let from_text = item.value.as_text().filter(|_| !short.is_empty()).map(|_| {
+                    let (name, origin) = (short.to_owned(), item.origin.clone());
+                    Table { entries: vec![Entry { name, origin, item: item.clone() }] }
+                });
+                let Some(table) = from_text.as_ref().or(item.value.as_table()) else {
+                    let expected = format!("tables, [[{}]]", self.key(key));
+                    self.refuse(key, item, &format!("has {} in it", item.value.kind()), &expected);
+                    continue;
+                };
                 let path = format!("{}[{index}]", self.key(key));
-                let layers = item.value.as_table().into_iter().collect();
-                all.extend(self.within(layers, path, Some(&item.origin), &mut read));
+                let account = std::mem::take(&mut self.account);
+                let (layers, origin) = (vec![table], Some(&item.origin));
+                let mut reader = Reader { layers, path, origin, ..Reader::root(Vec::new()) };
+                (reader.is_cautious, reader.account) = (self.is_cautious, account);
+                all.extend(read(&mut reader));
+                self.account = reader.finish();
             }
             return all;
         }
@@ -145,7 +185,7 @@ impl<'a> Reader<'a> {
 
     /// The value `key`, an amount of bytes.
     pub(super) fn size(&mut self, key: &'static str, range: RangeInclusive<Size>) -> Found<Size> {
-        let expected = format!("a size from \"{}\" to \"{}\"", range.start(), range.end());
+        let expected = format!("a size from \"{}\" to \"{}\" ({SIZE_UNITS})", range.start(), range.end());
         self.text(key, &expected, |text| {
             let size = Size::parse(text)?;
             if range.contains(&size) { Ok(size) } else { Err(format!("{text:?} is out of range")) }
@@ -175,19 +215,24 @@ impl<'a> Reader<'a> {
         found.given()
     }
 
-    /// The values in the list `key`, which are written as texts. Those that do not fit are named, the others given.
+    /// The values in the list `key`, which are written as texts; a text alone is a list of one. Those that do not fit are named, the
+    /// others given.
     pub(super) fn list<T: Text>(&mut self, key: &'static str) -> Found<Vec<T>> {
         let candidates = self.take(key);
         if candidates.is_empty() {
             return Found::Absent;
         }
         for list in candidates {
-            let Value::List(items) = &list.value else {
-                self.refuse(key, list, &list.value.is_kind(), &format!("a list, each {}", T::EXPECTED));
-                if self.is_cautious {
-                    break;
+            let items = match &list.value {
+                Value::List(items) => items.as_slice(),
+                Value::Text(_) => std::slice::from_ref(list),
+                other => {
+                    self.refuse(key, list, &other.is_kind(), &format!("a list, each {}", T::EXPECTED));
+                    if self.is_cautious {
+                        break;
+                    }
+                    continue;
                 }
-                continue;
             };
             let mut good = Vec::new();
             for item in items {
@@ -273,8 +318,10 @@ impl<'a> Reader<'a> {
             if self.known.contains(&&**name) || item.value == Value::Broken {
                 continue;
             }
-            let meant = names::nearest(name, &self.known);
-            let what = meant.map(|meant| format!("there is no such key; did you mean {meant}?"));
+            let hint = self.hints.iter().find(|(known, _)| known == name).map(|(_, hint)| hint);
+            let meant = names::nearest(name, &self.known).filter(|_| hint.is_none());
+            let what = hint.map(|hint| format!("there is no such key; write {hint}"));
+            let what = what.or_else(|| meant.map(|meant| format!("there is no such key; did you mean {meant}?")));
             let expected = if what.is_some() { String::new() } else { format!("one of {}", self.known.join(", ")) };
             let what = what.unwrap_or_else(|| "there is no such key".to_owned());
             self.account.problems.push(origin.problem(&self.key(&names::quoted(name)), &what, &expected));
@@ -290,7 +337,8 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&mut Reader<'a>) -> T,
     ) -> T {
         let account = std::mem::take(&mut self.account);
-        let mut reader = Reader { layers, path, origin, is_cautious: self.is_cautious, known: Vec::new(), account };
+        let mut reader = Reader { layers, path, origin, account, ..Reader::root(Vec::new()) };
+        reader.is_cautious = self.is_cautious;
         let result = read(&mut reader);
         self.account = reader.finish();
         result
