@@ -61,7 +61,8 @@ impl Agent {
             settings_problems: read.iter().flat_map(|read| &read.problems).map(ToString::to_string).collect(),
             status: &status,
             reports: &reports,
-        });
+        })
+        .await;
         if status.ready || self.started.elapsed() >= READY_PATIENCE {
             self.notifier.ready();
         }

@@ -23,16 +23,17 @@ impl Observed {
 
 impl Agent {
     /// The settings; what is wrong with them is told.
-    pub(super) fn observe_settings(&mut self) -> Arc<Read> {
-        let (read, trial) = self.settings.read();
+    pub(super) async fn observe_settings(&mut self) -> Option<Arc<Read>> {
+        let (read, trial) = self.settings.read().await;
         self.complaints.note(trial);
+        let read = read?;
         read.problems.iter().for_each(|problem| self.complaints.tell(problem.to_string()));
         if read.settings.update.signatures == Signatures::Unchecked {
             let told = "development: releases are taken whoever signed them (update.signatures in the settings)";
             self.complaints.tell(told.to_owned());
         }
         log::set_max_level(level(read.settings.log.level));
-        read
+        Some(read)
     }
 
     /// One thing at a time: first what was asked for. A change may need units restarted, so it waits until systemd can be asked, or

@@ -1,9 +1,6 @@
 //! Looks where a machine may have been given settings for its first boot.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use ballast_settings::{Kind, MAX_BYTES};
@@ -141,11 +138,14 @@ async fn on_esp(host: &Host) -> Result<Found> {
         None => Found::nothing(format!("there is no {ESP_FILE} on the ESP")),
     };
     // The agent mounts it when it is READY, which may be about now.
-    if esp::path(host, "loader").exists() {
-        let folder: PathBuf = host.path(esp::MOUNT_POINT);
-        return Ok(found(volume::read_in(&folder, ESP_FILE, MAX_READ)?));
+    let mounted = |host: &Host| {
+        let is_mounted = esp::path(host, "loader").exists();
+        is_mounted.then(|| volume::read_in(&host.path(esp::MOUNT_POINT), ESP_FILE, MAX_READ)).transpose()
+    };
+    if let Some(read) = host.read("reading /efi", mounted).await? {
+        return Ok(found(read));
     }
-    let disk = Disk::below(host, "/sysroot").context("looking for the ESP")?;
+    let disk = host.read("looking for the ESP", |host| Disk::below(host, "/sysroot")).await?;
     let Some(partition) = disk.as_ref().and_then(|disk| disk.partition(ESP_LABEL)) else {
         return Ok(Found::nothing("this node has no ESP"));
     };

@@ -96,7 +96,8 @@ pub(super) fn service(host: &Host) -> Option<Service> {
 }
 
 async fn ask_and_keep(host: &Host, service: Service) -> Result<()> {
-    keep_found(host, &ask(service).await?)
+    let found = ask(service).await?;
+    host.change("keeping what the cloud gave", move |host| keep_found(host, &found)).await
 }
 
 /// What came applies, whatever did not; but only when all came the cloud is asked no more.

@@ -36,6 +36,8 @@ pub struct Keeper {
     host: Host,
     changed: Arc<Notify>,
     reader: Reader,
+    /// What was read last: while the disk does not answer, it holds.
+    read: Option<Arc<Read>>,
     work: Option<Work>,
     /// What held as a whole when it was looked at last.
     holds: Option<Arc<Read>>,
@@ -83,6 +85,7 @@ impl Keeper {
         Self {
             cloud: Cloud::new(host.clone(), Arc::clone(&changed)),
             reader: Reader::default(),
+            read: None,
             work: None,
             holds: None,
             problem: None,
@@ -93,13 +96,26 @@ impl Keeper {
         }
     }
 
-    /// What there is of settings.
+    /// What there is of settings, if they could be read at all.
     ///
     /// # Errors
-    /// If a trial cannot be read; what the settings say is told all the same.
-    pub fn read(&mut self) -> (Arc<Read>, Result<()>) {
-        let read = self.reader.read(&self.host);
-        (read, self.observe_trial())
+    /// If the disk does not answer, or a trial cannot be read; what the settings say is told all the same.
+    pub async fn read(&mut self) -> (Option<Arc<Read>>, Result<()>) {
+        let mut reader = std::mem::take(&mut self.reader);
+        let read = move |host: &Host| {
+            let (read, trial) = (reader.read(host), trial(host));
+            Ok((reader, read, trial))
+        };
+        match self.host.read("reading the settings", read).await {
+            Ok((reader, read, trial)) => {
+                self.reader = reader;
+                self.read = Some(read);
+                let (trial, result) = trial.map_or_else(|error| (None, Err(error)), |trial| (trial, Ok(())));
+                self.trial = trial;
+                (self.read.clone(), result)
+            }
+            Err(error) => (self.read.clone(), Err(error)),
+        }
     }
 
     /// Whether it can be asked for something, or goes on with what is there.
@@ -184,14 +200,11 @@ impl Keeper {
         });
         self.work = Some(Work { client, holds, task });
     }
+}
 
-    /// A trial that began before this boot has its whole time in it.
-    fn observe_trial(&mut self) -> Result<()> {
-        self.trial = None;
-        let Some(trial) = observe::trial(&self.host)? else { return Ok(()) };
-        self.trial = Some(running(&self.host, &trial)?);
-        Ok(())
-    }
+/// The trial that runs. One that began before this boot has its whole time in it.
+fn trial(host: &Host) -> Result<Option<Running>> {
+    observe::trial(host)?.map(|trial| running(host, &trial)).transpose()
 }
 
 fn running(host: &Host, trial: &Trial) -> Result<Running> {
