@@ -99,6 +99,7 @@ pub fn render(settings: &Settings) -> Vec<Rendered> {
     all.extend(network::resolver(&settings.network));
     all.extend(network::certificates(&settings.network));
     all.extend(network::pods(&settings.network));
+    all.extend(network::firewall(&settings.pods));
     all.extend(network::proxy(&settings.network.proxy));
     all.extend(kernel::files(&settings.kernel));
     all.extend(containerd::files(settings));

@@ -1,7 +1,7 @@
 //! Names, certificates, the network of pods, the proxy.
 
 use super::{CONTAINERD, Content, HEADER, PUBLIC, Reload, Rendered, joined, line};
-use crate::model::{Network, Proxy};
+use crate::model::{Network, Pods, Proxy};
 
 /// The subnet of pods in the image's file.
 const IMAGE_SUBNET: &str = "10.88.0.0/16";
@@ -46,6 +46,13 @@ pub(super) fn pods(network: &Network) -> Option<Rendered> {
     let text =
         IMAGE.replace(IMAGE_SUBNET, &subnet.to_string()).replace(IMAGE_BRIDGE, &format!("\"{}\"", subnet.bridge()));
     Some(Rendered::public("/etc/cni/net.d/99-ballast.conflist", text, Reload::Nothing))
+}
+
+/// In place of the image's rules, which keep pods from the cloud's metadata service: none.
+pub(super) fn firewall(pods: &Pods) -> Option<Rendered> {
+    const NO_RULES: &str = "table inet ballast\ndelete table inet ballast\n";
+    let then = Reload::Restart("ballast-firewall.service");
+    pods.metadata_service.then(|| Rendered::public("/etc/ballast/firewall.nft", format!("{HEADER}{NO_RULES}"), then))
 }
 
 /// The environment of containerd (systemd.exec(5), `EnvironmentFile=`); the agent gives its own children the same. There may be a

@@ -165,7 +165,14 @@ const RUNTIME: &[Key] = &[
     ),
 ];
 
-const PODS: &[Key] = &[key("manifest", Shape::Keyed(&["name"], MANIFEST), "Pods to run.")];
+const PODS: &[Key] = &[
+    key(
+        "metadata_service",
+        Shape::Switch,
+        "Whether pods with a network of their own reach the cloud's metadata service. Not said: false.",
+    ),
+    key("manifest", Shape::Keyed(&["name"], MANIFEST), "Pods to run."),
+];
 
 const MANIFEST: &[Key] =
     &[key("name", Shape::Text, "A word of a-z, 0-9 and -."), key("content", Shape::Text, "A v1 Pod in YAML or JSON.")];

@@ -36,6 +36,7 @@ pub fn write(settings: &Settings, secrets: Secrets) -> String {
     put_tables(root, "registry", settings.registries.iter().map(|one| registry(one, secrets)));
     put_table(root, "runtime", runtime(&settings.runtime));
     let mut pods = Table::new();
+    pods.insert("metadata_service", Item::Value(settings.pods.metadata_service.into()));
     put_tables(&mut pods, "manifest", settings.pods.manifests.iter().map(manifest));
     put_table(root, "pods", pods);
     put_table(root, "update", update(&settings.update));

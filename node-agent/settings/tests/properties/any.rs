@@ -272,8 +272,10 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
     let time = (vec(text(DNS), 0..3), option::of(zone)).prop_map(|(servers, zone)| Time { servers, zone });
     let manifest =
         (text(NAME), "[ -~\\nü]{0,40}[a-z\\n]{0,2}[a-z]").prop_map(|(name, content)| Manifest { name, content });
-    let pods = vec(manifest, 0..3)
-        .prop_map(|manifests| Pods { manifests: once(manifests, |manifest| manifest.name.to_string()) });
+    let pods = (any::<bool>(), vec(manifest, 0..3)).prop_map(|(metadata_service, manifests)| Pods {
+        metadata_service,
+        manifests: once(manifests, |manifest| manifest.name.to_string()),
+    });
     let health = (any::<bool>(), 30_u64..=3600)
         .prop_map(|(network, secs)| Health { network, deadline: Duration::from_secs(secs) });
     let registries = vec(registry(), 0..3).prop_map(|all| once(all, |registry| registry.host.to_string()));
