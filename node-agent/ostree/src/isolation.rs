@@ -11,7 +11,7 @@ use landlock::{
 use rustix::{
     mount::{MountFlags, MountPropagationFlags, mount_change, mount_remount},
     process::{Signal, set_parent_process_death_signal},
-    thread::{CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities, set_no_new_privs},
+    thread::{CapabilitySet, CapabilitySets, UnshareFlags, capabilities, set_capabilities, set_no_new_privs},
 };
 
 /// Where ROOT is mounted on a node, and its folder /boot.
@@ -64,7 +64,8 @@ pub(crate) fn isolate(sysroot: &Path, writes: bool) -> Result<()> {
 /// Gives up all privileges but [`CAPABILITIES`], and writing but below `writable`. What is started from here has no more.
 fn confine(writable: &[&str]) -> Result<()> {
     set_no_new_privs(true).context("giving up new privileges")?;
-    let sets = CapabilitySets { effective: CAPABILITIES, permitted: CAPABILITIES, inheritable: CapabilitySet::empty() };
+    let kept = capabilities(None).context("looking at the capabilities")?.permitted & CAPABILITIES;
+    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     set_capabilities(None, sets).context("giving up capabilities")?;
     let ruleset = Ruleset::default()
         // A kernel without it has none of the image's other defences either.
@@ -80,4 +81,34 @@ fn confine(writable: &[&str]) -> Result<()> {
         ruleset = ruleset.add_rule(PathBeneath::new(place, all))?;
     }
     ruleset.restrict_self().map(drop).context("restricting this process")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread};
+
+    use super::*;
+
+    /// All of it is a thread's own, so this one ends with the test.
+    #[test]
+    fn who_is_confined_keeps_few_rights_and_writes_where_it_may() {
+        // Not in /tmp, where it may.
+        let folders = [(); 2].map(|()| tempfile::tempdir_in("/var/tmp").unwrap());
+        let [here, elsewhere] = folders.each_ref().map(|folder| folder.path().to_owned());
+        thread::spawn(move || {
+            confine(&[here.to_str().unwrap()]).unwrap();
+            let permitted = capabilities(None).unwrap().permitted;
+            assert!(CAPABILITIES.contains(permitted), "{permitted:?}");
+            // Its own status: /proc/self is the first thread's.
+            let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+            assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+            fs::write(here.join("file"), "a").unwrap();
+            fs::rename(here.join("file"), here.join("other")).unwrap();
+            let denied = fs::write(elsewhere.join("file"), "a").unwrap_err();
+            assert_eq!(denied.kind(), std::io::ErrorKind::PermissionDenied);
+            assert_eq!(fs::read_to_string(here.join("other")).unwrap(), "a");
+        })
+        .join()
+        .unwrap();
+    }
 }
