@@ -1,4 +1,5 @@
-//! The harness itself: registry, door and releases, with skopeo in a node's place. Boots nothing; needs the tools tree.
+//! The harness itself: registry, door and releases, with skopeo in a node's place. The image's units, as they lie in image/root. Boots nothing;
+//! needs the tools tree.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests that fails is a failed test")]
 
@@ -6,4 +7,5 @@ mod faults;
 mod pushed;
 mod releases;
 mod support;
+mod units;
 mod volumes;
