@@ -30,7 +30,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// Where each failure is told with its kind, for a client to which the protocol's words are not enough
+    /// Where each failure is told with its kind, and when an image's signatures run out, for a client to which the
+    /// protocol's words are not enough
     #[arg(long, value_name = "FILE", hide = true)]
     failures: Option<PathBuf>,
 
@@ -46,7 +47,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     cert_dir: Option<PathBuf>,
 
-    /// Whether certificates are checked; false also allows plain HTTP
+    /// Whether certificates are checked
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true,
         default_missing_value = "true", action = clap::ArgAction::Set)]
     tls_verify: bool,
@@ -97,7 +98,7 @@ impl Arguments {
             failures: self.failures,
             credentials,
             certificates: self.cert_dir,
-            is_insecure: self.insecure_skip_tls_verification || !self.tls_verify,
+            is_unchecked: self.insecure_skip_tls_verification || !self.tls_verify,
             idle: Duration::try_from_secs_f64(self.idle_timeout).context("reading --idle-timeout")?,
             attempts: self.attempts,
             root: self.root,

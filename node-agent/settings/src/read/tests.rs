@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::{
     Rank, Source,
     model::{
-        Authority, ClusterRole, Credential, Credentials, Dhcp, LogLevel, OciRuntime, Problem, Settings, Signatures,
+        Authority, ClusterRole, Credential, Credentials, Dhcp, Identity, LogLevel, OciRuntime, Problem, Settings,
+        Signatures,
     },
     values::Hostname,
     window::Window,
@@ -104,6 +105,15 @@ fn a_wrong_value_never_makes_a_node_do_more_by_itself() {
     assert_eq!(update("[update]\nwindow = []").windows, Some(vec![]));
     assert!(!update("[update]\nreboot = \"yes\"").reboot);
     assert_eq!(update("[update]\nsignatures = false").signatures, Signatures::Required);
+    let strictness = |text: &str| {
+        let found = update(&format!("[update]\n{text}"));
+        (found.keys_threshold, found.identity, found.signature_max_days)
+    };
+    assert_eq!(strictness(""), (1, Identity::Repository, None));
+    let said = "keys_threshold = 2\nidentity = \"tag\"\nsignature_max_days = 90";
+    assert_eq!(strictness(said), (2, Identity::Tag, Some(90)));
+    let slips = "keys_threshold = 0\nidentity = \"channel\"\nsignature_max_days = \"90d\"";
+    assert_eq!(strictness(slips), (16, Identity::Tag, Some(1)));
 }
 
 #[test]

@@ -177,6 +177,17 @@ const UPDATE: &[Key] = &[
     key("reboot", Shape::Switch, "Whether such an upgrade ends with a reboot. Not said: true."),
     key("signatures", Shape::Choice(&["required", "none"]), "Whether releases have to be signed. Not said: required."),
     key("keys", Shape::Texts, "Public keys in PEM that may have signed them, beside the image's."),
+    key("keys_threshold", Shape::Number(1, 16), "How many of the keys must have signed a release. Not said: 1."),
+    key(
+        "identity",
+        Shape::Choice(&["repository", "tag"]),
+        "Whether it must have been signed with the tag that is asked for. Not said: repository.",
+    ),
+    key(
+        "signature_max_days",
+        Shape::Number(1, 3650),
+        "How many days ago it may have been signed. Not said: as long ago as its signature allows.",
+    ),
 ];
 
 const HEALTH: &[Key] = &[

@@ -9,8 +9,8 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Val
 use crate::{
     VERSION,
     model::{
-        Access, Bond, Credentials, Dhcp, HashPolicy, Interface, InterfaceMatch, Kernel, LacpRate, Log, Manifest,
-        Network, Registry, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
+        Access, Bond, Credentials, Dhcp, HashPolicy, Identity, Interface, InterfaceMatch, Kernel, LacpRate, Log,
+        Manifest, Network, Registry, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
     },
     values::{ProxyUrl, Secret, duration_text},
 };
@@ -204,6 +204,13 @@ fn update(update: &Update) -> Table {
     };
     put(&mut table, "signatures", Some(signatures));
     put_list(&mut table, "keys", &update.keys);
+    put_number(&mut table, "keys_threshold", Some(update.keys_threshold));
+    let identity = match update.identity {
+        Identity::Repository => "repository",
+        Identity::Tag => "tag",
+    };
+    put(&mut table, "identity", Some(identity));
+    put_number(&mut table, "signature_max_days", update.signature_max_days);
     table
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ballast_settings::{
     model::{
         Access, Authority, Bond, BondMode, Cluster, ClusterRole, Credential, Credentials, Dhcp, HashPolicy, Health,
-        Interface, InterfaceMatch, Kernel, LacpRate, Listen, Log, LogLevel, Manifest, Metrics, Mirror, Network,
-        OciRuntime, Pods, Proxy, Registry, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
+        Identity, Interface, InterfaceMatch, Kernel, LacpRate, Listen, Log, LogLevel, Manifest, Metrics, Mirror,
+        Network, OciRuntime, Pods, Proxy, Registry, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
     },
     values::{Certificates, Destination, PrivateKey, RegistryHost, Size, Text},
     window::Window,
@@ -192,8 +192,20 @@ fn update() -> impl Strategy<Value = Update> {
     let image = option::of("[a-z]{1,5}\\.example/os(:[a-z]{1,5})?");
     let signatures = select(vec![Signatures::Required, Signatures::Unchecked]);
     let keys = vec(text("-----BEGIN PUBLIC KEY-----\nMAMCAQ[A-Z]=\n-----END PUBLIC KEY-----"), 0..3);
-    (image, any::<bool>(), option::of(vec(window, 0..3)), any::<bool>(), signatures, keys).prop_map(
-        |(image, auto, windows, reboot, signatures, keys)| Update { image, auto, windows, reboot, signatures, keys },
+    let identity = select(vec![Identity::Repository, Identity::Tag]);
+    let strictness = (1..=16u32, identity, option::of(1..=3650u32));
+    (image, any::<bool>(), option::of(vec(window, 0..3)), any::<bool>(), signatures, keys, strictness).prop_map(
+        |(image, auto, windows, reboot, signatures, keys, (keys_threshold, identity, signature_max_days))| Update {
+            image,
+            auto,
+            windows,
+            reboot,
+            signatures,
+            keys,
+            keys_threshold,
+            identity,
+            signature_max_days,
+        },
     )
 }
 

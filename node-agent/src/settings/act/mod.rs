@@ -3,6 +3,7 @@
 mod cloud;
 pub mod document;
 pub mod files;
+mod hostname;
 pub mod keep;
 mod left;
 mod operation;
@@ -22,10 +23,11 @@ use tokio::{
 
 use self::cloud::Cloud;
 use super::{
-    model::{Command, Event, Failure, Outcome, Read, Trial, TrialShown},
+    effects::Effects,
+    model::{Command, Event, Failure, Outcome, Problem, Read, Trial, TrialShown},
     observe::{self, Reader},
 };
-use crate::clients::{host::Host, systemd::Systemd};
+use crate::clients::{host::Host, networkd, systemd::Systemd, watch};
 
 /// What could not be written is tried again: the disk may have been full.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -36,6 +38,9 @@ pub struct Keeper {
     host: Host,
     changed: Arc<Notify>,
     reader: Reader,
+    effects: Effects,
+    /// Whether a new lease of DHCP wakes the loop.
+    watches_leases: bool,
     work: Option<Work>,
     /// What held as a whole when it was looked at last.
     holds: Option<Arc<Read>>,
@@ -83,6 +88,8 @@ impl Keeper {
         Self {
             cloud: Cloud::new(host.clone(), Arc::clone(&changed)),
             reader: Reader::default(),
+            effects: Effects::default(),
+            watches_leases: false,
             work: None,
             holds: None,
             problem: None,
@@ -100,6 +107,34 @@ impl Keeper {
     pub fn read(&mut self) -> (Arc<Read>, Result<()>) {
         let read = self.reader.read(&self.host);
         (read, self.observe_trial())
+    }
+
+    /// Looks at what came of `read`.
+    ///
+    /// # Errors
+    /// If networkd's, resolved's or timesyncd's files cannot be read.
+    pub fn observe_effects(&mut self, read: &Read) -> Result<()> {
+        self.effects.observe(&self.host, read, Instant::now())
+    }
+
+    /// What of the settings does not hold although it applies and had its time.
+    pub fn effects(&self) -> &[Problem] {
+        self.effects.problems()
+    }
+
+    /// Names the machine as DHCP says, where the settings say no name; from then on each new lease wakes the loop.
+    ///
+    /// # Errors
+    /// If a lease cannot be read or watched for, or the kernel does not take the name.
+    pub fn follow_dhcp(&mut self, read: &Read) -> Result<()> {
+        if read.settings.hostname.is_some() {
+            return Ok(());
+        }
+        if let Some(folder) = networkd::leases(&self.host).filter(|_| !self.watches_leases) {
+            watch::folders(&[folder], Arc::clone(&self.changed))?;
+            self.watches_leases = true;
+        }
+        hostname::follow_dhcp(&self.host)
     }
 
     /// Whether it can be asked for something, or goes on with what is there.

@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow};
 use tokio::sync::mpsc;
 
-use super::{cloud, document, files, keep, units};
+use super::{cloud, document, files, keep, sysctls, units};
 use crate::{
     clients::{host::Host, systemd::Systemd},
     settings::{
@@ -66,7 +66,7 @@ async fn change(
         }
         None => "the settings are changed".to_owned(),
     };
-    let then = if planned.needs.reboot { "; kernel.arguments hold from the next boot on" } else { "" };
+    let then = if planned.needs.reboot { "; some of it holds from the next boot on" } else { "" };
     Ok(Outcome { trial_s: change.try_secs, ..done(format!("{message}{then}")) })
 }
 
@@ -141,8 +141,8 @@ async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> an
         Ok(()) => files::told(host, &brought),
         Err(error) => Err(error),
     };
-    match (brought.done(), told) {
-        (Err(files), Err(units)) => Err(anyhow!("{files:#}; {units:#}")),
-        (files, units) => files.and(units),
-    }
+    let loaded = sysctls::load_modules(host, &settings.kernel).await;
+    let failures: Vec<String> =
+        [brought.done(), told, loaded].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    if failures.is_empty() { Ok(()) } else { Err(anyhow!("{}", failures.join("; "))) }
 }
