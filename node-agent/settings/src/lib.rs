@@ -24,7 +24,7 @@ mod write;
 
 pub use self::{
     fragment::{Kind, MAX_BYTES, Rank, Source, VERSION},
-    read::Outcome,
+    read::{Outcome, quoted},
     tree::Origin,
     write::{Secrets, write},
 };

@@ -32,6 +32,12 @@ impl Agent {
             let told = "development: releases are taken whoever signed them (update.signatures in the settings)";
             self.complaints.tell(told.to_owned());
         }
+        let observed = self.settings.observe_effects(&read);
+        self.complaints.note(observed);
+        let effects: Vec<String> = self.settings.effects().iter().map(ToString::to_string).collect();
+        effects.into_iter().for_each(|effect| self.complaints.tell(effect));
+        let named = self.settings.follow_dhcp(&read);
+        self.complaints.note(named);
         log::set_max_level(level(read.settings.log.level));
         Some(read)
     }
@@ -55,7 +61,7 @@ impl Agent {
     /// Publishes them, and tells what of them the status has.
     pub(super) fn show_settings(&mut self, read: Option<&Read>) -> Sources {
         let Some(read) = read else { return Sources::default() };
-        let shown = Shown::of(read, self.settings.trial(unix_secs(SystemTime::now())));
+        let shown = Shown::of(read, self.settings.effects(), self.settings.trial(unix_secs(SystemTime::now())));
         let sources = shown.sources.clone();
         self.shown.send_replace(shown);
         sources

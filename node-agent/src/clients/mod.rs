@@ -14,6 +14,7 @@ pub mod host;
 pub mod identity;
 pub mod metadata;
 pub mod network;
+pub mod networkd;
 pub mod proc;
 pub mod resolved;
 pub mod resources;

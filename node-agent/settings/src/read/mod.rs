@@ -17,7 +17,8 @@ mod update;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::names::{nearest, quoted};
+pub(crate) use self::names::nearest;
+pub use self::names::quoted;
 use self::reader::Reader;
 use crate::{merged::Merged, model::Settings, problem::Problem, tree::Origin};
 

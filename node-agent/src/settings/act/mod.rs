@@ -3,6 +3,7 @@
 mod cloud;
 pub mod document;
 pub mod files;
+mod hostname;
 pub mod keep;
 mod left;
 mod operation;
@@ -22,10 +23,11 @@ use tokio::{
 
 use self::cloud::Cloud;
 use super::{
-    model::{Command, Event, Failure, Outcome, Read, Trial, TrialShown},
+    effects::Effects,
+    model::{Command, Event, Failure, Outcome, Problem, Read, Trial, TrialShown},
     observe::{self, Reader},
 };
-use crate::clients::{host::Host, systemd::Systemd};
+use crate::clients::{host::Host, networkd, systemd::Systemd, watch};
 
 /// What could not be written is tried again: the disk may have been full.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -38,6 +40,9 @@ pub struct Keeper {
     reader: Reader,
     /// What was read last: while the disk does not answer, it holds.
     read: Option<Arc<Read>>,
+    effects: Effects,
+    /// Whether a new lease of DHCP wakes the loop.
+    watches_leases: bool,
     work: Option<Work>,
     /// What held as a whole when it was looked at last.
     holds: Option<Arc<Read>>,
@@ -86,6 +91,8 @@ impl Keeper {
             cloud: Cloud::new(host.clone(), Arc::clone(&changed)),
             reader: Reader::default(),
             read: None,
+            effects: Effects::default(),
+            watches_leases: false,
             work: None,
             holds: None,
             problem: None,
@@ -116,6 +123,34 @@ impl Keeper {
             }
             Err(error) => (self.read.clone(), Err(error)),
         }
+    }
+
+    /// Looks at what came of `read`.
+    ///
+    /// # Errors
+    /// If networkd's, resolved's or timesyncd's files cannot be read.
+    pub fn observe_effects(&mut self, read: &Read) -> Result<()> {
+        self.effects.observe(&self.host, read, Instant::now())
+    }
+
+    /// What of the settings does not hold although it applies and had its time.
+    pub fn effects(&self) -> &[Problem] {
+        self.effects.problems()
+    }
+
+    /// Names the machine as DHCP says, where the settings say no name; from then on each new lease wakes the loop.
+    ///
+    /// # Errors
+    /// If a lease cannot be read or watched for, or the kernel does not take the name.
+    pub fn follow_dhcp(&mut self, read: &Read) -> Result<()> {
+        if read.settings.hostname.is_some() {
+            return Ok(());
+        }
+        if let Some(folder) = networkd::leases(&self.host).filter(|_| !self.watches_leases) {
+            watch::folders(&[folder], Arc::clone(&self.changed))?;
+            self.watches_leases = true;
+        }
+        hostname::follow_dhcp(&self.host)
     }
 
     /// Whether it can be asked for something, or goes on with what is there.

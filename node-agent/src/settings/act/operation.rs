@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use tokio::sync::mpsc;
 
-use super::{cloud, document, files, keep, units};
+use super::{cloud, document, files, keep, sysctls, units};
 use crate::{
     clients::{host::Host, systemd::Systemd},
     settings::{
@@ -70,7 +70,7 @@ async fn change(
         }
         None => "the settings are changed".to_owned(),
     };
-    let then = if planned.needs.reboot { "; kernel.arguments hold from the next boot on" } else { "" };
+    let then = if planned.needs.reboot { "; some of it holds from the next boot on" } else { "" };
     Ok(Outcome { trial_s: change.try_secs, ..done(format!("{message}{then}")) })
 }
 
@@ -168,8 +168,8 @@ async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> an
         Ok(()) => host.change(doing, move |host| files::told(host, &brought)).await,
         Err(error) => Err(error),
     };
-    match (done, told) {
-        (Err(files), Err(units)) => Err(anyhow!("{files:#}; {units:#}")),
-        (files, units) => files.and(units),
-    }
+    let loaded = sysctls::load_modules(host, &settings.kernel).await;
+    let failures: Vec<String> =
+        [done, told, loaded].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    if failures.is_empty() { Ok(()) } else { Err(anyhow!("{}", failures.join("; "))) }
 }
