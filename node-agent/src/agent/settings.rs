@@ -61,7 +61,8 @@ impl Agent {
     /// Publishes them, and tells what of them the status has.
     pub(super) fn show_settings(&mut self, read: Option<&Read>) -> Sources {
         let Some(read) = read else { return Sources::default() };
-        let shown = Shown::of(read, self.settings.effects(), self.settings.trial(unix_secs(SystemTime::now())));
+        let mut shown = Shown::of(read, self.settings.effects(), self.settings.trial(unix_secs(SystemTime::now())));
+        shown.sources.notes.extend(self.settings.note());
         let sources = shown.sources.clone();
         self.shown.send_replace(shown);
         sources

@@ -8,6 +8,7 @@ use ballast_proxy::config::{Keyring, Named, Registries};
 use ballast_settings::{
     Kind, Rank, Secrets, Source,
     model::Settings,
+    read,
     render::{Content, Needs, diff, needs, render},
     settings, write,
 };
@@ -16,7 +17,7 @@ use proptest::prelude::*;
 use crate::any::any_settings;
 
 /// Words of TOML, YAML and the schema, so that more than the first letter is looked at.
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 50] = [
     "[",
     "]",
     "[[",
@@ -57,6 +58,16 @@ const WORDS: [&str; 40] = [
     "window",
     "write_files",
     "content",
+    "version: 1\nconfig:\n",
+    "version: 2\nethernets:\n",
+    "type: physical",
+    "subnets: ",
+    "addresses: ",
+    "{\"links\": [",
+    "\"networks\": [",
+    "Content-Type: multipart/mixed; boundary=a\n",
+    "--a\n",
+    "\u{1f}\u{8b}",
 ];
 
 fn garble() -> impl Strategy<Value = Vec<u8>> {
@@ -72,6 +83,12 @@ proptest! {
 
     #[test]
     fn no_bytes_bring_the_node_down(one in garble(), other in garble(), is_meta_data in any::<bool>()) {
+        for kind in Kind::ALL {
+            let sources = [Source { kind, ..Source::new("one", Rank::Node, &one) }];
+            for told in read(&sources).notes {
+                prop_assert!(!told.what.is_empty() && !told.to_string().contains('\n'), "{told:?}");
+            }
+        }
         let kind = if is_meta_data { Kind::MetaData } else { Kind::Settings };
         let sources = [Source { kind, ..Source::new("one", Rank::Node, &one) }, Source::new("other", Rank::Esp, &other)];
         let (found, problems) = settings(&sources);

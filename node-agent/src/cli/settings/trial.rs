@@ -15,9 +15,9 @@ pub(super) struct Confirm {
     pub(super) output: Output,
 }
 
-/// Reads again what the first boot read: credential, volumes, ESP, the cloud's metadata
+/// Reads again what the first boot read: credential, volume, ESP, the cloud's metadata
 ///
-/// What is not there any more is kept as it was.
+/// Only the volume that the first boot used is read. What is not there any more is kept as it was.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(super) struct Refetch {

@@ -24,7 +24,7 @@ use tokio::{
 use self::cloud::Cloud;
 use super::{
     effects::Effects,
-    model::{Command, Event, Failure, Outcome, Problem, Read, Trial, TrialShown},
+    model::{Command, Complaint, Event, Failure, Outcome, Problem, Read, Trial, TrialShown},
     observe::{self, Reader},
 };
 use crate::clients::{host::Host, networkd, systemd::Systemd, watch};
@@ -161,6 +161,11 @@ impl Keeper {
     /// What went wrong when nobody waited for it, one sentence each.
     pub fn problems(&self) -> Vec<String> {
         self.problem.iter().cloned().chain(self.cloud.problem()).collect()
+    }
+
+    /// What is worth knowing of the machine and nobody's mistake: it is of a cloud that is not asked.
+    pub fn note(&self) -> Option<Complaint> {
+        self.cloud.note()
     }
 
     /// How long until something is due: the trial's end, the cloud's next try.

@@ -101,13 +101,14 @@ async fn confirm(host: &Host) -> Result<Outcome, Failure> {
     Ok(Outcome { message, changed: true, ..Outcome::default() })
 }
 
-/// Asks all again that the first boot asked. What is not there any more is kept as it was: a volume may be taken out after it.
+/// Asks all again that the first boot asked; of volumes only the one that it used. What is not there any more is kept as it was: a volume may
+/// be taken out after it.
 async fn refetch(host: &Host, systemd: Option<&Systemd>) -> Result<Outcome, Failure> {
     let before = read(host).await?;
     let mut looks = Vec::new();
     let mut told = Vec::new();
     for giver in [Giver::Credential, Giver::Volume, Giver::Esp] {
-        let found = look::look(host, giver).await;
+        let found = look::look_again(host, giver, before.account.looked.get(&giver)).await;
         told.push(found.what.clone());
         let has_failed = |look: &Look| look.failed;
         if !found.given.is_empty() {

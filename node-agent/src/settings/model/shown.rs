@@ -34,6 +34,8 @@ pub struct Sources {
     pub sources: Vec<SourceShown>,
     /// What does not apply, or has not come to hold in time.
     pub problems: Vec<Complaint>,
+    /// What is there and not taken, where nobody made a mistake: what platforms write by themselves, a cloud that is not asked.
+    pub notes: Vec<Complaint>,
     /// Settings that are taken back unless they are confirmed.
     pub trial: Option<TrialShown>,
 }
@@ -82,12 +84,20 @@ impl Sources {
         Self {
             sources: read.documents.iter().map(source).collect(),
             problems: read.problems.iter().chain(effects).map(Complaint::of).collect(),
+            notes: read.notes.iter().map(Complaint::of).collect(),
             trial,
         }
     }
 }
 
 impl Complaint {
+    /// In one sentence.
+    pub fn sentence(&self) -> String {
+        let key = self.key.as_ref().map(|key| format!(" {key}:")).unwrap_or_default();
+        let text = format!("{}:{key} {}", self.place, self.reason);
+        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    }
+
     fn of(problem: &Problem) -> Self {
         let expected = Some(&problem.expected).filter(|expected| !expected.is_empty());
         let expected = expected.map(|expected| format!(", expected {expected}")).unwrap_or_default();
