@@ -18,10 +18,13 @@ use crate::{
         store,
         worker::{self, Complaint, Environment, Registry},
     },
-    settings::{self, model::Signatures},
+    settings::{
+        self,
+        model::{Signatures, Update},
+    },
     update::{
         memory::Changer,
-        model::{Event, Failure, FailureKind, Memory, Observed, Phase, Progress},
+        model::{Event, Failure, FailureKind, Memory, Observed, Phase, Progress, Revoked},
         observe,
         plan::policy::policy,
     },
@@ -129,16 +132,26 @@ impl Work {
         Ok(observe::observe(&self.host).context("looking at the releases")?)
     }
 
-    /// How `image` may be fetched; the policy is written for it.
-    pub(super) fn registry(&self, image: &str) -> Result<Registry, Failure> {
+    /// How a release may be fetched anew that is on the disk already: `image` has its digest, so that its signatures are old changes
+    /// nothing.
+    pub(super) fn registry_for_repair(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
+        self.registry_by(image, &Update { signature_max_days: None, ..self.settings.update.clone() }, revoked)
+    }
+
+    /// How `image` may be fetched, without the keys that are `revoked`; the policy is written for it.
+    pub(super) fn registry(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
+        self.registry_by(image, &self.settings.update, revoked)
+    }
+
+    fn registry_by(&self, image: &str, update: &Update, revoked: &Revoked) -> Result<Registry, Failure> {
         let keys = keys(&self.host);
-        if keys.is_empty() && self.settings.update.signatures == Signatures::Required {
+        if keys.is_empty() && update.signatures == Signatures::Required {
             return Err(Failure::refused(
                 "releases must be signed, and there is no key to check them with: name one in update.keys of the settings, or, for \
                  development, set update.signatures = \"none\"",
             ));
         }
-        let policy = policy(image, &keys, self.settings.update.signatures).to_string();
+        let policy = policy(image, &keys, update, revoked).to_string();
         let file = self.host.path(POLICY);
         store::write(&file, policy.as_bytes())?;
         let Settings { idle, attempts, .. } = self.settings;
