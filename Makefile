@@ -30,7 +30,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test checks image release setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
+.PHONY: help run test checks image release sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ image: setup $(OUT)/image/manifest.json ## the OS: disk, release, manifest, SBOM
 
 release: image ## push the release: REGISTRY=HOST/PATH[:TAG], signed: KEY=FILE [PASSPHRASE_FILE=FILE]
 	@image/release/push target/tools $(OUT)/image "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
+
+sign: setup ## sign a release in a registry anew, or with another key: REGISTRY=HOST/PATH:TAG KEY=FILE [PASSPHRASE_FILE=FILE]
+	@image/release/sign target/tools "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
 
 $(OUT)/image/manifest.json: $(wildcard target/keys target/prior.json) $(SOURCES) $(filter-out ./,$(sort $(dir $(SOURCES))))
 	@$(MAKE) --no-print-directory programs

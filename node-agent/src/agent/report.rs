@@ -1,6 +1,8 @@
 //! The end of a pass: what it saw and did, for systemd, the socket and the clusters.
 
-use super::{Agent, Observed, Plan, READY_PATIENCE, cluster::Known, releases};
+use std::time::SystemTime;
+
+use super::{Agent, Observed, Plan, READY_PATIENCE, cluster::Known, releases, unix_secs};
 use crate::{
     clients::{identity, proc},
     report::{
@@ -53,6 +55,7 @@ impl Agent {
             clusters: &reports,
             settings,
             problems,
+            now: unix_secs(SystemTime::now()),
         });
         self.tell_clusters(Known {
             runtime: &runtime,

@@ -121,10 +121,18 @@ fn c01_c02_c03_c04_c05_s02_refused_before_anything_is_deployed() {
         Ended::of(&mut offered.node.guest, &["fsck"])?.done()?;
 
         // Who was a stranger is believed once the settings name the key.
-        let keys = format!("[update]\nkeys = [\"\"\"\n{}\"\"\"]\n", offered.stranger.public);
+        // If two have to sign, they are not enough by themselves.
+        let keys = format!(
+            "[update]\nkeys_threshold = 2\nsignature_max_days = 90\nidentity = \"tag\"\nkeys = [\"\"\"\n{}\"\"\"]\n",
+            offered.stranger.public
+        );
         settings::apply(&mut offered.node.guest, &keys)?;
         let release = offered.host.write(offered.host.release("20261123.1")?)?;
         let name = offered.host.depot.publish_as(&release, "20261123.1", Signed::By(&offered.stranger))?;
+        let why = Ended::of(&mut offered.node.guest, &["upgrade", &name])?.failed(4, "refused")?;
+        ensure!(why.contains("2 keys must have signed it"), "the reason does not name the threshold: {why}");
+        ensure!(offered.state()? == before, "entries, kernels or deployments changed");
+        let name = offered.host.depot.publish_as(&release, "20261123.1", Signed::By(&offered.host.depot.key))?;
         Ended::of(&mut offered.node.guest, &["upgrade", &name])?.done().context("a good one, after all that")?;
         let next = Releases::of(&mut offered.node.guest)?.next()?.digest.clone();
         ensure!(next.as_deref() == Some(&release.digest), "{next:?} boots next");

@@ -12,4 +12,4 @@ pub use self::{
     problem::Problem,
     registries::{Location, Registries},
 };
-pub use crate::content::reference::Named;
+pub use crate::{content::reference::Named, policy::model::Policy};

@@ -13,8 +13,9 @@ use super::{
 };
 use crate::content::{digest::Digest, reference::ImageName};
 
+/// For each place that images come from, what is required of them.
 #[derive(Debug)]
-pub(crate) struct Policy {
+pub struct Policy {
     default: Vec<Requirement>,
     /// By transport (`docker`, `oci`), then by scope.
     transports: BTreeMap<String, BTreeMap<String, Vec<Requirement>>>,
@@ -42,7 +43,11 @@ pub(crate) struct Signed {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Policy {
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    /// Reads a policy. The keys that it names are not read yet.
+    ///
+    /// # Errors
+    /// If anything in it is not understood.
+    pub fn parse(text: &str) -> Result<Self> {
         let document: Document = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))?;
         // serde stops at the end of the object.
         serde_json::from_str::<serde::de::IgnoredAny>(text)?;

@@ -158,7 +158,7 @@ impl Operations {
             // One that cannot be mounted is told to who asks.
             Step::MountEsp { .. } => !self.tried_to_mount,
             Step::Condemn { .. } => true,
-            Step::Resume { .. } | Step::Upgrade | Step::Reboot | Step::Arguments => false,
+            Step::Resume { .. } | Step::Learn { .. } | Step::Upgrade | Step::Reboot | Step::Arguments => false,
         }
     }
 
@@ -181,6 +181,12 @@ impl Operations {
             Step::Condemn { bad } => self.condemn(bad.clone()).await?,
             Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
+            Step::Learn { floor, revoked } => self.memory.change(|memory| {
+                if let Some(floor) = floor {
+                    memory.floor = Some(floor.clone());
+                }
+                memory.revoked = std::mem::take(&mut memory.revoked).and(revoked);
+            })?,
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot("the settings say so"),
             Step::Arguments if Instant::now() < self.arguments_again => {}

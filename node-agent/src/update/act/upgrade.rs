@@ -1,7 +1,7 @@
 //! The upgrade, from top to bottom. Each step may be run again after a crash at any point; before the boot entry appears
 //! the old release boots, whatever happens, and after it the new one does.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use super::{boot, collect, work::Work};
 use crate::{
@@ -11,9 +11,10 @@ use crate::{
         worker::{Deployed, Fetched, Inspected, Registry},
     },
     update::{
-        model::{Digest, Failure, FailureKind, Layer, Observed, Offer, Outcome, Phase, Upgrade},
+        model::{Digest, Failure, FailureKind, Layer, Observed, Offer, Offered, Outcome, Phase, Upgrade},
         plan::{
             admit::{Admission, admit},
+            compare_versions, floor,
             policy::is_folder,
             space::{Room, fits},
         },
@@ -32,8 +33,13 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     let observed = work.observe().await?;
     let image = image(work, upgrade, &observed)?;
     work.tell(|progress| progress.image = Some(image.clone()));
-    let registry = work.registry(&image).await?;
+    let registry = work.registry(&image, &observed.revoked).await?;
     let offer = resolve(work, &image, &registry).await?;
+    let max_days = work.settings.update.signature_max_days;
+    let offered = offer.signed_until.map(|until| Offered::new(&offer.version, until, max_days));
+    if offered != observed.memory.offered {
+        work.remember(|memory| memory.offered = offered).await;
+    }
     let about = |message: String, changed: bool| Outcome {
         message,
         changed,
@@ -95,6 +101,10 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     work.remember(|memory| {
         memory.fetched = None;
         memory.left = None;
+        // An older one that was asked for is where the floor is now, if it proves itself.
+        if compare_versions(&offer.version, floor(&observed)) == Ordering::Less {
+            memory.floor = Some(offer.version.clone());
+        }
     })
     .await;
 
@@ -136,6 +146,7 @@ async fn resolve(work: &Work, image: &str, registry: &Registry) -> Result<Offer,
         installed_bytes: found.installed_bytes,
         objects: found.objects,
         boot_bytes: found.boot_bytes,
+        signed_until: found.signed_until,
     })
 }
 

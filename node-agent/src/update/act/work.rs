@@ -18,10 +18,13 @@ use crate::{
         store,
         worker::{self, Complaint, Environment, Registry},
     },
-    settings::{self, model::Signatures},
+    settings::{
+        self,
+        model::{Signatures, Update},
+    },
     update::{
         memory::Changer,
-        model::{Event, Failure, FailureKind, Memory, Observed, Phase, Progress},
+        model::{Event, Failure, FailureKind, Memory, Observed, Phase, Progress, Revoked},
         observe,
         plan::policy::policy,
     },
@@ -134,16 +137,26 @@ impl Work {
         Ok(self.host.read("reading the kernels on /efi", |host| Ok(observe::kernels(host))).await?)
     }
 
-    /// How `image` may be fetched; the policy is written for it.
-    pub(super) async fn registry(&self, image: &str) -> Result<Registry, Failure> {
+    /// How a release may be fetched anew that is on the disk already: `image` has its digest, so that its signatures are old changes
+    /// nothing.
+    pub(super) async fn registry_for_repair(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
+        self.registry_by(image, &Update { signature_max_days: None, ..self.settings.update.clone() }, revoked).await
+    }
+
+    /// How `image` may be fetched, without the keys that are `revoked`; the policy is written for it.
+    pub(super) async fn registry(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
+        self.registry_by(image, &self.settings.update, revoked).await
+    }
+
+    async fn registry_by(&self, image: &str, update: &Update, revoked: &Revoked) -> Result<Registry, Failure> {
         let keys = self.host.read("reading the keys of releases", |host| Ok(keys(host))).await?;
-        if keys.is_empty() && self.settings.update.signatures == Signatures::Required {
+        if keys.is_empty() && update.signatures == Signatures::Required {
             return Err(Failure::refused(
                 "releases must be signed, and there is no key to check them with: name one in update.keys of the settings, or, for \
                  development, set update.signatures = \"none\"",
             ));
         }
-        let policy = policy(image, &keys, self.settings.update.signatures).to_string();
+        let policy = policy(image, &keys, update, revoked).to_string();
         let write = move |host: &Host| store::write(&host.path(POLICY), policy.as_bytes());
         self.host.change("writing the policy of image-proxy", write).await?;
         let Settings { idle, attempts, .. } = self.settings;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Digest};
+use super::{Command, Digest, Offered, Revoked};
 
 /// So many bad releases are remembered; the oldest go first. A registry makes a handful a year.
 const MAX_BAD: usize = 64;
@@ -23,6 +23,12 @@ pub struct Memory {
     pub left: Option<Digest>,
     /// A release that was fetched and is not to be deployed yet.
     pub fetched: Option<Digest>,
+    /// The version of the highest release that proved itself here: an older one is taken only if that is asked for.
+    pub floor: Option<String>,
+    /// What releases that ran here have revoked. It is never forgotten.
+    pub revoked: Revoked,
+    /// What the registry offered last, if its signatures run out.
+    pub offered: Option<Offered>,
 }
 
 /// A release that failed here.

@@ -11,9 +11,11 @@ fn id(letter: &str) -> DeploymentId {
     DeploymentId { commit: letter.repeat(64), serial: 0 }
 }
 
-/// Entries of `LETTER NUMBER [+LEFT]`; the version of a release is its letter's place in the alphabet.
+/// Entries of `LETTER NUMBER [+LEFT]`; the version of a release is its letter's place in the alphabet. What is booted is the highest
+/// that is remembered.
 pub(crate) fn node(entries: &str, booted: &str) -> Observed {
     let mut observed = Observed { booted: Some(id(booted)), booted_version: version(booted), ..Observed::default() };
+    observed.memory.floor = Some(version(booted));
     for text in entries.split(' ') {
         let (letter, rest) = text.split_at(1);
         let (_, left) = rest.split_once('+').unwrap_or((rest, ""));
@@ -68,7 +70,7 @@ fn what_has_no_entry_is_unknown_and_what_is_not_on_the_disk_is_not_shown() {
     let mut observed = node("a1 c2", "b");
     observed.on_disk = [(id("a"), None), (id("b"), None)].into();
     assert_eq!(shown(&observed), "b* 2 Unknown, a> 1 Good");
-    assert_eq!(reasons(&observed).len(), 1);
+    assert_eq!(reasons(&observed, 0).len(), 1);
 }
 
 #[test]
