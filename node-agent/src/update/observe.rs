@@ -36,7 +36,7 @@ pub const DOING: &str = "looking at the releases";
 /// What is on the disk.
 ///
 /// # Errors
-/// If /proc, /sys, a boot entry or the memory cannot be read.
+/// If /proc, /sys or a boot entry cannot be read.
 pub fn observe(host: &Host) -> Result<Observed> {
     let folder = esp::path(host, esp::ENTRIES);
     let unmounted_esp = if folder.exists() {
@@ -45,7 +45,7 @@ pub fn observe(host: &Host) -> Result<Observed> {
         Disk::below(host, "/sysroot")?.and_then(|disk| Some(disk.partition(ESP_LABEL)?.device.clone()))
     };
     let booted = kernel_argument(host, DEPLOYMENT_ARGUMENT)?;
-    let memory = memory::load(host)?;
+    let memory::Loaded { memory, damage } = memory::load(host);
     Ok(Observed {
         booted: booted.as_deref().and_then(DeploymentId::parse),
         booted_version: identity::os_release(host)?.version,
@@ -55,6 +55,7 @@ pub fn observe(host: &Host) -> Result<Observed> {
         // Nobody else asks.
         lacks_network: memory.wanted.is_some() && lacks_network(host)?,
         memory,
+        memory_damage: damage,
         unmounted_esp,
     })
 }

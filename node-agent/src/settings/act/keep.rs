@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-const KINDS: [Kind; 3] = [Kind::Settings, Kind::MetaData, Kind::Hostname];
+pub(super) const KINDS: [Kind; 3] = [Kind::Settings, Kind::MetaData, Kind::Hostname];
 
 /// What somebody gave: what it is, and its bytes.
 pub type Given = Vec<(Kind, Vec<u8>)>;

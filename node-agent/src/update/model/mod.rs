@@ -30,6 +30,8 @@ pub struct Observed {
     pub entries: Vec<BootEntry>,
     /// What the agent remembers of releases.
     pub memory: Memory,
+    /// What is wrong with the file that keeps it, if it is damaged.
+    pub memory_damage: Option<String>,
     /// The arguments of the settings that the kernel was booted with.
     pub booted_arguments: String,
     /// The EFI system partition, while it is there and not mounted.
@@ -77,6 +79,8 @@ pub struct Unattended {
 /// What to do about the releases without being asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// Set the damaged file of what is remembered aside, and make it anew.
+    MendMemory,
     /// Mount the EFI system partition, so that the boot entries can be read.
     MountEsp {
         /// As `/dev/vda1`.

@@ -105,6 +105,16 @@ fn what_the_node_began_by_itself_goes_on_within_its_window_only() {
 }
 
 #[test]
+fn a_damaged_memory_is_mended_first() {
+    let observed = Observed {
+        memory_damage: Some("it is no JSON".to_owned()),
+        unmounted_esp: Some(String::new()),
+        ..node("a1", "a")
+    };
+    assert_eq!(plan(&observed, Unattended::default(), "", 0), Some(Step::MendMemory));
+}
+
+#[test]
 fn what_was_cut_short_is_taken_up_again() {
     let mut observed = node("a1", "a");
     let plan = |observed: &Observed| plan(observed, Unattended::default(), "", 0);
