@@ -234,7 +234,8 @@ impl Agent {
         let changed = self.settings.ended().await;
         let observed = self.observe().await;
         let now = SystemTime::now();
-        let plan = plan(&observed, self.unattended(observed.settings(), now), now);
+        let unattended = self.unattended(observed.settings(), now);
+        let plan = plan(&observed, unattended, now);
         let wait = self.wait(&observed, &plan);
         self.act(&observed, &plan).await;
         self.report(observed, plan).await;

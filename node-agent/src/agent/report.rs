@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::{Agent, Observed, Plan, READY_PATIENCE, cluster::Known, releases, unix_secs};
 use crate::{
-    clients::{identity, proc},
+    clients::{damage, identity, proc},
     report::{
         compose::{self, Facts},
         status::{Node, summary},
@@ -28,6 +28,7 @@ impl Agent {
         let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
+        problems.extend(damage::told(&self.host));
         if let (Some(read), Some(update)) = (&read, &update) {
             problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
         }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod clusters;
+mod damaged;
 mod fake;
 mod metrics;
 mod operations;
