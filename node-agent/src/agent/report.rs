@@ -38,6 +38,7 @@ impl Agent {
         // While the runtime is away its pods run on, as they were when it was last seen.
         let pods = self.last.as_ref().map_or(&[][..], |(desired, plan)| {
             problems.extend(desired.problems.iter().cloned());
+            problems.extend(plan.disk_problem.iter().cloned());
             &plan.pods
         });
         let reports = self.memberships.reports();
@@ -53,6 +54,7 @@ impl Agent {
             health: health.as_ref(),
             update: update.as_ref(),
             pods,
+            disk: self.jobs.disk_account(),
             clusters: &reports,
             settings,
             problems,

@@ -4,9 +4,11 @@
 
 mod clusters;
 mod damaged;
+mod disk;
 mod fake;
 mod metrics;
 mod operations;
+mod pods;
 mod settings;
 mod slow_disk;
 mod trial;
