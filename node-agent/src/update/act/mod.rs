@@ -182,12 +182,14 @@ impl Operations {
             Step::Condemn { bad } => self.condemn(bad.clone()).await?,
             Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
-            Step::Learn { floor, revoked } => self.memory.change(|memory| {
-                if let Some(floor) = floor {
-                    memory.floor = Some(floor.clone());
-                }
-                memory.revoked = std::mem::take(&mut memory.revoked).and(revoked);
-            })?,
+            Step::Learn { floor, revoked } => {
+                let (floor, revoked) = (floor.clone(), revoked.clone());
+                let learn = move |memory: &mut Memory| {
+                    memory.floor = floor.or(memory.floor.take());
+                    memory.revoked = std::mem::take(&mut memory.revoked).and(&revoked);
+                };
+                self.memory.change(learn).await?;
+            }
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot("the settings say so"),
             Step::Arguments if Instant::now() < self.arguments_again => {}

@@ -56,6 +56,9 @@ impl Memory {
             wanted: one(fields.remove("wanted")),
             left: one(fields.remove("left")),
             fetched: one(fields.remove("fetched")),
+            floor: one(fields.remove("floor")),
+            revoked: one(fields.remove("revoked")).unwrap_or_default(),
+            offered: one(fields.remove("offered")),
         }
     }
 
