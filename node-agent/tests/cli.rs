@@ -92,7 +92,7 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         ("/node", "hostname machine_id"),
         ("/deployments/0", "booted commit digest next state version"),
         ("/runtime", "name ready restarts version"),
-        ("/clusters/0", "certificate_until name reason role rollout server since state traffic"),
+        ("/clusters/0", "certificate_until name node reason role rollout server since state traffic"),
         ("/clusters/0/traffic", "bytes_received bytes_sent errors requests"),
         ("/settings", "problems sources trial"),
         ("/pods/0", "containers name namespace phase"),

@@ -77,6 +77,11 @@ impl Volume {
         Self::make(tools, scratch, on, "config-2", &files)
     }
 
+    /// Where it is on the host.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Plugged into `bus`, to be read only.
     pub fn drive(&self, bus: Bus) -> Drive {
         Drive { file: self.file.clone(), format: "raw", bus, read_only: true }

@@ -15,8 +15,12 @@ use serde::Deserialize;
 
 use crate::{
     failure::{Failure, Kind},
+    image::Image,
     options::Proxy,
 };
+
+/// The proxy's service (image-proxy.socket).
+const SERVICE: &str = "/run/image-proxy.sock";
 
 /// Where the containers tools of root keep what `login` wrote.
 const USUAL_CREDENTIALS: &str = "/run/containers/0/auth.json";
@@ -37,11 +41,16 @@ struct Said {
     message: String,
 }
 
-pub(crate) fn prepare(options: &Proxy) -> Result<Prepared> {
+/// `image`'s; on a node (`root` is `/`) a registry is spoken to by the proxy's service, since this process has no network, and root is nobody
+/// to read what a stranger sends. A folder, which root alone may be able to read, is read here.
+pub(crate) fn prepare(root: &Path, image: &Image, options: &Proxy) -> Result<Prepared> {
     // In memory, and gone with the last process that has it; without CLOEXEC, since the proxy shall inherit it.
     let failures = memfd_create("failures", MemfdFlags::empty()).context("making a file for the proxy's failures")?;
     let mut command = Command::new(&options.proxy);
     command.arg("--failures").arg(format!("/proc/self/fd/{}", failures.as_raw_fd()));
+    if root == Path::new("/") && !image.is_folder() {
+        command.arg("--service").arg(SERVICE);
+    }
     if let Some(policy) = &options.policy {
         command.arg("--policy").arg(policy);
     }

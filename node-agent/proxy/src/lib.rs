@@ -15,6 +15,7 @@ mod arguments;
 pub mod config;
 mod content;
 mod failure;
+mod handover;
 mod image;
 mod options;
 mod policy;
@@ -45,6 +46,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
+    if arguments.is_handed_over() {
+        return Err(handover::become_proxy());
+    }
+    if let Some((service, call)) = arguments.call()? {
+        return call.run(&service);
+    }
     log::set_logger(&StandardError).context("setting up the log")?;
     log::set_max_level(arguments.level());
     let options = arguments.options()?;

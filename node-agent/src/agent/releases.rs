@@ -49,12 +49,12 @@ impl Agent {
     /// Does what the releases call for by themselves, then what was asked for. Nothing is begun before the releases are looked at, the boot
     /// entries can be seen and what they tell of a bad release is written down: collecting would take last good releases for surplus, and
     /// the proof of a bad one with it.
-    pub(super) fn act_on_releases(&mut self, observed: &Observed, plan: &Plan) {
+    pub(super) async fn act_on_releases(&mut self, observed: &Observed, plan: &Plan) {
         let settings = self.update_settings(observed.settings());
         let mut is_seen = observed.settings.is_some();
         if let Some(step) = &plan.update {
             let comes_first = self.update.comes_first(step);
-            let done = self.update.act(step, &settings);
+            let done = self.update.act(step, &settings).await;
             let is_done = self.complaints.note(done).is_some();
             if comes_first && is_done {
                 is_seen = false;
@@ -69,7 +69,7 @@ impl Agent {
 
     /// What can be done of `verdict`: a bad release is left only if another one could boot, and not before it is written
     /// down why.
-    pub(super) fn executable(&mut self, verdict: &Verdict, observed: &Observed) -> Verdict {
+    pub(super) async fn executable(&mut self, verdict: &Verdict, observed: &Observed) -> Verdict {
         let (Verdict::Bad { reason }, Some(releases)) = (verdict, &observed.update) else { return verdict.clone() };
         if !update::plan::has_alternative(releases) {
             self.complaints.tell(format!("{reason}; no other release could boot, so this one stays up"));
@@ -85,7 +85,7 @@ impl Agent {
                 at: unix_secs(SystemTime::now()),
             };
             // A full /var is no reason to stay with a bad release; only its reason is lost.
-            let written = self.update.give_up(bad);
+            let written = self.update.give_up(bad).await;
             self.complaints.note(written);
         }
         verdict.clone()

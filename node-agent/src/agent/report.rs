@@ -61,10 +61,16 @@ impl Agent {
             runtime: &runtime,
             health: health.as_ref(),
             update: update.as_ref(),
-            settings_problems: read.iter().flat_map(|read| &read.problems).map(ToString::to_string).collect(),
+            settings_problems: read
+                .iter()
+                .flat_map(|read| &read.problems)
+                .chain(self.settings.effects())
+                .map(ToString::to_string)
+                .collect(),
             status: &status,
             reports: &reports,
-        });
+        })
+        .await;
         if status.ready || self.started.elapsed() >= READY_PATIENCE {
             self.notifier.ready();
         }

@@ -123,16 +123,14 @@ impl Jobs {
         if self.rotating.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
-        let due = logs::due(&self.host, observed, limits);
-        if due.is_empty() {
+        let logs = logs::written(&self.host, observed);
+        if logs.is_empty() {
             return;
         }
-        let cri = cri.clone();
+        let (host, cri) = (self.host.clone(), cri.clone());
         self.rotating = Some(tokio::spawn(async move {
-            for log in due {
-                if let Err(error) = logs::rotate(&cri, &log, limits).await {
-                    log::warn!("{error:#}");
-                }
+            if let Err(error) = logs::rotate_due(&host, &cri, logs, limits).await {
+                log::warn!("{error:#}");
             }
         }));
     }
@@ -208,7 +206,7 @@ impl Worker {
             Step::ProvideImage(image) => self.provide(&image).await,
             Step::RunSandbox { pod, attempt, resolver } => {
                 log::info!("pod {}: starting, from {}", self.key, pod.source);
-                volumes::provide(&self.host, &pod)?;
+                self.volumes(&pod).await?;
                 cri.run_sandbox(&sandbox::spec(&pod, attempt, resolver)).await.context("starting the sandbox")?;
                 Ok(())
             }
@@ -225,11 +223,17 @@ impl Worker {
         }
     }
 
+    /// Makes what is missing of the pod's volumes; tells where each lies.
+    async fn volumes(&self, pod: &Pod) -> Result<BTreeMap<String, String>> {
+        let pod = pod.clone();
+        self.host.change("making volumes", move |host| volumes::provide(host, &pod)).await
+    }
+
     async fn provide(&self, image: &Image) -> Result<()> {
         match image {
             Image::Archive { reference, archive } => {
                 let _one_at_a_time = self.importing.lock().await;
-                preloaded::provide(&self.cri, reference, archive).await
+                preloaded::provide(&self.host, &self.cri, reference, archive).await
             }
             Image::Registry { reference } => {
                 log::info!("pod {}: pulling {reference}", self.key);
@@ -249,8 +253,9 @@ impl Worker {
     ) -> Result<()> {
         let container = pod.spec.containers.iter().find(|container| container.name == name);
         let container = container.ok_or_else(|| anyhow!("the manifest has no such container"))?;
-        files::prune_logs(&self.host.path(sandbox::log_folder(pod)).join(name), attempt)?;
-        let volumes = volumes::provide(&self.host, pod)?;
+        let logs = self.host.path(sandbox::log_folder(pod)).join(name);
+        self.host.change("removing old logs", move |_| files::prune_logs(&logs, attempt)).await?;
+        let volumes = self.volumes(pod).await?;
         let boot = identity::boot_id(&self.host)?;
         let run = sandbox::Run { attempt, crashes, boot: &boot };
         let spec = sandbox::container(pod, container, &run, &volumes, self.pids_limit);

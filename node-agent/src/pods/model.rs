@@ -147,8 +147,26 @@ pub struct Container {
     pub run_as_user: Option<i64>,
     /// Whether its root file system is read-only.
     pub read_only_root: bool,
+    /// What it may besides, or may not, of what root may.
+    #[serde(skip_serializing_if = "Capabilities::is_empty")]
+    pub capabilities: Capabilities,
     /// Limits.
     pub resources: Resources,
+}
+
+/// spec.containers\[\].securityContext.capabilities
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// Beside the runtime's usual ones, without the prefix `CAP_`; or `ALL`.
+    pub add: Vec<String>,
+    /// Of the runtime's usual ones, likewise.
+    pub drop: Vec<String>,
+}
+
+impl Capabilities {
+    fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.drop.is_empty()
+    }
 }
 
 /// spec.containers\[\].imagePullPolicy

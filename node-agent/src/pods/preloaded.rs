@@ -32,14 +32,16 @@ pub(super) fn archives(host: &Host) -> Result<BTreeMap<String, Archive>> {
 ///
 /// # Errors
 /// If the archive is not taken.
-pub(super) async fn provide(cri: &Cri, reference: &str, archive: &Archive) -> Result<()> {
+pub(super) async fn provide(host: &Host, cri: &Cri, reference: &str, archive: &Archive) -> Result<()> {
     let wanted = BTreeMap::from([(reference.to_owned(), archive.clone())]);
     if missing(cri, &wanted).await?.is_none() {
         return Ok(());
     }
     log::info!("importing {}", archive.path);
     cri.import(Path::new(&archive.path)).await?;
-    let brought = by_reference(archive::read(Path::new(&archive.path))?);
+    let path = archive.path.clone();
+    let brought = host.read("reading an archive of images", move |_| archive::read(Path::new(&path))).await?;
+    let brought = by_reference(brought);
     let start = Instant::now();
     while let Some(reference) = missing(cri, &brought).await? {
         if start.elapsed() > LISTED_WITHIN {
@@ -57,7 +59,7 @@ pub(super) async fn provide(cri: &Cri, reference: &str, archive: &Archive) -> Re
 pub async fn provide_all(host: &Host, cri: &Cri) -> Result<usize> {
     let archives = archives(host)?;
     for (reference, archive) in &archives {
-        provide(cri, reference, archive).await?;
+        provide(host, cri, reference, archive).await?;
     }
     Ok(archives.len())
 }

@@ -134,6 +134,7 @@ fn cluster(report: &Report) -> Cluster {
     Cluster {
         name: report.name.clone(),
         role: report.role.name().to_owned(),
+        node: report.node.clone(),
         state: state.to_owned(),
         server: report.server.clone(),
         since,

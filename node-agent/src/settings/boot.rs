@@ -74,7 +74,7 @@ fn go_on_with_trial(host: &Host) -> Result<()> {
 
 fn bring(host: &Host) -> Result<Brought> {
     let read = Reader::default().read(host);
-    read.problems.iter().for_each(|problem| eprintln!("{problem}"));
+    read.problems.iter().chain(&read.notes).for_each(|told| eprintln!("{told}"));
     files::bring(host, &read.settings)
 }
 

@@ -76,9 +76,9 @@ impl Reader {
 fn understand(seen: Seen) -> Read {
     let Seen { documents, mut problems, account } = seen;
     let sources: Vec<Source<'_>> = documents.iter().map(Document::source).collect();
-    let Outcome { settings, problems: found, origins } = ballast_settings::read(&sources);
+    let Outcome { settings, problems: found, notes, origins } = ballast_settings::read(&sources);
     problems.extend(found);
-    Read { documents, settings, problems, origins, account }
+    Read { documents, settings, problems, notes, origins, account }
 }
 
 /// The sources that are there, who counts most first, and what cannot be read. `is_kept` says whether the first boot's credential is kept
@@ -95,7 +95,7 @@ fn documents(host: &Host, is_kept: bool) -> (Vec<Document>, Vec<Problem>) {
     // Most nodes have none.
     let givers = if host.path(SOURCES).is_dir() { &Giver::ALL[..] } else { &[Giver::Credential] };
     for &giver in givers {
-        for kind in [Kind::Settings, Kind::MetaData, Kind::Hostname] {
+        for kind in Kind::ALL {
             take(&place(host, giver, kind, is_kept), giver.name(kind), giver.rank(), kind);
         }
     }

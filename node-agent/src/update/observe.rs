@@ -33,6 +33,9 @@ const DEPLOYMENT_ARGUMENT: &str = "ballast.deployment";
 /// reach its registry all the same: it is not waited for longer than this.
 const NETWORK_WITHIN: Duration = Duration::from_secs(120);
 
+/// What is done here, for messages.
+pub const DOING: &str = "looking at the releases";
+
 /// What is on the disk.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ mod fake;
 mod metrics;
 mod operations;
 mod settings;
+mod slow_disk;
 mod trial;
 mod upgrades;
 

@@ -29,6 +29,8 @@ pub struct Identity {
     pub manufacturer: &'static str,
     /// `product_name`
     pub product: &'static str,
+    /// `chassis_asset_tag` (type 3), where that is how a platform names itself
+    pub asset_tag: Option<&'static str>,
 }
 
 /// The board: which buses there are, and how old they are.
@@ -138,8 +140,9 @@ impl Machine {
             arguments.extend(drive.arguments(index, self.chipset));
         }
         arguments.extend(self.network.arguments());
-        if let Some(Identity { manufacturer, product }) = self.identity {
+        if let Some(Identity { manufacturer, product, asset_tag }) = self.identity {
             arguments.extend(["-smbios".into(), format!("type=1,manufacturer={manufacturer},product={product}")]);
+            arguments.extend(asset_tag.into_iter().flat_map(|tag| ["-smbios".into(), format!("type=3,asset={tag}")]));
         }
         if let Some(clock) = self.clock {
             arguments.extend(["-rtc".into(), format!("base={clock}")]);

@@ -6,7 +6,7 @@ use http::Request;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
-    api::{DeleteParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
     client::Client,
 };
 use serde_json::json;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::{
     client::{Failure, Kind},
     model::{Eviction, PodId},
+    plan,
 };
 
 /// So long pods are asked one after the other; the rest are asked in the next pass, since the heartbeat must not wait.
@@ -96,6 +97,16 @@ fn outcome(failure: Failure) -> Result<Eviction, Failure> {
             Ok(Eviction::Blocked(refusal.message.clone()))
         }
         (_, Kind::Passing | Kind::Unknown | Kind::Forbidden | Kind::Gone | Kind::Rejected) => Err(failure),
+    }
+}
+
+/// Says of a pod of this node that it has failed. One that is gone, or another of its name, is none to say that of.
+pub(crate) async fn fail(client: &Client, pod: &PodId) -> Result<(), Failure> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
+    let patch = Patch::Strategic(plan::bound::failed(&pod.uid));
+    match pods.patch_status(&pod.name, &PatchParams::default(), &patch).await.map_err(Failure::from) {
+        Err(failure) if !matches!(failure.kind(), Kind::Missing | Kind::Conflict) => Err(failure),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

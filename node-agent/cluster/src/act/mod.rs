@@ -9,7 +9,7 @@ mod slot;
 
 pub(crate) use self::{
     event::Teller,
-    evict::{Evictions, remove},
+    evict::{Evictions, fail, remove},
     lease::Heartbeat,
     node::{change, register, report},
     node_os::{apply, create},

@@ -42,10 +42,22 @@ const SETTLING: Duration = Duration::from_millis(200);
 const WATCH_SECS: (f64, f64) = (300.0, 600.0);
 
 /// A watch that ends earlier than this is opened again later and later.
-const SHORT_WATCH: Duration = Duration::from_secs(10);
+pub(super) const SHORT_WATCH: Duration = Duration::from_secs(10);
 
 /// The first such wait, and the longest.
 const WATCH_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// For how long a watch is asked.
+pub(super) fn watch_secs() -> u64 {
+    let (least, most) = WATCH_SECS;
+    Duration::from_secs_f64(least + (most - least) * random::fraction()).as_secs()
+}
+
+/// How long after its end a watch is opened again; `short` watches before it ended too soon.
+pub(super) fn watch_pause(short: u32) -> Duration {
+    let (first, longest) = WATCH_PAUSE;
+    backoff::full_jitter(first, longest, short, random::fraction())
+}
 
 impl Member {
     /// Does it once, and says when it is due again.
@@ -55,6 +67,8 @@ impl Member {
             Duty::Beat => self.beat().await?,
             Duty::Report => self.report().await?,
             Duty::Watch => self.watch().await?,
+            Duty::WatchPods => self.watch_pods().await?,
+            Duty::HandBack => self.hand_back().await?,
             Duty::Rollout => return self.roll().await,
             Duty::Apply => self.apply().await?,
             Duty::Tell => self.tell().await?,
@@ -69,11 +83,13 @@ impl Member {
         let registered = act::register(&self.access.client.own(), &node).await?;
         let now = self.now();
         let is_new = registered.found.is_none();
+        self.is_tainted = registered.found.as_ref().is_none_or(plan::node::is_tainted);
         let became = if is_new { "was made" } else { "is there" };
         log::info!("cluster {}: the Node {} {became}", self.applicant.config.name, self.identity.name);
         self.node_uid = Some(registered.uid);
         self.schedule.rest(Duty::Register);
         self.schedule.set(Duty::Beat, now);
+        self.drop_pods();
         if is_new {
             self.heartbeat = act::Heartbeat::default();
             self.is_reported(status);
@@ -86,7 +102,7 @@ impl Member {
 
     /// The Node's status as it should be.
     fn status(&mut self) -> NodeStatus {
-        self.told = conditions(&self.known, &self.decision, &self.told);
+        self.told = conditions(&self.known, &self.decision, self.is_tainted, &self.told);
         let found = self.reported.as_ref().and_then(|(status, _)| status.conditions.as_deref()).unwrap_or_default();
         let conditions = on_node(&self.told, found, &time());
         plan::node::status(&self.applicant.config, &self.known, conditions)
@@ -165,9 +181,7 @@ impl Member {
             }
         }
         if self.watch.stream.is_none() {
-            let (least, most) = WATCH_SECS;
-            let secs = Duration::from_secs_f64(least + (most - least) * random::fraction()).as_secs();
-            let opened = observe::watch(&own, &self.identity.name, self.watch.version.as_deref(), secs).await;
+            let opened = observe::watch(&own, &self.identity.name, self.watch.version.as_deref(), watch_secs()).await;
             if opened.as_ref().is_err_and(|failure| failure.kind() == Kind::Gone) {
                 self.watch.version = None;
             }
@@ -209,9 +223,7 @@ impl Member {
         let is_short = now.saturating_sub(self.watch.opened) < SHORT_WATCH;
         self.watch.stream = None;
         self.watch.short = if is_short { self.watch.short.saturating_add(1) } else { 0 };
-        let (first, longest) = WATCH_PAUSE;
-        let pause = backoff::full_jitter(first, longest, self.watch.short, random::fraction());
-        self.schedule.set(Duty::Watch, now + pause);
+        self.schedule.set(Duty::Watch, now + watch_pause(self.watch.short));
     }
 
     pub(super) async fn apply(&mut self) -> Result<(), Failure> {

@@ -105,6 +105,7 @@ async fn a_node_joins_with_few_requests() {
     let mut expected = vec![
         format!("GET {CSRS}?watch"),
         format!("GET {node_oses}?watch"),
+        "GET /api/v1/pods?watch".to_owned(),
         format!("PATCH {NODE_OS}/status"),
         format!("POST {CSRS}"),
         "POST /api/v1/nodes".to_owned(),

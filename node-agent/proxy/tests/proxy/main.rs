@@ -7,6 +7,7 @@ mod front;
 mod image;
 mod node;
 mod registry;
+mod service;
 mod signatures;
 
 use std::fs;

@@ -8,7 +8,7 @@ mod update;
 
 pub use self::{
     cluster::{Authority, Cluster, ClusterRole, Credential, Listen, Metrics},
-    network::{Dhcp, Interface, InterfaceMatch, Network, Proxy, Route},
+    network::{Bond, BondMode, Dhcp, HashPolicy, Interface, InterfaceMatch, LacpRate, Network, Proxy, Route, Vlan},
     node::{Kernel, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
     registry::{Access, Credentials, Mirror, Registry},
     update::{Health, Identity, Signatures, TRIAL_DEADLINE, Update},

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, ops::RangeInclusive};
 
-use super::reader::Reader;
+use super::{links, reader::Reader};
 use crate::{
     model::{Dhcp, Interface, InterfaceMatch, Network, Proxy, Route},
     tree::{Table, Value},
@@ -13,8 +13,11 @@ use crate::{
 const MTUS: RangeInclusive<u32> = 68..=65535;
 
 pub(super) fn network(table: &mut Reader<'_>) -> Network {
+    let bonds = links::bonds(table);
     Network {
         interfaces: table.keyed_tables("interface", identity, interface),
+        vlans: links::vlans(table, &bonds),
+        bonds,
         dns: table.list("dns").or(Vec::new()),
         domains: table.list("domains").or(Vec::new()),
         proxy: table.table("proxy", |table| Proxy {
@@ -53,6 +56,8 @@ fn interface(table: &mut Reader<'_>) -> Option<Interface> {
     let interface = Interface {
         // Of a wrong value that holds what holds when nothing is said.
         dhcp: dhcp.or(if addresses.is_empty() { Dhcp::Both } else { Dhcp::No }),
+        dhcp_default_route: table.switch("dhcp_default_route").or(true),
+        dhcp_metric: table.number("dhcp_metric", 0..=u32::MAX).given(),
         addresses,
         gateway: table.get("gateway").given(),
         routes: table.tables("routes", route),

@@ -61,8 +61,12 @@ pub fn diff<'a>(old: &'a [Rendered], new: &'a [Rendered]) -> Vec<Change<'a>> {
 /// What `changes` need.
 pub fn needs(changes: &[Change<'_>]) -> Needs {
     let mut needs = Needs::default();
-    for file in changes.iter().map(|change| change.file()) {
-        match file.then {
+    for change in changes {
+        match change.file().then {
+            Reload::ReloadOrReboot(unit) => {
+                needs.reload.insert(unit);
+                needs.reboot |= !matches!(change, Change::Added(_));
+            }
             Reload::Nothing => {}
             Reload::SetHostname => needs.hostname = true,
             Reload::Reboot => needs.reboot = true,

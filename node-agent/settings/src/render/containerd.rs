@@ -31,7 +31,9 @@ pub(super) fn files(settings: &Settings) -> Vec<Rendered> {
 
 /// hosts.toml and the certificates that it names.
 fn registry(registry: &Registry) -> Vec<Rendered> {
-    let folder = format!("{FOLDER}/{}", registry.host);
+    // What containerd calls all registries without a folder of their own.
+    let folder = if registry.host.is_all() { "_default" } else { registry.host.as_str() };
+    let folder = format!("{FOLDER}/{folder}");
     let mut certificates = Vec::new();
     let mut ca = |name: String, access: &Access| {
         // With a certificate containerd would try TLS, whatever is said.
@@ -42,7 +44,10 @@ fn registry(registry: &Registry) -> Vec<Rendered> {
     };
     let server = if registry.host.as_str() == DOCKER { DOCKER_SERVER } else { registry.host.as_str() };
     let mut document = DocumentMut::new();
-    document["server"] = value(format!("{}{server}", scheme(&registry.access)));
+    // Of all registries each is its own server.
+    if !registry.host.is_all() {
+        document["server"] = value(format!("{}{server}", scheme(&registry.access)));
+    }
     if let Some(ca) = ca("ca.crt".to_owned(), &registry.access) {
         document["ca"] = value(ca);
     }
@@ -50,7 +55,7 @@ fn registry(registry: &Registry) -> Vec<Rendered> {
     for (index, mirror) in registry.mirrors.iter().enumerate() {
         let mut table = Table::new();
         table["capabilities"] = value(Array::from_iter(["pull", "resolve"]));
-        if !mirror.place.path().is_empty() {
+        if !mirror.place.path().is_empty() || !mirror.place.base().is_empty() {
             table["override_path"] = value(true);
         }
         if let Some(ca) = ca(format!("mirror-{index}.crt"), &mirror.access) {
@@ -65,12 +70,15 @@ fn registry(registry: &Registry) -> Vec<Rendered> {
     certificates.into_iter().chain([hosts]).collect()
 }
 
-/// The mirror's API: below a path, the API's version stands before it.
+/// The mirror's API. What stands before the repository's name stands behind the API's version, which containerd adds by itself only where
+/// there is no path at all.
 fn url(mirror: &Mirror) -> String {
-    let (scheme, host) = (scheme(&mirror.access), mirror.place.host());
-    match mirror.place.path() {
-        "" => format!("{scheme}{host}"),
-        path => format!("{scheme}{host}/v2/{path}"),
+    let (scheme, place) = (scheme(&mirror.access), &mirror.place);
+    match (place.base(), place.path()) {
+        ("", "") => format!("{scheme}{}", place.host()),
+        ("", path) => format!("{scheme}{}/v2/{path}", place.host()),
+        (base, "") => format!("{scheme}{}/{base}/v2", place.host()),
+        (base, path) => format!("{scheme}{}/{base}/v2/{path}", place.host()),
     }
 }
 

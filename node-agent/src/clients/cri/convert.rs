@@ -71,6 +71,10 @@ pub(super) fn container_config(spec: &ContainerSpec, host_network: bool) -> wire
         false => paths.iter().map(|path| (*path).to_owned()).collect(),
     };
     let security_context = wire::LinuxContainerSecurityContext {
+        capabilities: Some(wire::Capability {
+            add_capabilities: spec.add_capabilities.clone(),
+            drop_capabilities: spec.drop_capabilities.clone(),
+        }),
         privileged: spec.privileged,
         namespace_options: Some(namespaces(host_network)),
         run_as_user: spec.run_as_user.map(|value| wire::Int64Value { value }),

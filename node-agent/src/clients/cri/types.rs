@@ -103,6 +103,10 @@ pub struct ContainerSpec {
     pub run_as_user: Option<i64>,
     /// Whether its root file system is read-only.
     pub read_only_root: bool,
+    /// Capabilities beside the runtime's usual ones, without the prefix `CAP_`.
+    pub add_capabilities: Vec<String>,
+    /// Capabilities that it does not get.
+    pub drop_capabilities: Vec<String>,
     /// Limits.
     pub resources: Resources,
 }

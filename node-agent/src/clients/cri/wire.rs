@@ -275,6 +275,8 @@ pub(super) struct Int64Value {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct LinuxContainerSecurityContext {
+    #[prost(message, optional, tag = "1")]
+    pub(super) capabilities: Option<Capability>,
     #[prost(bool, tag = "2")]
     pub(super) privileged: bool,
     #[prost(message, optional, tag = "3")]
@@ -289,6 +291,14 @@ pub(super) struct LinuxContainerSecurityContext {
     pub(super) readonly_paths: Vec<String>,
     #[prost(message, optional, tag = "15")]
     pub(super) seccomp: Option<SecurityProfile>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Capability {
+    #[prost(string, repeated, tag = "1")]
+    pub(super) add_capabilities: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub(super) drop_capabilities: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

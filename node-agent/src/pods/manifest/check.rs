@@ -9,8 +9,8 @@ use serde_saphyr::Spanned;
 
 use super::{ManifestError, expand::expand, images, line, names, quantity, source};
 use crate::pods::model::{
-    Container, DEFAULT_NAMESPACE, HostPathKind, Key, MemoryDir, Mount, PullPolicy, Resources, RestartPolicy, Spec,
-    Volume,
+    Capabilities, Container, DEFAULT_NAMESPACE, HostPathKind, Key, MemoryDir, Mount, PullPolicy, Resources,
+    RestartPolicy, Spec, Volume,
 };
 
 /// What Kubernetes gives a pod that does not say.
@@ -120,9 +120,29 @@ fn container(key: &str, written: source::Container, volumes: &BTreeMap<String, V
         privileged: security.privileged,
         run_as_user: security.run_as_user.map(i64::from),
         read_only_root: security.read_only_root_filesystem,
+        capabilities: Capabilities {
+            add: capabilities(&format!("{key}.securityContext.capabilities.add"), security.capabilities.add)?,
+            drop: capabilities(&format!("{key}.securityContext.capabilities.drop"), security.capabilities.drop)?,
+        },
         env,
         mounts,
     })
+}
+
+fn capabilities(key: &str, written: Vec<Spanned<String>>) -> Result<Vec<String>> {
+    let checked = written.into_iter().enumerate().map(|(index, name)| {
+        let is_name =
+            name.value.split('_').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase()));
+        let is_bare = !name.value.starts_with("CAP_");
+        require(
+            &name,
+            &format!("{key}[{index}]"),
+            is_name && is_bare,
+            "expected a capability such as NET_RAW, or ALL",
+        )?;
+        Ok(name.value)
+    });
+    checked.collect()
 }
 
 fn resources(key: &str, written: source::Resources) -> Result<Resources> {

@@ -182,6 +182,17 @@ pub(super) struct SecurityContext {
     pub(super) run_as_user: Option<u32>,
     #[serde(default)]
     pub(super) read_only_root_filesystem: bool,
+    #[serde(default)]
+    pub(super) capabilities: Capabilities,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Capabilities {
+    #[serde(default)]
+    pub(super) add: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) drop: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -31,7 +31,7 @@ spec:
     workingDir: /srv
     volumeMounts:
     - {name: data, mountPath: /data, readOnly: true}
-    securityContext: {runAsUser: 1000, readOnlyRootFilesystem: true}
+    securityContext: {runAsUser: 1000, readOnlyRootFilesystem: true, capabilities: {add: [NET_RAW]}}
     resources: {limits: {cpu: 2, memory: 64Mi}}
 "#;
 
@@ -53,6 +53,7 @@ fn a_full_manifest_is_understood() {
     let mount = Mount { volume: "data".to_owned(), path: "/data".to_owned(), read_only: true };
     assert_eq!(container.mounts, [mount]);
     assert_eq!((container.run_as_user, container.read_only_root), (Some(1000), true));
+    assert_eq!(container.capabilities.add, ["NET_RAW"]);
     assert_eq!(container.resources.cpu_limit_milli, Some(2000));
 }
 
@@ -97,6 +98,16 @@ fn a_bad_manifest_is_refused_with_line_and_key() {
         ("value: world", "value: [a]", "23: spec.containers[0].env[0].value: expected a text"),
         ("cpu: 2", "cpu: two", "28: spec.containers[0].resources.limits.cpu: expected an amount such as 500m or 64Mi"),
         ("runAsUser: 1000", "runAsUser: root", "27: spec.containers[0].securityContext.runAsUser: "),
+        (
+            "NET_RAW",
+            "CAP_NET_RAW",
+            "27: spec.containers[0].securityContext.capabilities.add[0]: expected a capability such",
+        ),
+        (
+            "NET_RAW",
+            "net_raw",
+            "27: spec.containers[0].securityContext.capabilities.add[0]: expected a capability such as",
+        ),
         ("  labels: {app: web}", "  labels: {app: [web}", "7: metadata.labels.app: expected a text"),
     ];
     for (good, bad, expected) in table {

@@ -22,7 +22,7 @@ pub use self::work::Settings;
 use self::work::Work;
 use super::{
     memory::Changer,
-    model::{Bad, Command, Event, Failure, FailureKind, Outcome, Progress, Step, Upgrade},
+    model::{Bad, Command, Event, Failure, FailureKind, Memory, Outcome, Progress, Revoked, Step, Upgrade},
 };
 use crate::clients::{esp, host::Host, systemd::systemctl_reboot};
 
@@ -36,6 +36,9 @@ const REBOOT_AGAIN: Duration = Duration::from_secs(30);
 
 /// A boot entry that could not be written is tried again: the ESP may have been full.
 const ARGUMENTS_AGAIN: Duration = Duration::from_secs(60);
+
+/// What is written down of a release that is about to be left has so long to reach the disk.
+const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// Who asked is told of the end once the loop shows what came of it; a pass that hangs longer than this is not waited for.
 const SHOWN: Duration = Duration::from_secs(5);
@@ -163,25 +166,22 @@ impl Operations {
     ///
     /// # Errors
     /// If what is remembered cannot be written.
-    pub fn act(&mut self, step: &Step, settings: &Settings) -> anyhow::Result<()> {
+    pub async fn act(&mut self, step: &Step, settings: &Settings) -> anyhow::Result<()> {
         match step {
             Step::MountEsp { device } if !self.tried_to_mount => {
                 self.tried_to_mount = true;
-                if let Err(error) = esp::mount_read_only(&self.host, device) {
+                let device = device.clone();
+                let mounted = self.host.change("mounting /efi", move |host| esp::mount_read_only(host, &device));
+                if let Err(error) = mounted.await {
                     log::error!("{error:#}");
                     self.mount_problem = Some(format!("the boot entries cannot be read: {error:#}"));
                 }
             }
             Step::MountEsp { .. } => {}
-            Step::Condemn { bad } => self.condemn(bad)?,
+            Step::Condemn { bad } => self.condemn(bad.clone()).await?,
             Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
-            Step::Learn { floor, revoked } => self.memory.change(|memory| {
-                if let Some(floor) = floor {
-                    memory.floor = Some(floor.clone());
-                }
-                memory.revoked = std::mem::take(&mut memory.revoked).and(revoked);
-            })?,
+            Step::Learn { floor, revoked } => self.learn(floor.clone(), revoked.clone()).await?,
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot("the settings say so"),
             Step::Arguments if Instant::now() < self.arguments_again => {}
@@ -196,9 +196,9 @@ impl Operations {
     /// Writes down why the release that runs is about to be given up. It is on the disk when this returns.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub fn give_up(&self, bad: Bad) -> anyhow::Result<()> {
-        self.memory.change(|memory| memory.given_up = Some(bad))
+    /// If it cannot be written, or the disk does not answer within 10 s: a release that breaks the disk is to be left all the same.
+    pub async fn give_up(&self, bad: Bad) -> anyhow::Result<()> {
+        self.memory.change_within(GIVE_UP, |memory| memory.given_up = Some(bad)).await
     }
 
     /// Whether it is time to ask the registry for another release.
@@ -227,12 +227,21 @@ impl Operations {
         self.start_unasked(Command::Upgrade(upgrade), settings);
     }
 
-    fn condemn(&self, bad: &Bad) -> anyhow::Result<()> {
+    async fn condemn(&self, bad: Bad) -> anyhow::Result<()> {
         log::error!("release {} ({}) is bad: {}", bad.version, bad.digest, bad.reason);
-        self.memory.change(|memory| {
-            memory.condemn(bad.clone());
+        let condemn = |memory: &mut Memory| {
+            memory.condemn(bad);
             memory.given_up = None;
-        })
+        };
+        self.memory.change(condemn).await
+    }
+
+    async fn learn(&self, floor: Option<String>, revoked: Revoked) -> anyhow::Result<()> {
+        let learn = move |memory: &mut Memory| {
+            memory.floor = floor.or(memory.floor.take());
+            memory.revoked = std::mem::take(&mut memory.revoked).and(&revoked);
+        };
+        self.memory.change(learn).await
     }
 
     fn start(&mut self, command: Command, client: Option<mpsc::Sender<Event>>, settings: &Settings) {
@@ -281,13 +290,14 @@ impl Shown {
 
 async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
     if command.replaces_wanted() {
-        work.remember(|memory| memory.wanted = command.is_resumed().then(|| command.clone()));
+        let wanted = command.is_resumed().then(|| command.clone());
+        work.remember(|memory| memory.wanted = wanted).await;
     }
     match command {
         Command::Upgrade(upgrade) => upgrade::upgrade(work, upgrade).await,
         Command::Rollback { reboot } => boot::rollback(work, *reboot).await,
-        Command::Pin(target) => keep::pin(work, target),
-        Command::Unpin(target) => keep::unpin(work, target),
+        Command::Pin(target) => keep::pin(work, target).await,
+        Command::Unpin(target) => keep::unpin(work, target).await,
         Command::Allow(target) => keep::allow(work, target).await,
         Command::Fsck { repair } => keep::fsck(work, *repair).await,
         Command::Collect => collect::collect(work).await,
@@ -304,7 +314,7 @@ async fn end(
     shown: Shown,
 ) {
     if command.replaces_wanted() {
-        work.remember(|memory| memory.wanted = None);
+        work.remember(|memory| memory.wanted = None).await;
     }
     let name = command.name();
     match &result {

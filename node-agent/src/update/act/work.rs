@@ -106,15 +106,15 @@ impl Work {
     }
 
     /// Remembers something, if that can be written: a full /var is no reason not to leave a release.
-    pub(super) fn remember(&self, change: impl FnOnce(&mut Memory)) {
-        if let Err(error) = self.memory.change(change) {
+    pub(super) async fn remember(&self, change: impl FnOnce(&mut Memory) + Send + 'static) {
+        if let Err(error) = self.memory.change(change).await {
             log::warn!("{error:#}");
         }
     }
 
     /// A fresh look at the node, for what goes by its boot entries too.
-    pub(super) fn observe(&self) -> Result<Observed, Failure> {
-        let observed = self.look()?;
+    pub(super) async fn observe(&self) -> Result<Observed, Failure> {
+        let observed = self.look().await?;
         match &observed.unmounted_esp {
             None => Ok(observed),
             Some(device) => Err(Failure {
@@ -128,23 +128,29 @@ impl Work {
     }
 
     /// A fresh look at the node, for what goes by the releases on the disk alone.
-    pub(super) fn look(&self) -> Result<Observed, Failure> {
-        Ok(observe::observe(&self.host).context("looking at the releases")?)
+    pub(super) async fn look(&self) -> Result<Observed, Failure> {
+        Ok(self.host.read(observe::DOING, observe::observe).await.context(observe::DOING)?)
+    }
+
+    /// The files in the ESP's folder of kernels.
+    pub(super) async fn kernels(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.host.read("reading the kernels on /efi", |host| Ok(observe::kernels(host))).await?)
     }
 
     /// How a release may be fetched anew that is on the disk already: `image` has its digest, so that its signatures are old changes
     /// nothing.
-    pub(super) fn registry_for_repair(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
-        self.registry_by(image, &Update { signature_max_days: None, ..self.settings.update.clone() }, revoked)
+    pub(super) async fn registry_for_repair(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
+        let update = Update { signature_max_days: None, ..self.settings.update.clone() };
+        self.registry_by(image, &update, revoked).await
     }
 
     /// How `image` may be fetched, without the keys that are `revoked`; the policy is written for it.
-    pub(super) fn registry(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
-        self.registry_by(image, &self.settings.update, revoked)
+    pub(super) async fn registry(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
+        self.registry_by(image, &self.settings.update, revoked).await
     }
 
-    fn registry_by(&self, image: &str, update: &Update, revoked: &Revoked) -> Result<Registry, Failure> {
-        let keys = keys(&self.host);
+    async fn registry_by(&self, image: &str, update: &Update, revoked: &Revoked) -> Result<Registry, Failure> {
+        let keys = self.host.read("reading the keys of releases", |host| Ok(keys(host))).await?;
         if keys.is_empty() && update.signatures == Signatures::Required {
             return Err(Failure::refused(
                 "releases must be signed, and there is no key to check them with: name one in update.keys of the settings, or, for \
@@ -152,10 +158,11 @@ impl Work {
             ));
         }
         let policy = policy(image, &keys, update, revoked).to_string();
-        let file = self.host.path(POLICY);
-        store::write(&file, policy.as_bytes())?;
+        let write = move |host: &Host| store::write(&host.path(POLICY), policy.as_bytes());
+        self.host.change("writing the policy of image-proxy", write).await?;
         let Settings { idle, attempts, .. } = self.settings;
         let environment = Environment(self.settings.proxy.environment());
+        let file = self.host.path(POLICY);
         Ok(Registry { policy: file.display().to_string(), idle, attempts, environment })
     }
 

@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::cluster::{self, ControlPlane, Joining, TOKEN, Wanted};
+use qemu_tests::cluster::{self, ControlPlane, Joining, Kubectl, TOKEN, Wanted};
 use qemu_tests::deadline::Deadline;
 use qemu_tests::lab::Options;
 use qemu_tests::memory::agent_resident;
 use qemu_tests::node::Node;
 use qemu_tests::qemu::machine::Network;
 use qemu_tests::scenario::{Cases, Scenario, unit};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{LABELS, NAME, SOON, condition, is, is_connected, is_described, is_kept, node_when, os_when, says, told};
+use super::{
+    LABELS, NAME, SOON, condition, is, is_connected, is_described, is_kept, node_when, os_when, says, text, told,
+};
 
 const HOST: &str = "worker-1";
 /// From the last heartbeat until the cluster gives a node up (node-monitor-grace-period), twice.
 const GIVEN_UP: u64 = 120;
+/// A pod that nobody runs is no longer Terminating than this.
+const NO_LONGER: u64 = 60;
 /// Eight minutes from five minutes ago: the first renewal is due within three minutes, so none is missed here.
 const CERTIFICATES: Duration = Duration::from_secs(8 * 60);
 
@@ -30,10 +34,11 @@ struct Member {
 
 type Case = (&'static str, fn(&mut Member) -> Result<()>);
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     ("L01 joins", joins),
     ("L04 what it may not do", may_not),
     ("L03 described", described),
+    ("no kubelet, no pods", offers_no_pods),
     ("F03 a setting that does not apply", setting_does_not_apply),
     ("V09 a failed unit", failed_unit),
     ("events", events),
@@ -109,6 +114,66 @@ fn described(member: &mut Member) -> Result<()> {
     is_described(&member.plane.kubectl, HOST, &mut member.node.guest)
 }
 
+/// The scheduler binds nothing to a node that runs nothing, and what is bound past the scheduler is handed back.
+fn offers_no_pods(member: &mut Member) -> Result<()> {
+    let kubectl = &member.plane.kubectl;
+    kubectl.when("pods can be made", Deadline::secs(SOON), &["serviceaccount", "default"], |_| true)?;
+    // One tolerates all but the missing kubelet, the other everything, as DaemonSets do.
+    for (name, tolerations, why) in [
+        ("plain", json!([{"key": "example.com/dedicated", "operator": "Exists"}]), "os.ballast.dev/no-kubelet"),
+        ("tolerant", json!([{"operator": "Exists"}]), "Too many pods"),
+    ] {
+        let mut template = pod_template(name);
+        template["spec"]["tolerations"] = tolerations;
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": template}});
+        kubectl.apply(&deployment.to_string())?;
+        let is_why = |event: &Value| {
+            event["reason"] == "FailedScheduling"
+                && text(event, "/involvedObject/name").starts_with(name)
+                && text(event, "/message").contains(why)
+        };
+        let what = format!("an event says why no pod of {name} is scheduled");
+        kubectl.when(&what, Deadline::secs(SOON), &["events", "--namespace=default"], |list| {
+            list["items"].as_array().into_iter().flatten().any(is_why)
+        })?;
+    }
+    let pods = kubectl.get(&["pods"])?;
+    let pods = pods["items"].as_array().context("there are no pods")?;
+    ensure!(pods.len() == 4 && pods.iter().all(|pod| pod["spec"]["nodeName"].is_null()), "a pod is bound: {pods:?}");
+    kubectl.run(&["delete", "deployment", "plain", "tolerant"])?;
+
+    bind(kubectl, "bound")?;
+    let failed = |pod: &Value| pod["status"]["phase"] == "Failed" && pod["status"]["reason"] == "NoKubelet";
+    kubectl.when("a pod that is bound is handed back", Deadline::secs(NO_LONGER), &["pod", "bound"], failed)?;
+    kubectl.run(&["delete", "pod", "bound", "--wait=false"])?;
+    no_pods(kubectl)
+}
+
+fn pod_template(name: &str) -> Value {
+    json!({"metadata": {"labels": {"app": name}},
+        "spec": {"containers": [{"name": name, "image": "registry.example/pod:1"}]}})
+}
+
+/// A pod that is bound to the node by its name, past the scheduler.
+fn bind(kubectl: &Kubectl, name: &str) -> Result<()> {
+    let mut pod = pod_template(name);
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"]["name"] = name.into();
+    pod["spec"]["nodeName"] = HOST.into();
+    kubectl.apply(&pod.to_string())
+}
+
+/// No pod is left, none hangs in Terminating.
+fn no_pods(kubectl: &Kubectl) -> Result<()> {
+    let gone = Deadline::secs(NO_LONGER).poll(Duration::from_secs(1), || {
+        let pods = kubectl.get(&["pods"])?;
+        Ok::<_, anyhow::Error>(pods["items"].as_array().is_some_and(Vec::is_empty).then_some(()))
+    })?;
+    gone.context("pods are left that were deleted")
+}
+
 fn setting_does_not_apply(member: &mut Member) -> Result<()> {
     let what = "the Node says which setting does not apply";
     node_when(&member.plane.kubectl, HOST, what, |node| says(node, "SettingsDegraded", "colour")).map(drop)
@@ -170,12 +235,16 @@ fn heartbeat_stops(member: &mut Member) -> Result<()> {
     let what = "L02: without a heartbeat it is NotReady";
     let unknown = |node: &Value| is(node, "Ready", "Unknown");
     plane.kubectl.when(what, Deadline::secs(GIVEN_UP), &["node", HOST], unknown)?;
+    // Deleted while nobody is there to end it.
+    bind(&plane.kubectl, "hangs")?;
+    plane.kubectl.run(&["delete", "pod", "hangs", "--wait=false"])?;
+    ensure!(plane.kubectl.get(&["pod", "hangs"])?["metadata"]["deletionTimestamp"].is_string(), "it is not deleted");
     node.guest.ask("systemctl start ballast.service")?;
     node.agent_is_back(SOON)?;
     let ready = node_when(&plane.kubectl, HOST, "L02: with one it is Ready", |node| is(node, "Ready", "True"))?;
     let reason = condition(&ready, "Ready").map(|condition| condition["reason"].to_string());
     ensure!(reason.as_deref() == Some("\"BallastReady\""), "it is Ready because of {reason:?}");
-    Ok(())
+    no_pods(&plane.kubectl)
 }
 
 /// The certificate was renewed under the running agent, by the node itself, before it ended.
