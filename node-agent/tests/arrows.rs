@@ -28,8 +28,9 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Files with other names than `model` and `plan` that are pure all the same.
-const ALSO_PURE: [&str; 14] = [
+const ALSO_PURE: [&str; 15] = [
     "pods/desired.rs",
+    "pods/disk/collect.rs",
     "pods/phase.rs",
     "pods/restart.rs",
     "proxy/config/credentials.rs",

@@ -79,14 +79,14 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         next: true,
         state: String::new(),
     };
-    let container = Container { name: String::new(), state: String::new(), restarts: 0 };
+    let container = Container { name: String::new(), state: String::new(), restarts: 0, ended: None };
     let pod = Pod { name: String::new(), namespace: String::new(), phase: String::new(), containers: vec![container] };
     let (deployments, pods, clusters) = (vec![deployment], vec![pod], vec![Cluster::default()]);
     let tree = agent(reply(&Status { deployments, pods, clusters, ..Status::default() }));
     let output = ballast(tree.path(), &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let promised = [
-        ("", "boot clusters deployments node os pods ready reasons runtime settings"),
+        ("", "boot clusters deployments disk node os pods ready reasons runtime settings"),
         ("/os", "commit digest id version"),
         ("/boot", "busy_ms cpu initramfs_ms kernel_ms ready_ms steps userspace_ms"),
         ("/node", "hostname machine_id"),
@@ -96,7 +96,8 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         ("/clusters/0/traffic", "bytes_received bytes_sent errors requests"),
         ("/settings", "problems sources trial"),
         ("/pods/0", "containers name namespace phase"),
-        ("/pods/0/containers/0", "name restarts state"),
+        ("/disk", "available_bytes evictions images_removed pressure total_bytes"),
+        ("/pods/0/containers/0", "ended name restarts state"),
     ];
     for (place, keys) in promised {
         let mut found: Vec<&str> =

@@ -23,7 +23,7 @@ use tokio::{
 use self::{
     cluster::Orders,
     plan::{Plan, plan},
-    settings::log_limits,
+    settings::{log_limits, marks},
 };
 use crate::{
     clients::{
@@ -35,7 +35,7 @@ use crate::{
     },
     cluster::act::Memberships,
     health,
-    pods::{self, desired::Desired},
+    pods::{self, desired::Desired, disk::model::Marks},
     report::{
         boot::{self, Boot},
         complaints::Complaints,
@@ -234,7 +234,8 @@ impl Agent {
         let changed = self.settings.ended().await;
         let observed = self.observe().await;
         let now = SystemTime::now();
-        let plan = plan(&observed, self.unattended(observed.settings(), now), now);
+        let unattended = self.unattended(observed.settings(), now);
+        let plan = plan(&observed, unattended, now);
         let wait = self.wait(&observed, &plan);
         self.act(&observed, &plan).await;
         self.report(observed, plan).await;
@@ -269,7 +270,7 @@ impl Agent {
         observed.storage = self.complaints.note(storage).flatten();
         if observed.runtime.is_ready() {
             observed.runtime.version = self.runtime.settle().await;
-            observed.pods = self.observe_pods().await;
+            observed.pods = self.observe_pods(marks(observed.settings())).await;
         }
         observed
     }
@@ -281,9 +282,9 @@ impl Agent {
         health
     }
 
-    async fn observe_pods(&mut self) -> Option<(Desired, pods::model::Observed)> {
+    async fn observe_pods(&mut self, marks: Marks) -> Option<(Desired, pods::model::Observed)> {
         let cri = self.runtime.cri()?;
-        let observed = self.pods.observe(&self.host, cri, &mut self.jobs).await;
+        let observed = self.pods.observe(&self.host, cri, &mut self.jobs, marks).await;
         let observed = self.complaints.note(observed)?;
         let manifests =
             self.host.read("reading the manifests of pods", |host| Ok(pods::observe::manifests(host))).await;
@@ -336,6 +337,8 @@ impl Agent {
                 self.jobs.start(job.clone(), cri);
             }
             self.jobs.clean(plan.leftovers.clone());
+            let kept = self.jobs.keep_room(&plan.disk, cri);
+            self.complaints.note(kept);
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Agent, Observed, Plan, unix_secs};
 use crate::{
+    clients::clock,
     health::{self, model::Verdict},
     report::socket::Asked,
     settings::model::Settings,
@@ -21,16 +22,32 @@ const REGISTRY_ATTEMPTS: u32 = 5;
 /// How long resolving or fetching may take in all: 75 MB come within it at 25 kB/s.
 const FETCH_TOTAL: Duration = Duration::from_secs(3600);
 
+/// A time server is asked as soon as there is a network, and answers within seconds.
+const CLOCK_PATIENCE: Duration = Duration::from_secs(300);
+
 impl Agent {
     /// What the settings allow to be done without being asked.
-    pub(super) fn unattended(&self, settings: &Settings, now: SystemTime) -> Unattended {
+    pub(super) fn unattended(&mut self, settings: &Settings, now: SystemTime) -> Unattended {
         let settings = &settings.update;
+        let now = (settings.auto && settings.windows.is_some()).then(|| self.set_clock(now)).flatten();
         Unattended {
             is_on: settings.auto,
             reboots: settings.reboot,
             is_open: settings.auto && matches!(gate(settings.windows.as_deref(), now), Gate::Open { .. }),
             is_due: self.update.is_due(),
         }
+    }
+
+    /// The time, if somebody has set the clock. A node waits for that in each boot; that it waits long is told.
+    fn set_clock(&mut self, now: SystemTime) -> Option<SystemTime> {
+        let is_set = self.complaints.note(clock::is_set(&self.host, now)).unwrap_or(false);
+        if !is_set && self.started.elapsed() >= CLOCK_PATIENCE {
+            self.complaints.tell(
+                "update.window: the clock is not set, so the node neither upgrades nor reboots by itself; see that time.servers can be reached"
+                    .to_owned(),
+            );
+        }
+        is_set.then_some(now)
     }
 
     /// What operations go by.

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::{Agent, Observed, Plan, READY_PATIENCE, cluster::Known, releases, unix_secs};
 use crate::{
-    clients::{identity, proc},
+    clients::{damage, identity, proc},
     report::{
         compose::{self, Facts},
         status::{Node, summary},
@@ -28,6 +28,7 @@ impl Agent {
         let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
+        problems.extend(damage::told(&self.host));
         if let (Some(read), Some(update)) = (&read, &update) {
             problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
         }
@@ -37,6 +38,7 @@ impl Agent {
         // While the runtime is away its pods run on, as they were when it was last seen.
         let pods = self.last.as_ref().map_or(&[][..], |(desired, plan)| {
             problems.extend(desired.problems.iter().cloned());
+            problems.extend(plan.disk_problem.iter().cloned());
             &plan.pods
         });
         let reports = self.memberships.reports();
@@ -52,6 +54,7 @@ impl Agent {
             health: health.as_ref(),
             update: update.as_ref(),
             pods,
+            disk: self.jobs.disk_account(),
             clusters: &reports,
             settings,
             problems,

@@ -128,7 +128,7 @@ mod tests {
     use crate::{
         report::{
             boot::Boot,
-            status::{Cluster, Container, Node, Os, Runtime},
+            status::{Cluster, Container, Disk, Node, Os, Runtime},
         },
         settings::model::{Sources, TrialShown},
     };
@@ -146,12 +146,18 @@ mod tests {
             boot: Boot { ready_ms: Some(4310), kernel_ms: Some(1470), ..Boot::default() },
             node: Node { hostname: "node-1".into(), machine_id: "ab".into() },
             deployments: Vec::new(),
+            disk: Disk::default(),
             runtime: Runtime { name: "containerd".into(), version: "2.1.9".into(), ready: true, restarts: 1 },
             pods: vec![Pod {
                 name: "canary".into(),
                 namespace: "ballast".into(),
                 phase: "Running".into(),
-                containers: vec![Container { name: "canary".into(), state: "running".into(), restarts: 2 }],
+                containers: vec![Container {
+                    name: "canary".into(),
+                    state: "running".into(),
+                    restarts: 2,
+                    ended: None,
+                }],
             }],
             clusters: Vec::new(),
             settings: Sources::default(),

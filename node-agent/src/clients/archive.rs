@@ -15,6 +15,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 pub struct ArchivedImage {
     /// The reference that it gets.
     pub reference: String,
+    /// The digest of its manifest.
+    pub digest: String,
     /// The digest of its configuration, by which the runtime knows it.
     pub config: String,
     /// The archive.
@@ -85,7 +87,12 @@ fn read_index(path: &Path) -> Result<Vec<ArchivedImage>> {
         let Some(reference) = name.or(ref_name) else { continue };
         let Some(hash) = descriptor.digest.strip_prefix("sha256:") else { continue };
         let manifest: Manifest = json(&mut file, &format!("blobs/sha256/{hash}"))?;
-        images.push(ArchivedImage { reference, config: manifest.config.digest, path: path.to_owned() });
+        images.push(ArchivedImage {
+            reference,
+            digest: descriptor.digest.clone(),
+            config: manifest.config.digest,
+            path: path.to_owned(),
+        });
     }
     Ok(images)
 }
@@ -128,7 +135,12 @@ mod tests {
         let manifest = r#"{"config":{"digest":"sha256:cd"},"layers":[]}"#;
         archive(&path, &[("blobs/sha256/ab", manifest), ("./index.json", index)]);
         fs::write(folder.path().join("README"), "not an archive").unwrap();
-        let expected = ArchivedImage { reference: "localhost/p:1".to_owned(), config: "sha256:cd".to_owned(), path };
+        let expected = ArchivedImage {
+            reference: "localhost/p:1".to_owned(),
+            digest: "sha256:ab".to_owned(),
+            config: "sha256:cd".to_owned(),
+            path,
+        };
         assert_eq!(list(folder.path()).unwrap(), [expected]);
         assert_eq!(list(&folder.path().join("none")).unwrap(), []);
     }

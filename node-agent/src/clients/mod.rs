@@ -5,6 +5,7 @@ mod blocking;
 pub mod cgroup;
 pub mod clock;
 pub mod cri;
+pub mod damage;
 pub mod disk;
 pub mod dmi;
 pub mod efi;

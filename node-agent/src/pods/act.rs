@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    disk::{self, keeper::Keeper},
     files,
     logs::{self, LogLimits},
     model::{Failure, Key, Observed, Pod},
@@ -30,6 +31,7 @@ pub struct Jobs {
     importing: Arc<Mutex<()>>,
     pids_limit: Option<u32>,
     rotating: Option<JoinHandle<()>>,
+    disk: Keeper,
 }
 
 /// A job at work.
@@ -54,6 +56,7 @@ impl Jobs {
     /// No jobs yet. The end of a job wakes `changed`.
     pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         Self {
+            disk: Keeper::new(host.clone(), Arc::clone(&changed)),
             host,
             changed,
             tasks: JoinSet::new(),
@@ -69,6 +72,19 @@ impl Jobs {
     /// How many processes and threads a container may have that is started from now on.
     pub fn limit_pids(&mut self, limit: Option<u32>) {
         self.pids_limit = limit;
+    }
+
+    /// Keeps room on /var.
+    ///
+    /// # Errors
+    /// If it cannot be written down which pods were ended; they are all the same.
+    pub fn keep_room(&mut self, steps: &disk::model::Steps, cri: &Cri) -> Result<()> {
+        self.disk.act(steps, cri, SystemTime::now())
+    }
+
+    /// What was done for it.
+    pub fn disk_account(&self) -> disk::model::Account {
+        self.disk.account()
     }
 
     /// Starts a job.
@@ -162,6 +178,10 @@ impl Jobs {
         }
     }
 
+    pub(super) fn disk(&mut self) -> &mut Keeper {
+        &mut self.disk
+    }
+
     pub(super) fn busy(&self) -> BTreeMap<Key, String> {
         self.busy.iter().map(|(key, job)| (key.clone(), job.uid.clone())).collect()
     }
@@ -202,6 +222,7 @@ impl Worker {
             }
             Step::StopSandbox { id } => cri.stop_sandbox(&id).await.context("stopping the sandbox"),
             Step::RemoveSandbox { id } => cri.remove_sandbox(&id).await.context("removing the sandbox"),
+            Step::RemoveVolumes { uid } => self.remove_volumes(uid).await,
             Step::RemoveContainer { id } => cri.remove_container(&id).await.context("removing a container"),
             Step::ProvideImage(image) => self.provide(&image).await,
             Step::RunSandbox { pod, attempt, resolver } => {
@@ -210,14 +231,26 @@ impl Worker {
                 cri.run_sandbox(&sandbox::spec(&pod, attempt, resolver)).await.context("starting the sandbox")?;
                 Ok(())
             }
-            Step::StartContainer { pod, name, sandbox_id, sandbox_attempt, attempt, crashes, leftover, image } => {
+            Step::StartContainer {
+                pod,
+                name,
+                sandbox_id,
+                sandbox_attempt,
+                attempt,
+                crashes,
+                leftover,
+                known_as,
+                image,
+            } => {
                 if let Some(id) = leftover {
                     cri.remove_container(&id).await.context("removing what is left of an earlier start")?;
                 }
                 if let Some(image) = image {
                     self.provide(&image).await.with_context(|| format!("container {name}"))?;
                 }
-                let start = self.start_container(&pod, &name, &sandbox_id, sandbox_attempt, attempt, crashes);
+                let boot = identity::boot_id(&self.host)?;
+                let run = sandbox::Run { attempt, crashes, boot: &boot, image: &known_as };
+                let start = self.start_container(&pod, &name, &sandbox_id, sandbox_attempt, &run);
                 start.await.with_context(|| format!("starting container {name}"))
             }
         }
@@ -229,15 +262,20 @@ impl Worker {
         self.host.change("making volumes", move |host| volumes::provide(host, &pod)).await
     }
 
+    /// There may be much in them, so the loop does not wait for it.
+    async fn remove_volumes(&self, uid: String) -> Result<()> {
+        self.host.change("removing volumes", move |host| volumes::remove(host, &uid)).await
+    }
+
     async fn provide(&self, image: &Image) -> Result<()> {
         match image {
-            Image::Archive { reference, archive } => {
+            Image::Archive { archive } => {
                 let _one_at_a_time = self.importing.lock().await;
-                preloaded::provide(&self.host, &self.cri, reference, archive).await
+                preloaded::provide(&self.host, &self.cri, archive).await
             }
             Image::Registry { reference } => {
                 log::info!("pod {}: pulling {reference}", self.key);
-                self.cri.pull_image(reference).await.with_context(|| format!("pulling {reference}"))
+                self.cri.pull_image(&reference.to_string()).await.with_context(|| format!("pulling {reference}"))
             }
         }
     }
@@ -248,17 +286,14 @@ impl Worker {
         name: &str,
         sandbox_id: &str,
         sandbox_attempt: u32,
-        attempt: u32,
-        crashes: u32,
+        run: &sandbox::Run<'_>,
     ) -> Result<()> {
         let container = pod.spec.containers.iter().find(|container| container.name == name);
         let container = container.ok_or_else(|| anyhow!("the manifest has no such container"))?;
-        let logs = self.host.path(sandbox::log_folder(pod)).join(name);
+        let (logs, attempt) = (self.host.path(sandbox::log_folder(pod)).join(name), run.attempt);
         self.host.change("removing old logs", move |_| files::prune_logs(&logs, attempt)).await?;
         let volumes = self.volumes(pod).await?;
-        let boot = identity::boot_id(&self.host)?;
-        let run = sandbox::Run { attempt, crashes, boot: &boot };
-        let spec = sandbox::container(pod, container, &run, &volumes, self.pids_limit);
+        let spec = sandbox::container(pod, container, run, &volumes, self.pids_limit);
         let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt, None), &spec).await?;
         self.cri.start_container(&id).await?;
         Ok(())

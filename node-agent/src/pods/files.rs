@@ -9,13 +9,14 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{sandbox, volumes};
+use super::{manifest, sandbox, volumes};
 use crate::clients::host::Host;
 
-/// The versions of pods that have volumes or logs here.
+/// The versions of our pods that have volumes or logs here. Others keep logs in the same place, a kubelet above all.
 pub(super) fn owners(host: &Host) -> BTreeSet<String> {
     let volumes = names(&host.path(sandbox::VOLUMES)).into_iter();
     let logs = names(&host.path(sandbox::LOGS)).into_iter().filter_map(|name| owner(&name).map(str::to_owned));
+    let logs = logs.filter(|uid| manifest::is_own_uid(uid));
     volumes.chain(logs).collect()
 }
 
@@ -76,12 +77,23 @@ mod tests {
     fn what_a_pod_left_is_found_and_removed() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
-        for folder in ["var/lib/ballast/volumes/u1/data", "var/log/pods/ns_web_u1/c", "var/log/pods/ns_web_u2/c"] {
+        let [one, two] = ["1", "2"].map(|last| format!("01234567-89ab-8def-8123-456789abcde{last}"));
+        let kubelets = "7d0c2b1e-9f5b-4c55-9a53-3f0f1c8b8a11";
+        for folder in [
+            format!("var/lib/ballast/volumes/{one}/data"),
+            format!("var/log/pods/ns_web_{one}/c"),
+            format!("var/log/pods/ns_web_{two}/c"),
+            format!("var/log/pods/ns_web_{kubelets}/c"),
+            "var/log/pods/kube-system_etcd-node_0123456789abcdef0123456789abcdef/etcd".to_owned(),
+            "var/log/pods/notes".to_owned(),
+        ] {
             fs::create_dir_all(tree.path().join(folder)).unwrap();
         }
-        assert_eq!(owners(&host), ["u1", "u2"].map(str::to_owned).into());
-        remove(&host, "u1").unwrap();
-        assert_eq!(owners(&host), ["u2".to_owned()].into());
+        assert_eq!(owners(&host), [one.clone(), two.clone()].into());
+        remove(&host, &one).unwrap();
+        assert_eq!(owners(&host), [two.clone()].into());
+        remove(&host, &two).unwrap();
+        assert_eq!(fs::read_dir(tree.path().join("var/log/pods")).unwrap().count(), 3);
     }
 
     #[test]

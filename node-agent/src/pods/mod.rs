@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod desired;
+pub mod disk;
 mod files;
 pub mod logs;
 pub mod manifest;

@@ -6,10 +6,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::Serialize;
+use ballast_types::ImageReference;
+use serde::{Serialize, Serializer};
+
+use super::disk;
 
 /// The folders with manifests: the image's own pods first, then the operator's, then those that stand in the settings.
 pub const MANIFEST_FOLDERS: [&str; 3] = ["/usr/lib/ballast/pods", "/var/lib/ballast/pods", "/etc/ballast/pods"];
+
+/// The image of the process that holds a sandbox: the runtime's configuration names it, the OS brings it along.
+pub const SANDBOX_IMAGE: &str = "localhost/ballast/pause:1";
 
 /// The namespace of a manifest that names none.
 pub const DEFAULT_NAMESPACE: &str = "default";
@@ -91,6 +97,9 @@ pub enum Volume {
     EmptyDir {
         /// In memory rather than on the disk; with its size, if limited.
         memory: Option<MemoryDir>,
+        /// On the disk: how many bytes may be in it before the pod is ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit_bytes: Option<u64>,
     },
 }
 
@@ -127,8 +136,9 @@ pub enum HostPathKind {
 pub struct Container {
     /// Its name within the pod.
     pub name: String,
-    /// The image's full reference.
-    pub image: String,
+    /// The image.
+    #[serde(serialize_with = "as_text")]
+    pub image: ImageReference,
     /// When to ask the registry.
     pub pull: PullPolicy,
     /// Replaces the image's entry point, unless empty. `$(NAME)` is already expanded.
@@ -169,6 +179,10 @@ impl Capabilities {
     }
 }
 
+fn as_text<S: Serializer>(image: &ImageReference, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(image)
+}
+
 /// spec.containers\[\].imagePullPolicy
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum PullPolicy {
@@ -202,6 +216,12 @@ pub struct Resources {
     pub memory_limit_bytes: Option<u64>,
     /// Bytes that it needs.
     pub memory_request_bytes: Option<u64>,
+    /// Bytes of the disk that it may use before its pod is ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_limit_bytes: Option<u64>,
+    /// Bytes of the disk that it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_request_bytes: Option<u64>,
 }
 
 /// What the runtime has of one sandbox of ours.
@@ -259,6 +279,8 @@ pub enum State {
         exit_code: i32,
         /// Why, in one word, if the runtime knows.
         reason: String,
+        /// Why, in a sentence of the runtime's; empty if it has none.
+        message: String,
     },
 }
 
@@ -267,10 +289,10 @@ pub enum State {
 pub struct Observed {
     /// The sandboxes that are ours.
     pub sandboxes: Vec<Sandbox>,
-    /// The images that the runtime has, by full reference; with the digest of their configuration.
-    pub images: BTreeMap<String, String>,
-    /// The images that the OS brings along.
-    pub archives: BTreeMap<String, Archive>,
+    /// The images that the runtime has, with the digest of their configuration.
+    pub images: BTreeMap<ImageReference, String>,
+    /// The images that the OS brings along, by their name and by their digest.
+    pub archives: BTreeMap<ImageReference, Archive>,
     /// Pods that a job is at work on, with the version that it is for.
     pub busy: BTreeMap<Key, String>,
     /// Versions of pods that have volumes or logs on the disk.
@@ -279,6 +301,8 @@ pub struct Observed {
     pub resolver: Option<Resolver>,
     /// What the last job for a pod failed with, unless one succeeded since.
     pub failures: BTreeMap<Key, Failure>,
+    /// The room on /var, and what takes it.
+    pub disk: disk::model::Observed,
 }
 
 /// Whom to ask for names, and how.
@@ -297,6 +321,8 @@ pub struct Resolver {
 pub struct Archive {
     /// The file.
     pub path: String,
+    /// What the runtime calls it once it is imported.
+    pub reference: ImageReference,
     /// The digest of the image's configuration.
     pub config: String,
 }

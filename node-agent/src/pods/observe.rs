@@ -1,7 +1,7 @@
 //! Looks at the manifest files, and at what the runtime has of ours.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -9,9 +9,11 @@ use std::{
 };
 
 use anyhow::Result;
+use ballast_types::ImageReference;
 
 use super::{
     act::Jobs,
+    disk::model::Marks,
     files,
     manifest::{self, ManifestError},
     model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Pod, Resolver, Sandbox, State},
@@ -69,7 +71,7 @@ fn is_manifest(name: &str) -> bool {
 /// Looks at the runtime. Keeps what cannot change while the agent runs.
 #[derive(Debug, Default)]
 pub struct Observer {
-    archives: Option<BTreeMap<String, Archive>>,
+    archives: Option<BTreeMap<ImageReference, Archive>>,
     /// The first look.
     since: Option<Instant>,
 }
@@ -79,19 +81,24 @@ impl Observer {
     ///
     /// # Errors
     /// If the runtime does not answer.
-    pub async fn observe(&mut self, host: &Host, cri: &Cri, jobs: &mut Jobs) -> Result<Observed> {
+    pub async fn observe(&mut self, host: &Host, cri: &Cri, jobs: &mut Jobs, marks: Marks) -> Result<Observed> {
         jobs.collect();
         let boot = identity::boot_id(host)?;
         let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
         let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();
+        let mut used = BTreeSet::new();
         for container in cri.containers(managed()).await? {
+            used.insert(container.image.clone());
             if let Some(sandbox) = sandboxes.iter_mut().find(|sandbox| sandbox.id == container.sandbox_id) {
                 sandbox.containers.push(instance(container, &boot));
             }
         }
         let mut images = BTreeMap::new();
-        for image in cri.images().await? {
-            images.extend(image.references.into_iter().map(|reference| (reference, image.id.clone())));
+        let listed = cri.images().await?;
+        for image in &listed {
+            // What has no name that a manifest could give it is of no interest here.
+            let named = image.references.iter().filter_map(|reference| ImageReference::parse(reference).ok());
+            images.extend(named.map(|reference| (reference, image.id.clone())));
         }
         Ok(Observed {
             sandboxes,
@@ -101,6 +108,7 @@ impl Observer {
             files: host.read("looking for files of pods", |host| Ok(files::owners(host))).await?,
             resolver: self.resolver(host),
             failures: jobs.failures().clone(),
+            disk: jobs.disk().observe(listed, &used, marks, SystemTime::now()).await,
         })
     }
 
@@ -115,7 +123,7 @@ impl Observer {
         is_told.then_some(Resolver { servers, searches, options })
     }
 
-    async fn archives(&mut self, host: &Host) -> Result<&BTreeMap<String, Archive>> {
+    async fn archives(&mut self, host: &Host) -> Result<&BTreeMap<ImageReference, Archive>> {
         let found = match self.archives.take() {
             Some(found) => found,
             None => {
@@ -156,9 +164,20 @@ fn instance(found: ContainerStatus, boot: &str) -> Instance {
             finished_at: found.finished_at.unwrap_or(SystemTime::UNIX_EPOCH + Duration::from_secs(1)),
             exit_code: if found.state == ContainerState::Unknown { UNKNOWN_EXIT } else { found.exit_code },
             reason: found.reason,
+            message: one_line(&found.message),
         },
     };
     Instance { id: found.id, name: found.name, attempt: found.attempt, crashes, state }
+}
+
+/// A longer sentence fills a screen, and each pass carries it along.
+const MAX_MESSAGE: usize = 1024;
+
+/// What a runtime tells may be many lines of a program's error output.
+fn one_line(message: &str) -> String {
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let end = line.char_indices().map(|(at, _)| at).find(|at| *at >= MAX_MESSAGE);
+    end.map_or(line.clone(), |end| format!("{}…", &line[..end]))
 }
 
 /// What containerd itself gives a container whose end it did not see.
@@ -175,6 +194,13 @@ mod tests {
         {
             assert_eq!(is_manifest(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_message_is_one_line_of_limited_length() {
+        assert_eq!(one_line("exec:\n  \"/nope\": no such file\n"), "exec: \"/nope\": no such file");
+        let long = one_line(&"ä".repeat(4000));
+        assert!(long.len() <= MAX_MESSAGE + 4 && long.ends_with("ä…"), "{}", long.len());
     }
 
     #[test]

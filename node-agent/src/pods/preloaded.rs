@@ -3,10 +3,11 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use ballast_types::{Digest, ImageReference};
 use tokio::time::{Instant, sleep};
 
-use super::{manifest::full_reference, model::Archive};
+use super::model::Archive;
 use crate::clients::{
     archive::{self, ArchivedImage},
     cri::Cri,
@@ -19,12 +20,24 @@ const FOLDER: &str = "/usr/lib/ballast/images";
 const LISTED_WITHIN: Duration = Duration::from_secs(10);
 const LISTED_AGAIN: Duration = Duration::from_millis(10);
 
-/// The archived images, by full reference.
+/// The archived images, by their name and by their digest.
 ///
 /// # Errors
-/// If an archive is damaged.
-pub(super) fn archives(host: &Host) -> Result<BTreeMap<String, Archive>> {
-    Ok(by_reference(archive::list(&host.path(FOLDER))?))
+/// If an archive is damaged. An image whose name is none is left out.
+pub(super) fn archives(host: &Host) -> Result<BTreeMap<ImageReference, Archive>> {
+    let mut all = BTreeMap::new();
+    for image in archive::list(&host.path(FOLDER))? {
+        let (digest, archive) = match archived(image) {
+            Ok(archived) => archived,
+            Err(error) => {
+                log::warn!("{error:#}; this image is left out");
+                continue;
+            }
+        };
+        all.insert(archive.reference.with_digest(digest), archive.clone());
+        all.insert(archive.reference.clone(), archive);
+    }
+    Ok(all)
 }
 
 /// Imports the archive of an image, if the runtime has not exactly this image, and waits until the CRI lists all that is in
@@ -32,16 +45,16 @@ pub(super) fn archives(host: &Host) -> Result<BTreeMap<String, Archive>> {
 ///
 /// # Errors
 /// If the archive is not taken.
-pub(super) async fn provide(host: &Host, cri: &Cri, reference: &str, archive: &Archive) -> Result<()> {
-    let wanted = BTreeMap::from([(reference.to_owned(), archive.clone())]);
-    if missing(cri, &wanted).await?.is_none() {
+pub(super) async fn provide(host: &Host, cri: &Cri, archive: &Archive) -> Result<()> {
+    if missing(cri, std::slice::from_ref(archive)).await?.is_none() {
         return Ok(());
     }
     log::info!("importing {}", archive.path);
     cri.import(Path::new(&archive.path)).await?;
     let path = archive.path.clone();
     let brought = host.read("reading an archive of images", move |_| archive::read(Path::new(&path))).await?;
-    let brought = by_reference(brought);
+    let brought: Vec<Archive> =
+        brought.into_iter().map(|image| archived(image).map(|(_, archive)| archive)).collect::<Result<_>>()?;
     let start = Instant::now();
     while let Some(reference) = missing(cri, &brought).await? {
         if start.elapsed() > LISTED_WITHIN {
@@ -57,29 +70,30 @@ pub(super) async fn provide(host: &Host, cri: &Cri, reference: &str, archive: &A
 /// # Errors
 /// If an archive is damaged or not taken.
 pub async fn provide_all(host: &Host, cri: &Cri) -> Result<usize> {
-    let archives = archives(host)?;
-    for (reference, archive) in &archives {
-        provide(host, cri, reference, archive).await?;
+    let mut archives = archives(host)?;
+    archives.retain(|reference, archive| *reference == archive.reference);
+    for archive in archives.values() {
+        provide(host, cri, archive).await?;
     }
     Ok(archives.len())
 }
 
 /// The first of `archives` that the runtime has not, or not so.
-async fn missing(cri: &Cri, archives: &BTreeMap<String, Archive>) -> Result<Option<String>> {
+async fn missing(cri: &Cri, archives: &[Archive]) -> Result<Option<ImageReference>> {
     let images = cri.images().await?;
-    let is_there = |reference: &String, archive: &Archive| {
-        images.iter().any(|image| image.id == archive.config && image.references.contains(reference))
+    let is_there = |archive: &Archive| {
+        let has_name =
+            |text: &String| ImageReference::parse(text).is_ok_and(|reference| reference == archive.reference);
+        images.iter().any(|image| image.id == archive.config && image.references.iter().any(has_name))
     };
-    Ok(archives
-        .iter()
-        .find(|(reference, archive)| !is_there(reference, archive))
-        .map(|(reference, _)| reference.clone()))
+    Ok(archives.iter().find(|archive| !is_there(archive)).map(|archive| archive.reference.clone()))
 }
 
-fn by_reference(images: Vec<ArchivedImage>) -> BTreeMap<String, Archive> {
-    let entry = |image: ArchivedImage| {
-        let path = image.path.display().to_string();
-        (full_reference(&image.reference), Archive { path, config: image.config })
-    };
-    images.into_iter().map(entry).collect()
+/// With the digest of its manifest.
+fn archived(image: ArchivedImage) -> Result<(Digest, Archive)> {
+    let doing = || format!("reading {}", image.path.display());
+    let reference = ImageReference::parse(&image.reference).with_context(doing)?;
+    let digest = Digest::parse(&image.digest).with_context(doing)?;
+    let path = image.path.display().to_string();
+    Ok((digest, Archive { path, reference, config: image.config }))
 }

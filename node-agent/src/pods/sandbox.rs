@@ -98,6 +98,8 @@ pub(super) struct Run<'a> {
     pub(super) crashes: u32,
     /// The boot that it is in.
     pub(super) boot: &'a str,
+    /// What the runtime knows its image by.
+    pub(super) image: &'a str,
 }
 
 /// `volumes` are the paths on the host, by the volumes' names; `pids_limit` is the settings'.
@@ -117,7 +119,7 @@ pub(super) fn container(
     ContainerSpec {
         name: container.name.clone(),
         attempt: run.attempt,
-        image: container.image.clone(),
+        image: run.image.to_owned(),
         command: container.command.clone(),
         args: container.args.clone(),
         working_dir: container.working_dir.clone(),
@@ -191,6 +193,7 @@ mod tests {
             cpu_request_milli: Some(250),
             memory_limit_bytes: Some(64 << 20),
             memory_request_bytes: None,
+            ..Resources::default()
         };
         let expected = Limits {
             cpu_quota_us: 50_000,

@@ -29,7 +29,7 @@ pub(super) fn provide(host: &Host, pod: &Pod) -> Result<BTreeMap<String, String>
                 host_path(&host.path(path), *kind).with_context(|| format!("volume {name}: {path}"))?;
                 path.clone()
             }
-            Volume::EmptyDir { memory } => {
+            Volume::EmptyDir { memory, limit_bytes: _ } => {
                 let path = format!("{}/{name}", sandbox::volumes_folder(&pod.uid));
                 empty_dir(&host.path(&path), memory.as_ref()).with_context(|| format!("volume {name}"))?;
                 path

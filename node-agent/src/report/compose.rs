@@ -3,7 +3,7 @@
 use super::{
     boot::Boot,
     releases::{Operation, Release, Releases},
-    status::{Cluster, Container, Deployment, Node, Os, Pod, Runtime, Status, Traffic},
+    status::{Cluster, Container, Deployment, Disk, Ended, Node, Os, Pod, Runtime, Status, Traffic},
 };
 use crate::{
     cluster::{
@@ -12,6 +12,7 @@ use crate::{
     },
     health,
     pods::{
+        self,
         phase::{ContainerPhase, Phase},
         plan::Status as PodStatus,
     },
@@ -42,6 +43,8 @@ pub struct Facts<'a> {
     pub update: Option<&'a update::model::Observed>,
     /// The pods.
     pub pods: &'a [PodStatus],
+    /// The room on /var.
+    pub disk: pods::disk::model::Account,
     /// What the memberships of clusters tell.
     pub clusters: &'a [Report],
     /// Where the settings are from.
@@ -77,6 +80,7 @@ pub fn status(facts: Facts<'_>) -> Status {
         deployments: facts.update.map(update::plan::deployments).unwrap_or_default().iter().map(deployment).collect(),
         runtime: Runtime { name, version, ready: runtime.is_ready(), restarts: runtime.restarts },
         pods: facts.pods.iter().map(pod).collect(),
+        disk: disk(facts.disk),
         clusters: facts.clusters.iter().map(cluster).collect(),
         settings: facts.settings,
     }
@@ -150,6 +154,16 @@ fn cluster(report: &Report) -> Cluster {
     }
 }
 
+fn disk(account: pods::disk::model::Account) -> Disk {
+    Disk {
+        total_bytes: account.room.bytes,
+        available_bytes: account.room.available_bytes,
+        pressure: account.is_short,
+        images_removed: account.images_removed,
+        evictions: account.evictions,
+    }
+}
+
 fn pod(pod: &PodStatus) -> Pod {
     let phase = match pod.phase {
         Phase::Pending => "Pending",
@@ -157,15 +171,21 @@ fn pod(pod: &PodStatus) -> Pod {
         Phase::Succeeded => "Succeeded",
         Phase::Failed => "Failed",
     };
-    let containers = pod.containers.iter().map(|(name, phase, restarts)| Container {
-        name: name.clone(),
-        state: match phase {
+    let ended = |ended: &pods::plan::Ended| Ended {
+        exit_code: ended.exit_code,
+        reason: ended.reason.clone(),
+        message: ended.message.clone(),
+    };
+    let containers = pod.containers.iter().map(|one| Container {
+        name: one.name.clone(),
+        state: match one.phase {
             ContainerPhase::Waiting => "waiting",
             ContainerPhase::Running => "running",
             ContainerPhase::Exited => "exited",
         }
         .to_owned(),
-        restarts: *restarts,
+        restarts: one.restarts,
+        ended: one.ended.as_ref().map(ended),
     });
     Pod {
         name: pod.key.name.clone(),

@@ -24,6 +24,9 @@ pub struct Status {
     pub runtime: Runtime,
     /// What runs here.
     pub pods: Vec<Pod>,
+    /// The room on /var, and what was done for it.
+    #[serde(default)]
+    pub disk: Disk,
     /// The clusters that this node belongs to.
     pub clusters: Vec<Cluster>,
     /// Where its settings are from, and what in them does not apply.
@@ -83,6 +86,21 @@ pub struct Runtime {
     pub restarts: u32,
 }
 
+/// The room on /var, and what was done for it since the agent was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Bytes in all; 0 before they were first asked for.
+    pub total_bytes: u64,
+    /// Bytes that pods may still use.
+    pub available_bytes: u64,
+    /// Whether it is short of bytes or inodes, as Kubernetes' DiskPressure.
+    pub pressure: bool,
+    /// How many images were removed because nothing used them.
+    pub images_removed: u64,
+    /// How many pods were ended because of what they took.
+    pub evictions: u64,
+}
+
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
@@ -105,6 +123,20 @@ pub struct Container {
     pub state: String,
     /// How often it was started again.
     pub restarts: u32,
+    /// How its latest run ended; null while it runs.
+    #[serde(default)]
+    pub ended: Option<Ended>,
+}
+
+/// How a run of a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Its exit status.
+    pub exit_code: i32,
+    /// Why, in one word (`OOMKilled`, `StartError`, …); empty if the runtime does not know.
+    pub reason: String,
+    /// Why, in the runtime's sentence; empty if it has none.
+    pub message: String,
 }
 
 /// A cluster that this node belongs to.

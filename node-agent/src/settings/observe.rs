@@ -137,9 +137,7 @@ pub fn read(host: &Host, path: &str) -> Result<Option<Vec<u8>>> {
 pub fn account(host: &Host) -> Result<Account> {
     match store::read(&host.path(ACCOUNT))? {
         None => Ok(Account::default()),
-        Some(text) => serde_json::from_slice(&text).with_context(|| {
-            format!("reading {ACCOUNT}; it can be removed: the next boot looks for settings as the first did")
-        }),
+        Some(text) => serde_json::from_slice(&text).with_context(|| format!("reading {ACCOUNT}")),
     }
 }
 
@@ -149,9 +147,7 @@ pub fn account(host: &Host) -> Result<Account> {
 /// If it cannot be read.
 pub fn trial(host: &Host) -> Result<Option<Trial>> {
     let Some(text) = store::read(&host.path(TRIAL))? else { return Ok(None) };
-    let read = serde_json::from_slice(&text);
-    read.map(Some)
-        .with_context(|| format!("reading {TRIAL}; ballast settings confirm keeps the settings that are there"))
+    serde_json::from_slice(&text).map(Some).with_context(|| format!("reading {TRIAL}"))
 }
 
 /// When the trial ends in this boot, as the kernel's uptime, if that is known yet; and the uptime of now.

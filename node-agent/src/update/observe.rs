@@ -39,7 +39,7 @@ pub const DOING: &str = "looking at the releases";
 /// What is on the disk.
 ///
 /// # Errors
-/// If /proc, /sys, a boot entry or the memory cannot be read.
+/// If /proc, /sys or a boot entry cannot be read.
 pub fn observe(host: &Host) -> Result<Observed> {
     let folder = esp::path(host, esp::ENTRIES);
     let unmounted_esp = if folder.exists() {
@@ -48,7 +48,7 @@ pub fn observe(host: &Host) -> Result<Observed> {
         Disk::below(host, "/sysroot")?.and_then(|disk| Some(disk.partition(ESP_LABEL)?.device.clone()))
     };
     let booted = kernel_argument(host, DEPLOYMENT_ARGUMENT)?;
-    let memory = memory::load(host)?;
+    let memory::Loaded { memory, damage } = memory::load(host);
     let (revoked, revoked_problems) = revoked(host);
     Ok(Observed {
         booted: booted.as_deref().and_then(DeploymentId::parse),
@@ -61,6 +61,7 @@ pub fn observe(host: &Host) -> Result<Observed> {
         revoked: revoked.and(&memory.revoked),
         revoked_problems,
         memory,
+        memory_damage: damage,
         unmounted_esp,
     })
 }

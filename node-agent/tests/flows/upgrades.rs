@@ -54,7 +54,7 @@ pub(super) fn prepare(node: &Node) {
     }
     node.write("/usr/lib/ballast/ostree-worker", WORKER);
     fs::set_permissions(node.path("/usr/lib/ballast/ostree-worker"), fs::Permissions::from_mode(0o755)).unwrap();
-    node.write("/var/lib/ballast/keys/test.pub", "key");
+    node.write("/var/lib/ballast/keys/test.pub", "-----BEGIN PUBLIC KEY-----\nkey\n-----END PUBLIC KEY-----\n");
     offer(node, "b", "20261122.1");
     node.write("/kernel", "new kernel");
     node.write("/initramfs", "new initramfs");

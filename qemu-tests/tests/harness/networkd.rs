@@ -23,8 +23,9 @@ const SETTINGS: usize = 100;
 
 const FOLDER: &str = "/etc/systemd/network/";
 
-/// What networkd says once it has read all files and asked the kernel for its interfaces.
-const HAS_READ: &str = "Enumeration completed";
+/// What networkd says of a file without a mistake that it could not do without, and once it has read all files.
+const LOADED: &str = ": Successfully loaded.";
+const HAS_READ: &str = "Enumerating...";
 
 /// $1 is the tools tree, $2 the folder with the files, $3 a folder for what is bound over the tree. networkd wants to become a user of
 /// its own, of which this namespace has none but root. The end of the namespace is the end of all mounts.
@@ -38,11 +39,11 @@ mount --bind "$2" "$1/etc/systemd/network"
 mount --bind "$3/passwd" "$1/etc/passwd"
 mount --bind "$3/group" "$1/etc/group"
 for place in proc sys dev; do mount --rbind "/$place" "$1/$place"; done
-exec timeout 120 chroot "$1" /usr/bin/env SYSTEMD_LOG_TARGET=console SYSTEMD_LOG_LEVEL=info /usr/lib/systemd/systemd-networkd 2>&1
+exec timeout 120 chroot "$1" /usr/bin/env SYSTEMD_LOG_TARGET=console SYSTEMD_LOG_LEVEL=debug /usr/lib/systemd/systemd-networkd 2>&1
 "#;
 
-/// What networkd complains of in the files of `folder`.
-fn complaints(tree: &Path, folder: &Path, scratch: &Path) -> Vec<String> {
+/// How many network files of `folder` networkd takes, and what it complains of in the files there.
+fn read(tree: &Path, folder: &Path, scratch: &Path) -> (usize, Vec<String>) {
     let mut child = Command::new("unshare")
         .args([
             "--user",
@@ -75,11 +76,12 @@ fn complaints(tree: &Path, folder: &Path, scratch: &Path) -> Vec<String> {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(said.iter().any(|line| line.contains(HAS_READ)), "networkd did not come to reading: {said:#?}");
-    said.retain(|line| line.contains(".network") || line.contains(".netdev"));
-    said
+    said.retain(|line| line.starts_with(FOLDER));
+    let (loaded, complaints): (Vec<String>, Vec<String>) = said.into_iter().partition(|line| line.ends_with(LOADED));
+    (loaded.iter().filter(|line| line.contains(".network")).count(), complaints)
 }
 
-/// Writes the files of each of `all`; of two bonds or VLANs of the same name the first.
+/// Writes the files of each of `all`; of two bonds or VLANs of the same name the first. Gives the number of network files.
 fn write(all: &[Settings], folder: &Path) -> usize {
     let mut names = BTreeSet::new();
     let mut count = 0;
@@ -90,7 +92,7 @@ fn write(all: &[Settings], folder: &Path) -> usize {
                 continue;
             }
             fs::write(folder.join(format!("{index:03}-{name}")), bytes).unwrap();
-            count += 1;
+            count += usize::from(name.ends_with(".network"));
         }
     }
     count
@@ -118,9 +120,10 @@ fn networkd_reads_whatever_is_rendered_for_it() {
     }
     let count = write(&all, &folder);
     assert!(count > SETTINGS, "only {count} files are rendered");
-    assert_eq!(complaints(tree, &folder, scratch.path()), [""; 0]);
+    let (loaded, complaints) = read(tree, &folder, scratch.path());
+    assert_eq!((loaded, complaints), (count, Vec::new()));
 
     // It does complain of what is wrong.
     fs::write(folder.join("000-wrong.network"), "[Match]\nName=none7\n[Network]\nAddress=wrong\nUnknown=1\n").unwrap();
-    assert_eq!(complaints(tree, &folder, scratch.path()).len(), 2);
+    assert_eq!(read(tree, &folder, scratch.path()).1.len(), 2);
 }

@@ -1,6 +1,7 @@
 //! The settings as the rest of the node sees them: typed, complete, with what holds where nothing was said.
 
 mod cluster;
+mod images;
 mod network;
 mod node;
 mod registry;
@@ -8,6 +9,7 @@ mod update;
 
 pub use self::{
     cluster::{Authority, Cluster, ClusterRole, Credential, Listen, Metrics},
+    images::Images,
     network::{Bond, BondMode, Dhcp, HashPolicy, Interface, InterfaceMatch, LacpRate, Network, Proxy, Route, Vlan},
     node::{Kernel, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
     registry::{Access, Credentials, Mirror, Registry},
@@ -31,6 +33,8 @@ pub struct Settings {
     pub registries: Vec<Registry>,
     /// `[runtime]`
     pub runtime: Runtime,
+    /// `[images]`
+    pub images: Images,
     /// `[pods]`
     pub pods: Pods,
     /// `[update]`

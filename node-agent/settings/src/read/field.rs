@@ -48,6 +48,17 @@ fn a_gateway_outside_the_prefix_is_on_the_link() {
 }
 
 #[test]
+fn what_stands_there_twice_holds_once() {
+    let (found, told) = read(
+        "[[network.interface]]\nname = \"e*\"\naddresses = [\"192.0.2.10/24\", \"192.0.2.10/24\"]\n\
+         routes = [{ to = \"10.0.0.0/8\" }, { to = \"10.0.0.0/8\" }]\n",
+    );
+    let [interface] = found.network.interfaces.as_slice() else { panic!("{found:?}") };
+    assert_eq!((interface.addresses.len(), interface.routes.len(), told.len()), (1, 1, 2), "{told:#?}");
+    assert!(told[0].starts_with("f:3:13: network.interface.\"e*\": has 192.0.2.10/24 in it twice"), "{told:#?}");
+}
+
+#[test]
 fn docker_hub_s_mirror_is_docker_hub_s_whatever_it_is_called() {
     let (found, told) = read(include_str!("../../tests/field/docker-io-mirror.toml"));
     assert_eq!(told, [""; 0]);

@@ -4,6 +4,7 @@ mod cluster;
 #[cfg(test)]
 mod field;
 mod health;
+mod images;
 mod kernel;
 mod links;
 mod names;
@@ -44,6 +45,7 @@ pub(crate) fn read(merged: &Merged) -> Outcome {
         kernel: root.table("kernel", kernel::kernel),
         registries: registry::registries(&mut root),
         runtime: root.table("runtime", node::runtime),
+        images: root.table("images", images::images),
         pods: root.table("pods", node::pods),
         update: root.table("update", update::update),
         health: root.table("health", health::health),

@@ -15,6 +15,7 @@ pub const KEYS: &[Key] = &[
     key("kernel", Shape::Table(KERNEL), "What of the kernel an operator may change."),
     key("registry", Shape::Keyed(&["host"], REGISTRY), "Where images and releases come from, by host."),
     key("runtime", Shape::Table(RUNTIME), "What the container runtime does for every pod."),
+    key("images", Shape::Table(IMAGES), "When images that nothing uses are removed."),
     key("pods", Shape::Table(PODS), "What runs here beside the manifests that lie in folders."),
     key("update", Shape::Table(UPDATE), "Which releases this node takes, and when by itself."),
     key("health", Shape::Table(HEALTH), "When a release on trial is good."),
@@ -176,6 +177,12 @@ const PODS: &[Key] = &[
 
 const MANIFEST: &[Key] =
     &[key("name", Shape::Text, "A word of a-z, 0-9 and -."), key("content", Shape::Text, "A v1 Pod in YAML or JSON.")];
+
+const IMAGES: &[Key] = &[
+    key("gc_high_percent", Shape::Number(1, 95), "From how full /var is on they are removed. Not said: 85."),
+    key("gc_low_percent", Shape::Number(0, 94), "Until how full it is they are, below gc_high_percent. Not said: 80."),
+    key("gc_minimum_age", Shape::Text, "How long an image has to be here before, 0s to 720h. Not said: 2min."),
+];
 
 const UPDATE: &[Key] = &[
     key("image", Shape::Text, "Where releases are: HOST[:PORT]/PATH[:TAG], …@sha256:… or oci:FOLDER[:TAG]."),

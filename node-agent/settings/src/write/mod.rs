@@ -1,6 +1,7 @@
 //! Settings as TOML that reads as those settings again.
 
 mod cluster;
+mod images;
 
 use std::fmt::Display;
 
@@ -35,6 +36,7 @@ pub fn write(settings: &Settings, secrets: Secrets) -> String {
     put_table(root, "kernel", kernel(&settings.kernel));
     put_tables(root, "registry", settings.registries.iter().map(|one| registry(one, secrets)));
     put_table(root, "runtime", runtime(&settings.runtime));
+    put_table(root, "images", images::images(&settings.images));
     let mut pods = Table::new();
     pods.insert("metadata_service", Item::Value(settings.pods.metadata_service.into()));
     put_tables(&mut pods, "manifest", settings.pods.manifests.iter().map(manifest));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ballast_settings::{
     model::{
         Access, Authority, Bond, BondMode, Cluster, ClusterRole, Credential, Credentials, Dhcp, HashPolicy, Health,
-        Identity, Interface, InterfaceMatch, Kernel, LacpRate, Listen, Log, LogLevel, Manifest, Metrics, Mirror,
-        Network, OciRuntime, Pods, Proxy, Registry, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
+        Identity, Images, Interface, InterfaceMatch, Kernel, LacpRate, Listen, Log, LogLevel, Manifest, Metrics,
+        Mirror, Network, OciRuntime, Pods, Proxy, Registry, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
     },
     values::{Certificates, Destination, PrivateKey, RegistryHost, Size, Text},
     window::Window,
@@ -94,9 +94,9 @@ fn interface() -> impl Strategy<Value = Interface> {
             dhcp,
             dhcp_default_route: route,
             dhcp_metric: metric,
-            addresses,
+            addresses: once(addresses, ToString::to_string),
             gateway,
-            routes,
+            routes: once(routes, |route| format!("{route:?}")),
             dns,
             domains,
             mtu,
@@ -184,6 +184,16 @@ fn runtime() -> impl Strategy<Value = Runtime> {
             pids_limit,
         },
     )
+}
+
+fn images() -> impl Strategy<Value = Images> {
+    (1_u32..=95, 0_u64..=720 * 3600).prop_flat_map(|(high, age)| {
+        (0..high).prop_map(move |low| Images {
+            gc_high_percent: high,
+            gc_low_percent: low,
+            gc_minimum_age: Duration::from_secs(age),
+        })
+    })
 }
 
 fn update() -> impl Strategy<Value = Update> {
@@ -279,11 +289,14 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
     let health = (any::<bool>(), 30_u64..=3600)
         .prop_map(|(network, secs)| Health { network, deadline: Duration::from_secs(secs) });
     let registries = vec(registry(), 0..3).prop_map(|all| once(all, |registry| registry.host.to_string()));
-    let first = (option::of(text(NAME)), network(), time, kernel(), registries, runtime());
+    let first = (option::of(text(NAME)), network(), time, kernel(), registries, runtime(), images());
     let clusters = vec(cluster(), 0..3).prop_map(|all| once(all, |cluster| cluster.name.to_string()));
     let second = (pods, update(), health, clusters, metrics(), log());
     (first, second).prop_map(
-        |((hostname, network, time, kernel, registries, runtime), (pods, update, health, clusters, metrics, log))| {
+        |(
+            (hostname, network, time, kernel, registries, runtime, images),
+            (pods, update, health, clusters, metrics, log),
+        )| {
             Settings {
                 hostname,
                 network,
@@ -291,6 +304,7 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
                 kernel,
                 registries,
                 runtime,
+                images,
                 pods,
                 update,
                 health,

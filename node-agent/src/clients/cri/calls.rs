@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Making a sandbox or starting a container: runc, CNI, a cold disk.
-const START: Duration = Duration::from_secs(120);
+pub(super) const START: Duration = Duration::from_secs(120);
 
 /// What stopping takes beyond the pod's own grace period.
 const STOP_SLACK: Duration = Duration::from_secs(60);
@@ -95,7 +95,7 @@ impl Cri {
             self.call("/runtime.v1.ImageService/ListImages", wire::Empty {}, QUICK).await?;
         let image = |mut image: wire::Image| {
             image.repo_tags.append(&mut image.repo_digests);
-            Image { id: image.id, references: image.repo_tags }
+            Image { id: image.id, references: image.repo_tags, size_bytes: image.size, is_pinned: image.pinned }
         };
         Ok(reply.images.into_iter().map(image).collect())
     }

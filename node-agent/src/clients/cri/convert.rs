@@ -166,6 +166,7 @@ pub(super) fn container(row: wire::Container, status: wire::ContainerStatus) -> 
         exit_code: status.exit_code,
         reason: status.reason,
         message: status.message,
+        image: row.image_ref,
         annotations: status.annotations,
     }
 }

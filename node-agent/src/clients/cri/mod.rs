@@ -6,6 +6,7 @@
 mod calls;
 mod channel;
 mod convert;
+mod disk;
 mod import;
 mod transfer;
 mod types;
@@ -21,7 +22,7 @@ use tonic_prost::ProstCodec;
 
 use self::channel::Channel;
 pub use self::types::{
-    ContainerSpec, ContainerState, ContainerStatus, Dns, Image, MountSpec, Resources, RuntimeStatus, Sandbox,
+    ContainerSpec, ContainerState, ContainerStatus, Dns, Image, Layer, MountSpec, Resources, RuntimeStatus, Sandbox,
     SandboxSpec,
 };
 

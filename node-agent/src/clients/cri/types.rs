@@ -173,6 +173,8 @@ pub struct ContainerStatus {
     pub reason: String,
     /// Why it ended or did not start, in the runtime's words.
     pub message: String,
+    /// The id of its image.
+    pub image: String,
     /// As given when it was made.
     pub annotations: BTreeMap<String, String>,
 }
@@ -184,4 +186,19 @@ pub struct Image {
     pub id: String,
     /// The references that name it, by tag and by digest.
     pub references: Vec<String>,
+    /// What it takes, as far as the runtime knows.
+    pub size_bytes: u64,
+    /// Whether the runtime itself needs it.
+    pub is_pinned: bool,
+}
+
+/// What a container wrote into its root file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// The uid of its pod.
+    pub pod_uid: String,
+    /// Its name within the pod.
+    pub container: String,
+    /// Bytes.
+    pub bytes: u64,
 }

@@ -329,6 +329,8 @@ pub(super) struct Container {
     pub(super) id: String,
     #[prost(string, tag = "2")]
     pub(super) pod_sandbox_id: String,
+    #[prost(string, tag = "5")]
+    pub(super) image_ref: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -372,6 +374,10 @@ pub(super) struct Image {
     pub(super) repo_tags: Vec<String>,
     #[prost(string, repeated, tag = "3")]
     pub(super) repo_digests: Vec<String>,
+    #[prost(uint64, tag = "4")]
+    pub(super) size: u64,
+    #[prost(bool, tag = "8")]
+    pub(super) pinned: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
+use ballast_types::ImageReference;
 use serde_saphyr::Spanned;
 
-use super::{ManifestError, expand::expand, images, line, names, quantity, source};
+use super::{ManifestError, expand::expand, line, names, quantity, source};
 use crate::pods::model::{
     Capabilities, Container, DEFAULT_NAMESPACE, HostPathKind, Key, MemoryDir, Mount, PullPolicy, Resources,
     RestartPolicy, Spec, Volume,
@@ -63,7 +64,7 @@ fn volume(key: &str, volume: source::Volume) -> Result<(String, Volume)> {
             absolute(&host.path, &format!("{key}.hostPath.path"))?;
             Volume::HostPath { path: host.path.value, kind: HostPathKind::from(host.r#type) }
         }
-        (None, Some(empty)) => Volume::EmptyDir { memory: memory_dir(key, empty)? },
+        (None, Some(empty)) => empty_dir(key, empty)?,
         (None, None) | (Some(_), Some(_)) => {
             return Err(error(&name, key, "expected one of hostPath, emptyDir"));
         }
@@ -71,24 +72,19 @@ fn volume(key: &str, volume: source::Volume) -> Result<(String, Volume)> {
     Ok((name.value, valid))
 }
 
-fn memory_dir(key: &str, empty: source::EmptyDir) -> Result<Option<MemoryDir>> {
+fn empty_dir(key: &str, empty: source::EmptyDir) -> Result<Volume> {
     let key = format!("{key}.emptyDir.sizeLimit");
-    match (empty.medium, empty.size_limit) {
-        (source::Medium::Disk, None) => Ok(None),
-        (source::Medium::Disk, Some(limit)) => {
-            Err(error(&limit, &key, "is supported only with medium: Memory on this node"))
-        }
-        (source::Medium::Memory, limit) => {
-            let size_bytes = limit.map(|limit| amount(&limit, &key, quantity::bytes)).transpose()?;
-            Ok(Some(MemoryDir { size_bytes }))
-        }
-    }
+    let limit = empty.size_limit.map(|limit| amount(&limit, &key, quantity::bytes)).transpose()?;
+    Ok(match empty.medium {
+        source::Medium::Disk => Volume::EmptyDir { memory: None, limit_bytes: limit },
+        source::Medium::Memory => Volume::EmptyDir { memory: Some(MemoryDir { size_bytes: limit }), limit_bytes: None },
+    })
 }
 
 fn container(key: &str, written: source::Container, volumes: &BTreeMap<String, Volume>) -> Result<Container> {
     name(&written.name, &format!("{key}.name"), names::is_label)?;
-    let image = &written.image;
-    require(image, &format!("{key}.image"), names::is_image(&image.value), "expected an image reference")?;
+    let image = ImageReference::parse(&written.image.value)
+        .map_err(|why| error(&written.image, &format!("{key}.image"), &why.to_string()))?;
     let mut env: Vec<(String, String)> = Vec::new();
     for (index, variable) in written.env.into_iter().enumerate() {
         let valid = !variable.name.value.is_empty() && !variable.name.value.contains('=');
@@ -107,14 +103,14 @@ fn container(key: &str, written: source::Container, volumes: &BTreeMap<String, V
         require(path, &format!("{key}.mountPath"), paths.insert(path.value.clone()), "this path is mounted twice")?;
         mounts.push(Mount { volume: mount.name.value, path: mount.mount_path.value, read_only: mount.read_only });
     }
-    let default_pull = if images::is_moving(&image.value) { PullPolicy::Always } else { PullPolicy::IfNotPresent };
+    let default_pull = if image.is_latest() { PullPolicy::Always } else { PullPolicy::IfNotPresent };
     let security = written.security_context;
     Ok(Container {
         pull: written.image_pull_policy.map_or(default_pull, PullPolicy::from),
         command: written.command.iter().map(|word| expand(word, &env)).collect(),
         args: written.args.iter().map(|word| expand(word, &env)).collect(),
         resources: resources(key, written.resources)?,
-        image: images::full_reference(&image.value),
+        image,
         name: written.name.value,
         working_dir: written.working_dir,
         privileged: security.privileged,
@@ -154,6 +150,8 @@ fn resources(key: &str, written: source::Resources) -> Result<Resources> {
         cpu_request_milli: read("requests.cpu", written.requests.cpu, quantity::milli_cpu)?,
         memory_limit_bytes: read("limits.memory", written.limits.memory, quantity::bytes)?,
         memory_request_bytes: read("requests.memory", written.requests.memory, quantity::bytes)?,
+        disk_limit_bytes: read("limits.ephemeral-storage", written.limits.disk, quantity::bytes)?,
+        disk_request_bytes: read("requests.ephemeral-storage", written.requests.disk, quantity::bytes)?,
     })
 }
 

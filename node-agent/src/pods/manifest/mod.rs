@@ -2,7 +2,6 @@
 
 mod check;
 mod expand;
-mod images;
 mod known;
 mod names;
 mod quantity;
@@ -13,7 +12,6 @@ use std::{fs, path::Path};
 use serde_saphyr::{Error, Location};
 use sha2::{Digest, Sha256};
 
-pub use self::images::full_reference;
 use super::model::{Pod, Spec};
 
 /// A larger file is not a manifest that a person wrote; the runtime keeps a copy of each.
@@ -137,6 +135,17 @@ fn uid(spec: &Spec) -> String {
     let hash = Sha256::digest(&meaning);
     let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+}
+
+/// Whether a uid has the form that [`uid`] gives: a kubelet's are of other versions, or none.
+pub(super) fn is_own_uid(uid: &str) -> bool {
+    let groups: Vec<&str> = uid.split('-').collect();
+    let is_hex = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+    let lengths = groups.iter().map(|group| group.len());
+    lengths.eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| is_hex(group))
+        && groups[2].starts_with('8')
+        && groups[3].starts_with('8')
 }
 
 #[cfg(test)]

@@ -15,11 +15,6 @@ pub(super) fn is_subdomain(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
-/// Not empty and of one word; the runtime knows the rest.
-pub(super) fn is_image(reference: &str) -> bool {
-    !reference.is_empty() && reference.chars().all(|letter| letter.is_ascii_graphic())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

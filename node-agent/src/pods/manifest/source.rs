@@ -209,4 +209,6 @@ pub(super) struct Resources {
 pub(super) struct Amounts {
     pub(super) cpu: Option<Spanned<String>>,
     pub(super) memory: Option<Spanned<String>>,
+    #[serde(rename = "ephemeral-storage")]
+    pub(super) disk: Option<Spanned<String>>,
 }

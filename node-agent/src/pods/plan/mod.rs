@@ -7,9 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ballast_types::ImageReference;
+
 use self::pod::PodPlan;
 use super::{
     desired::Desired,
+    disk,
     model::{Archive, Failure, Key, Observed, Pod, Resolver, Sandbox, State},
     phase::{ContainerPhase, Phase},
     restart,
@@ -26,6 +29,10 @@ pub struct Plan {
     pub pods: Vec<Status>,
     /// Versions of pods of which only volumes and logs are left, to be removed.
     pub leftovers: Vec<String>,
+    /// What to do about the room on /var.
+    pub disk: disk::model::Steps,
+    /// What is wrong with the room on /var, in one sentence.
+    pub disk_problem: Option<String>,
 }
 
 /// The steps for one pod, in order. The first that fails ends the job.
@@ -59,6 +66,11 @@ pub enum Step {
         /// The runtime's id.
         id: String,
     },
+    /// Remove the emptyDirs of a version of the pod.
+    RemoveVolumes {
+        /// Which version.
+        uid: String,
+    },
     /// Remove a container that does not run.
     RemoveContainer {
         /// The runtime's id.
@@ -91,6 +103,8 @@ pub enum Step {
         crashes: u32,
         /// What is left of an interrupted start, to be removed first.
         leftover: Option<String>,
+        /// What the runtime knows the image by.
+        known_as: String,
         /// How to get the image first.
         image: Option<Image>,
     },
@@ -101,15 +115,13 @@ pub enum Step {
 pub enum Image {
     /// From a file that the OS brings along.
     Archive {
-        /// Its reference.
-        reference: String,
         /// Where it is, and which image.
         archive: Archive,
     },
     /// From its registry.
     Registry {
-        /// Its reference.
-        reference: String,
+        /// Its name.
+        reference: ImageReference,
     },
 }
 
@@ -120,10 +132,34 @@ pub struct Status {
     pub key: Key,
     /// Its phase.
     pub phase: Phase,
-    /// Its containers: name, how it is, restarts.
-    pub containers: Vec<(String, ContainerPhase, u32)>,
+    /// Its containers, in the manifest's order.
+    pub containers: Vec<ContainerStatus>,
     /// What is wrong with it, in one sentence.
     pub problem: Option<String>,
+}
+
+/// How a container is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerStatus {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub phase: ContainerPhase,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How its latest run ended, if it did.
+    pub ended: Option<Ended>,
+}
+
+/// How a run of a container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// With which status.
+    pub exit_code: i32,
+    /// Why, in one word; empty if the runtime does not know.
+    pub reason: String,
+    /// Why, in a sentence of the runtime's; empty if it has none.
+    pub message: String,
 }
 
 /// Decides what to do.
@@ -139,6 +175,9 @@ pub fn plan(desired: &Desired, observed: &Observed, now: SystemTime) -> Plan {
         plan.add(&pod.spec.key, &pod.uid, one.steps(), observed, now);
         plan.wake(one.wake_at);
         plan.pods.push(one.status());
+        if one.is_forgiven() {
+            plan.disk.forgive.push(pod.uid.clone());
+        }
     }
     for (key, sandboxes) in by_key {
         let uid = sandboxes.first().map(|sandbox| sandbox.uid.clone()).unwrap_or_default();
@@ -150,6 +189,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: SystemTime) -> Plan {
             || observed.sandboxes.iter().any(|sandbox| sandbox.uid == *uid)
             || observed.busy.values().any(|busy| busy == uid)
     };
+    plan.keep_room(desired, observed, now);
     plan.leftovers = observed.files.iter().filter(|uid| !in_use(uid)).cloned().collect();
     plan
 }
@@ -178,6 +218,18 @@ impl Plan {
             }
         }
         self.jobs.push(job);
+    }
+
+    /// What to do about the disk.
+    fn keep_room(&mut self, desired: &Desired, observed: &Observed, now: SystemTime) {
+        let runs = |pod: &&Pod| observed.sandboxes.iter().any(|sandbox| sandbox.uid == pod.uid);
+        let running = || desired.pods.values().filter(runs);
+        let is_gone = |uid: &&String| desired.pods.values().all(|pod| pod.uid != **uid);
+        self.disk.forgive.extend(observed.disk.evicted.keys().filter(is_gone).cloned());
+        self.disk.collect = disk::collect::surplus(desired, observed, now);
+        self.disk.evict = disk::plan::evictions(running(), &observed.disk);
+        self.disk.measure = disk::plan::measured(running(), &observed.disk);
+        self.disk_problem = disk::plan::problem(&observed.disk);
     }
 
     fn wake(&mut self, at: Option<SystemTime>) {

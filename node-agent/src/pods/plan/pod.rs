@@ -5,15 +5,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Image, Status, Step, tear_down};
+use ballast_types::ImageReference;
+
+use super::{ContainerStatus, Ended, Image, Status, Step, tear_down};
 use crate::pods::{
-    model::{Container, Instance, Observed, Pod, PullPolicy, Sandbox, State},
-    phase::{self, ContainerPhase},
+    disk::{self, model::Eviction},
+    model::{Container, Instance, Observed, Pod, PullPolicy, RestartPolicy, SANDBOX_IMAGE, Sandbox, State},
+    phase::{self, ContainerPhase, Phase},
     restart::{self, Next},
 };
-
-/// The image of the process that holds a sandbox: the runtime's configuration names it, the OS brings it along.
-const SANDBOX_IMAGE: &str = "localhost/ballast/pause:1";
 
 /// How soon to look again for name servers.
 const RESOLVER_AGAIN: Duration = Duration::from_secs(1);
@@ -31,6 +31,8 @@ pub(super) struct PodPlan<'a> {
     /// Those of others.
     stale: Vec<&'a Sandbox>,
     latest: Latest<'a>,
+    /// That it was ended, and may not start again yet.
+    eviction: Option<&'a Eviction>,
     /// When something is due that no event will tell.
     pub(super) wake_at: Option<SystemTime>,
 }
@@ -47,12 +49,39 @@ impl<'a> PodPlan<'a> {
     pub(super) fn new(pod: &'a Pod, observed: &'a Observed, now: SystemTime, sandboxes: &[&'a Sandbox]) -> Self {
         let (own, stale): (Vec<&Sandbox>, Vec<&Sandbox>) = sandboxes.iter().partition(|sandbox| sandbox.uid == pod.uid);
         let latest = phase::latest(&own);
-        Self { pod, observed, now, own, stale, latest, wake_at: None }
+        let eviction = observed.disk.evicted.get(&pod.uid);
+        let is_in_force = |eviction: &&Eviction| disk::plan::is_in_force(eviction, pod, observed.disk.is_short, now);
+        Self { pod, observed, now, own, stale, latest, eviction: eviction.filter(is_in_force), wake_at: None }
+    }
+
+    /// Whether it was ended and may start again.
+    pub(super) fn is_forgiven(&self) -> bool {
+        self.eviction.is_none() && self.observed.disk.evicted.contains_key(&self.pod.uid)
+    }
+
+    /// What the pod has of the disk goes with it, but for its logs, which say what it did.
+    fn evict(&mut self, eviction: &Eviction) -> Vec<Step> {
+        if self.pod.spec.restart_policy == RestartPolicy::Always {
+            self.wake_at = Some(disk::plan::again_at(eviction).max(self.now));
+        }
+        if self.own.is_empty() {
+            return Vec::new();
+        }
+        // The records go last, so that an end that was interrupted is seen and ended.
+        let all = self.own.iter().flat_map(|sandbox| tear_down(sandbox));
+        let (records, mut steps): (Vec<Step>, Vec<Step>) =
+            all.partition(|step| matches!(step, Step::RemoveSandbox { .. }));
+        steps.push(Step::RemoveVolumes { uid: self.pod.uid.clone() });
+        steps.extend(records);
+        steps
     }
 
     pub(super) fn steps(&mut self) -> Vec<Step> {
         if !self.stale.is_empty() {
             return self.stale.iter().flat_map(|sandbox| tear_down(sandbox)).collect();
+        }
+        if let Some(eviction) = self.eviction {
+            return self.evict(eviction);
         }
         let live = self.own.iter().copied().filter(|sandbox| sandbox.ready).max_by_key(|sandbox| sandbox.attempt);
         let starts = self.due_starts(live);
@@ -82,6 +111,7 @@ impl<'a> PodPlan<'a> {
             attempt: start.attempt,
             crashes: start.crashes,
             leftover: start.leftover,
+            known_as: self.known_as(&start.container.image),
             image: self.image(&start.container.image, start.container.pull),
         }));
         steps
@@ -108,7 +138,8 @@ impl<'a> PodPlan<'a> {
     }
 
     fn sandbox_image(&self) -> Option<Step> {
-        self.image(SANDBOX_IMAGE, PullPolicy::Never).map(Step::ProvideImage)
+        let image = ImageReference::parse(SANDBOX_IMAGE).ok()?;
+        self.image(&image, PullPolicy::Never).map(Step::ProvideImage)
     }
 
     /// The containers that should be running by now and are not.
@@ -144,18 +175,27 @@ impl<'a> PodPlan<'a> {
     }
 
     /// How to get `image` onto the node, if it has to be got. What the OS brings along is never asked of a registry.
-    fn image(&self, image: &str, pull: PullPolicy) -> Option<Image> {
+    fn image(&self, image: &ImageReference, pull: PullPolicy) -> Option<Image> {
         let there = self.observed.images.get(image);
         if let Some(archive) = self.observed.archives.get(image) {
-            let from = Image::Archive { reference: image.to_owned(), archive: archive.clone() };
-            return (there != Some(&archive.config)).then_some(from);
+            // Imported, it has its name and no digest: by its digest it is known through its configuration.
+            let there = there.or_else(|| self.observed.images.get(&archive.reference));
+            return (there != Some(&archive.config)).then(|| Image::Archive { archive: archive.clone() });
         }
         let wanted = match pull {
             PullPolicy::Always => true,
             PullPolicy::IfNotPresent => there.is_none(),
             PullPolicy::Never => false,
         };
-        wanted.then(|| Image::Registry { reference: image.to_owned() })
+        wanted.then(|| Image::Registry { reference: image.clone() })
+    }
+
+    /// The runtime resolves names as it lists them, and the digests of configurations.
+    fn known_as(&self, image: &ImageReference) -> String {
+        match self.observed.archives.get(image) {
+            Some(archive) if archive.reference != *image => archive.config.clone(),
+            Some(_) | None => image.to_string(),
+        }
     }
 
     fn image_is_out_of_reach(&self, container: &Container) -> bool {
@@ -174,9 +214,11 @@ impl<'a> PodPlan<'a> {
                 steps.push(Step::RemoveSandbox { id: old.id.clone() });
             }
         }
+        // Each has a root file system, of which there may be too many.
+        let kept = u32::from(!self.observed.disk.is_short);
         for run in &live.containers {
             let newest = self.latest.get(run.name.as_str()).map_or(0, |(_, newest)| newest.attempt);
-            if run.attempt + 1 < newest && run.state != State::Running {
+            if run.attempt + kept < newest && run.state != State::Running {
                 steps.push(Step::RemoveContainer { id: run.id.clone() });
             }
         }
@@ -187,18 +229,29 @@ impl<'a> PodPlan<'a> {
         let policy = self.pod.spec.restart_policy;
         let containers = self.pod.spec.containers.iter().map(|container| {
             let run = self.latest_run(container);
-            (container.name.clone(), phase::container_phase(policy, run), run.map_or(0, |run| run.attempt))
+            ContainerStatus {
+                name: container.name.clone(),
+                phase: match self.eviction {
+                    Some(_) if run.is_none() => ContainerPhase::Exited,
+                    Some(_) | None => phase::container_phase(policy, run),
+                },
+                restarts: run.map_or(0, |run| run.attempt),
+                ended: run.and_then(ended),
+            }
         });
         let key = &self.pod.spec.key;
         Status {
             key: key.clone(),
-            phase: phase::phase(self.pod, &self.latest),
+            phase: if self.eviction.is_some() { Phase::Failed } else { phase::phase(self.pod, &self.latest) },
             containers: containers.collect(),
             problem: self.problem().map(|problem| format!("pod {key}: {problem}")),
         }
     }
 
     fn problem(&self) -> Option<String> {
+        if let Some(Eviction { message, .. }) = self.eviction {
+            return Some(format!("Evicted: {message}"));
+        }
         let is_running =
             |container: &Container| self.latest_run(container).is_some_and(|run| run.state == State::Running);
         // A job that failed may have done its work all the same, as when the runtime broke off before it answered.
@@ -218,13 +271,23 @@ impl<'a> PodPlan<'a> {
             return Some(format!("image {} is not on this node, and imagePullPolicy is Never", container.image));
         }
         let run = self.latest_run(container)?;
-        let State::Exited { exit_code, reason, .. } = &run.state else { return None };
+        let State::Exited { started_at, exit_code, reason, message, .. } = &run.state else { return None };
+        if started_at.is_none() && !message.is_empty() {
+            return Some(format!("container {name} cannot start: {message}"));
+        }
         let why = if reason.is_empty() || reason == "Error" { String::new() } else { format!(" ({reason})") };
+        let more = if message.is_empty() { String::new() } else { format!(": {message}") };
         match phase::after(self.pod.spec.restart_policy, run)? {
-            Next::Start { crashes, .. } => {
-                (crashes > 1).then(|| format!("container {name} ends again and again, with status {exit_code}{why}"))
+            Next::Start { crashes, .. } => (crashes > 1)
+                .then(|| format!("container {name} ends again and again, with status {exit_code}{why}{more}")),
+            Next::Nothing => {
+                (*exit_code != 0).then(|| format!("container {name} ended with status {exit_code}{why}{more}"))
             }
-            Next::Nothing => (*exit_code != 0).then(|| format!("container {name} ended with status {exit_code}{why}")),
         }
     }
+}
+
+fn ended(run: &Instance) -> Option<Ended> {
+    let State::Exited { exit_code, reason, message, .. } = &run.state else { return None };
+    Some(Ended { exit_code: *exit_code, reason: reason.clone(), message: message.clone() })
 }

@@ -14,6 +14,14 @@ fn at(secs: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(secs)
 }
 
+fn named(image: &str) -> ImageReference {
+    image.parse().unwrap()
+}
+
+fn archive(path: &str, reference: &str) -> Archive {
+    Archive { path: path.to_owned(), reference: named(reference), config: "sha256:p".to_owned() }
+}
+
 fn pod(policy: &str, containers: &str) -> Pod {
     let text = format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: web}}, spec: {{restartPolicy: {policy}, \
@@ -45,12 +53,18 @@ fn run(id: &str, attempt: u32, crashes: u32, state: State) -> Instance {
 }
 
 fn exited(exit_code: i32, finished: u64) -> State {
-    State::Exited { started_at: Some(at(finished - 1)), finished_at: at(finished), exit_code, reason: String::new() }
+    State::Exited {
+        started_at: Some(at(finished - 1)),
+        finished_at: at(finished),
+        exit_code,
+        reason: String::new(),
+        message: String::new(),
+    }
 }
 
 fn plan_for(pods: &[&Pod], sandboxes: Vec<Sandbox>, change: impl FnOnce(&mut Observed)) -> Plan {
     let pods = pods.iter().map(|&pod| (pod.spec.key.clone(), pod.clone())).collect();
-    let images = BTreeMap::from([("localhost/c:1".to_owned(), "sha256:c".to_owned())]);
+    let images = BTreeMap::from([(named("localhost/c:1"), "sha256:c".to_owned())]);
     let resolver = Some(Resolver::default());
     let mut observed = Observed { sandboxes, images, resolver, ..Observed::default() };
     change(&mut observed);
@@ -67,6 +81,7 @@ fn steps(plan: &Plan) -> String {
         Step::StopContainers { ids, grace } => format!("end {} in {} s", ids.join("+"), grace.as_secs()),
         Step::StopSandbox { id } => format!("stop {id}"),
         Step::RemoveSandbox { id } => format!("remove {id}"),
+        Step::RemoveVolumes { uid: _ } => "remove volumes".to_owned(),
         Step::RemoveContainer { id } => format!("remove {id}"),
         Step::ProvideImage(from) => image(from),
         Step::RunSandbox { attempt, .. } => format!("run sandbox {attempt}"),
@@ -125,7 +140,8 @@ fn after_a_reboot_a_new_sandbox_takes_over_and_the_old_one_goes_last() {
     let new = sandbox(&pod, "new", 1, true, vec![run("q", 1, 1, State::Running)]);
     let plan = plan_for(&[&pod], vec![old(), new], |_| {});
     assert_eq!(steps(&plan), "stop old, remove old");
-    assert_eq!(plan.pods[0].containers, [("c".to_owned(), ContainerPhase::Running, 1)]);
+    let expected = ContainerStatus { name: "c".to_owned(), phase: ContainerPhase::Running, restarts: 1, ended: None };
+    assert_eq!(plan.pods[0].containers, [expected]);
 }
 
 #[test]
@@ -169,9 +185,9 @@ fn images_come_from_the_os_first_then_by_policy() {
     for (policy, present, archived, expected) in table {
         let pod = pod("Always", &format!("[{{name: c, image: 'localhost/c:1', imagePullPolicy: {policy}}}]"));
         let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, vec![])], |observed| {
-            let name = || "localhost/c:1".to_owned();
+            let name = || named("localhost/c:1");
             observed.images = present.map(|id| (name(), id.to_owned())).into_iter().collect();
-            let archive = |config: &str| Archive { path: "/i.tar".to_owned(), config: config.to_owned() };
+            let archive = |config: &str| Archive { config: config.to_owned(), ..archive("/i.tar", "localhost/c:1") };
             observed.archives = archived.map(|config| (name(), archive(config))).into_iter().collect();
         });
         assert_eq!(steps(&plan), expected, "{policy} {present:?} {archived:?}");
@@ -179,12 +195,51 @@ fn images_come_from_the_os_first_then_by_policy() {
     }
 }
 
+/// What the manifest calls the image on the left, what the runtime lists on the right: each is there, and nothing is pulled.
+#[test]
+fn an_image_that_is_there_under_another_spelling_is_not_pulled() {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    let at = |name: &str| format!("{name}@{digest}");
+    for (written, listed) in [
+        (at("localhost/c:1"), at("localhost/c")),
+        (at("busybox:1.36"), at("docker.io/library/busybox")),
+        ("index.docker.io/busybox:1".to_owned(), "docker.io/library/busybox:1".to_owned()),
+        ("docker.io/busybox:1".to_owned(), "docker.io/library/busybox:1".to_owned()),
+    ] {
+        let pod = pod("Always", &format!("[{{name: c, image: '{written}'}}]"));
+        let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, vec![])], |observed| {
+            observed.images = [(named(&listed), "sha256:c".to_owned())].into();
+        });
+        assert_eq!(steps(&plan), "start c 0/0 in s", "{written}");
+        let [Step::StartContainer { known_as, .. }] = &plan.jobs[0].steps[..] else { panic!("{plan:?}") };
+        assert_eq!(*known_as, listed);
+    }
+}
+
+#[test]
+fn what_the_os_brings_along_is_found_by_its_digest() {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    let pod = pod("Always", &format!("[{{name: c, image: 'localhost/c:1@{digest}'}}]"));
+    for (listed, expected) in
+        [(None, "start c 0/0 in s with import /i.tar"), (Some("localhost/c:1"), "start c 0/0 in s")]
+    {
+        let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, vec![])], |observed| {
+            observed.images = listed.map(|name| (named(name), "sha256:p".to_owned())).into_iter().collect();
+            let name = named("localhost/c:1").with_digest(digest.parse().unwrap());
+            observed.archives = [(name, archive("/i.tar", "localhost/c:1"))].into();
+        });
+        assert_eq!(steps(&plan), expected);
+        // The import gives it no digest, so it is called by its configuration.
+        let [Step::StartContainer { known_as, .. }] = &plan.jobs[0].steps[..] else { panic!("{plan:?}") };
+        assert_eq!(known_as, "sha256:p");
+    }
+}
+
 #[test]
 fn the_sandbox_image_is_taken_from_the_os() {
     let pod = one("Always");
     let plan = plan_for(&[&pod], vec![], |observed| {
-        let archive = Archive { path: "/p.tar".to_owned(), config: "sha256:p".to_owned() };
-        observed.archives.insert("localhost/ballast/pause:1".to_owned(), archive);
+        observed.archives.insert(named("localhost/ballast/pause:1"), archive("/p.tar", "localhost/ballast/pause:1"));
     });
     assert_eq!(steps(&plan), "import /p.tar, run sandbox 0");
 }
@@ -251,8 +306,7 @@ fn a_sandbox_with_its_own_network_waits_for_name_servers() {
     assert_eq!(plan.pods[0].problem.as_deref(), Some("pod web: waits for the network to name its name servers"));
     let plan = plan_for(&[&own], vec![], |observed| {
         unknown(observed);
-        let archive = Archive { path: "/p.tar".to_owned(), config: "sha256:p".to_owned() };
-        observed.archives.insert("localhost/ballast/pause:1".to_owned(), archive);
+        observed.archives.insert(named("localhost/ballast/pause:1"), archive("/p.tar", "localhost/ballast/pause:1"));
     });
     assert_eq!(steps(&plan), "import /p.tar");
     // One that runs is not disturbed.
@@ -273,11 +327,28 @@ fn a_sandbox_with_its_own_network_waits_for_name_servers() {
 
 #[test]
 fn problems_are_told_in_words() {
+    let not_started = |message: &str| State::Exited {
+        started_at: None,
+        finished_at: at(NOW),
+        exit_code: 128,
+        reason: "StartError".to_owned(),
+        message: message.to_owned(),
+    };
+    let killed = State::Exited {
+        started_at: Some(at(NOW - 1)),
+        finished_at: at(NOW),
+        exit_code: 137,
+        reason: "OOMKilled".to_owned(),
+        message: "out of memory".to_owned(),
+    };
     let table = [
         ("Always", exited(0, NOW), 0, None),
         ("Always", exited(3, NOW), 1, Some("pod web: container c ends again and again, with status 3")),
         ("Never", exited(4, NOW), 0, Some("pod web: container c ended with status 4")),
         ("Never", exited(0, NOW), 0, None),
+        ("Always", not_started("exec: no such file"), 1, Some("pod web: container c cannot start: exec: no such file")),
+        ("Never", not_started("exec: no such file"), 0, Some("pod web: container c cannot start: exec: no such file")),
+        ("Never", killed, 0, Some("pod web: container c ended with status 137 (OOMKilled): out of memory")),
     ];
     for (policy, state, crashes, expected) in table {
         let pod = one(policy);

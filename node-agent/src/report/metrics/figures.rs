@@ -30,6 +30,7 @@ pub(super) fn text(status: &Status, releases: &Releases, own: Option<Own>) -> St
     upgrades(&mut text, releases);
     runtime(&mut text, status);
     pods(&mut text, status);
+    disk(&mut text, status);
     clusters(&mut text, &status.clusters);
     if let Some(own) = own {
         let bytes = own.resident_bytes;
@@ -139,6 +140,19 @@ fn pods(text: &mut Text, status: &Status) {
     }
 }
 
+fn disk(text: &mut Text, status: &Status) {
+    let disk = &status.disk;
+    text.family("ballast_var_bytes", Kind::Gauge, "How large /var is.").sample(&[], disk.total_bytes);
+    text.family("ballast_var_available_bytes", Kind::Gauge, "What pods may still use of /var.")
+        .sample(&[], disk.available_bytes);
+    text.family("ballast_disk_pressure", Kind::Gauge, "Whether /var is short of room.")
+        .sample(&[], u8::from(disk.pressure));
+    text.family("ballast_images_removed_total", Kind::Counter, "Images that were removed because nothing used them.")
+        .sample(&[], disk.images_removed);
+    text.family("ballast_evictions_total", Kind::Counter, "Pods that were ended because of what they took of /var.")
+        .sample(&[], disk.evictions);
+}
+
 fn clusters(text: &mut Text, clusters: &[Cluster]) {
     let mut family =
         text.family("ballast_cluster_state", Kind::Gauge, "1 for the state that a membership is in, else 0.");
@@ -208,7 +222,7 @@ mod tests {
             name: "web".to_owned(),
             namespace: "default".to_owned(),
             phase: "Running".to_owned(),
-            containers: vec![Container { name: "c".to_owned(), state: "running".to_owned(), restarts: 2 }],
+            containers: vec![Container { name: "c".to_owned(), state: "running".to_owned(), restarts: 2, ended: None }],
         };
         let cluster = Cluster {
             name: "prod".to_owned(),

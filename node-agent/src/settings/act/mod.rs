@@ -6,6 +6,7 @@ pub mod files;
 mod hostname;
 pub mod keep;
 mod left;
+pub mod mend;
 mod operation;
 mod sysctls;
 mod units;
@@ -38,6 +39,8 @@ pub struct Keeper {
     host: Host,
     changed: Arc<Notify>,
     reader: Reader,
+    /// When what is damaged was to be mended last.
+    mended: Option<Instant>,
     /// What was read last: while the disk does not answer, it holds.
     read: Option<Arc<Read>>,
     effects: Effects,
@@ -90,6 +93,7 @@ impl Keeper {
         Self {
             cloud: Cloud::new(host.clone(), Arc::clone(&changed)),
             reader: Reader::default(),
+            mended: None,
             read: None,
             effects: Effects::default(),
             watches_leases: false,
@@ -111,10 +115,19 @@ impl Keeper {
         let mut reader = std::mem::take(&mut self.reader);
         let read = move |host: &Host| {
             let (read, trial) = (reader.read(host), trial(host));
-            Ok((reader, read, trial))
+            Ok((reader, read, trial, mend::is_damaged(host)))
         };
         match self.host.read("reading the settings", read).await {
-            Ok((reader, read, trial)) => {
+            Ok((reader, read, trial, is_damaged)) => {
+                if is_damaged && self.mended.is_none_or(|at| at.elapsed() >= AGAIN) {
+                    self.mended = Some(Instant::now());
+                    self.host
+                        .change("mending the settings", mend::mend)
+                        .await
+                        .unwrap_or_else(|error| log::error!("{error:#}"));
+                    // What came of it is read by the next pass.
+                    self.changed.notify_one();
+                }
                 self.reader = reader;
                 self.read = Some(read);
                 let (trial, result) = trial.map_or_else(|error| (None, Err(error)), |trial| (trial, Ok(())));

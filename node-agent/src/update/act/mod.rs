@@ -157,7 +157,7 @@ impl Operations {
         match step {
             // One that cannot be mounted is told to who asks.
             Step::MountEsp { .. } => !self.tried_to_mount,
-            Step::Condemn { .. } => true,
+            Step::Condemn { .. } | Step::MendMemory => true,
             Step::Resume { .. } | Step::Learn { .. } | Step::Upgrade | Step::Reboot | Step::Arguments => false,
         }
     }
@@ -168,6 +168,7 @@ impl Operations {
     /// If what is remembered cannot be written.
     pub async fn act(&mut self, step: &Step, settings: &Settings) -> anyhow::Result<()> {
         match step {
+            Step::MendMemory => self.memory.mend().await?,
             Step::MountEsp { device } if !self.tried_to_mount => {
                 self.tried_to_mount = true;
                 let device = device.clone();

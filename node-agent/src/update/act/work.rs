@@ -33,6 +33,9 @@ use crate::{
 /// Keys that releases may be signed with: those of the image, of the settings, and of the node.
 const KEYS: [&str; 3] = ["/usr/lib/ballast/keys", "/etc/ballast/keys", "/var/lib/ballast/keys"];
 
+/// A public key has some two hundred bytes.
+const MAX_KEY_BYTES: u64 = 64 << 10;
+
 /// The policy that the worker's image proxy follows.
 const POLICY: &str = "/run/ballast/policy.json";
 
@@ -140,8 +143,7 @@ impl Work {
     /// How a release may be fetched anew that is on the disk already: `image` has its digest, so that its signatures are old changes
     /// nothing.
     pub(super) async fn registry_for_repair(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
-        let update = Update { signature_max_days: None, ..self.settings.update.clone() };
-        self.registry_by(image, &update, revoked).await
+        self.registry_by(image, &Update { signature_max_days: None, ..self.settings.update.clone() }, revoked).await
     }
 
     /// How `image` may be fetched, without the keys that are `revoked`; the policy is written for it.
@@ -187,9 +189,27 @@ impl Work {
 fn keys(host: &Host) -> Vec<String> {
     let files = KEYS.iter().flat_map(|folder| fs::read_dir(host.path(folder)).into_iter().flatten().flatten());
     let paths = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|ending| ending == "pub"));
+    let paths = paths.filter(|path| match is_key(path) {
+        Ok(()) => true,
+        Err(why) => {
+            log::warn!("the key {} is not used, others are: {why}; put the PEM file there again", path.display());
+            false
+        }
+    });
     let mut keys: Vec<String> = paths.map(|path: std::path::PathBuf| Path::display(&path).to_string()).collect();
     keys.sort();
     keys
+}
+
+/// One damaged key must not cost the others: image-proxy refuses a policy as a whole.
+fn is_key(path: &Path) -> Result<(), String> {
+    let read = fs::metadata(path).and_then(|found| match found.is_file() && found.len() <= MAX_KEY_BYTES {
+        true => fs::read_to_string(path),
+        false => Err(std::io::Error::other("it is no small file")),
+    });
+    let text = read.map_err(|error| error.to_string())?;
+    let is_pem = text.contains("-----BEGIN PUBLIC KEY-----") && text.contains("-----END PUBLIC KEY-----");
+    if is_pem { Ok(()) } else { Err("it has no public key in PEM".to_owned()) }
 }
 
 /// What the worker says, in our words.

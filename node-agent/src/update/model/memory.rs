@@ -1,6 +1,7 @@
 //! What the host's state cannot tell and must not be forgotten: one small file.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use super::{Command, Digest, Offered, Revoked};
 
@@ -45,6 +46,19 @@ pub struct Bad {
 }
 
 impl Memory {
+    /// What a damaged file still tells: nothing, if it is no JSON; else all that can be read by itself.
+    pub fn salvage(text: &[u8]) -> Self {
+        let Ok(mut fields) = serde_json::from_slice::<Map<String, Value>>(text) else { return Self::default() };
+        Self {
+            pinned: list(fields.remove("pinned")),
+            bad: list(fields.remove("bad")),
+            given_up: one(fields.remove("given_up")),
+            wanted: one(fields.remove("wanted")),
+            left: one(fields.remove("left")),
+            fetched: one(fields.remove("fetched")),
+        }
+    }
+
     /// The release named `name` (a digest, its beginning, or a version) among those that failed.
     pub fn find_bad(&self, name: &str) -> Option<&Bad> {
         self.bad.iter().find(|bad| is_named(&bad.digest, &bad.version, name))
@@ -62,6 +76,15 @@ impl Memory {
         let surplus = self.bad.len().saturating_sub(MAX_BAD);
         self.bad.drain(..surplus);
     }
+}
+
+fn one<T: DeserializeOwned>(value: Option<Value>) -> Option<T> {
+    serde_json::from_value(value?).ok()
+}
+
+fn list<T: DeserializeOwned>(value: Option<Value>) -> Vec<T> {
+    let Some(Value::Array(all)) = value else { return Vec::new() };
+    all.into_iter().filter_map(|value| one(Some(value))).collect()
 }
 
 /// Whether `name` means the release `digest` of `version`: the version, the digest, or at least six of its digits.
@@ -96,6 +119,21 @@ mod tests {
         }
         memory.condemn(bad("d", ""));
         assert_eq!((memory.bad.len(), memory.bad.last().unwrap().version.as_str()), (MAX_BAD, "d.1"));
+    }
+
+    #[test]
+    fn of_a_damaged_file_all_is_taken_that_can_be_read() {
+        let (a, b) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
+        let text = format!(
+            r#"{{"pinned":["{a}","x"],"bad":[{{"digest":"{b}"}},{{"digest":"{b}","version":"1","reason":"r","at":1}}],"left":"{b}","wanted":{{"later":{{}}}}}}"#
+        );
+        assert!(serde_json::from_str::<Memory>(&text).is_err());
+        let memory = Memory::salvage(text.as_bytes());
+        assert_eq!((memory.pinned.len(), memory.bad.len(), memory.left.is_some()), (1, 1, true));
+        assert_eq!((memory.wanted, memory.fetched), (None, None));
+        for text in [&b""[..], b"{", b"[]", b"\0\0", &text.as_bytes()[..40]] {
+            assert_eq!(Memory::salvage(text), Memory::default());
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Observed {
     pub revoked: Revoked,
     /// What of that cannot be read.
     pub revoked_problems: Vec<String>,
+    /// What is wrong with the file that keeps it, if it is damaged.
+    pub memory_damage: Option<String>,
     /// The arguments of the settings that the kernel was booted with.
     pub booted_arguments: String,
     /// The EFI system partition, while it is there and not mounted.
@@ -83,6 +85,8 @@ pub struct Unattended {
 /// What to do about the releases without being asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// Set the damaged file of what is remembered aside, and make it anew.
+    MendMemory,
     /// Mount the EFI system partition, so that the boot entries can be read.
     MountEsp {
         /// As `/dev/vda1`.

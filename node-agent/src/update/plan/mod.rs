@@ -18,18 +18,23 @@ pub use self::{
     trust::{floor, running},
     version::compare_versions,
 };
-use super::model::{Bad, BootEntry, Deployment, DeploymentId, Digest, Observed, State, Step, Unattended};
+use super::model::{Bad, BootEntry, Command, Deployment, DeploymentId, Digest, Observed, State, Step, Unattended};
 
 /// What `observed` calls for by itself, the most important first; `arguments` are those that the settings want the kernel to have, `now` is
 /// in seconds since 1970.
 pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u64) -> Option<Step> {
+    if observed.memory_damage.is_some() {
+        return Some(Step::MendMemory);
+    }
     if let Some(device) = observed.unmounted_esp.clone() {
         return Some(Step::MountEsp { device });
     }
     if let Some(bad) = to_condemn(observed, now) {
         return Some(Step::Condemn { bad });
     }
-    if let Some(command) = observed.memory.wanted.clone() {
+    // What the node began by itself goes on when it could begin it.
+    let goes_on = |command: &&Command| unattended.is_on && unattended.is_open || !command.is_unattended();
+    if let Some(command) = observed.memory.wanted.as_ref().filter(goes_on).cloned() {
         return (!observed.lacks_network).then_some(Step::Resume { command });
     }
     if arguments::is_missing(observed, arguments) {

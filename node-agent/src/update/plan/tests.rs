@@ -94,6 +94,29 @@ fn a_release_without_tries_is_written_down_unless_it_runs() {
 }
 
 #[test]
+fn what_the_node_began_by_itself_goes_on_within_its_window_only() {
+    let mut observed = node("a1", "a");
+    let command = Command::Upgrade(Upgrade { unattended: true, ..Upgrade::default() });
+    observed.memory.wanted = Some(command.clone());
+    for (is_on, is_open, expected) in
+        [(true, true, Some(Step::Resume { command })), (true, false, None), (false, true, None)]
+    {
+        let unattended = Unattended { is_on, is_open, ..Unattended::default() };
+        assert_eq!(plan(&observed, unattended, "", 0), expected, "{unattended:?}");
+    }
+}
+
+#[test]
+fn a_damaged_memory_is_mended_first() {
+    let observed = Observed {
+        memory_damage: Some("it is no JSON".to_owned()),
+        unmounted_esp: Some(String::new()),
+        ..node("a1", "a")
+    };
+    assert_eq!(plan(&observed, Unattended::default(), "", 0), Some(Step::MendMemory));
+}
+
+#[test]
 fn what_was_cut_short_is_taken_up_again() {
     let mut observed = node("a1", "a");
     let plan = |observed: &Observed| plan(observed, Unattended::default(), "", 0);

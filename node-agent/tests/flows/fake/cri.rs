@@ -19,6 +19,9 @@ pub(crate) const CREATED: i32 = 0;
 pub(crate) const RUNNING: i32 = 1;
 pub(crate) const EXITED: i32 = 2;
 
+/// An image that the runtime itself needs.
+pub(crate) const PINNED: &str = "quay.io/pinned:1";
+
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) sandboxes: Vec<wire::Sandbox>,
@@ -37,6 +40,8 @@ pub(crate) struct State {
     pub(crate) refuses_archives: bool,
     pub(crate) is_ready: bool,
     pub(crate) is_silent: bool,
+    /// Why containers cannot be started, in the runtime's words.
+    pub(crate) start_error: Option<String>,
     /// Whether containers end with this status as soon as they start.
     pub(crate) exit_at_once: Option<i32>,
     listeners: Vec<mpsc::Sender<Vec<u8>>>,
@@ -49,6 +54,7 @@ pub(crate) struct Container {
     pub(crate) config: wire::ContainerConfig,
     pub(crate) state: i32,
     pub(crate) exit_code: i32,
+    pub(crate) message: String,
     pub(crate) started_at: i64,
     pub(crate) finished_at: i64,
 }
@@ -115,6 +121,19 @@ impl Container {
     }
 }
 
+/// What is of the node itself has the one configuration of the archives that it came in.
+fn id_of(image: &str) -> String {
+    if image.starts_with("localhost/") { transfer::CONFIG.to_owned() } else { format!("id of {image}") }
+}
+
+/// Under which name containerd keeps an image: beside a digest it forgets the tag.
+fn stored(image: &str) -> String {
+    let Some((name, digest)) = image.split_once('@') else { return image.to_owned() };
+    let slash = name.rfind('/').unwrap_or(0);
+    let end = name[slash..].find(':').map_or(name.len(), |colon| slash + colon);
+    format!("{}@{digest}", &name[..end])
+}
+
 fn now() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     i64::try_from(now.as_nanos()).unwrap()
@@ -165,7 +184,7 @@ impl State {
                 let request = wire::CreateContainer::decode(message).unwrap();
                 let config = request.config.unwrap();
                 let image = config.image.clone().unwrap_or_default().image;
-                if !self.images.contains(&image) {
+                if !self.images.contains(&stored(&image)) {
                     return Some(Answer::Refusal(format!("no such image: {image}")));
                 }
                 let id = self.new_id("c");
@@ -175,10 +194,20 @@ impl State {
                     config,
                     state: CREATED,
                     exit_code: 0,
+                    message: String::new(),
                     started_at: 0,
                     finished_at: 0,
                 });
                 Some(Answer::Message(wire::Id { id, timeout: 0 }.encode_to_vec()))
+            }
+            "StartContainer" if self.start_error.is_some() => {
+                let message = self.start_error.clone().unwrap_or_default();
+                for container in self.containers.iter_mut().filter(|one| one.id == id.id) {
+                    container.end(128);
+                    container.message.clone_from(&message);
+                }
+                self.tell();
+                Some(Answer::Refusal(message))
             }
             "StartContainer" => {
                 let exit_at_once = self.exit_at_once;
@@ -201,6 +230,14 @@ impl State {
                 self.containers.retain(|one| one.id != id.id);
                 done()
             }
+            "RemoveImage" => {
+                let image = wire::PullImage::decode(message).unwrap().image.unwrap().image;
+                if let Some(call) = self.calls.last_mut() {
+                    *call = format!("RemoveImage {image}");
+                }
+                self.images.retain(|one| id_of(one) != image);
+                done()
+            }
             "PullImage" => {
                 let image = wire::PullImage::decode(message).unwrap().image.unwrap().image;
                 if let Some(call) = self.calls.last_mut() {
@@ -209,7 +246,7 @@ impl State {
                 if self.missing.contains(&image) {
                     return Some(Answer::Refusal(format!("{image}: not found")));
                 }
-                self.images.push(image);
+                self.images.push(stored(&image));
                 done()
             }
             _ => None,
@@ -230,9 +267,15 @@ impl State {
             }
             "ListPodSandbox" => wire::Sandboxes { items: self.sandboxes.clone() }.encode_to_vec(),
             "ListContainers" => {
-                let row = |one: &Container| wire::Container { id: one.id.clone(), sandbox_id: one.sandbox_id.clone() };
+                let row = |one: &Container| wire::Container {
+                    id: one.id.clone(),
+                    sandbox_id: one.sandbox_id.clone(),
+                    image_ref: id_of(&stored(&one.config.image.clone().unwrap_or_default().image)),
+                };
                 wire::Containers { containers: self.containers.iter().map(row).collect() }.encode_to_vec()
             }
+            // Nobody writes into a root file system here.
+            "ListContainerStats" => Vec::new(),
             "ContainerStatus" => {
                 let id = wire::Id::decode(message).unwrap().id;
                 let Some(container) = self.containers.iter().find(|one| one.id == id) else {
@@ -244,12 +287,19 @@ impl State {
                     started_at: container.started_at,
                     finished_at: container.finished_at,
                     exit_code: container.exit_code,
+                    reason: if container.message.is_empty() { String::new() } else { "StartError".to_owned() },
+                    message: container.message.clone(),
                     annotations: container.config.annotations.clone(),
                 });
                 wire::ContainerStatusResponse { status }.encode_to_vec()
             }
             "ListImages" => {
-                let image = |tag: &String| wire::Image { id: "sha256:0".into(), tags: vec![tag.clone()] };
+                let image = |tag: &String| wire::Image {
+                    id: id_of(tag),
+                    tags: vec![tag.clone()],
+                    size: 1000,
+                    pinned: tag == PINNED,
+                };
                 wire::Images { images: self.images.iter().map(image).collect() }.encode_to_vec()
             }
             "GetContainerEvents" => {

@@ -20,16 +20,19 @@ const WINDOW_BYTES: usize = 3000;
 const NEWS_TAKE: Duration = Duration::from_millis(30);
 
 /// What an archive's images have as their configuration, and the fake runtime as their id.
-const CONFIG: &str = "sha256:0";
+pub(crate) const CONFIG: &str = "sha256:0";
 
 /// An OCI archive with images of these names, and `ballast` bytes more.
 pub(crate) fn archive(names: &[&str], ballast: usize) -> Vec<u8> {
     let manifest = format!(r#"{{"config":{{"digest":"{CONFIG}"}},"layers":[]}}"#);
+    let hash = "1".repeat(64);
     let image =
-        |name: &&str| format!(r#"{{"digest":"sha256:1","annotations":{{"io.containerd.image.name":"{name}"}}}}"#);
+        |name: &&str| format!(r#"{{"digest":"sha256:{hash}","annotations":{{"io.containerd.image.name":"{name}"}}}}"#);
     let index = format!(r#"{{"manifests":[{}]}}"#, names.iter().map(image).collect::<Vec<_>>().join(","));
     let mut builder = tar::Builder::new(Vec::new());
-    for (name, text) in [("index.json", index), ("blobs/sha256/1", manifest), ("ballast", "x".repeat(ballast))] {
+    for (name, text) in
+        [("index.json", index), (&*format!("blobs/sha256/{hash}"), manifest), ("ballast", "x".repeat(ballast))]
+    {
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
         header.set_mode(0o644);

@@ -164,6 +164,8 @@ pub(crate) struct Container {
     pub(crate) id: String,
     #[prost(string, tag = "2")]
     pub(crate) sandbox_id: String,
+    #[prost(string, tag = "5")]
+    pub(crate) image_ref: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -184,6 +186,10 @@ pub(crate) struct ContainerStatus {
     pub(crate) finished_at: i64,
     #[prost(int32, tag = "7")]
     pub(crate) exit_code: i32,
+    #[prost(string, tag = "10")]
+    pub(crate) reason: String,
+    #[prost(string, tag = "11")]
+    pub(crate) message: String,
     #[prost(map = "string, string", tag = "13")]
     pub(crate) annotations: HashMap<String, String>,
 }
@@ -200,6 +206,10 @@ pub(crate) struct Image {
     pub(crate) id: String,
     #[prost(string, repeated, tag = "2")]
     pub(crate) tags: Vec<String>,
+    #[prost(uint64, tag = "4")]
+    pub(crate) size: u64,
+    #[prost(bool, tag = "8")]
+    pub(crate) pinned: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
