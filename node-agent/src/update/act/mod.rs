@@ -22,7 +22,7 @@ pub use self::work::Settings;
 use self::work::Work;
 use super::{
     memory::Changer,
-    model::{Bad, Command, Event, Failure, FailureKind, Memory, Outcome, Progress, Step, Upgrade},
+    model::{Bad, Command, Event, Failure, FailureKind, Memory, Outcome, Progress, Revoked, Step, Upgrade},
 };
 use crate::clients::{esp, host::Host, systemd::systemctl_reboot};
 
@@ -182,14 +182,7 @@ impl Operations {
             Step::Condemn { bad } => self.condemn(bad.clone()).await?,
             Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
-            Step::Learn { floor, revoked } => {
-                let (floor, revoked) = (floor.clone(), revoked.clone());
-                let learn = move |memory: &mut Memory| {
-                    memory.floor = floor.or(memory.floor.take());
-                    memory.revoked = std::mem::take(&mut memory.revoked).and(&revoked);
-                };
-                self.memory.change(learn).await?;
-            }
+            Step::Learn { floor, revoked } => self.learn(floor.clone(), revoked.clone()).await?,
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot("the settings say so"),
             Step::Arguments if Instant::now() < self.arguments_again => {}
@@ -242,6 +235,14 @@ impl Operations {
             memory.given_up = None;
         };
         self.memory.change(condemn).await
+    }
+
+    async fn learn(&self, floor: Option<String>, revoked: Revoked) -> anyhow::Result<()> {
+        let learn = move |memory: &mut Memory| {
+            memory.floor = floor.or(memory.floor.take());
+            memory.revoked = std::mem::take(&mut memory.revoked).and(&revoked);
+        };
+        self.memory.change(learn).await
     }
 
     fn start(&mut self, command: Command, client: Option<mpsc::Sender<Event>>, settings: &Settings) {

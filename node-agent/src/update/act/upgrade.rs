@@ -98,14 +98,14 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     let new = boot::kernel(work, &deployed, &offer.version).await?;
     work.phase(Phase::Commit);
     boot::commit(work, new).await?;
-    // An older one that was asked for is where the floor is now, if it proves itself.
-    let is_older = compare_versions(&offer.version, floor(&observed)) == Ordering::Less;
-    let lower = is_older.then(|| offer.version.clone());
+    let lowers_floor = compare_versions(&offer.version, floor(&observed)) == Ordering::Less;
+    let version = offer.version.clone();
     work.remember(move |memory| {
         memory.fetched = None;
         memory.left = None;
-        if lower.is_some() {
-            memory.floor = lower;
+        // An older one that was asked for is where the floor is now, if it proves itself.
+        if lowers_floor {
+            memory.floor = Some(version);
         }
     })
     .await;
