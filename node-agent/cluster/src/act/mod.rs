@@ -12,6 +12,6 @@ pub(crate) use self::{
     evict::{Evictions, fail, remove},
     lease::Heartbeat,
     node::{change, register, report},
-    node_os::{apply, create},
-    slot::change as change_slot,
+    node_os::{Created, apply, create},
+    slot::{change as change_claim, create as create_claim},
 };

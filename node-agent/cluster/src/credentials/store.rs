@@ -9,6 +9,8 @@ use std::{
 
 use tokio::task::spawn_blocking;
 
+use crate::model::Resolved;
+
 /// No file of ours is larger.
 const MAX_BYTES: u64 = 1024 * 1024;
 
@@ -21,6 +23,8 @@ pub enum Kept {
     Pending,
     /// The cluster's CA, if it was found by its hash.
     Authority,
+    /// What the image that its NodeOS asks for was found to mean.
+    Resolved,
 }
 
 impl Kept {
@@ -30,6 +34,7 @@ impl Kept {
             Self::Client => "client.pem",
             Self::Pending => "pending.key",
             Self::Authority => "ca.pem",
+            Self::Resolved => "resolved.json",
         }
     }
 }
@@ -75,6 +80,24 @@ impl Store {
                 .map_err(|error| format!("{}/{name} cannot be written: {error}", folder.display()))
         })
         .await
+    }
+
+    /// What the image was found to mean. What cannot be read is said, and found anew.
+    pub async fn resolved(&self) -> Option<Resolved> {
+        let read = self.read(Kept::Resolved).await.and_then(|text| {
+            let parse = |text: String| serde_json::from_str(&text).map_err(|error| error.to_string());
+            text.map(parse).transpose()
+        });
+        read.unwrap_or_else(|error| {
+            log::warn!("{}/{} is not used: {error}", self.0.display(), Kept::Resolved.name());
+            None
+        })
+    }
+
+    /// Keeps what the image was found to mean.
+    pub async fn keep_resolved(&self, resolved: &Resolved) -> Result<(), String> {
+        let text = serde_json::to_string(resolved).map_err(|error| error.to_string())?;
+        self.write(Kept::Resolved, text).await
     }
 
     /// Keeps it no more.
@@ -154,6 +177,12 @@ mod tests {
         store.remove(Kept::Client).await.unwrap();
         store.remove(Kept::Client).await.unwrap();
         assert_eq!(store.read(Kept::Client).await, Ok(None));
+        assert_eq!(store.resolved().await, None);
+        let resolved = Resolved { image: "r.example/os:1".to_owned(), digest: "sha256:00".to_owned() };
+        store.keep_resolved(&resolved).await.unwrap();
+        assert_eq!(store.resolved().await, Some(resolved));
+        store.write(Kept::Resolved, "\0\0".to_owned()).await.unwrap();
+        assert_eq!(store.resolved().await, None, "a damaged file costs itself");
     }
 
     #[tokio::test]

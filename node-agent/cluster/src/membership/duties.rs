@@ -35,6 +35,12 @@ const ECHOES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(15),
 /// Between two reports of one that does: the bytes of a download are no reason to write each second.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// A status that somebody else wrote is put right no sooner than this after it was written last.
+const REWRITE: Duration = Duration::from_secs(30);
+
+/// What is wrong where there is no NodeOS.
+const NO_NODE_OS: &str = "steering the operating system";
+
 /// Of what a rollout does in a row only the last is told.
 const SETTLING: Duration = Duration::from_millis(200);
 
@@ -131,9 +137,9 @@ impl Member {
         let before = self.applied.as_ref().unwrap_or(last.status());
         let told = operating_system(&self.known, &self.decision);
         let conditions = on_node_os(&told, &before.conditions, last.generation(), &time());
-        let resolved = last.seen().resolved;
+        let resolved = self.resolved.as_ref();
         let (facts, generation) = (&self.known, last.generation());
-        Some(plan::status::status(facts, &self.identity, &self.decision, resolved.as_ref(), generation, conditions))
+        Some(plan::status::status(facts, &self.identity, &self.decision, resolved, generation, conditions))
     }
 
     async fn beat(&mut self) -> Result<(), Failure> {
@@ -173,12 +179,17 @@ impl Member {
     async fn watch(&mut self) -> Result<(), Failure> {
         let own = self.access.client.own();
         if !self.watch.is_made {
-            let made = act::create(&own, &self.identity.name).await.map_err(explained)?;
-            self.watch.is_made = true;
             // What was made is what there is: the watch goes on from there, and the server need not look for it among all.
-            if let Some(made) = made {
-                self.watched(Some(Ok(Change::Is(Box::new(made)))));
+            match act::create(&own, &self.identity.name).await.map_err(explained)? {
+                act::Created::Made(made) => self.watched(Some(Ok(Change::Is(Box::new(made))))),
+                act::Created::IsThere => {}
+                act::Created::MayNot => {
+                    let name = &self.identity.name;
+                    let why = format!("there is no NodeOS {name}, and the node may not make it: somebody has to");
+                    self.desk.is_wrong(NO_NODE_OS, why);
+                }
             }
+            self.watch.is_made = true;
         }
         if self.watch.stream.is_none() {
             let opened = observe::watch(&own, &self.identity.name, self.watch.version.as_deref(), watch_secs()).await;
@@ -198,7 +209,12 @@ impl Member {
         match change {
             Some(Ok(Change::Is(object))) => {
                 self.watch.version = object.resource_version().map(str::to_owned);
+                // Somebody else wrote there. Nothing is done by it, and it is put right.
+                if self.applied.as_ref().is_some_and(|applied| !applied.says_the_same(object.status())) {
+                    self.schedule.hasten(Duty::Apply, (self.applied_at + REWRITE).max(now));
+                }
                 self.watch.last = Some(object);
+                self.desk.is_right(NO_NODE_OS);
                 self.schedule.set(Duty::Rollout, now);
             }
             Some(Ok(Change::Same(version))) => self.watch.version = Some(version),
@@ -256,7 +272,7 @@ impl Member {
         told
     }
 
-    fn subject_uid(&self) -> String {
+    pub(super) fn subject_uid(&self) -> String {
         match self.identity.role {
             // The kubelet's way: `kubectl describe node` looks for the name in this place.
             Role::Node => self.identity.name.clone(),

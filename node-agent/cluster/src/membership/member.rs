@@ -20,7 +20,7 @@ use crate::{
     act::{Evictions, Heartbeat, Teller},
     client::{Failure, Kind},
     credentials::{Access, Applicant, Problem},
-    model::{Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Role, Seen, State},
+    model::{Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Resolved, Role, Seen, State},
     observe::{Change, Observed, PodChange, Watch},
     plan::{self, backoff, conditions::Told, event::Event, rotation},
     random,
@@ -64,6 +64,8 @@ pub(super) struct Member {
     pub(super) applied_at: Duration,
     pub(super) seen: Seen,
     pub(super) memory: Memory,
+    /// What the image that is asked for was found to mean.
+    pub(super) resolved: Option<Resolved>,
     pub(super) decision: Decision,
     pub(super) evictions: Evictions,
     pub(super) teller: Teller,
@@ -128,6 +130,7 @@ impl Member {
         mut facts: watch::Receiver<Arc<Facts>>,
         orders: mpsc::Sender<Order>,
         desk: Desk,
+        resolved: Option<Resolved>,
     ) -> Self {
         let known = Arc::clone(&facts.borrow_and_update());
         let mut member = Self {
@@ -153,6 +156,7 @@ impl Member {
             applied_at: Duration::ZERO,
             seen: Seen::default(),
             memory: Memory::default(),
+            resolved,
             decision: Decision::default(),
             evictions: Evictions::default(),
             teller: Teller::default(),

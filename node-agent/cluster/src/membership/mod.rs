@@ -100,7 +100,8 @@ async fn run(
     desk.stands(State::Joining);
     let applicant = Arc::new(Applicant { node: identity.name.clone(), config, store, counters });
     let access = enter(&applicant, &mut desk, false).await;
-    let mut member = Member::new(Arc::clone(&applicant), access, identity, facts, orders, desk);
+    let resolved = applicant.store.resolved().await;
+    let mut member = Member::new(Arc::clone(&applicant), access, identity, facts, orders, desk, resolved);
     let mut refused = 0;
     loop {
         match member.serve().await {

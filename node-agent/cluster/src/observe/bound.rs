@@ -2,14 +2,11 @@
 
 use futures_util::{StreamExt, stream::BoxStream};
 use http::Request;
-use kube::{
-    api::{ObjectMeta, WatchEvent},
-    client::Client,
-};
+use kube::core::{ObjectMeta, WatchEvent};
 use serde::Deserialize;
 
 use crate::{
-    client::{Failure, Refusal},
+    client::{ApiClient, Failure, Refusal},
     model::PodId,
     plan::bound::{HandBack, hand_back},
 };
@@ -45,7 +42,7 @@ pub(crate) type PodWatch = BoxStream<'static, Result<PodChange, Failure>>;
 
 /// Opens a watch on the pods that are bound to `node`, from `version` on or with those that there are now, for `secs` seconds.
 pub(crate) async fn watch_pods(
-    client: &Client,
+    client: &ApiClient,
     node: &str,
     version: Option<&str>,
     secs: u64,
@@ -55,9 +52,8 @@ pub(crate) async fn watch_pods(
     let uri = format!("{WATCH}&timeoutSeconds={secs}&fieldSelector=spec.nodeName%3D{node}{from}");
     let request = Request::get(uri).body(Vec::new());
     let request = request.map_err(|error| Failure::Strange(format!("no node can have the name {node:?}: {error}")))?;
-    let events = client.request_events::<Bound>(request).await?;
-    let read = |event: Result<WatchEvent<Bound>, kube::Error>| event.map_err(Failure::from).and_then(change);
-    Ok(events.map(read).boxed())
+    let events = client.watch::<Bound>(request).await?;
+    Ok(events.map(|event| event.and_then(change)).boxed())
 }
 
 fn change(event: WatchEvent<Bound>) -> Result<PodChange, Failure> {

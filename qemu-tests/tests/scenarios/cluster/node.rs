@@ -3,24 +3,20 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::cluster::{self, ControlPlane, Joining, Kubectl, TOKEN, Wanted};
+use qemu_tests::cluster::{self, ControlPlane, Joining, TOKEN, Wanted};
 use qemu_tests::deadline::Deadline;
 use qemu_tests::lab::Options;
 use qemu_tests::memory::agent_resident;
 use qemu_tests::node::Node;
 use qemu_tests::qemu::machine::Network;
 use qemu_tests::scenario::{Cases, Scenario, unit};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{
-    LABELS, NAME, SOON, condition, is, is_connected, is_described, is_kept, node_when, os_when, says, text, told,
-};
+use super::{LABELS, NAME, SOON, condition, is, is_connected, is_described, is_kept, node_when, os_when, says, told};
 
 const HOST: &str = "worker-1";
 /// From the last heartbeat until the cluster gives a node up (node-monitor-grace-period), twice.
 const GIVEN_UP: u64 = 120;
-/// A pod that nobody runs is no longer Terminating than this.
-const NO_LONGER: u64 = 60;
 /// Eight minutes from five minutes ago: the first renewal is due within three minutes, so none is missed here.
 const CERTIFICATES: Duration = Duration::from_secs(8 * 60);
 
@@ -104,74 +100,23 @@ fn may_not(member: &mut Member) -> Result<()> {
     cluster::install(&plane.kubectl)?;
     node.guest.ask("systemctl restart ballast.service")?;
     node.agent_is_back(SOON)?;
+    // It may not make its NodeOS on this version, and says so.
+    let waits = |reasons: &[String]| reasons.iter().any(|reason| reason.contains("there is no NodeOS"));
+    node.status_when("that nobody made its NodeOS is a reason", SOON, |status| waits(&status.reasons))?;
+    cluster::node_oses(&plane.kubectl, &[HOST.to_owned()])?;
     os_when(&plane.kubectl, HOST, SOON, "the NodeOS tells of the release", |os| {
         os["status"]["booted"]["version"].is_string()
     })?;
-    node.status_when("the reason is gone", SOON, |status| !refused(&status.reasons)).map(drop)
+    let is_gone = |reasons: &[String]| !refused(reasons) && !waits(reasons);
+    node.status_when("the reason is gone", SOON, |status| is_gone(&status.reasons)).map(drop)
 }
 
 fn described(member: &mut Member) -> Result<()> {
     is_described(&member.plane.kubectl, HOST, &mut member.node.guest)
 }
 
-/// The scheduler binds nothing to a node that runs nothing, and what is bound past the scheduler is handed back.
 fn offers_no_pods(member: &mut Member) -> Result<()> {
-    let kubectl = &member.plane.kubectl;
-    kubectl.when("pods can be made", Deadline::secs(SOON), &["serviceaccount", "default"], |_| true)?;
-    // One tolerates all but the missing kubelet, the other everything, as DaemonSets do.
-    for (name, tolerations, why) in [
-        ("plain", json!([{"key": "example.com/dedicated", "operator": "Exists"}]), "os.ballast.dev/no-kubelet"),
-        ("tolerant", json!([{"operator": "Exists"}]), "Too many pods"),
-    ] {
-        let mut template = pod_template(name);
-        template["spec"]["tolerations"] = tolerations;
-        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
-            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": template}});
-        kubectl.apply(&deployment.to_string())?;
-        let is_why = |event: &Value| {
-            event["reason"] == "FailedScheduling"
-                && text(event, "/involvedObject/name").starts_with(name)
-                && text(event, "/message").contains(why)
-        };
-        let what = format!("an event says why no pod of {name} is scheduled");
-        kubectl.when(&what, Deadline::secs(SOON), &["events", "--namespace=default"], |list| {
-            list["items"].as_array().into_iter().flatten().any(is_why)
-        })?;
-    }
-    let pods = kubectl.get(&["pods"])?;
-    let pods = pods["items"].as_array().context("there are no pods")?;
-    ensure!(pods.len() == 4 && pods.iter().all(|pod| pod["spec"]["nodeName"].is_null()), "a pod is bound: {pods:?}");
-    kubectl.run(&["delete", "deployment", "plain", "tolerant"])?;
-
-    bind(kubectl, "bound")?;
-    let failed = |pod: &Value| pod["status"]["phase"] == "Failed" && pod["status"]["reason"] == "NoKubelet";
-    kubectl.when("a pod that is bound is handed back", Deadline::secs(NO_LONGER), &["pod", "bound"], failed)?;
-    kubectl.run(&["delete", "pod", "bound", "--wait=false"])?;
-    no_pods(kubectl)
-}
-
-fn pod_template(name: &str) -> Value {
-    json!({"metadata": {"labels": {"app": name}},
-        "spec": {"containers": [{"name": name, "image": "registry.example/pod:1"}]}})
-}
-
-/// A pod that is bound to the node by its name, past the scheduler.
-fn bind(kubectl: &Kubectl, name: &str) -> Result<()> {
-    let mut pod = pod_template(name);
-    pod["apiVersion"] = "v1".into();
-    pod["kind"] = "Pod".into();
-    pod["metadata"]["name"] = name.into();
-    pod["spec"]["nodeName"] = HOST.into();
-    kubectl.apply(&pod.to_string())
-}
-
-/// No pod is left, none hangs in Terminating.
-fn no_pods(kubectl: &Kubectl) -> Result<()> {
-    let gone = Deadline::secs(NO_LONGER).poll(Duration::from_secs(1), || {
-        let pods = kubectl.get(&["pods"])?;
-        Ok::<_, anyhow::Error>(pods["items"].as_array().is_some_and(Vec::is_empty).then_some(()))
-    })?;
-    gone.context("pods are left that were deleted")
+    cluster::offers_no_pods(&member.plane.kubectl, HOST, &["example.com/dedicated"])
 }
 
 fn setting_does_not_apply(member: &mut Member) -> Result<()> {
@@ -236,7 +181,7 @@ fn heartbeat_stops(member: &mut Member) -> Result<()> {
     let unknown = |node: &Value| is(node, "Ready", "Unknown");
     plane.kubectl.when(what, Deadline::secs(GIVEN_UP), &["node", HOST], unknown)?;
     // Deleted while nobody is there to end it.
-    bind(&plane.kubectl, "hangs")?;
+    cluster::bind(&plane.kubectl, HOST, "hangs")?;
     plane.kubectl.run(&["delete", "pod", "hangs", "--wait=false"])?;
     ensure!(plane.kubectl.get(&["pod", "hangs"])?["metadata"]["deletionTimestamp"].is_string(), "it is not deleted");
     node.guest.ask("systemctl start ballast.service")?;
@@ -244,7 +189,7 @@ fn heartbeat_stops(member: &mut Member) -> Result<()> {
     let ready = node_when(&plane.kubectl, HOST, "L02: with one it is Ready", |node| is(node, "Ready", "True"))?;
     let reason = condition(&ready, "Ready").map(|condition| condition["reason"].to_string());
     ensure!(reason.as_deref() == Some("\"BallastReady\""), "it is Ready because of {reason:?}");
-    no_pods(&plane.kubectl)
+    cluster::no_pods(&plane.kubectl)
 }
 
 /// The certificate was renewed under the running agent, by the node itself, before it ended.
