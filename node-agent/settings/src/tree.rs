@@ -87,6 +87,11 @@ impl Value {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
+    /// It, if it is a list.
+    pub(crate) fn as_list(&self) -> Option<&[Item]> {
+        if let Self::List(items) = self { Some(items) } else { None }
+    }
+
     /// It, if it is a table.
     pub(crate) fn as_table(&self) -> Option<&Table> {
         if let Self::Table(table) = self { Some(table) } else { None }

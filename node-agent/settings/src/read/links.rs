@@ -101,7 +101,7 @@ impl Text for Single {
     fn parse(text: &str) -> Result<Self, String> {
         match Member::parse(text)?.0 {
             InterfaceMatch::Name(name) if name.is_pattern() => Err(format!("{text:?} may mean several interfaces")),
-            single => Ok(Self(single)),
+            single @ (InterfaceMatch::Name(_) | InterfaceMatch::Mac(_)) => Ok(Self(single)),
         }
     }
 }

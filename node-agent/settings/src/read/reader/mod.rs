@@ -147,16 +147,13 @@ impl<'a> Reader<'a> {
             return Found::Absent;
         }
         for list in candidates {
-            let items = match &list.value {
-                Value::List(items) => items.as_slice(),
-                Value::Text(_) => std::slice::from_ref(list),
-                other => {
-                    self.refuse(key, list, &other.is_kind(), &format!("a list, each {}", T::EXPECTED));
-                    if self.is_cautious {
-                        break;
-                    }
-                    continue;
+            let text = list.value.as_text().map(|_| std::slice::from_ref(list));
+            let Some(items) = list.value.as_list().or(text) else {
+                self.refuse(key, list, &list.value.is_kind(), &format!("a list, each {}", T::EXPECTED));
+                if self.is_cautious {
+                    break;
                 }
+                continue;
             };
             let mut good = Vec::new();
             for item in items {

@@ -52,13 +52,11 @@ impl<'a> Reader<'a> {
         mut read: impl for<'t> FnMut(&mut Reader<'t>) -> Option<T>,
     ) -> Vec<T> {
         for list in self.take(key) {
-            let items = match &list.value {
-                Value::List(items) => items.as_slice(),
-                Value::Text(_) if !short.is_empty() => std::slice::from_ref(list),
-                other => {
-                    self.refuse(key, list, &other.is_kind(), &format!("a list of tables, [[{}]]", self.key(key)));
-                    continue;
-                }
+            let text = list.value.as_text().filter(|_| !short.is_empty()).map(|_| std::slice::from_ref(list));
+            let Some(items) = list.value.as_list().or(text) else {
+                let expected = format!("a list of tables, [[{}]]", self.key(key));
+                self.refuse(key, list, &list.value.is_kind(), &expected);
+                continue;
             };
             self.account.origins.insert(self.key(key), list.origin.clone());
             let mut all = Vec::new();
