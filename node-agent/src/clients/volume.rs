@@ -131,7 +131,7 @@ const UDEV_DATA: &str = "/run/udev/data/b";
 const UDEV_TRIGGER: &str = "systemd-udev-trigger.service";
 
 /// How long after that a device may appear that was there: its module has to be loaded.
-const COLD_PLUG: Duration = Duration::from_secs(30);
+const COLD_PLUG: Duration = Duration::from_secs(60);
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 

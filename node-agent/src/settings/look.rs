@@ -338,7 +338,7 @@ mod tests {
         // It fails as the first time, since it was asked: also if the kernel numbers it otherwise.
         let moved = PLACE.replace("virtio3", "virtio1").replace("host2", "host0").replace("2:0:0", "0:0:0");
         for place in [PLACE, &moved] {
-            let (_tree, host) = machine(place, Some("vol-1"), 39);
+            let (_tree, host) = machine(place, Some("vol-1"), 69);
             let found = look_again(&host, Giver::Volume, Some(&first)).await;
             assert!(found.failed && found.what.contains("it has a file system ext4"), "{place}: {found:?}");
             assert_eq!(found.volume.as_ref(), Some(&known));
@@ -348,7 +348,7 @@ mod tests {
             (other.as_str(), Some("vol-1"), 11, "is not there; CIDATA (/dev/sr0, ext4) is another, and is not asked"),
             (PLACE, Some("vol-2"), 11, "is not there; CIDATA (/dev/sr0, ext4) is another, and is not asked"),
             (PLACE, None, 11, "is not there; CIDATA"),
-            (PLACE, Some("vol-1"), 41, "CIDATA (/dev/sr0, ext4) was plugged in while the node ran, and is not asked"),
+            (PLACE, Some("vol-1"), 71, "CIDATA (/dev/sr0, ext4) was plugged in while the node ran, and is not asked"),
         ] {
             let (_tree, host) = machine(place, serial, seen);
             let found = look_again(&host, Giver::Volume, Some(&first)).await;

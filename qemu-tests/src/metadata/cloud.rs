@@ -73,7 +73,15 @@ impl Cloud {
         match self {
             Self::Alibaba => Ipv4Addr::new(100, 100, 100, 200),
             Self::Scaleway => Ipv4Addr::new(169, 254, 42, 42),
-            _ => Ipv4Addr::new(169, 254, 169, 254),
+            Self::Ec2
+            | Self::OpenStack
+            | Self::Gce
+            | Self::Hetzner
+            | Self::DigitalOcean
+            | Self::Azure
+            | Self::Oracle
+            | Self::Vultr
+            | Self::Exoscale => Ipv4Addr::new(169, 254, 169, 254),
         }
     }
 

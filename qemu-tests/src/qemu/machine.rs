@@ -279,9 +279,10 @@ mod tests {
 
     #[test]
     fn a_platform_is_named_in_smbios() {
-        let identity = Some(Identity { manufacturer: "Amazon EC2", product: "t3.nano", asset_tag: None });
+        let identity = Some(Identity { manufacturer: "Amazon EC2", product: "t3.nano", asset_tag: Some("a tag") });
         let arguments = Machine { identity, ..machine() }.arguments();
         assert!(arguments.contains(&"type=1,manufacturer=Amazon EC2,product=t3.nano".to_owned()), "{arguments:?}");
+        assert!(arguments.contains(&"type=3,asset=a tag".to_owned()), "{arguments:?}");
         assert!(!machine().arguments().join(" ").contains("type=1,"));
     }
 

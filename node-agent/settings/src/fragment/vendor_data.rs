@@ -18,11 +18,11 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
         return Ok(Cow::Borrowed(bytes));
     }
     let refused = |what: &str| format!("{what}; nothing in it applies");
-    let value = serde_json::from_slice(trimmed).map_err(|error| refused(&format!("it is no JSON: {error}")))?;
-    let value = match value {
-        Value::Object(mut all) => all.remove(KEY).unwrap_or_default(),
-        other => other,
-    };
+    let mut value: Value =
+        serde_json::from_slice(trimmed).map_err(|error| refused(&format!("it is no JSON: {error}")))?;
+    if let Some(all) = value.as_object_mut() {
+        value = all.remove(KEY).unwrap_or_default();
+    }
     match value {
         Value::Null => Ok(Cow::Borrowed(&[])),
         Value::String(text) => Ok(Cow::Owned(text.into_bytes())),

@@ -229,7 +229,15 @@ impl Service {
         let header = match self {
             Self::Ec2 => "X-aws-ec2-metadata-token-ttl-seconds",
             Self::Alibaba => "X-aliyun-ecs-metadata-token-ttl-seconds",
-            _ => return None,
+            Self::OpenStack
+            | Self::Gce
+            | Self::Hetzner
+            | Self::DigitalOcean
+            | Self::Azure
+            | Self::Oracle
+            | Self::Vultr
+            | Self::Scaleway
+            | Self::Exoscale => return None,
         };
         let headers = vec![(header, Secret::of(TOKEN_SECS))];
         let (host, path) = (self.host(), "/latest/api/token");

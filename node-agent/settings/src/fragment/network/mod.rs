@@ -14,7 +14,7 @@ use self::plan::Plan;
 use super::text::Text;
 use crate::{
     problem::Problem,
-    tree::{Entry, Table, Value},
+    tree::{Entry, Table},
 };
 
 /// What a description of interfaces says.
@@ -44,9 +44,9 @@ pub(super) fn network_config(text: &Text<'_>, mut document: Table) -> Interfaces
     }
     // Netplan's files have all below one key, and so have some platforms.
     if let Some(entry) = document.remove("network") {
-        match entry.item.value {
-            Value::Table(table) => document = table,
-            other => {
+        match entry.item.value.into_table() {
+            Ok(table) => document = table,
+            Err(other) => {
                 plan.problems.push(entry.item.origin.problem("network", &other.is_kind(), "a mapping"));
                 return plan.finish();
             }

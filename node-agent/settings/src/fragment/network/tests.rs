@@ -196,13 +196,12 @@ fn what_cannot_be_taken_is_a_problem_with_its_key() {
 /// The entries of the list `key` of `network`, each `key=value key=value`.
 fn made(table: &Table, key: &str) -> Vec<String> {
     fn value(item: &Value) -> String {
-        match item {
-            Value::Text(text) => text.clone(),
-            Value::Integer(number) => number.to_string(),
-            Value::Switch(switch) => switch.to_string(),
-            Value::List(items) => items.iter().map(|item| value(&item.value)).collect::<Vec<_>>().join("+"),
-            other => format!("{other:?}"),
+        if let Value::List(items) = item {
+            return items.iter().map(|item| value(&item.value)).collect::<Vec<_>>().join("+");
         }
+        let switch = item.as_switch().map(|switch| switch.to_string());
+        let text = item.as_text().map(str::to_owned).or_else(|| item.as_integer().map(|number| number.to_string()));
+        text.or(switch).unwrap()
     }
     let network = table.get("network").unwrap().value.as_table().unwrap();
     let Some(Value::List(items)) = network.get(key).map(|item| &item.value) else { return Vec::new() };

@@ -65,11 +65,8 @@ fn bond(mut table: Table, path: &str, origin: &Origin, plan: &mut Plan) {
     let members =
         table.remove("bond_interfaces").map(|entry| words(keyed(entry.item, &format!("{path}.bond_interfaces"))));
     let mut parameters = Vec::new();
-    let params = table.remove("params").and_then(|entry| match entry.item.value {
-        Value::Table(table) => Some(table.entries),
-        _ => None,
-    });
-    for Entry { name, origin, item } in params.into_iter().flatten() {
+    let params = table.remove("params").and_then(|entry| entry.item.value.into_table().ok()).unwrap_or_default();
+    for Entry { name, origin, item } in params.entries {
         let bare = name.strip_prefix("bond-").or_else(|| name.strip_prefix("bond_")).unwrap_or(&name).replace('-', "_");
         let key = format!("{path}.params.{name}");
         match BOND.iter().find(|(known, _)| *known == bare) {

@@ -42,10 +42,10 @@ pub(super) fn read(document: Table, plan: &mut Plan) {
 
 fn link(kind: &str, id: &str, origin: &Origin, item: Item, plan: &mut Plan) {
     let path = format!("{kind}.{id}");
-    let table = match item.value {
-        Value::Table(table) => table,
-        Value::Nothing => Table::default(),
-        _ => return plan.refuse_kind(&path, &item, "a mapping"),
+    let table = match item.value.into_table() {
+        Ok(table) => table,
+        Err(Value::Nothing) => Table::default(),
+        Err(value) => return plan.refuse_kind(&path, &Item { value, origin: item.origin }, "a mapping"),
     };
     let made = match kind {
         "bonds" => Made::Bond { members: Vec::new(), parameters: Vec::new() },
@@ -73,11 +73,10 @@ fn key(link: &mut Link, name: &str, origin: &Origin, item: Item, plan: &mut Plan
         ("addresses", Value::List(_)) => {
             let Value::List(addresses) = item.value else { return };
             // netplan may have a mapping of one address to its options.
-            link.addresses.extend(addresses.into_iter().map(|address| match address.value {
-                Value::Table(Table { mut entries }) if entries.len() == 1 => {
-                    entries.pop().map_or_else(|| text("", &address.origin), |entry| text(entry.name, &address.origin))
-                }
-                value => Item { value, ..address },
+            link.addresses.extend(addresses.into_iter().map(|address| {
+                let one = address.value.as_table().filter(|table| table.entries.len() == 1);
+                let name = one.and_then(|table| table.entries.first()).map(|entry| entry.name.clone());
+                name.map_or_else(|| address.clone(), |name| text(name, &address.origin))
             }));
         }
         ("addresses", _) => plan.refuse_kind(&path, &item, "a list of addresses"),

@@ -31,11 +31,8 @@ pub(super) fn list(name: &str, items: Vec<Item>) -> Option<Entry> {
 
 /// A text or a number, as a text.
 pub(super) fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-        Value::Integer(number) => Some(number.to_string()),
-        _ => None,
-    }
+    let text = value.as_text().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    text.or_else(|| value.as_integer().map(|number| number.to_string()))
 }
 
 /// The text or number `name` of `table`.
@@ -45,39 +42,34 @@ pub(super) fn scalar_of(table: &Table, name: &str) -> Option<String> {
 
 /// Whether something is switched on, as YAML 1.1 has it too.
 pub(super) fn is_on(value: &Value) -> bool {
-    match value {
-        Value::Switch(switch) => *switch,
-        Value::Text(text) => ["yes", "true", "on", "y"].iter().any(|word| text.eq_ignore_ascii_case(word)),
-        _ => false,
-    }
+    let says = |text: &str| ["yes", "true", "on", "y"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    value.as_switch().unwrap_or_else(|| value.as_text().is_some_and(says))
 }
 
 /// The items of a list, or the words of a text in which they stand behind each other.
 pub(super) fn words(item: Item) -> Vec<Item> {
-    let Item { value, origin } = item;
-    match value {
-        Value::List(items) => items,
-        Value::Nothing => Vec::new(),
-        Value::Text(all) => {
-            let separators = |letter: char| letter == ',' || letter.is_ascii_whitespace();
-            all.split(separators).filter(|word| !word.is_empty()).map(|word| text(word, &origin)).collect()
-        }
-        other => vec![Item { value: other, origin }],
+    if let Some(all) = item.value.as_text() {
+        let separators = |letter: char| letter == ',' || letter.is_ascii_whitespace();
+        return all.split(separators).filter(|word| !word.is_empty()).map(|word| text(word, &item.origin)).collect();
     }
+    items(item)
+}
+
+/// What is in a list; what is none is alone.
+fn items(item: Item) -> Vec<Item> {
+    if let Value::List(items) = item.value {
+        return items;
+    }
+    if item.value == Value::Nothing { Vec::new() } else { vec![item] }
 }
 
 /// The tables in a list; what else is in it, or instead of it, is given back as it is.
 pub(super) fn tables(item: Item) -> (Vec<(Table, Origin)>, Vec<Item>) {
-    let items = match item.value {
-        Value::List(items) => items,
-        Value::Nothing => Vec::new(),
-        _ => vec![item],
-    };
     let (mut tables, mut others) = (Vec::new(), Vec::new());
-    for Item { value, origin } in items {
-        match value {
-            Value::Table(table) => tables.push((table, origin)),
-            value => others.push(Item { value, origin }),
+    for Item { value, origin } in items(item) {
+        match value.into_table() {
+            Ok(table) => tables.push((table, origin)),
+            Err(value) => others.push(Item { value, origin }),
         }
     }
     (tables, others)
