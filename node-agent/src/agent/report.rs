@@ -7,7 +7,7 @@ use crate::{
         compose::{self, Facts},
         status::{Node, summary},
     },
-    update,
+    storage, update,
 };
 
 impl Agent {
@@ -23,7 +23,9 @@ impl Agent {
         if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
             self.last = Some((desired, plan));
         }
-        let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
+        let mut problems = self.init_problems.clone();
+        problems.extend(self.storage.problem().await);
+        problems.extend(self.complaints.note(storage::observe::var_problem(&self.host)).flatten());
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
         if let (Some(read), Some(update)) = (&read, &update) {
