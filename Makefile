@@ -30,7 +30,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test checks image release sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
+.PHONY: help run test checks image image-4k release sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ checks: setup ## lint, unit, rust, one after the other
 	@$(MAKE) --no-print-directory -j1 lint unit rust
 
 image: setup $(OUT)/image/manifest.json ## the OS: disk, release, manifest, SBOM in target/image (RELEASE_KEY=FILE.pub: nodes want releases signed by it; KERNEL=debian: Debian's kernel, target/debian/image)
+
+image-4k: image ## the same disk for drives with sectors of 4096 bytes: target/image/ballast-4k.raw
+	@image/disk/4k target/tools $(OUT)/image/ballast.raw $(OUT)/image/ballast-4k.raw
 
 release: image ## push the release: REGISTRY=HOST/PATH[:TAG], signed: KEY=FILE [PASSPHRASE_FILE=FILE]
 	@image/release/push target/tools $(OUT)/image "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"

@@ -30,6 +30,7 @@ use crate::{
         cri, esp,
         host::Host,
         identity::{self, OsRelease},
+        initramfs,
         systemd::{self, BUS_SOCKET, Systemd},
         watch as watching,
     },
@@ -119,6 +120,8 @@ struct Agent {
     retry: Duration,
     notifier: Notifier,
     complaints: Complaints,
+    /// What /init found wrong on its way.
+    init_problems: Vec<String>,
     os: OsRelease,
     status: watch::Sender<Status>,
     releases: watch::Sender<Releases>,
@@ -154,6 +157,7 @@ impl Agent {
         }
         complaints.note(watching::folders(&folders, Arc::clone(&changed)));
         let os = complaints.note(identity::os_release(&host)).unwrap_or_default();
+        let init_problems = complaints.note(initramfs::problems(&host)).unwrap_or_default();
         let starting = Status { reasons: vec!["the agent has just started".to_owned()], ..Status::default() };
         let (status, published) = watch::channel(starting);
         let (releases, published_releases) = watch::channel(Releases::default());
@@ -176,7 +180,7 @@ impl Agent {
             runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
             pods: pods::observe::Observer::default(),
             jobs: pods::act::Jobs::new(host.clone(), Arc::clone(&changed)),
-            storage: storage::act::Grower::new(Arc::clone(&changed)),
+            storage: storage::act::Grower::new(host.clone(), Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), esp.clone(), Arc::clone(&changed)),
             asked,
             settings: Keeper::new(host.clone(), Arc::clone(&changed)),
@@ -190,6 +194,7 @@ impl Agent {
             retry: FIRST_RETRY,
             notifier: Notifier::default(),
             complaints,
+            init_problems,
             os,
             status,
             releases,
@@ -326,9 +331,7 @@ impl Agent {
         if let Some(read) = &observed.settings {
             self.act_on_clusters(&read.settings).await;
         }
-        if let Some(step) = &plan.storage {
-            self.storage.start(step.clone());
-        }
+        self.storage.start(&plan.storage);
         if let (Some((desired, pods)), Some(plan), Some(cri)) = (&observed.pods, &plan.pods, self.runtime.cri()) {
             self.jobs.rotate_logs(pods, cri, log_limits(observed.settings()));
             self.jobs.give_up(|key, uid| desired.pods.get(key).is_some_and(|pod| pod.uid == uid));

@@ -75,8 +75,10 @@ impl Agent {
             let is_done = self.complaints.note(done).is_some();
             if comes_first && is_done {
                 is_seen = false;
-                // The next pass sees what came of it.
-                self.changed.notify_one();
+                if !matches!(step, update::model::Step::MountEsp { .. }) {
+                    // The next pass sees what came of it. That of mounting wakes the loop by itself.
+                    self.changed.notify_one();
+                }
             }
         }
         while is_seen && let Ok(Asked { command, client }) = self.asked.try_recv() {

@@ -9,7 +9,7 @@ use crate::{
         compose::{self, Facts},
         status::{Node, summary},
     },
-    update,
+    storage, update,
 };
 
 impl Agent {
@@ -25,7 +25,9 @@ impl Agent {
         if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
             self.last = Some((desired, plan));
         }
-        let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
+        let mut problems = self.init_problems.clone();
+        problems.extend(self.storage.problem().await);
+        problems.extend(self.complaints.note(storage::observe::var_problem(&self.host)).flatten());
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
         problems.extend(damage::told(&self.host));

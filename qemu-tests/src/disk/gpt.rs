@@ -18,6 +18,8 @@ pub struct Partition {
     pub number: u32,
     /// Its label, such as `ballast-root`
     pub label: String,
+    /// Its identity (PARTUUID), as the table has it
+    pub id: [u8; 16],
     /// Where it starts, in bytes
     pub offset: u64,
     /// How long it is, in bytes
@@ -124,7 +126,8 @@ fn partition(entry: &[u8], number: u32) -> Option<Partition> {
         entry[56..128].chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).take_while(|&unit| unit != 0);
     let label = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
     let length = (last + 1).checked_sub(first)? * SECTOR;
-    (!unused).then_some(Partition { number, label, offset: first * SECTOR, length })
+    let id = entry[16..32].try_into().ok()?;
+    (!unused).then_some(Partition { number, label, id, offset: first * SECTOR, length })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
@@ -161,7 +164,8 @@ mod tests {
     #[test]
     fn partitions_are_found_by_label() {
         let file = disk("ballast-root");
-        let want = Partition { number: 2, label: "ballast-root".into(), offset: 34 * 512, length: 4 * 512 };
+        let want =
+            Partition { number: 2, label: "ballast-root".into(), id: [0; 16], offset: 34 * 512, length: 4 * 512 };
         assert_eq!(find(file.path(), "ballast-root").unwrap(), want);
         let error = find(file.path(), "other").unwrap_err().to_string();
         assert!(error.contains("no partition other, only ballast-root"), "{error}");

@@ -1,5 +1,6 @@
 //! Does what was asked of the releases: beside the loop, one operation at a time. What came of it is seen by the next look.
 
+pub mod bless;
 mod boot;
 mod collect;
 mod keep;
@@ -59,8 +60,9 @@ pub struct Operations {
     ending: mpsc::UnboundedSender<Ended>,
     ended: mpsc::UnboundedReceiver<Ended>,
     problem: watch::Sender<Option<String>>,
-    tried_to_mount: bool,
-    mount_problem: Option<String>,
+    /// The ESP is mounted beside the loop: it may have to be mended first.
+    mounting: Option<JoinHandle<()>>,
+    mount_problem: watch::Sender<Option<String>>,
     /// When the registry is asked next, if the node upgrades by itself.
     due: Instant,
     /// Before this the boot entry is not given the settings' arguments again.
@@ -100,8 +102,8 @@ impl Operations {
             ending,
             ended,
             problem: watch::channel(None).0,
-            tried_to_mount: false,
-            mount_problem: None,
+            mounting: None,
+            mount_problem: watch::channel(None).0,
             due: Instant::now() + spread(FIRST_WITHIN),
             arguments_again: Instant::now(),
             rebooting: None,
@@ -122,7 +124,7 @@ impl Operations {
 
     /// What went wrong when nobody waited for it, and what stands in the way, one sentence each.
     pub fn problems(&self) -> Vec<String> {
-        self.mount_problem.iter().cloned().chain(self.problem.borrow().clone()).collect()
+        self.mount_problem.borrow().clone().into_iter().chain(self.problem.borrow().clone()).collect()
     }
 
     /// Starts what somebody asked for, or says what is running. They are told of it through `client`; when they go away
@@ -156,7 +158,7 @@ impl Operations {
     pub fn comes_first(&self, step: &Step) -> bool {
         match step {
             // One that cannot be mounted is told to who asks.
-            Step::MountEsp { .. } => !self.tried_to_mount,
+            Step::MountEsp { .. } => !self.mounting.as_ref().is_some_and(JoinHandle::is_finished),
             Step::Condemn { .. } | Step::MendMemory => true,
             Step::Resume { .. } | Step::Learn { .. } | Step::Upgrade | Step::Reboot | Step::Arguments => false,
         }
@@ -169,16 +171,7 @@ impl Operations {
     pub async fn act(&mut self, step: &Step, settings: &Settings) -> anyhow::Result<()> {
         match step {
             Step::MendMemory => self.memory.mend().await?,
-            Step::MountEsp { device } if !self.tried_to_mount => {
-                self.tried_to_mount = true;
-                let device = device.clone();
-                let mounted = self.host.change("mounting /efi", move |host| esp::mount_read_only(host, &device));
-                if let Err(error) = mounted.await {
-                    log::error!("{error:#}");
-                    self.mount_problem = Some(format!("the boot entries cannot be read: {error:#}"));
-                }
-            }
-            Step::MountEsp { .. } => {}
+            Step::MountEsp { device } => self.mount_esp(device),
             Step::Condemn { bad } => self.condemn(bad.clone()).await?,
             Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
@@ -219,6 +212,24 @@ impl Operations {
                 problem.send_replace(Some(format!("{error:#}")));
             }
             sleep(REBOOT_AGAIN).await;
+        }));
+    }
+
+    fn mount_esp(&mut self, device: &str) {
+        if self.mounting.is_some() {
+            return;
+        }
+        let (host, device, changed) = (self.host.clone(), device.to_owned(), Arc::clone(&self.changed));
+        let problem = self.mount_problem.clone();
+        self.mounting = Some(tokio::spawn(async move {
+            let told = match esp::mount_read_only(&host, &device).await {
+                Ok(None) => None,
+                Ok(Some(error)) => Some(format!("{error:#}")),
+                Err(error) => Some(format!("the boot entries cannot be read: {error:#}")),
+            };
+            told.iter().for_each(|told| log::error!("{told}"));
+            problem.send_replace(told);
+            changed.notify_one();
         }));
     }
 
