@@ -1,7 +1,5 @@
 //! Holds the direction in which the parts of the agent know each other: see the picture in `src/lib.rs`.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
-
 use std::path::Path;
 
 use purity::Source;

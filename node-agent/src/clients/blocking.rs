@@ -145,6 +145,7 @@ mod tests {
         assert!(!host.waits_for_disk());
     }
 
+    #[expect(clippy::disallowed_methods, reason = "it is the slow disk")]
     #[tokio::test]
     async fn changes_keep_their_order_also_of_those_who_stop_waiting() {
         let host = Host::new("/nowhere");

@@ -1,5 +1,7 @@
 //! What a parsed file names, in full: imports are followed to what they import, `self` and `super` to the crate's root.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "syn's enums may grow")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use syn::{
