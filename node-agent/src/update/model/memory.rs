@@ -57,7 +57,13 @@ impl Memory {
             left: one(fields.remove("left")),
             fetched: one(fields.remove("fetched")),
             floor: one(fields.remove("floor")),
-            revoked: one(fields.remove("revoked")).unwrap_or_default(),
+            revoked: match fields.remove("revoked") {
+                Some(Value::Object(mut sets)) => {
+                    let mut set = |key: &str| list(sets.remove(key)).into_iter().collect();
+                    Revoked { keys: set("keys"), releases: set("releases") }
+                }
+                Some(_) | None => Revoked::default(),
+            },
             offered: one(fields.remove("offered")),
         }
     }
@@ -128,12 +134,14 @@ mod tests {
     fn of_a_damaged_file_all_is_taken_that_can_be_read() {
         let (a, b) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
         let text = format!(
-            r#"{{"pinned":["{a}","x"],"bad":[{{"digest":"{b}"}},{{"digest":"{b}","version":"1","reason":"r","at":1}}],"left":"{b}","wanted":{{"later":{{}}}}}}"#
+            r#"{{"pinned":["{a}","x"],"bad":[{{"digest":"{b}"}},{{"digest":"{b}","version":"1","reason":"r","at":1}}],"left":"{b}","wanted":{{"later":{{}}}},
+                "floor":"2","revoked":{{"keys":["{a}","x"],"releases":7}}}}"#
         );
         assert!(serde_json::from_str::<Memory>(&text).is_err());
         let memory = Memory::salvage(text.as_bytes());
         assert_eq!((memory.pinned.len(), memory.bad.len(), memory.left.is_some()), (1, 1, true));
-        assert_eq!((memory.wanted, memory.fetched), (None, None));
+        assert_eq!((memory.wanted, memory.fetched, memory.floor.as_deref()), (None, None, Some("2")));
+        assert_eq!((memory.revoked.keys.len(), memory.revoked.releases.len()), (1, 0));
         for text in [&b""[..], b"{", b"[]", b"\0\0", &text.as_bytes()[..40]] {
             assert_eq!(Memory::salvage(text), Memory::default());
         }
