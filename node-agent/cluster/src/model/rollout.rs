@@ -234,6 +234,8 @@ pub struct Memory {
     pub touched: Duration,
     /// The slot that it had at the last look.
     pub slot: Option<String>,
+    /// Whether it was alone with that slot once.
+    pub was_alone: bool,
     /// The number of the last order.
     pub last_order: u64,
     /// The number of the last order that was about something else: what came of it and those before is of no interest.

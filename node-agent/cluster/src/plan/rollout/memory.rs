@@ -36,7 +36,9 @@ pub(super) fn learn(world: &World<'_>, memory: &mut Memory) {
     memory.about = (world.facts.boot_id.clone(), image);
     outcome(world, memory);
     if world.seen.slots.is_some() {
-        memory.slot = held(world).map(|(slot, _)| slot.name.clone());
+        let own = held(world).map(|(slot, _)| slot);
+        memory.slot = own.map(|slot| slot.name.clone());
+        memory.was_alone = own.is_some_and(|slot| slot.claims.len() == 1 || memory.was_alone);
         let has_cordon = world.seen.node.as_ref().map(|node| node.cordon == Cordon::Ours);
         let is_free = has_cordon == Some(false) || world.identity.role == Role::ReportOnly;
         memory.is_settled |= is_free && memory.slot.is_none() && world.now >= memory.touched + LATE;

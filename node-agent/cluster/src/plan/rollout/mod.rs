@@ -35,6 +35,8 @@ const SLOT_WAIT: Duration = Duration::from_secs(20);
 const NO_SLOTS_WAIT: Duration = Duration::from_secs(60);
 /// How soon it looks again whether others have let go what it claims as well: they do so in their next pass.
 const CONTEST_WAIT: Duration = Duration::from_secs(5);
+/// Those who took a slot at once let go within this, but for the first. Who does not has had it before.
+const CONTEST: Duration = Duration::from_secs(30);
 /// How long a reboot may take to begin. After that it is ordered once more.
 const REBOOT_WAIT: Duration = Duration::from_secs(300);
 /// How often a node looks again that waits for something which also wakes it.
@@ -157,12 +159,12 @@ fn reboot_in_turn(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str) 
     let pool = &world.identity.pool;
     match choose(slots, world.identity) {
         Choice::Has(slot) => empty(world, memory, wish, image, slot),
-        Choice::IsFirst(slot) => {
+        Choice::IsFirst(slot) if memory.was_alone || world.now < memory.touched + CONTEST => {
             let message = format!("slot {} is claimed by others, too: {}", slot.name, names(world, &slot.claims));
             at(Phase::WaitingForSlot, message, Some(CONTEST_WAIT))
         }
         // What was done under it is undone first: a cordon counts against the pool that the slot is of.
-        Choice::IsLate(slot) => {
+        Choice::IsFirst(slot) | Choice::IsLate(slot) => {
             let message = format!("slot {} was taken by {}", slot.name, names(world, &slot.claims));
             settle(world, memory, at(Phase::WaitingForSlot, message, Some(SLOT_WAIT)))
         }

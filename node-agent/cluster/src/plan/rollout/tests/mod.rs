@@ -110,7 +110,17 @@ fn a_slot_a_cordon_a_drain_a_reboot() {
         ("no slots", prepared().with(|scene| scene.seen.slots = Some(Vec::new())), "WaitingForSlot: -"),
         ("free", prepared(), "WaitingForSlot: take"),
         ("taken", prepared().with(other), "WaitingForSlot: -"),
-        ("not alone, and the first", in_slot().with(other), "WaitingForSlot: -"),
+        (
+            "not alone, the first, just now",
+            in_slot().with(other).with(|scene| scene.memory.touched = scene.now),
+            "WaitingForSlot: -",
+        ),
+        (
+            "was alone, and is the first",
+            in_slot().with(other).with(|scene| scene.memory.was_alone = true),
+            "WaitingForSlot: -",
+        ),
+        ("not alone for long", in_slot().with(other), "WaitingForSlot: give back"),
         ("not alone, and not the first", in_slot().with(|scene| scene.hold("a")), "WaitingForSlot: give back"),
         ("the same while draining", draining().with(|scene| scene.hold("a")), "WaitingForSlot: uncordon"),
         ("lease not seen", prepared().with(|scene| scene.seen.lease = None), "WaitingForSlot: look lease"),
@@ -320,7 +330,8 @@ fn another_boot_begins_anew() {
         scene.memory.last_order = 7;
         scene.facts.boot_id = "another".to_owned();
     });
-    assert_eq!(scene.clone().shown(), "Rebooting: reboot");
+    // Also what it told of itself: what was on its way then may still come true.
+    assert_eq!(scene.clone().shown(), "Draining: tell");
     scene.facts.os.failure = Some(Failed { order: 9, ..Failed::default() });
     scene.facts.boot_id = "third".to_owned();
     scene.pass();
