@@ -47,7 +47,7 @@ fn settings() {
 
 #[test]
 fn node_os() {
-    check("nodeos.md", &schema::node_os(include_str!("../../manifests/crd.yaml")));
+    check("nodeos.md", &schema::node_os(include_str!("../../manifests/base/crd.yaml")));
 }
 
 #[test]
