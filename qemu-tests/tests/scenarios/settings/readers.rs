@@ -14,7 +14,6 @@ use qemu_tests::node::Node;
 use super::eventually;
 
 #[path = "../../../../node-agent/settings/tests/properties/any.rs"]
-#[allow(clippy::unwrap_used, reason = "shared with the settings' own tests")]
 mod any;
 
 /// So many settings by chance, the same each time; each is read by all.
