@@ -13,19 +13,24 @@ export BALLAST_TOOLS := $(CURDIR)/target/tools
 export BALLAST_CONTROL_PLANE := $(CURDIR)/target/control-plane
 BUILD := target/x86_64-unknown-linux-gnu/release
 CARGO := cargo --locked
+# What cargo compiles on the way: dependencies do not differ from clone to clone, so they are compiled once. Programs come to target/ all the same.
+# A cargo before 1.91 does not know this and compiles them anew.
+export CARGO_BUILD_BUILD_DIR := $(CACHE)/cargo/dev
 # What tests are built with: unit, budget and vm ask for the same, so that each crate is built once, not once for each set of features.
 TESTS := --workspace --features ballast-proxy/registry,qemu-tests/registry
-# Programs of the image: the same sources give the same bytes, in whatever folder they lie.
-REMAP := --remap-path-prefix=$(CURDIR)=/ballast --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+# Programs of the image: the same sources give the same bytes, in whatever folder they lie. The checkout's own path is left to a wrapper
+# of the workspace's crates, so that it is no reason to compile the others again.
+REMAP := --remap-path-prefix=$(CACHE)/cargo=/build --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 # Less to read, hash and walk at each start: the agent's 7,000 relocations take 5 KB in place of 170.
 LEAN := -C link-arg=-Wl,-z,pack-relative-relocs
 RELEASE := --release --target x86_64-unknown-linux-gnu
+OURS := RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/image/setup/rustc CARGO_BUILD_BUILD_DIR=$(CACHE)/cargo/release
 MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work \
 	--extra-tree=$(OUT)/stage/kernel --extra-tree=target/keys:/usr/lib/ballast/keys --environment=KERNEL=$(OUT)/stage/kernel --output-directory=$(OUT)/image
 # What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test checks image release setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
+.PHONY: help run test checks image image-4k release sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,8 +49,14 @@ checks: setup ## lint, unit, rust, one after the other
 
 image: setup $(OUT)/image/manifest.json ## the OS: disk, release, manifest, SBOM in target/image (RELEASE_KEY=FILE.pub: nodes want releases signed by it; KERNEL=debian: Debian's kernel, target/debian/image)
 
+image-4k: image ## the same disk for drives with sectors of 4096 bytes: target/image/ballast-4k.raw
+	@image/disk/4k target/tools $(OUT)/image/ballast.raw $(OUT)/image/ballast-4k.raw
+
 release: image ## push the release: REGISTRY=HOST/PATH[:TAG], signed: KEY=FILE [PASSPHRASE_FILE=FILE]
 	@image/release/push target/tools $(OUT)/image "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
+
+sign: setup ## sign a release in a registry anew, or with another key: REGISTRY=HOST/PATH:TAG KEY=FILE [PASSPHRASE_FILE=FILE]
+	@image/release/sign target/tools "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
 
 $(OUT)/image/manifest.json: $(wildcard target/keys target/prior.json) $(SOURCES) $(filter-out ./,$(sort $(dir $(SOURCES))))
 	@$(MAKE) --no-print-directory programs
@@ -56,6 +67,7 @@ $(OUT)/image/manifest.json: $(wildcard target/keys target/prior.json) $(SOURCES)
 
 setup: ## install what is missing, get mkosi, build the tools tree once
 	@mkdir -p $(CACHE)/{packages,mkosi,work} target
+	@image/setup/compiled $(CACHE)/cargo
 # One at a time: under -j a target and what it is made of may both ask for it.
 	@flock target/setup.lock $(MAKE) --no-print-directory set-up
 
@@ -70,9 +82,9 @@ programs: rust kernel ## what is built for the image, staged under target/stage
 
 rust: setup ## what Rust builds for the image
 # The agent by itself: built with the others it would get the features that they want of the crates they share.
-	@RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast
-	@RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast-ostree -p ballast-proxy -p ballast-oci
-	@RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods -p ballast-why --target-dir target/static
+	@$(OURS) RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast
+	@$(OURS) RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast-ostree -p ballast-proxy -p ballast-oci
+	@$(OURS) CARGO_BUILD_BUILD_DIR=$(CACHE)/cargo/static RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods -p ballast-why --target-dir target/static
 	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
 	@image/lean/build target/mkosi target/setup $(CACHE) target/stage/lean
 
@@ -85,8 +97,9 @@ control-plane: setup ## the Kubernetes that clusters are tested against, built o
 why: ## why is FILE in the image? (make why FILE=/usr/bin/ip)
 	@$(CARGO) run -q -p ballast-why -- file target/image $(FILE)
 
-docs: ## man pages and shell completions of ballast, in target/docs
+docs: ## the manual, man pages and shell completions of ballast, in target/docs
 	@$(CARGO) run -q -p ballast --example docs -- target/docs
+	@image/setup/mdbook $(CACHE) build docs
 
 reproduce: image ## build the commit a second time, from nothing, and compare checksums
 	@image/release/reproduce $(MKOSI)

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ const REBOOT_DELAY: Duration = Duration::from_secs(5);
 /// longest wait within is 10 s (`root::DEADLINE`), a journal replay on a slow disk comes on top, and under QEMU's
 /// icount clock time leaps, seen: by 104 s, while the guest waits for its host.
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// What was allowed besides, in seconds.
+static ALLOWED: AtomicU64 = AtomicU64::new(0);
 
 /// A step that failed, with the stack of reasons.
 #[derive(Debug)]
@@ -39,10 +43,22 @@ pub fn arm() -> std::io::Result<()> {
     std::panic::set_hook(Box::new(|panic| reboot_because(panic)));
     // It ends with this program, when systemd is executed in its place.
     thread::Builder::new().name("deadline".into()).stack_size(64 << 10).spawn(|| {
-        thread::sleep(DEADLINE);
-        reboot_because(&format_args!("not done after {} s", DEADLINE.as_secs()))
+        let mut waited = Duration::ZERO;
+        loop {
+            let time = DEADLINE + Duration::from_secs(ALLOWED.load(Ordering::Relaxed));
+            let Some(left) = time.checked_sub(waited).filter(|left| !left.is_zero()) else {
+                reboot_because(&format_args!("not done after {} s", waited.as_secs()))
+            };
+            thread::sleep(left);
+            waited += left;
+        }
     })?;
     Ok(())
+}
+
+/// Gives this boot more time, for work that has a deadline of its own.
+pub fn allow(time: Duration) {
+    ALLOWED.fetch_add(time.as_secs(), Ordering::Relaxed);
 }
 
 /// Prints the reason, waits a little, reboots.

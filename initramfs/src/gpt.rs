@@ -45,23 +45,21 @@ pub struct Entry {
 
 /// Bytes from the start of a disk that hold any usual table: two blocks of at most 4 KiB, then 128 entries of 128 bytes.
 pub const TABLE_BYTES: usize = 2 * 4096 + 128 * 128;
-/// Blocks are of one of these sizes; the header is in the second one.
-const BLOCK_SIZES: [usize; 2] = [512, 4096];
-
-/// The partitions in a table, given the first `TABLE_BYTES` of its disk.
+/// The partitions in a table, given the first `TABLE_BYTES` of its disk, which has blocks of `block_bytes`: the header is in the second
+/// one. A disk may carry a table for blocks of another size, which is not its own.
 ///
 /// # Errors
 /// If what is there is no table, or one of an unusual form.
-pub fn parse_table(disk: &[u8]) -> Result<Vec<Entry>> {
-    let (block_size, header) = BLOCK_SIZES
-        .into_iter()
-        .find_map(|size| Some((size, disk.get(size..size + 92)?)).filter(|(_, header)| header.starts_with(b"EFI PART")))
+pub fn parse_table(disk: &[u8], block_bytes: usize) -> Result<Vec<Entry>> {
+    let header = disk
+        .get(block_bytes..block_bytes.saturating_add(92))
+        .filter(|header| header.starts_with(b"EFI PART"))
         .ok_or_else(|| anyhow!("there is no GUID partition table"))?;
     let (start, count, size) = (u64_at(header, 72), u32_at(header, 80), u32_at(header, 84));
     if start != 2 || size != 128 || count > 128 {
         bail!("unusual partition table: {count} entries of {size} bytes at block {start}");
     }
-    let entries = disk.get(2 * block_size..).unwrap_or_default().chunks_exact(128);
+    let entries = disk.get(2 * block_bytes..).unwrap_or_default().chunks_exact(128);
     let entries = (1..=count).zip(entries).map(|(number, entry)| Entry {
         number,
         kind: guid_at(entry, 0),
@@ -109,13 +107,14 @@ mod tests {
     #[test]
     fn reads_the_table() {
         let entry = |number: u32, kind| Entry { number, kind, id: Guid([u8::try_from(number - 1).unwrap(); 16]) };
-        for block_size in BLOCK_SIZES {
+        for (block_size, other) in [(512, 4096), (4096, 512)] {
             let table = disk(block_size, 2, 128, 128, &[ESP, ROOT_X86_64, NONE, ROOT_X86_64]);
             let expected = [entry(1, ESP), entry(2, ROOT_X86_64), entry(4, ROOT_X86_64)];
-            assert_eq!(parse_table(&table).unwrap(), expected);
+            assert_eq!(parse_table(&table, block_size).unwrap(), expected);
+            assert!(parse_table(&table, other).is_err());
         }
         let beyond = disk(512, 2, 1, 128, &[ESP, ROOT_X86_64]);
-        assert_eq!(parse_table(&beyond).unwrap(), [entry(1, ESP)]);
+        assert_eq!(parse_table(&beyond, 512).unwrap(), [entry(1, ESP)]);
     }
 
     #[test]
@@ -128,10 +127,10 @@ mod tests {
     fn refuses_what_it_does_not_know() {
         let short = &disk(512, 2, 128, 128, &[ROOT_X86_64])[..600];
         for bad in [&[][..], &[0; 512], &[0; TABLE_BYTES], short] {
-            assert!(parse_table(bad).is_err());
+            assert!(parse_table(bad, 512).is_err());
         }
         for (start, count, size) in [(3, 128, 128), (2, 129, 128), (2, 128, 256)] {
-            assert!(parse_table(&disk(512, start, count, size, &[])).is_err());
+            assert!(parse_table(&disk(512, start, count, size, &[]), 512).is_err());
         }
     }
 }

@@ -9,7 +9,7 @@ use ballast_initramfs::drivers::Drivers;
 use ballast_initramfs::failure::{self, Failure};
 use ballast_initramfs::report::{self, Report, Steps};
 use ballast_initramfs::uevent::Uevents;
-use ballast_initramfs::{ahead, cmdline, composefs, deployment, identity, mounts, ostree, root, switch};
+use ballast_initramfs::{ahead, cmdline, composefs, deployment, efi, mounts, ostree, root, switch, var};
 
 fn main() {
     if ahead::is_us() {
@@ -36,7 +36,7 @@ fn boot() -> Result<Infallible, Failure> {
         drivers.load_always()?;
         Ok((uevents, drivers))
     })?;
-    let root = steps.run("root", || root::mount(&request.root, &request.deployment, &mut drivers, &uevents))?;
+    let root = steps.run("root", || root::mount(&request, &efi::load(), &mut drivers, &uevents))?;
     let folder = steps.run("deployment", || deployment::find(Path::new(mounts::ROOT), &request.deployment))?;
     let verity = steps.run("composefs", || composefs::mount(&folder, request.composefs.as_ref()))?;
     steps.run("read ahead", || {
@@ -44,11 +44,7 @@ fn boot() -> Result<Infallible, Failure> {
         Ok(())
     })?;
     steps.run("etc", mounts::etc)?;
-    let (var, first_boot) = steps.run("var", || {
-        let var = root::device(root::var_partition(&root)?);
-        mounts::var(&var)?;
-        Ok((var, identity::establish()?))
-    })?;
+    let var = steps.run("var", || var::establish(&root))?;
     steps.run("ostree", || {
         ostree::tell(&folder, verity)?;
         mounts::sysroot()
@@ -59,9 +55,10 @@ fn boot() -> Result<Infallible, Failure> {
         start: watch.start,
         deployment: request.deployment.to_string(),
         root_device: root::device(&root.partition).display().to_string(),
-        var_device: var.display().to_string(),
+        var_device: var.device,
         verity,
-        first_boot,
+        first_boot: var.first_boot,
+        problems: var.problems,
     };
     let hand_over = || {
         report::write(&report, watch.now()?)?;

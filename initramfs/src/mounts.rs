@@ -48,12 +48,33 @@ pub fn filesystem(kind: &str, source: &Path, target: &Path, flags: MountFlags, o
     mount(source, target, kind, flags, data.as_c_str()).with_context(doing)
 }
 
+/// What the kernel does when it finds damage in ROOT: nobody uses the file system as if it were whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDamage {
+    /// It writes nothing more, and the node goes on with what can be read.
+    ReadOnly,
+    /// It panics, and so reboots: for a boot that is counted, after which another release boots.
+    Panic,
+}
+
 /// Mounts ROOT. A journal that was left open is replayed by the kernel, also if `access` says read-only.
 ///
 /// # Errors
 /// Why it cannot.
-pub fn root(device: &Path, access: MountFlags) -> Result<()> {
-    filesystem("ext4", device, Path::new(ROOT), access | MountFlags::NOSUID | MountFlags::NODEV, "")
+pub fn root(device: &Path, access: MountFlags, on_damage: OnDamage) -> Result<()> {
+    let options = match on_damage {
+        OnDamage::ReadOnly => "errors=remount-ro",
+        OnDamage::Panic => "errors=panic",
+    };
+    filesystem("ext4", device, Path::new(ROOT), access | MountFlags::NOSUID | MountFlags::NODEV, options)
+}
+
+/// Mounts the firmware's variables, with the options that systemd would give them: it keeps what it finds.
+///
+/// # Errors
+/// Why it cannot.
+pub fn efi_variables(folder: &str) -> Result<()> {
+    filesystem("efivarfs", Path::new("efivarfs"), Path::new(folder), SECRETLESS, "")
 }
 
 /// Takes ROOT off again.
@@ -70,7 +91,16 @@ pub fn root_off() -> Result<()> {
 /// Why it cannot.
 pub fn var(device: &Path) -> Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
-    filesystem("ext4", device, &Path::new(NEW).join("var"), flags, "")
+    filesystem("ext4", device, &Path::new(NEW).join("var"), flags, "errors=remount-ro")
+}
+
+/// Mounts a /var in memory, for a node that cannot have its own.
+///
+/// # Errors
+/// Why it cannot.
+pub fn volatile_var() -> Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
+    filesystem("tmpfs", Path::new("tmpfs"), &Path::new(NEW).join("var"), flags, "mode=0755,size=50%")
 }
 
 /// Gives /etc a writable layer that lasts as long as the boot.

@@ -89,20 +89,82 @@ pub fn sort(partitions: &mut [Partition]) {
     partitions.sort_by(|a, b| (a.disk.len(), &a.disk, a.number).cmp(&(b.disk.len(), &b.disk, b.number)));
 }
 
-/// The partitions that are what the command line names. `table` reads the partition table of a disk, of which sysfs tells
-/// the labels only; it is asked if need be, once a disk. Without an explicit or a present label it is the type that counts.
-pub fn candidates<'a>(
+/// Why no partition can be taken, although some are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Several disks have the partition that the firmware booted.
+    Disks(Vec<String>),
+    /// Several partitions are what the command line names.
+    Partitions(Vec<String>),
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (what, names) = match self {
+            Self::Disks(names) => ("several disks have the partition that was booted", names),
+            Self::Partitions(names) => ("several partitions are meant", names),
+        };
+        let names = names.join(", ");
+        write!(
+            f,
+            "{what}, and nothing tells which is this node's: {names}; take the others away, or name one on the kernel's command line: \
+             root=PARTUUID=…"
+        )
+    }
+}
+
+/// The partition to take for ROOT; None if it is not there yet. Where the firmware tells which partition it `booted` from, only that disk
+/// counts, whatever others carry, unless the command line names a partition by its UUID. `table` as for [`candidates`].
+///
+/// # Errors
+/// If there are several that cannot be told apart: to take the first would let a disk that somebody plugs in take the node over.
+pub fn choose<'a>(
     spec: &RootSpec,
+    booted: Option<&str>,
     partitions: &'a [Partition],
     table: impl Fn(&str) -> Vec<Entry>,
+) -> Result<Option<&'a Partition>, Refused> {
+    let is_by_uuid = matches!(spec, RootSpec::Uuid(_));
+    let own = match booted.filter(|_| !is_by_uuid) {
+        None => None,
+        Some(booted) => {
+            let mut disks: Vec<&str> = partitions.iter().map(|partition| partition.disk.as_str()).collect();
+            disks.dedup();
+            disks.retain(|disk| table(disk).iter().any(|entry| entry.id.to_string() == booted));
+            match disks.as_slice() {
+                [] => return Ok(None),
+                [disk] => Some(*disk),
+                several => return Err(Refused::Disks(several.iter().map(|disk| (*disk).to_owned()).collect())),
+            }
+        }
+    };
+    let of_own = |disk: &str| own.is_none_or(|own| own == disk);
+    let mut found = candidates(spec, partitions, &of_own, &table);
+    match (found.pop(), found.is_empty()) {
+        (last, true) => Ok(last),
+        (last, false) => {
+            let names = found.into_iter().chain(last).map(|partition| partition.name.clone());
+            Err(Refused::Partitions(names.collect()))
+        }
+    }
+}
+
+/// The partitions of the disks that `counts` that are what the command line names. `table` reads the partition table of a disk, of which sysfs tells
+/// the labels only; it is asked if need be, once a disk. Without an explicit or a present label it is the type that counts.
+fn candidates<'a>(
+    spec: &RootSpec,
+    partitions: &'a [Partition],
+    counts: impl Fn(&str) -> bool,
+    table: impl Fn(&str) -> Vec<Entry>,
 ) -> Vec<&'a Partition> {
-    let labelled = |label: &String| partitions.iter().filter(|p| p.label.as_ref() == Some(label)).collect::<Vec<_>>();
+    let partitions: Vec<&Partition> = partitions.iter().filter(|partition| counts(&partition.disk)).collect();
+    let labelled = |label: &String| partitions.iter().filter(|p| p.label.as_ref() == Some(label)).copied().collect();
     let is_wanted = |entry: &Entry| match spec {
         RootSpec::Label(_) => entry.kind == ROOT_X86_64,
         RootSpec::Uuid(uuid) => entry.id.to_string() == *uuid,
     };
     if let RootSpec::Label(label) = spec {
-        let found = labelled(label);
+        let found: Vec<&Partition> = labelled(label);
         if !found.is_empty() || *spec != RootSpec::default() {
             return found;
         }
@@ -156,7 +218,7 @@ mod tests {
         ];
         sort(&mut all);
         let names = |spec: &str| {
-            let found = candidates(&spec.parse().unwrap(), &all, |_| panic!("no table is needed"));
+            let found = candidates(&spec.parse().unwrap(), &all, |_| true, |_| panic!("no table is needed"));
             found.iter().map(|p| p.name.clone()).collect::<Vec<_>>()
         };
         assert_eq!(names("PARTLABEL=ballast-root"), ["vdb2", "vdb10", "vdaa2"]);
@@ -175,11 +237,44 @@ mod tests {
             ],
             _ => vec![],
         };
-        let names = |spec: &RootSpec| candidates(spec, &all, table).iter().map(|p| p.name.clone()).collect::<Vec<_>>();
+        let names = |spec: &RootSpec| {
+            candidates(spec, &all, |_| true, table).iter().map(|p| p.name.clone()).collect::<Vec<_>>()
+        };
         assert_eq!(names(&RootSpec::default()), ["vda2"]);
         assert_eq!(names(&"PARTUUID=11111111-1111-1111-1111-111111111111".parse().unwrap()), ["vda1"]);
         assert_eq!(names(&"PARTUUID=ABABABAB-ABAB-ABAB-ABAB-ABABABABABAB".parse().unwrap()), ["vda2"]);
         assert_eq!(names(&"PARTUUID=22222222-1111-1111-1111-111111111111".parse().unwrap()), [""; 0]);
+    }
+
+    #[test]
+    fn only_the_booted_disk_counts() {
+        let disk = |name: &str| {
+            [(1, "ballast-esp"), (2, "ballast-root")].map(|(number, label)| partition(name, number, label))
+        };
+        // A volume on virtio, with the shorter name; the node's own disk; a second one of the same image.
+        let mut all: Vec<Partition> = ["sda", "nvme0n1p", "nvme1n1p"].iter().flat_map(|name| disk(name)).collect();
+        sort(&mut all);
+        let (foreign, own) = (Guid::from_bytes([0xaa; 16]), Guid::from_bytes([0x11; 16]));
+        let esp = |id| vec![Entry { number: 1, kind: Guid::from_bytes([1; 16]), id }];
+        let distinct = |disk: &str| esp(if disk == "nvme0n1p" { own } else { foreign });
+        let chosen = |spec: &RootSpec, booted: Option<Guid>| {
+            let booted = booted.map(|guid| guid.to_string());
+            choose(spec, booted.as_deref(), &all, distinct).map(|found| found.map(|partition| partition.name.clone()))
+        };
+        let by_label = RootSpec::default();
+        assert_eq!(chosen(&by_label, Some(own)), Ok(Some("nvme0n1p2".to_owned())));
+        assert_eq!(chosen(&by_label, Some(Guid::from_bytes([5; 16]))), Ok(None), "its disk is not there yet");
+        let disks = ["sda", "nvme1n1p"].map(str::to_owned).to_vec();
+        assert_eq!(chosen(&by_label, Some(foreign)), Err(Refused::Disks(disks)));
+        // Without UEFI nobody tells: they are refused by name, unless the command line names one.
+        let names = ["sda2", "nvme0n1p2", "nvme1n1p2"].map(str::to_owned).to_vec();
+        assert_eq!(chosen(&by_label, None), Err(Refused::Partitions(names)));
+        let by_uuid: RootSpec = format!("PARTUUID={own}").parse().unwrap();
+        assert_eq!(chosen(&by_uuid, Some(foreign)), Ok(Some("nvme0n1p1".to_owned())));
+        let told = chosen(&by_label, None).unwrap_err().to_string();
+        assert!(told.contains("sda2, nvme0n1p2, nvme1n1p2") && told.contains("root=PARTUUID="), "{told}");
+        let alone = choose(&by_label, None, &all[..2], distinct).unwrap().unwrap();
+        assert_eq!(alone.name, "sda2");
     }
 
     #[test]

@@ -52,12 +52,14 @@ pub struct Report<'a> {
     pub deployment: String,
     /// ROOT's device node.
     pub root_device: String,
-    /// VAR's device node.
+    /// VAR's device node; empty if /var is in memory.
     pub var_device: String,
     /// Whether overlayfs refuses files without fs-verity.
     pub verity: bool,
     /// Whether VAR had no machine identity yet.
     pub first_boot: bool,
+    /// What somebody should know of this boot, one sentence each.
+    pub problems: Vec<String>,
 }
 
 /// Leaves the report for the agent.
@@ -95,7 +97,9 @@ pub fn render(report: &Report<'_>, end: Moment, cpu_us: u64) -> String {
     {
         push(&mut out, format_args!(r#","{key}":{}"#, quoted(value)));
     }
-    push(&mut out, format_args!(",\"verity\":{},\"first_boot\":{}}}\n", report.verity, report.first_boot));
+    push(&mut out, format_args!(",\"verity\":{},\"first_boot\":{}", report.verity, report.first_boot));
+    let problems: Vec<String> = report.problems.iter().map(|problem| quoted(problem)).collect();
+    push(&mut out, format_args!(",\"problems\":[{}]}}\n", problems.join(",")));
     out
 }
 
@@ -135,12 +139,14 @@ mod tests {
             var_device: "/dev/\"odd\\\n".into(),
             verity: true,
             first_boot: false,
+            problems: vec!["one \"x\"".into(), "two".into()],
         };
         let expected = concat!(
             r#"{"steps":[{"name":"modules","start_us":1,"end_us":20,"cpu_us":9},"#,
             r#"{"name":"switch root","start_us":20,"end_us":21,"cpu_us":1}],"#,
             r#""start":{"uptime_us":1,"busy_us":2},"end":{"uptime_us":30,"busy_us":40},"cpu_us":35,"deployment":"abc.0","#,
-            r#""root_device":"/dev/vda2","var_device":"/dev/\"odd\\\u000a","verity":true,"first_boot":false}"#,
+            r#""root_device":"/dev/vda2","var_device":"/dev/\"odd\\\u000a","verity":true,"first_boot":false,"#,
+            r#""problems":["one \"x\"","two"]}"#,
             "\n"
         );
         assert_eq!(render(&report, Moment { uptime_us: 30, busy_us: 40 }, 35), expected);

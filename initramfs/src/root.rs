@@ -6,14 +6,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::mount::MountFlags;
 
+use crate::cmdline::Request;
 use crate::deployment::DeploymentId;
 use crate::drivers::Drivers;
+use crate::efi::Loader;
 use crate::gpt::{Entry, TABLE_BYTES, parse_table};
 use crate::modules::PATIENCE;
-use crate::mounts;
+use crate::mounts::{self, OnDamage};
 use crate::partition::{self, Partition, RootSpec};
 use crate::uevent::Uevents;
 
@@ -34,26 +36,29 @@ pub struct Root {
     mounted: bool,
 }
 
-/// Waits for a partition that is what the command line names and holds the named deployment, and mounts it. If several
-/// disks do, the first by name among those present is taken. If the time is up and none holds it, the first that could
-/// be mounted is, so that the next step can tell what is there.
+/// Waits for the partition that is ROOT ([`partition::choose`]) and mounts it. If the time is up and it does not hold the named
+/// deployment, it is mounted all the same, so that the next step can tell what is there.
 ///
 /// # Errors
-/// If no partition is named so, or none of them can be mounted.
-pub fn mount(spec: &RootSpec, id: &DeploymentId, drivers: &mut Drivers, uevents: &Uevents) -> Result<Root> {
-    let root = wait(spec, drivers, uevents, |candidate| attempt(candidate, id))?;
+/// If there is no such partition, or several, or it cannot be mounted.
+pub fn mount(request: &Request, loader: &Loader, drivers: &mut Drivers, uevents: &Uevents) -> Result<Root> {
+    // Only a boot that is counted gains by a panic: after it another release boots.
+    let on_damage = if loader.is_counted { OnDamage::Panic } else { OnDamage::ReadOnly };
+    let root =
+        wait(&request.root, loader, drivers, uevents, |candidate| attempt(candidate, &request.deployment, on_damage))?;
     if !root.mounted {
-        mounts::root(&device(&root.partition), MountFlags::RDONLY)?;
+        mounts::root(&device(&root.partition), MountFlags::RDONLY, on_damage)?;
     }
     Ok(root)
 }
 
-/// Waits for the named partition that `attempt` accepts; if the time is up, the first that it found second best.
+/// Waits for the partition that is ROOT and that `attempt` accepts; if the time is up, one that it found second best.
 ///
 /// # Errors
-/// If there is neither.
+/// If there is neither, or several that cannot be told apart.
 pub fn wait(
     spec: &RootSpec,
+    loader: &Loader,
     drivers: &mut Drivers,
     uevents: &Uevents,
     mut attempt: impl FnMut(&Partition) -> Attempt,
@@ -62,14 +67,14 @@ pub fn wait(
     let mut tried = BTreeMap::<String, Attempt>::new();
     loop {
         let all = partitions()?;
-        for candidate in partition::candidates(spec, &all, table) {
-            if !tried.contains_key(&candidate.name) {
-                let result = attempt(candidate);
-                if result == Attempt::Mounted {
-                    return Ok(Root { partition: candidate.clone(), all, mounted: true });
-                }
-                tried.insert(candidate.name.clone(), result);
+        let chosen = partition::choose(spec, loader.partition.as_deref(), &all, table);
+        let chosen = chosen.map_err(|refused| anyhow!("{refused}").context(format!("looking for {spec}")))?;
+        if let Some(candidate) = chosen.filter(|candidate| !tried.contains_key(&candidate.name)) {
+            let result = attempt(candidate);
+            if result == Attempt::Mounted {
+                return Ok(Root { partition: candidate.clone(), all, mounted: true });
             }
+            tried.insert(candidate.name.clone(), result);
         }
         // Only now: what is there already needs no more drivers, however long its coming took.
         let patient = drivers.load_for_devices()?;
@@ -85,7 +90,7 @@ pub fn wait(
         }
         return match second_best.cloned() {
             Some(partition) => Ok(Root { partition, all, mounted: false }),
-            None => Err(describe_absence(spec, &all, &tried, drivers.failures())),
+            None => Err(describe_absence(spec, loader, &all, &tried, drivers.failures())),
         };
     }
 }
@@ -107,8 +112,8 @@ pub enum Attempt {
 }
 
 /// Mounts a candidate, and leaves it mounted if the deployment is there.
-fn attempt(candidate: &Partition, id: &DeploymentId) -> Attempt {
-    let result = mounts::root(&device(candidate), MountFlags::RDONLY).and_then(|()| {
+fn attempt(candidate: &Partition, id: &DeploymentId, on_damage: OnDamage) -> Attempt {
+    let result = mounts::root(&device(candidate), MountFlags::RDONLY, on_damage).and_then(|()| {
         if id.path(Path::new(mounts::ROOT)).is_dir() {
             return Ok(Attempt::Mounted);
         }
@@ -122,9 +127,16 @@ fn table(disk: &str) -> Vec<Entry> {
     let read = || -> Result<Vec<Entry>> {
         let mut start = Vec::with_capacity(TABLE_BYTES);
         File::open(Path::new("/dev").join(disk))?.take(TABLE_BYTES as u64).read_to_end(&mut start)?;
-        parse_table(&start)
+        parse_table(&start, block_bytes(disk)?)
     };
     read().unwrap_or_default()
+}
+
+/// The size of a disk's blocks, in which its partition table counts.
+fn block_bytes(disk: &str) -> Result<usize> {
+    let path = Path::new(BLOCK_DEVICES).join(disk.replace('/', "!")).join("queue/logical_block_size");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    text.trim().parse().with_context(|| format!("reading {}", path.display()))
 }
 
 /// Every partition there is, in order.
@@ -143,6 +155,7 @@ fn partitions() -> Result<Vec<Partition>> {
 
 fn describe_absence(
     spec: &RootSpec,
+    loader: &Loader,
     all: &[Partition],
     tried: &BTreeMap<String, Attempt>,
     failures: &[String],
@@ -159,7 +172,8 @@ fn describe_absence(
         reasons.push(format!("no such partition after {} s (there: {seen})", DEADLINE.as_secs()));
     }
     reasons.extend(failures.iter().cloned());
-    anyhow::anyhow!(reasons.join("; ")).context(format!("looking for {spec}"))
+    let disk = loader.partition.as_ref().map(|booted| format!(" on the disk of PARTUUID={booted}, which was booted"));
+    anyhow!(reasons.join("; ")).context(format!("looking for {spec}{}", disk.unwrap_or_default()))
 }
 
 /// VAR's partition.

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use ballast_initramfs::drivers::Drivers;
+use ballast_initramfs::efi::Loader;
+use ballast_initramfs::mounts::OnDamage;
 use ballast_initramfs::partition::RootSpec;
 use ballast_initramfs::root::Attempt;
 use ballast_initramfs::uevent::Uevents;
@@ -30,8 +32,8 @@ fn seal() -> Result<usize> {
     let uevents = Uevents::listen()?;
     let mut drivers = Drivers::open()?;
     drivers.load_always()?;
-    let root = root::wait(&RootSpec::default(), &mut drivers, &uevents, |candidate| {
-        match mounts::root(&root::device(candidate), MountFlags::empty()) {
+    let root = root::wait(&RootSpec::default(), &Loader::default(), &mut drivers, &uevents, |candidate| {
+        match mounts::root(&root::device(candidate), MountFlags::empty(), OnDamage::ReadOnly) {
             Ok(()) => Attempt::Mounted,
             Err(error) => Attempt::Refused(format!("{error:#}")),
         }

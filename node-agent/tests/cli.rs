@@ -98,9 +98,9 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         ("/node", "hostname machine_id"),
         ("/deployments/0", "booted commit digest next state version"),
         ("/runtime", "name ready restarts version"),
-        ("/clusters/0", "certificate_until name reason role rollout server since state traffic"),
+        ("/clusters/0", "certificate_until name node reason role rollout server since state traffic"),
         ("/clusters/0/traffic", "bytes_received bytes_sent errors requests"),
-        ("/settings", "problems sources trial"),
+        ("/settings", "notes problems sources trial"),
         ("/pods/0", "containers name namespace phase without_effect"),
         ("/disk", "available_bytes evictions images_removed pressure total_bytes"),
         ("/pods/0/containers/0", "ended name restarts state"),
@@ -226,7 +226,7 @@ fn a_key_is_printed_for_scripts() {
     let output = ballast(tree.path(), &["settings", "show", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["origins", "problems", "settings", "sources", "trial"]);
+    assert_eq!(keys, ["notes", "origins", "problems", "settings", "sources", "trial"]);
     assert_eq!(json["settings"]["update"]["auto"], true);
 }
 

@@ -37,6 +37,8 @@ pub struct Cluster {
 pub struct Settings {
     pub sources: Vec<Source>,
     pub problems: Vec<Problem>,
+    #[serde(default)]
+    pub notes: Vec<Problem>,
     pub trial: Option<Trial>,
 }
 

@@ -51,7 +51,10 @@ impl Tools {
     pub fn with_libraries(&self, program: &Path) -> Command {
         let Some(tree) = &self.tree else { return Command::new(program) };
         let mut command = Command::new(loader(tree));
-        command.arg("--library-path").arg(tree.join(LIBRARIES)).arg(program);
+        // systemd's programs have libraries in a folder of their own.
+        let libraries = tree.join(LIBRARIES);
+        let both = format!("{}:{}", libraries.display(), libraries.join("systemd").display());
+        command.arg("--library-path").arg(both).arg(program);
         command
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::disk::Bus;
-use crate::qemu::machine::Drive;
+use crate::qemu::machine::{Drive, SECTOR_BYTES};
 use crate::tools::Tools;
 
 /// What a file system for a few files is made with, in KiB: less than this, and mkfs.vfat warns.
@@ -77,9 +77,14 @@ impl Volume {
         Self::make(tools, scratch, on, "config-2", &files)
     }
 
+    /// Where it is on the host.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Plugged into `bus`, to be read only.
     pub fn drive(&self, bus: Bus) -> Drive {
-        Drive { file: self.file.clone(), format: "raw", bus, read_only: true }
+        Drive { file: self.file.clone(), format: "raw", bus, read_only: true, sector_bytes: SECTOR_BYTES }
     }
 }
 

@@ -7,7 +7,7 @@ use ballast_cluster::manifests::manifests;
 fn main() -> Result<(), Box<dyn Error>> {
     let usual = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests");
     let folder = env::args_os().nth(1).map_or_else(|| PathBuf::from(usual), PathBuf::from);
-    fs::create_dir_all(&folder)?;
+    fs::create_dir_all(folder.join("base"))?;
     for manifest in manifests() {
         fs::write(folder.join(manifest.file), manifest.text()?)?;
     }

@@ -25,7 +25,7 @@ pub(crate) async fn fetch(root: &Path, image: &Image, options: &Proxy) -> Result
     let digest = digest
         .with_context(|| format!("expected IMAGE@sha256:HEX, not {image}: what is fetched is named by its digest"))?;
     let sysroot = repository::open_locked(root).await?;
-    let (state, fetched_bytes) = into_repository(&sysroot.repo(), image, digest, options).await?;
+    let (state, fetched_bytes) = into_repository(root, &sysroot.repo(), image, digest, options).await?;
     let release = Release::read(&state.configuration)?;
     Ok(json!({
         "digest": digest.to_string(),
@@ -42,6 +42,7 @@ pub(crate) fn commit(state: &LayeredImageState) -> &str {
 
 /// The image in the repository, and how many bytes were fetched for it.
 pub(crate) async fn into_repository(
+    root: &Path,
     repo: &Repo,
     image: &Image,
     digest: &Digest,
@@ -52,7 +53,7 @@ pub(crate) async fn into_repository(
         return Ok((state, 0));
     }
     proxy::check(&options.proxy)?;
-    let Prepared { config, mut failures } = proxy::prepare(options)?;
+    let Prepared { config, mut failures } = proxy::prepare(root, image, options)?;
     let imported = async {
         let mut importer = ImageImporter::new(repo, &image.source(), config).await?;
         importer.set_target(&image.stored(digest));

@@ -32,7 +32,7 @@ pub(crate) async fn fsck(root: &Path, image: Option<&Image>, options: &Proxy) ->
     }
     if !before.bad.is_empty() {
         let doing = || format!("repairing from {image}");
-        repair::fetch_anew(&repo, image, options, &before).await.with_context(doing)?;
+        repair::fetch_anew(root, &repo, image, options, &before).await.with_context(doing)?;
     }
     for (_, path) in objects::contents(root)? {
         if !verity::ensure(&path)? {

@@ -75,6 +75,11 @@ impl FromStr for Image {
 }
 
 impl Image {
+    /// Whether it lies in a folder, and in no registry.
+    pub(crate) fn is_folder(&self) -> bool {
+        matches!(self.place, Place::Folder(_))
+    }
+
     /// For the proxy: by digest if there is one, since a tag may move.
     pub(crate) fn source(&self) -> OstreeImageReference {
         let (transport, name) = match (&self.place, &self.digest, &self.tag) {

@@ -28,11 +28,13 @@ pub(crate) struct Inspected {
     pub(crate) digest: Digest,
     pub(crate) manifest: ImageManifest,
     pub(crate) release: Release,
+    /// When its signatures run out, in seconds since 1970, if they do.
+    pub(crate) signed_until: Option<u64>,
 }
 
 pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Result<Value> {
     let doing = || format!("looking at {image}");
-    let Inspected { digest, manifest, release } = look(image, options).await.with_context(doing)?;
+    let Inspected { digest, manifest, release, signed_until } = look(root, image, options).await.with_context(doing)?;
     let repo = repository::open(root)?.repo();
     let mut layers = Vec::new();
     for layer in manifest.layers() {
@@ -42,16 +44,17 @@ pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Resu
     let mut value = serde_json::to_value(&release).context("writing down the release")?;
     value["digest"] = digest.to_string().into();
     value["layers"] = layers.into();
+    value["signed_until"] = signed_until.into();
     Ok(value)
 }
 
-pub(crate) async fn look(image: &Image, options: &Proxy) -> Result<Inspected> {
+pub(crate) async fn look(root: &Path, image: &Image, options: &Proxy) -> Result<Inspected> {
     proxy::check(&options.proxy)?;
-    let Prepared { config, mut failures } = proxy::prepare(options)?;
+    let Prepared { config, mut failures } = proxy::prepare(root, image, options)?;
     let fetched = fetch(config, &image.source()).await;
     let (digest, manifest, config) = fetched.map_err(|error| failures.explain(error))?;
     check_digest(image, &digest)?;
-    Ok(Inspected { digest, release: Release::read(&config)?, manifest })
+    Ok(Inspected { digest, release: Release::read(&config)?, manifest, signed_until: failures.signed_until() })
 }
 
 async fn fetch(

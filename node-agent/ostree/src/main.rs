@@ -48,9 +48,7 @@ fn run(options: &Options) -> Result<Value> {
     let root = &options.sysroot;
     // Before any thread is started: threads get the mounts of the one that starts them.
     isolation::tie_to_parent()?;
-    if options.command.writes() {
-        isolation::isolate(root).context("making the repository writable for this process")?;
-    }
+    isolation::isolate(root, options.command.writes()).context("setting this process apart")?;
     // One thread waits for the proxy; libostree's own work is done in threads that tokio keeps for what blocks.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("setting up the event loop")?;

@@ -15,8 +15,12 @@ use serde::Deserialize;
 
 use crate::{
     failure::{Failure, Kind},
+    image::Image,
     options::Proxy,
 };
+
+/// The proxy's service (image-proxy.socket).
+const SERVICE: &str = "/run/image-proxy.sock";
 
 /// Where the containers tools of root keep what `login` wrote.
 const USUAL_CREDENTIALS: &str = "/run/containers/0/auth.json";
@@ -37,11 +41,16 @@ struct Said {
     message: String,
 }
 
-pub(crate) fn prepare(options: &Proxy) -> Result<Prepared> {
+/// `image`'s; on a node (`root` is `/`) a registry is spoken to by the proxy's service, since this process has no network, and root is nobody
+/// to read what a stranger sends. A folder, which root alone may be able to read, is read here.
+pub(crate) fn prepare(root: &Path, image: &Image, options: &Proxy) -> Result<Prepared> {
     // In memory, and gone with the last process that has it; without CLOEXEC, since the proxy shall inherit it.
     let failures = memfd_create("failures", MemfdFlags::empty()).context("making a file for the proxy's failures")?;
     let mut command = Command::new(&options.proxy);
     command.arg("--failures").arg(format!("/proc/self/fd/{}", failures.as_raw_fd()));
+    if root == Path::new("/") && !image.is_folder() {
+        command.arg("--service").arg(SERVICE);
+    }
     if let Some(policy) = &options.policy {
         command.arg("--policy").arg(policy);
     }
@@ -59,12 +68,27 @@ pub(crate) fn prepare(options: &Proxy) -> Result<Prepared> {
     Ok(Prepared { config, failures: Failures(failures.into()) })
 }
 
+/// Another line of it.
+#[derive(Debug, Deserialize)]
+struct Signed {
+    signed_until: u64,
+}
+
 impl Failures {
-    /// The error as the proxy knew it, if it was the proxy's.
-    pub(crate) fn explain(&mut self, error: Error) -> Error {
+    /// When the signatures of the image that was opened run out, in seconds since 1970, if the proxy says so.
+    pub(crate) fn signed_until(&mut self) -> Option<u64> {
+        signed(&self.read()?)
+    }
+
+    fn read(&mut self) -> Option<String> {
         let mut text = String::new();
         let read = self.0.seek(SeekFrom::Start(0)).and_then(|_| self.0.read_to_string(&mut text));
-        match read.ok().and_then(|_| last(&text)) {
+        read.ok().map(|_| text)
+    }
+
+    /// The error as the proxy knew it, if it was the proxy's.
+    pub(crate) fn explain(&mut self, error: Error) -> Error {
+        match self.read().and_then(|text| last(&text)) {
             Some(Said { kind, message }) => Failure::new(kind, message).into(),
             None => error,
         }
@@ -74,6 +98,13 @@ impl Failures {
 /// The last one is what the proxy gave up for.
 fn last(text: &str) -> Option<Said> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back()
+}
+
+fn signed(text: &str) -> Option<u64> {
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .next_back()
+        .map(|Signed { signed_until }| signed_until)
 }
 
 /// Whether that program is there: a missing one is told by its name, not as a broken protocol.
@@ -91,5 +122,8 @@ mod tests {
         let said = last(text).unwrap();
         assert_eq!((said.kind, said.message.as_str()), (Kind::Refused, "b"));
         assert!(last("").is_none());
+        let text = format!("{{\"signed_until\":7}}\n{text}");
+        assert_eq!((signed(&text), last(&text).unwrap().kind), (Some(7), Kind::Refused));
+        assert_eq!(signed(""), None);
     }
 }

@@ -1,6 +1,8 @@
 //! Damaged and missing objects of a release: they and the layers that brought them are forgotten, then fetched as what is
 //! missing always is. A crash in between leaves a release that is fetched in part, which the next attempt goes on with.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use ostree_ext::{container::store, ostree::Repo};
 
@@ -13,9 +15,15 @@ use crate::{
     repository::{self, NEVER},
 };
 
-pub(crate) async fn fetch_anew(repo: &Repo, image: &Image, options: &Proxy, findings: &Findings) -> Result<()> {
+pub(crate) async fn fetch_anew(
+    root: &Path,
+    repo: &Repo,
+    image: &Image,
+    options: &Proxy,
+    findings: &Findings,
+) -> Result<()> {
     // First of all, so that nothing is forgotten that cannot be had.
-    let release = inspect::look(image, options).await?;
+    let release = inspect::look(root, image, options).await?;
     let mut touched = Vec::new();
     for layer in release.manifest.layers() {
         let digest = layer.digest().to_string();
@@ -37,7 +45,7 @@ pub(crate) async fn fetch_anew(repo: &Repo, image: &Image, options: &Proxy, find
     for name in touched {
         repo.set_ref_immediate(None, &name, None, NEVER).with_context(|| format!("forgetting the layer {name}"))?;
     }
-    fetch::into_repository(repo, image, &release.digest, options).await.map(drop)
+    fetch::into_repository(root, repo, image, &release.digest, options).await.map(drop)
 }
 
 /// Whether a layer needs an object that is bad. One whose own folder cannot be read does.

@@ -5,7 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use log::LevelFilter;
 
-use crate::{in_root, options::Options};
+use crate::{
+    handover::{Call, whole_policy},
+    in_root,
+    options::Options,
+};
 
 /// Fetches container images for another program, as `skopeo experimental-image-proxy` does; not for people
 #[derive(Debug, clap::Parser)]
@@ -30,7 +34,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// Where each failure is told with its kind, for a client to which the protocol's words are not enough
+    /// Where each failure is told with its kind, and when an image's signatures run out, for a client to which the
+    /// protocol's words are not enough
     #[arg(long, value_name = "FILE", hide = true)]
     failures: Option<PathBuf>,
 
@@ -46,7 +51,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     cert_dir: Option<PathBuf>,
 
-    /// Whether certificates are checked; false also allows plain HTTP
+    /// Whether certificates are checked
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true,
         default_missing_value = "true", action = clap::ArgAction::Set)]
     tls_verify: bool,
@@ -67,6 +72,14 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
     idle_timeout: f64,
 
+    /// Has the service at this socket do it, which has no privileges
+    #[arg(long, value_name = "SOCKET", hide = true, conflicts_with_all = ["cert_dir", "insecure_skip_tls_verification"])]
+    service: Option<PathBuf>,
+
+    /// Is that service: standard input is a connection of whoever says --service
+    #[arg(long, hide = true, exclusive = true)]
+    handed_over: bool,
+
     /// How often a registry may fail in a row; each wait is twice as long, from 0.5 s to 30 s
     #[arg(long, default_value_t = 5, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..))]
     attempts: u32,
@@ -76,6 +89,47 @@ pub(crate) struct Arguments {
 const USUAL_CREDENTIALS: &str = "/run/containers/0/auth.json";
 
 impl Arguments {
+    /// Whether what to do comes over standard input.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.handed_over
+    }
+
+    /// What a service is to do, if one is named, and where it is.
+    ///
+    /// # Errors
+    /// If a file cannot be read that it is handed.
+    pub(crate) fn call(&self) -> Result<Option<(PathBuf, Call)>> {
+        let Some(service) = self.service.clone() else { return Ok(None) };
+        let mut arguments = vec![
+            format!("--idle-timeout={}", self.idle_timeout),
+            format!("--attempts={}", self.attempts),
+            format!("--tls-verify={}", self.tls_verify),
+            format!("--root={}", self.root.display()),
+        ];
+        arguments.extend(self.debug.then(|| "--debug".to_owned()));
+        let credentials = self.credentials();
+        arguments.extend(credentials.is_none().then(|| "--no-creds".to_owned()));
+        let mut call = Call::new(arguments);
+        if let Some(policy) = &self.policy {
+            call.copy("--policy", policy, |text| whole_policy(&self.root, text))?;
+        }
+        if let Some(credentials) = credentials {
+            call.copy("--authfile", &credentials, str::to_owned)?;
+        }
+        if let Some(failures) = &self.failures {
+            call.append("--failures", failures)?;
+        }
+        Ok(Some((service, call)))
+    }
+
+    fn credentials(&self) -> Option<PathBuf> {
+        let usual = || {
+            let named = std::env::var_os("REGISTRY_AUTH_FILE").map(PathBuf::from);
+            named.or_else(|| Some(in_root(&self.root, USUAL_CREDENTIALS)).filter(|file| file.exists()))
+        };
+        if self.no_creds { None } else { self.authfile.clone().or_else(usual) }
+    }
+
     /// How much is told.
     pub(crate) fn level(&self) -> LevelFilter {
         if self.debug { LevelFilter::Debug } else { LevelFilter::Warn }
@@ -86,18 +140,14 @@ impl Arguments {
     /// # Errors
     /// If a time is none.
     pub(crate) fn options(self) -> Result<Options> {
-        let usual = || {
-            let named = std::env::var_os("REGISTRY_AUTH_FILE").map(PathBuf::from);
-            named.or_else(|| Some(in_root(&self.root, USUAL_CREDENTIALS)).filter(|file| file.exists()))
-        };
-        let credentials = if self.no_creds { None } else { self.authfile.or_else(usual) };
+        let credentials = self.credentials();
         Ok(Options {
             socket: self.sockfd,
             policy: self.policy,
             failures: self.failures,
             credentials,
             certificates: self.cert_dir,
-            is_insecure: self.insecure_skip_tls_verification || !self.tls_verify,
+            is_unchecked: self.insecure_skip_tls_verification || !self.tls_verify,
             idle: Duration::try_from_secs_f64(self.idle_timeout).context("reading --idle-timeout")?,
             attempts: self.attempts,
             root: self.root,

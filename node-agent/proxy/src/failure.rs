@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, io::Write, path::Path};
 
 use anyhow::{Context, Error, Result};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Kinds of failures, by what a client can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -44,9 +44,17 @@ pub(super) fn kind(error: &Error) -> Option<Kind> {
 /// Appends what kind of failure `error` is to the file. A failure without a kind is not told.
 pub(super) fn tell(file: &Path, error: &Error) -> Result<()> {
     let Some(kind) = kind(error) else { return Ok(()) };
-    let line = json!({ "kind": kind, "message": format!("{error:#}") });
+    append(file, &json!({ "kind": kind, "message": format!("{error:#}") }))
+}
+
+/// Appends until when the signatures of an image that was opened are good.
+pub(super) fn tell_signed_until(file: &Path, until: u64) -> Result<()> {
+    append(file, &json!({ "signed_until": until }))
+}
+
+fn append(file: &Path, line: &Value) -> Result<()> {
     let file = OpenOptions::new().append(true).open(file);
-    file.and_then(|mut file| writeln!(file, "{line}")).context("telling the kind of a failure")
+    file.and_then(|mut file| writeln!(file, "{line}")).context("telling what the protocol has no words for")
 }
 
 #[cfg(test)]
@@ -62,9 +70,9 @@ mod tests {
         tell(file.path(), &anyhow!("other")).unwrap();
         tell(file.path(), &refused).unwrap();
         tell(file.path(), &anyhow!("y").context(Failed::new(Kind::NotFound, "none"))).unwrap();
+        tell_signed_until(file.path(), 7).unwrap();
         let told = std::fs::read_to_string(file.path()).unwrap();
-        let expected =
-            "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n";
+        let expected = "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n{\"signed_until\":7}\n";
         assert_eq!(told, expected);
     }
 }

@@ -21,6 +21,8 @@ const MAX_CONFIG_BYTES: u64 = manifest::MAX_BYTES;
 pub(super) struct Image {
     source: Source,
     pub(super) digest: Digest,
+    /// When its signatures run out, in seconds since 1970, if they do.
+    pub(super) signed_until: Option<u64>,
     manifest: Bytes,
     config: Descriptor,
     layers: Vec<Descriptor>,
@@ -35,7 +37,7 @@ impl Image {
         };
         let mut manifest = source.open(version.as_deref()).await?;
         // An index is what is signed; the digest in it vouches for the image.
-        check::check(policy, &source, name, &manifest.digest).await?;
+        let signed_until = check::check(policy, &source, name, &manifest.digest).await?;
         if let Kind::Index(images) = &manifest.kind {
             let chosen = manifest::choose(images)?;
             manifest = source.manifest(&chosen.digest).await.context("fetching the image that the index names")?;
@@ -45,7 +47,7 @@ impl Image {
             Kind::Index(_) => bail!("the index names another index, expected an image"),
             Kind::Image { config, layers, is_docker } => {
                 let manifest = if is_docker { convert::to_oci(&bytes)?.into() } else { bytes };
-                Ok(Self { source, digest, manifest, config, layers })
+                Ok(Self { source, digest, signed_until, manifest, config, layers })
             }
         }
     }

@@ -1,72 +1,7 @@
-//! The image proxy: fetches images for ostree-ext, in place of skopeo. A process of its own, `/usr/lib/ballast/image-proxy`.
-//!
-//! ```text
-//!  ostree-ext ──socket──> protocol ──> session ──> image ──> source ──> registries, folders
-//!             <──pipes───                            │
-//!                                                 policy          config: policy, mirrors, credentials
-//! ```
-//!
-//! The client speaks skopeo's `experimental-image-proxy` protocol ([`protocol`], [`session`]). What an image consists of
-//! ([`content`]), what the administrator allows ([`policy`]) and says ([`config`]) is decided without I/O; only
-//! [`source`] fetches.
+//! `image-proxy`: see the library.
 
-mod arguments;
-mod config;
-mod content;
-mod failure;
-mod image;
-mod options;
-mod policy;
-mod protocol;
-mod serve;
-mod session;
-mod source;
-
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
-
-use anyhow::{Context, Result};
-use clap::Parser;
-
-use self::arguments::Arguments;
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("image-proxy: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: Arguments) -> Result<()> {
-    log::set_logger(&StandardError).context("setting up the log")?;
-    log::set_max_level(arguments.level());
-    let options = arguments.options()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("setting up the event loop")?.block_on(serve::serve(options))
-}
-
-/// The place of the host's absolute `path` under `root`.
-fn in_root(root: &Path, path: impl AsRef<Path>) -> PathBuf {
-    let path = path.as_ref();
-    root.join(path.strip_prefix("/").unwrap_or(path))
-}
-
-/// Logs go to whoever started us.
-struct StandardError;
-
-impl log::Log for StandardError {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        eprintln!("{}: {}", record.level().as_str().to_lowercase(), record.args());
-    }
-
-    fn flush(&self) {}
+    ballast_proxy::main()
 }

@@ -17,7 +17,7 @@ pub(crate) struct Options {
     /// A folder with certificates for all registries, in place of the one for each.
     pub(crate) certificates: Option<PathBuf>,
     /// No registry's certificate is checked.
-    pub(crate) is_insecure: bool,
+    pub(crate) is_unchecked: bool,
     /// How long a registry may be silent.
     pub(crate) idle: Duration,
     /// How often the last source of an image may fail in a row.

@@ -138,6 +138,9 @@ impl Session {
         };
         match opened.await {
             Ok(image) => {
+                if let (Some(file), Some(until)) = (&self.options.failures, image.signed_until) {
+                    failure::tell_signed_until(file, until)?;
+                }
                 self.last_image = self.last_image.checked_add(1).context("numbering the image")?;
                 self.images.insert(self.last_image, Arc::new(image));
                 done(self.last_image.into())
@@ -192,12 +195,22 @@ fn source(options: &Options, config: &Config, name: ImageName) -> Result<(Source
         ImageName::Docker(name) => name,
     };
     let mut registries = Vec::new();
-    for mut location in config.registries.locations(&asked)? {
-        location.is_insecure |= options.is_insecure;
+    let mut unusable = None;
+    for location in config.registries.locations(&asked)? {
+        let name = location.name.name();
         let credentials = config.keyring.of(&location.name).cloned();
         let usual = || in_root(&options.root, CERTIFICATES).join(&location.name.host);
         let certificates = options.certificates.clone().unwrap_or_else(usual);
-        registries.push(Registry::new(location, credentials, &certificates, options.idle)?);
+        match Registry::new(location, credentials, &certificates, options.is_unchecked, options.idle) {
+            Ok(registry) => registries.push(registry),
+            Err(error) => {
+                log::warn!("{name} is left out: {error:#}");
+                unusable = Some(error.context(name));
+            }
+        }
+    }
+    if let (true, Some(error)) = (registries.is_empty(), unusable) {
+        return Err(error);
     }
     Ok((Source::Registries(Sources::new(registries, options.attempts)), ImageName::Docker(asked)))
 }

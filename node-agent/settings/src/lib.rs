@@ -24,7 +24,7 @@ mod write;
 
 pub use self::{
     fragment::{Kind, MAX_BYTES, Rank, Source, VERSION},
-    read::Outcome,
+    read::{Outcome, quoted},
     tree::Origin,
     write::{Secrets, write},
 };
@@ -35,7 +35,7 @@ use self::{
 
 /// The settings in `sources`, and what in those does not apply.
 pub fn settings(sources: &[Source<'_>]) -> (Settings, Vec<Problem>) {
-    let Outcome { settings, problems, origins: _ } = read(sources);
+    let Outcome { settings, problems, .. } = read(sources);
     (settings, problems)
 }
 

@@ -38,6 +38,16 @@ impl Merged {
     pub(crate) fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.layers.iter().flat_map(|fragment| &fragment.problems)
     }
+
+    /// What is there and not taken, and nobody's mistake.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = &Problem> {
+        self.layers.iter().flat_map(|fragment| &fragment.notes)
+    }
+
+    /// Whether `problem` is with something that a platform wrote by itself.
+    pub(crate) fn is_of_platform(&self, problem: &Problem) -> bool {
+        self.layers.iter().any(|fragment| fragment.is_of_platform && *fragment.source == *problem.file)
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_gives_way_to_what_counts_less() {
-        let Outcome { settings, problems, origins } =
+        let Outcome { settings, problems, origins, .. } =
             merged(&["hostname = \"no_de\"\n[log]\nlevel = \"loud\"", "hostname = \"node\"\n[log]\nlevel = \"warn\""]);
         assert_eq!(settings.hostname.unwrap().as_str(), "node");
         assert_eq!(settings.log.level, crate::model::LogLevel::Warn);

@@ -87,6 +87,16 @@ impl Value {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
+    /// It, if it is a list.
+    pub(crate) fn as_list(&self) -> Option<&[Item]> {
+        if let Self::List(items) = self { Some(items) } else { None }
+    }
+
+    /// It, if it is a table; else as it is.
+    pub(crate) fn into_table(self) -> Result<Table, Self> {
+        if let Self::Table(table) = self { Ok(table) } else { Err(self) }
+    }
+
     /// It, if it is a table.
     pub(crate) fn as_table(&self) -> Option<&Table> {
         if let Self::Table(table) = self { Some(table) } else { None }

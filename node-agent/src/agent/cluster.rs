@@ -134,8 +134,8 @@ impl Underway {
 
 impl Agent {
     /// Begins and ends memberships as the settings say, and carries out their orders, one at a time.
-    pub(super) fn act_on_clusters(&mut self, settings: &Settings) {
-        for name in self.memberships.keep(&settings.clusters) {
+    pub(super) async fn act_on_clusters(&mut self, settings: &Settings) {
+        for name in self.memberships.keep(&settings.clusters).await {
             self.orders.forget(&name);
         }
         // Before new orders are taken, which drop what their cluster asked for before.
@@ -181,11 +181,13 @@ impl Agent {
     }
 
     /// Tells the clusters what is known now.
-    pub(super) fn tell_clusters(&mut self, known: Known<'_>) {
+    pub(super) async fn tell_clusters(&mut self, known: Known<'_>) {
         if self.memberships.is_empty() {
             return;
         }
-        let (machine, errors) = cluster::observe::machine(&self.host, &self.os);
+        let os = self.os.clone();
+        let machine = self.host.read("looking at this machine", move |host| Ok(cluster::observe::machine(host, &os)));
+        let (machine, errors) = machine.await.unwrap_or_else(|error| (Facts::default(), vec![error]));
         errors
             .iter()
             .for_each(|error| self.complaints.tell(format!("telling the clusters of this machine: {error:#}")));

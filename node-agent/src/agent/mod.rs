@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Notify, mpsc, watch},
-    time::{sleep, timeout},
+    time::{interval_at, sleep, timeout},
 };
 
 use self::{
@@ -30,6 +30,7 @@ use crate::{
         cri, esp,
         host::Host,
         identity::{self, OsRelease},
+        initramfs,
         systemd::{self, BUS_SOCKET, Systemd},
         watch as watching,
     },
@@ -119,6 +120,8 @@ struct Agent {
     retry: Duration,
     notifier: Notifier,
     complaints: Complaints,
+    /// What /init found wrong on its way.
+    init_problems: Vec<String>,
     os: OsRelease,
     status: watch::Sender<Status>,
     releases: watch::Sender<Releases>,
@@ -154,6 +157,7 @@ impl Agent {
         }
         complaints.note(watching::folders(&folders, Arc::clone(&changed)));
         let os = complaints.note(identity::os_release(&host)).unwrap_or_default();
+        let init_problems = complaints.note(initramfs::problems(&host)).unwrap_or_default();
         let starting = Status { reasons: vec!["the agent has just started".to_owned()], ..Status::default() };
         let (status, published) = watch::channel(starting);
         let (releases, published_releases) = watch::channel(Releases::default());
@@ -176,7 +180,7 @@ impl Agent {
             runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
             pods: pods::observe::Observer::default(),
             jobs: pods::act::Jobs::new(host.clone(), Arc::clone(&changed)),
-            storage: storage::act::Grower::new(Arc::clone(&changed)),
+            storage: storage::act::Grower::new(host.clone(), Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), esp.clone(), Arc::clone(&changed)),
             asked,
             settings: Keeper::new(host.clone(), Arc::clone(&changed)),
@@ -190,6 +194,7 @@ impl Agent {
             retry: FIRST_RETRY,
             notifier: Notifier::default(),
             complaints,
+            init_problems,
             os,
             status,
             releases,
@@ -202,12 +207,28 @@ impl Agent {
 
     async fn turn(&mut self) -> Infallible {
         loop {
-            let wait = self.pass().await;
-            self.notifier.alive();
+            let wait = self.watched_pass().await;
+            Notifier::alive();
             // That the whole time passed is as good as an event.
             let _ = timeout(wait, self.changed.notified()).await;
             if self.boot.is_some() {
                 sleep(BURST).await;
+            }
+        }
+    }
+
+    /// One turn of the loop, in which a disk that is slow is no reason for systemd to end the agent: starting again makes no disk faster. What
+    /// else hangs is.
+    async fn watched_pass(&mut self) -> Duration {
+        let host = self.host.clone();
+        let every = Notifier::watchdog_every().unwrap_or(PROBE_EVERY);
+        let mut alive = interval_at(tokio::time::Instant::now() + every, every);
+        let pass = self.pass();
+        tokio::pin!(pass);
+        loop {
+            tokio::select! {
+                wait = &mut pass => return wait,
+                _ = alive.tick() => if host.waits_for_disk() { Notifier::alive() },
             }
         }
     }
@@ -218,7 +239,8 @@ impl Agent {
         let changed = self.settings.ended().await;
         let observed = self.observe().await;
         let now = SystemTime::now();
-        let plan = plan(&observed, self.unattended(observed.settings(), now), now);
+        let unattended = self.unattended(observed.settings(), now);
+        let plan = plan(&observed, unattended, now);
         let wait = self.wait(&observed, &plan);
         self.act(&observed, &plan).await;
         self.report(observed, plan).await;
@@ -245,10 +267,12 @@ impl Agent {
         if self.boot.is_none() && self.started.elapsed() < READY_PATIENCE {
             return observed;
         }
-        observed.settings = Some(self.observe_settings());
+        observed.settings = self.observe_settings().await;
         observed.health = Some(self.observe_health(&observed).await);
-        observed.update = self.complaints.note(update::observe::observe(&self.host));
-        observed.storage = self.complaints.note(storage::observe::observe(&self.host)).flatten();
+        let releases = self.host.read(update::observe::DOING, update::observe::observe).await;
+        observed.update = self.complaints.note(releases);
+        let storage = self.host.read("looking at the node's disk", storage::observe::observe).await;
+        observed.storage = self.complaints.note(storage).flatten();
         if observed.runtime.is_ready() {
             observed.runtime.version = self.runtime.settle().await;
             observed.pods = self.observe_pods(marks(observed.settings())).await;
@@ -267,7 +291,9 @@ impl Agent {
         let cri = self.runtime.cri()?;
         let observed = self.pods.observe(&self.host, cri, &mut self.jobs, marks).await;
         let observed = self.complaints.note(observed)?;
-        let desired = pods::desired::desired(pods::observe::manifests(&self.host), &observed.sandboxes);
+        let manifests =
+            self.host.read("reading the manifests of pods", |host| Ok(pods::observe::manifests(host))).await;
+        let desired = pods::desired::desired(self.complaints.note(manifests)?, &observed.sandboxes);
         Some((desired, observed))
     }
 
@@ -296,18 +322,16 @@ impl Agent {
         if let Some(health) = &observed.health
             && !self.judge.is_rebooting()
         {
-            let verdict = self.executable(&plan.health, observed);
+            let verdict = self.executable(&plan.health, observed).await;
             let result = self.judge.act(&verdict, health, &self.host, observed.systemd.as_ref()).await;
             self.complaints.note(result);
         }
         self.act_on_settings(observed).await;
-        self.act_on_releases(observed, plan);
+        self.act_on_releases(observed, plan).await;
         if let Some(read) = &observed.settings {
-            self.act_on_clusters(&read.settings);
+            self.act_on_clusters(&read.settings).await;
         }
-        if let Some(step) = &plan.storage {
-            self.storage.start(step.clone());
-        }
+        self.storage.start(&plan.storage);
         if let (Some((desired, pods)), Some(plan), Some(cri)) = (&observed.pods, &plan.pods, self.runtime.cri()) {
             self.jobs.rotate_logs(pods, cri, log_limits(observed.settings()));
             self.jobs.give_up(|key, uid| desired.pods.get(key).is_some_and(|pod| pod.uid == uid));
@@ -328,7 +352,7 @@ impl Agent {
             Health::Ready | Health::NotReady { .. } => PROBE_EVERY,
             Health::Down { .. } | Health::Silent => PROBE_AGAIN,
         };
-        if let Some(watchdog) = self.notifier.watchdog_every() {
+        if let Some(watchdog) = Notifier::watchdog_every() {
             wait = wait.min(watchdog);
         }
         if let Some(at) = plan.pods.as_ref().and_then(|pods| pods.wake_at) {

@@ -13,7 +13,7 @@ pub(super) struct Plan {
     pub(super) runtime: Option<runtime::model::Step>,
     pub(super) health: health::model::Verdict,
     pub(super) update: Option<update::model::Step>,
-    pub(super) storage: Option<storage::model::Step>,
+    pub(super) storage: Vec<storage::model::Step>,
     pub(super) pods: Option<pods::plan::Plan>,
 }
 
@@ -29,7 +29,7 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
             .update
             .as_ref()
             .and_then(|update| update::plan::plan(update, unattended, &arguments(observed.settings()), unix_secs(now))),
-        storage: observed.storage.as_ref().and_then(storage::plan::plan),
+        storage: observed.storage.as_ref().map(storage::plan::plan).unwrap_or_default(),
         pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
     }
 }

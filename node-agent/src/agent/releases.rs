@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Agent, Observed, Plan, unix_secs};
 use crate::{
+    clients::clock,
     health::{self, model::Verdict},
     report::socket::Asked,
     settings::model::Settings,
@@ -21,16 +22,32 @@ const REGISTRY_ATTEMPTS: u32 = 5;
 /// How long resolving or fetching may take in all: 75 MB come within it at 25 kB/s.
 const FETCH_TOTAL: Duration = Duration::from_secs(3600);
 
+/// A time server is asked as soon as there is a network, and answers within seconds.
+const CLOCK_PATIENCE: Duration = Duration::from_secs(300);
+
 impl Agent {
     /// What the settings allow to be done without being asked.
-    pub(super) fn unattended(&self, settings: &Settings, now: SystemTime) -> Unattended {
+    pub(super) fn unattended(&mut self, settings: &Settings, now: SystemTime) -> Unattended {
         let settings = &settings.update;
+        let now = (settings.auto && settings.windows.is_some()).then(|| self.set_clock(now)).flatten();
         Unattended {
             is_on: settings.auto,
             reboots: settings.reboot,
             is_open: settings.auto && matches!(gate(settings.windows.as_deref(), now), Gate::Open { .. }),
             is_due: self.update.is_due(),
         }
+    }
+
+    /// The time, if somebody has set the clock. A node waits for that in each boot; that it waits long is told.
+    fn set_clock(&mut self, now: SystemTime) -> Option<SystemTime> {
+        let is_set = self.complaints.note(clock::is_set(&self.host, now)).unwrap_or(false);
+        if !is_set && self.started.elapsed() >= CLOCK_PATIENCE {
+            self.complaints.tell(
+                "update.window: the clock is not set, so the node neither upgrades nor reboots by itself; see that time.servers can be reached"
+                    .to_owned(),
+            );
+        }
+        is_set.then_some(now)
     }
 
     /// What operations go by.
@@ -49,17 +66,19 @@ impl Agent {
     /// Does what the releases call for by themselves, then what was asked for. Nothing is begun before the releases are looked at, the boot
     /// entries can be seen and what they tell of a bad release is written down: collecting would take last good releases for surplus, and
     /// the proof of a bad one with it.
-    pub(super) fn act_on_releases(&mut self, observed: &Observed, plan: &Plan) {
+    pub(super) async fn act_on_releases(&mut self, observed: &Observed, plan: &Plan) {
         let settings = self.update_settings(observed.settings());
         let mut is_seen = observed.settings.is_some();
         if let Some(step) = &plan.update {
             let comes_first = self.update.comes_first(step);
-            let done = self.update.act(step, &settings);
+            let done = self.update.act(step, &settings).await;
             let is_done = self.complaints.note(done).is_some();
             if comes_first && is_done {
                 is_seen = false;
-                // The next pass sees what came of it.
-                self.changed.notify_one();
+                if !matches!(step, update::model::Step::MountEsp { .. }) {
+                    // The next pass sees what came of it. That of mounting wakes the loop by itself.
+                    self.changed.notify_one();
+                }
             }
         }
         while is_seen && let Ok(Asked { command, client }) = self.asked.try_recv() {
@@ -69,7 +88,7 @@ impl Agent {
 
     /// What can be done of `verdict`: a bad release is left only if another one could boot, and not before it is written
     /// down why.
-    pub(super) fn executable(&mut self, verdict: &Verdict, observed: &Observed) -> Verdict {
+    pub(super) async fn executable(&mut self, verdict: &Verdict, observed: &Observed) -> Verdict {
         let (Verdict::Bad { reason }, Some(releases)) = (verdict, &observed.update) else { return verdict.clone() };
         if !update::plan::has_alternative(releases) {
             self.complaints.tell(format!("{reason}; no other release could boot, so this one stays up"));
@@ -85,7 +104,7 @@ impl Agent {
                 at: unix_secs(SystemTime::now()),
             };
             // A full /var is no reason to stay with a bad release; only its reason is lost.
-            let written = self.update.give_up(bad);
+            let written = self.update.give_up(bad).await;
             self.complaints.note(written);
         }
         verdict.clone()

@@ -1,13 +1,15 @@
 //! The end of a pass: what it saw and did, for systemd, the socket and the clusters.
 
-use super::{Agent, Observed, Plan, READY_PATIENCE, cluster::Known, releases};
+use std::time::SystemTime;
+
+use super::{Agent, Observed, Plan, READY_PATIENCE, cluster::Known, releases, unix_secs};
 use crate::{
-    clients::{identity, proc},
+    clients::{damage, identity, proc},
     report::{
         compose::{self, Facts},
         status::{Node, summary},
     },
-    update,
+    storage, update,
 };
 
 impl Agent {
@@ -23,9 +25,12 @@ impl Agent {
         if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
             self.last = Some((desired, plan));
         }
-        let mut problems: Vec<String> = self.storage.problem().await.into_iter().collect();
+        let mut problems = self.init_problems.clone();
+        problems.extend(self.storage.problem().await);
+        problems.extend(self.complaints.note(storage::observe::var_problem(&self.host)).flatten());
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
+        problems.extend(damage::told(&self.host));
         if let (Some(read), Some(update)) = (&read, &update) {
             problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
         }
@@ -55,15 +60,22 @@ impl Agent {
             clusters: &reports,
             settings,
             problems,
+            now: unix_secs(SystemTime::now()),
         });
         self.tell_clusters(Known {
             runtime: &runtime,
             health: health.as_ref(),
             update: update.as_ref(),
-            settings_problems: read.iter().flat_map(|read| &read.problems).map(ToString::to_string).collect(),
+            settings_problems: read
+                .iter()
+                .flat_map(|read| &read.problems)
+                .chain(self.settings.effects())
+                .map(ToString::to_string)
+                .collect(),
             status: &status,
             reports: &reports,
-        });
+        })
+        .await;
         if status.ready || self.started.elapsed() >= READY_PATIENCE {
             self.notifier.ready();
         }

@@ -23,16 +23,23 @@ impl Observed {
 
 impl Agent {
     /// The settings; what is wrong with them is told.
-    pub(super) fn observe_settings(&mut self) -> Arc<Read> {
-        let (read, trial) = self.settings.read();
+    pub(super) async fn observe_settings(&mut self) -> Option<Arc<Read>> {
+        let (read, trial) = self.settings.read().await;
         self.complaints.note(trial);
+        let read = read?;
         read.problems.iter().for_each(|problem| self.complaints.tell(problem.to_string()));
         if read.settings.update.signatures == Signatures::Unchecked {
             let told = "development: releases are taken whoever signed them (update.signatures in the settings)";
             self.complaints.tell(told.to_owned());
         }
+        let observed = self.settings.observe_effects(&read);
+        self.complaints.note(observed);
+        let effects: Vec<String> = self.settings.effects().iter().map(ToString::to_string).collect();
+        effects.into_iter().for_each(|effect| self.complaints.tell(effect));
+        let named = self.settings.follow_dhcp(&read);
+        self.complaints.note(named);
         log::set_max_level(level(read.settings.log.level));
-        read
+        Some(read)
     }
 
     /// One thing at a time: first what was asked for. A change may need units restarted, so it waits until systemd can be asked, or
@@ -54,7 +61,8 @@ impl Agent {
     /// Publishes them, and tells what of them the status has.
     pub(super) fn show_settings(&mut self, read: Option<&Read>) -> Sources {
         let Some(read) = read else { return Sources::default() };
-        let shown = Shown::of(read, self.settings.trial(unix_secs(SystemTime::now())));
+        let mut shown = Shown::of(read, self.settings.effects(), self.settings.trial(unix_secs(SystemTime::now())));
+        shown.sources.notes.extend(self.settings.note());
         let sources = shown.sources.clone();
         self.shown.send_replace(shown);
         sources

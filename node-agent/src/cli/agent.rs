@@ -1,6 +1,6 @@
 //! `ballast agent`: the daemon.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use log::{Level, LevelFilter};
@@ -8,14 +8,21 @@ use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 use crate::{agent, clients::host::Host};
 
+/// A pass reads one thing after the other; a disk that does not answer holds a thread for each that was tried.
+const FILE_THREADS: usize = 16;
+
+/// Longer than between two things that a pass reads.
+const FILE_THREADS_IDLE: Duration = Duration::from_secs(2);
+
 /// Runs the node agent; systemd does this, in ballast.service
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {}
 
 pub(super) fn run(host: Host) -> Result<ExitCode> {
     start_logging()?;
-    // One thread is enough for a loop that mostly waits, and it costs no memory for others.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // One thread is enough for a loop that mostly waits. Others come and go with the files that are read and written.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(FILE_THREADS).thread_keep_alive(FILE_THREADS_IDLE).build();
     runtime.context("setting up the event loop")?.block_on(agent::run(host))?;
     Ok(ExitCode::SUCCESS)
 }

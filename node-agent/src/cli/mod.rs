@@ -2,6 +2,7 @@
 
 mod agent;
 mod ask;
+mod bless;
 mod boot;
 mod change;
 mod clusters;
@@ -56,6 +57,8 @@ enum Command {
     Agent(agent::Arguments),
     #[command(hide = true)]
     Import(import::Arguments),
+    #[command(hide = true)]
+    Bless(bless::Arguments),
 }
 
 /// The command line as data: for man pages and completions.
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Metrics(arguments) => metrics::run(&arguments, &host),
         Command::Agent(agent::Arguments {}) => agent::run(host),
         Command::Import(import::Arguments {}) => import::run(&host),
+        Command::Bless(bless::Arguments {}) => bless::run(&host),
     };
     result.unwrap_or_else(|error| {
         eprintln!("ballast: {error:#}");

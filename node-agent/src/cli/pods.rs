@@ -21,6 +21,9 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Tells which pods a file describes, what in it has no effect here, and all that is refused
+    #[command(
+        after_help = "Exit status: 0 all of it is taken; 1 it failed; 2 wrong usage; 4 something in the file is refused."
+    )]
     Explain {
         /// A manifest, YAML or JSON, with one document or several
         file: PathBuf,

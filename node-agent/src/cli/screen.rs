@@ -39,6 +39,9 @@ pub(super) fn render(status: &Status, colour: bool) -> String {
         let left = format!("on trial, taken back in {} s unless ballast settings confirm comes", trial.left_s);
         field(&mut out, "Settings", &paint(YELLOW, &left));
     }
+    for note in &status.settings.notes {
+        field(&mut out, "Note", &note.sentence());
+    }
     if !status.deployments.is_empty() {
         line(&mut out, &format!("\n{}", paint(BOLD, "DEPLOYMENTS")));
         for deployment in &status.deployments {

@@ -33,6 +33,11 @@ pub fn booted_at(host: &Host) -> Result<SystemTime> {
     Ok(UNIX_EPOCH + Duration::from_secs(booted_at_secs(host)?))
 }
 
+/// Whether systemd-timesyncd has the time from a server, in this boot.
+pub fn is_set_by_timesyncd(host: &Host) -> bool {
+    host.path(SYNCHRONIZED).exists()
+}
+
 /// Whether the clock was set, by a time server, by the machine's own clock or by hand: certificates can be judged by it.
 ///
 /// PID 1 sets a clock that stands before its own build to that (systemd(1)); what is ahead of the machine's clock was made up.
@@ -45,7 +50,7 @@ pub fn is_set(host: &Host, now: SystemTime) -> Result<bool> {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     // A machine without a clock waits for a time server.
     let machine = fs::read_to_string(host.path(MACHINE_CLOCK)).ok().and_then(|text| text.trim().parse::<u64>().ok());
-    Ok(host.path(SYNCHRONIZED).exists()
+    Ok(is_set_by_timesyncd(host)
         || machine.is_some_and(|machine| machine.abs_diff(now) <= DRIFT_SECS)
         || first.abs_diff(booted_at) > MOVED_SECS)
 }

@@ -20,6 +20,8 @@ pub struct Disk {
     pub device: String,
     /// Its size.
     pub bytes: u64,
+    /// The size of its blocks, in which its partition table counts.
+    pub block_bytes: u64,
     /// Its partitions, in no order.
     pub partitions: Vec<Partition>,
 }
@@ -73,7 +75,8 @@ fn read_disk(folder: &Path) -> Result<Disk> {
             });
         }
     }
-    Ok(Disk { device: device(folder), bytes: sectors(&folder.join("size"))?, partitions })
+    let block_bytes = number(&folder.join("queue/logical_block_size"))?;
+    Ok(Disk { device: device(folder), bytes: sectors(&folder.join("size"))?, block_bytes, partitions })
 }
 
 fn device(folder: &Path) -> String {
@@ -87,9 +90,12 @@ fn label(uevent: &str) -> String {
 }
 
 fn sectors(file: &Path) -> Result<u64> {
+    Ok(number(file)? * SECTOR_BYTES)
+}
+
+fn number(file: &Path) -> Result<u64> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    let sectors: u64 = text.trim().parse().with_context(|| format!("reading {}", file.display()))?;
-    Ok(sectors * SECTOR_BYTES)
+    text.trim().parse().with_context(|| format!("reading {}", file.display()))
 }
 
 /// How large the ext4 file system on `device` is, from its superblock (kernel: filesystems/ext4/super.rst).
@@ -131,6 +137,7 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         write("vda/size", "8192\n");
+        write("vda/queue/logical_block_size", "4096\n");
         for (name, label, start, size) in [("vda1", "ballast-esp", 64, 1024), ("vda3", "ballast-var", 2048, 4096)] {
             write(&format!("vda/{name}/partition"), "1\n");
             write(&format!("vda/{name}/uevent"), &format!("DEVTYPE=partition\nPARTNAME={label}\n"));
@@ -139,6 +146,7 @@ mod tests {
         }
         let disk = Disk::of_device(&tree.path().join("vda/vda1")).unwrap().unwrap();
         assert_eq!((disk.device.as_str(), disk.bytes, disk.partitions.len()), ("/dev/vda", 8192 * 512, 2));
+        assert_eq!(disk.block_bytes, 4096);
         let var = disk.partition("ballast-var").unwrap();
         assert_eq!((var.device.as_str(), var.start_bytes, var.bytes), ("/dev/vda3", 2048 * 512, 4096 * 512));
         assert_eq!(Disk::of_device(&tree.path().join("vda")).unwrap(), None);

@@ -28,6 +28,18 @@ where
     I: IntoIterator<Item = A>,
     A: AsRef<OsStr>,
 {
+    run_allowing(program, arguments, deadline, &[]).await
+}
+
+/// The same for a program that tells with a status in `allowed`, too, that it has done its work.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_allowing<I, A>(program: &str, arguments: I, deadline: Duration, allowed: &[i32]) -> Result<String>
+where
+    I: IntoIterator<Item = A>,
+    A: AsRef<OsStr>,
+{
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let doing = || format!("running {program}");
@@ -35,7 +47,7 @@ where
         Ok(output) => output.with_context(doing)?,
         Err(_) => bail!("{program} did not end within {} s", deadline.as_secs()),
     };
-    if !output.status.success() {
+    if !output.status.success() && !output.status.code().is_some_and(|code| allowed.contains(&code)) {
         bail!("{program} failed ({}): {}", output.status, tail(&String::from_utf8_lossy(&output.stderr)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -115,6 +127,7 @@ mod tests {
         assert_eq!(run("echo", ["a"], LONG).await.unwrap(), "a\n");
         let error = run("sh", ["-c", "echo one >&2; echo two >&2; exit 3"], LONG).await.unwrap_err();
         assert_eq!(error.to_string(), "sh failed (exit status: 3): one; two");
+        assert_eq!(run_allowing("sh", ["-c", "echo a; exit 3"], LONG, &[3]).await.unwrap(), "a\n");
         let error = run("/no/such/program", [""; 0], LONG).await.unwrap_err();
         assert!(format!("{error:#}").starts_with("running /no/such/program: No such file"), "{error:#}");
     }

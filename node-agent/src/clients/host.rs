@@ -2,22 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
+use super::blocking::Queue;
+
 /// The root of the host's file system, `/` on a node.
 #[derive(Debug, Clone)]
 pub struct Host {
     root: PathBuf,
+    queue: Queue,
 }
 
 impl Host {
     /// The host whose files lie under `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), queue: Queue::default() }
     }
 
     /// The place of the absolute host path `path` under this root.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    pub(super) fn queue(&self) -> &Queue {
+        &self.queue
     }
 }
 

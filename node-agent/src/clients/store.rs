@@ -4,13 +4,16 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 
 /// Nothing that is kept this way is longer.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// So many damaged files are kept beside each; the last one is replaced then.
+const MAX_DAMAGED: u32 = 9;
 
 /// What is in `file`; None if it is not there.
 ///
@@ -28,6 +31,23 @@ pub fn read(file: &Path) -> Result<Option<Vec<u8>>> {
     fs::read(file).map(Some).with_context(doing)
 }
 
+/// Renames `file`, which is damaged, to `NAME.damaged-N`, whatever it is, and tells that name. It is so after a power cut.
+///
+/// # Errors
+/// If it cannot be renamed.
+pub fn set_aside(file: &Path) -> Result<PathBuf> {
+    let doing = || format!("setting {} aside", file.display());
+    let place = |number: u32| PathBuf::from(format!("{}.damaged-{number}", file.display()));
+    let is_free = |place: &PathBuf| place.symlink_metadata().is_err();
+    let to = (1..=MAX_DAMAGED).map(place).find(is_free).unwrap_or_else(|| place(MAX_DAMAGED));
+    if !is_free(&to) {
+        let removed = if to.is_dir() { fs::remove_dir_all(&to) } else { fs::remove_file(&to) };
+        removed.with_context(doing)?;
+    }
+    rename(file, &to)?;
+    Ok(to)
+}
+
 /// Writes `content` to `file`, readable for root alone, and returns when it will be there after a power cut.
 ///
 /// # Errors
@@ -39,6 +59,12 @@ pub fn write(file: &Path, content: &[u8]) -> Result<()> {
     let mut name = file.file_name().with_context(doing)?.to_owned();
     name.push(".part");
     let part = folder.join(name);
+    // Nothing of ours is a folder where a file belongs.
+    for place in [file, &*part] {
+        if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            set_aside(place)?;
+        }
+    }
     let mut open =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part).with_context(doing)?;
     let written = open.write_all(content).and_then(|()| open.sync_all()).and_then(|()| fs::rename(&part, file));
@@ -94,5 +120,26 @@ mod tests {
         remove(&file).unwrap();
         remove(&file).unwrap();
         assert_eq!(read(&file).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_damaged_is_kept_beside_it_and_a_folder_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state.json");
+        for number in 1..=12 {
+            fs::write(&file, number.to_string()).unwrap();
+            set_aside(&file).unwrap();
+        }
+        let kept =
+            |number: u32| fs::read_to_string(folder.path().join(format!("state.json.damaged-{number}"))).unwrap();
+        assert_eq!((kept(1), kept(8), kept(9)), ("1".to_owned(), "8".to_owned(), "12".to_owned()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 9);
+        for place in ["other.json", "other.json.part"] {
+            fs::create_dir(folder.path().join(place)).unwrap();
+        }
+        let file = folder.path().join("other.json");
+        write(&file, b"one").unwrap();
+        assert_eq!(read(&file).unwrap().unwrap(), b"one");
+        assert!(folder.path().join("other.json.damaged-1").is_dir());
     }
 }

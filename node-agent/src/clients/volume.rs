@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{ErrorKind, Read},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -14,7 +14,11 @@ use rustix::{
     mount::{MountFlags, UnmountFlags, mount, unmount},
 };
 
-use super::{disk::Disk, exec, host::Host};
+use super::{
+    disk::{Disk, Partition},
+    exec,
+    host::Host,
+};
 
 /// Knows what is on a device, by its superblock (blkid(8)).
 const BLKID: &str = "/usr/sbin/blkid";
@@ -40,9 +44,105 @@ pub struct Volume {
     pub label: String,
     /// As `iso9660`.
     pub file_system: String,
+    /// Where it is.
+    pub place: Place,
 }
 
-/// The volumes with a label that could carry settings, but for the node's own disk.
+/// Where a block device is, by what is told of it whoever has filled it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// What it is plugged into: its path below /sys/devices, without what is numbered anew on each boot.
+    pub location: String,
+    /// Its disk's serial number or worldwide name.
+    pub serial: Option<String>,
+    /// Its partition's number.
+    pub partition: Option<u32>,
+}
+
+impl Place {
+    /// Of the device `name` in /sys.
+    fn of(host: &Host, name: &str) -> Self {
+        let folder = host.path(format!("/sys/class/block/{name}"));
+        let Ok(folder) = folder.canonicalize() else { return Self::default() };
+        let text = |path: PathBuf| {
+            let text = fs::read_to_string(path).ok()?;
+            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        };
+        let partition = text(folder.join("partition")).and_then(|number| number.parse().ok());
+        let disk = if partition.is_some() { folder.parent().unwrap_or(&folder) } else { &folder };
+        let serial = SERIALS.iter().find_map(|file| text(disk.join(file)));
+        let devices = host.path("/sys/devices").canonicalize().unwrap_or_default();
+        let above = disk.parent().and_then(|above| above.strip_prefix(devices).ok()).unwrap_or(Path::new(""));
+        Self { location: location(above), serial, partition }
+    }
+}
+
+/// Where the kernel has a disk's serial number or name: virtio, NVMe, SCSI and ATA.
+const SERIALS: [&str; 4] = ["serial", "device/serial", "device/wwid", "wwid"];
+
+/// What `above`, the path to a disk below /sys/devices, says of where it is plugged in. The kernel numbers virtio devices, SCSI hosts and NVMe
+/// controllers in the order in which it finds them.
+fn location(above: &Path) -> String {
+    let is_numbered = |part: &str, prefix: &str| {
+        part.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let parts = above.iter().filter_map(|part| part.to_str()).filter_map(|part| {
+        let is_left_out = matches!(part, "block" | "nvme")
+            || ["virtio", "host", "nvme"].iter().any(|prefix| is_numbered(part, prefix))
+            || part.starts_with("target");
+        // Of HOST:CHANNEL:TARGET:LUN all but the host's number stays.
+        let numbers: Vec<&str> = part.split(':').collect();
+        let is_address = numbers.len() == 4 && numbers.iter().all(|number| is_numbered(number, ""));
+        match (is_left_out, is_address) {
+            (true, _) => None,
+            (false, true) => Some(numbers[1..].join(":")),
+            (false, false) => Some(part.to_owned()),
+        }
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Whether `device` was there when the machine booted: udev saw it no later than a while after it was told of all devices that were there.
+///
+/// # Errors
+/// If nobody can say when that was.
+pub async fn is_from_boot(host: &Host, device: &str) -> Result<bool> {
+    let name = device.trim_start_matches("/dev/").replace('/', "!");
+    let number = fs::read_to_string(host.path(format!("/sys/class/block/{name}/dev")));
+    let number = number.with_context(|| format!("reading the number of {device}"))?;
+    let path = format!("{UDEV_DATA}{}", number.trim());
+    let told = fs::read_to_string(host.path(&path)).with_context(|| format!("reading {path}"))?;
+    let seen = told.lines().find_map(|line| line.strip_prefix("I:")?.parse().ok());
+    let seen = Duration::from_micros(seen.with_context(|| format!("{path} does not say when {device} came"))?);
+    let systemctl = host.path(SYSTEMCTL).display().to_string();
+    let words = ["show", "--property=ExecMainExitTimestampMonotonic", "--value", UDEV_TRIGGER];
+    let asked = exec::run(&systemctl, words, SYSTEMCTL_DEADLINE).await.context("asking when udev was started")?;
+    let asked: u64 = asked.trim().parse().context("reading when udev was started")?;
+    if asked == 0 {
+        bail!("udev was not told of the devices that were there");
+    }
+    Ok(seen <= Duration::from_micros(asked) + COLD_PLUG)
+}
+
+/// What udev knows of a block device, by its number (udev's `device-private.c`).
+const UDEV_DATA: &str = "/run/udev/data/b";
+
+/// Tells udev of all devices that are there.
+const UDEV_TRIGGER: &str = "systemd-udev-trigger.service";
+
+/// How long after that a device may appear that was there: its module has to be loaded.
+const COLD_PLUG: Duration = Duration::from_secs(60);
+
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+
+/// It asks process 1.
+const SYSTEMCTL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The names that the node's own partitions begin with.
+const OWN: &str = "ballast-";
+
+/// The volumes with a label that could carry settings. Of the node's own disk only what is no part of the system: whoever installs a machine
+/// (ironic) may have added a partition.
 ///
 /// # Errors
 /// If /sys cannot be read.
@@ -50,7 +150,8 @@ pub async fn list(host: &Host) -> Result<Vec<Volume>> {
     let own = Disk::below(host, "/sysroot")?;
     let is_own = |device: &str| {
         own.as_ref().is_some_and(|disk| {
-            disk.device == device || disk.partitions.iter().any(|partition| partition.device == device)
+            let is_system = |partition: &Partition| partition.device == device && partition.label.starts_with(OWN);
+            disk.device == device || disk.partitions.iter().any(is_system)
         })
     };
     let mut volumes = Vec::new();
@@ -61,7 +162,9 @@ pub async fn list(host: &Host) -> Result<Vec<Volume>> {
         }
         let program = host.path(BLKID).display().to_string();
         match exec::run(&program, ["-p", "-o", "export", "-u", "filesystem", &device], BLKID_DEADLINE).await {
-            Ok(told) => volumes.extend(parse(&device, &told)),
+            Ok(told) => {
+                volumes.extend(parse(&device, &told).map(|volume| Volume { place: Place::of(host, &name), ..volume }))
+            }
             // It says so by its status when there is nothing that it knows, or no disc in the drive.
             Err(error) => log::debug!("{error:#}"),
         }
@@ -89,7 +192,7 @@ fn parse(device: &str, told: &str) -> Option<Volume> {
         lines.find(|(name, _)| *name == key).map(|(_, value)| value.replace('\\', ""))
     };
     let (label, file_system) = (value("LABEL")?, value("TYPE")?);
-    Some(Volume { device: device.to_owned(), label, file_system })
+    Some(Volume { device: device.to_owned(), label, file_system, place: Place::default() })
 }
 
 /// The files `names` of `volume`, at most `max` bytes of each; None for one that is not there.
@@ -145,8 +248,12 @@ mod tests {
     #[test]
     fn what_blkid_says_is_read() {
         let told = "DEVNAME=/dev/sr0\nBLOCK_SIZE=2048\nUUID=2026-11-21-00-00-00-00\nLABEL=config-2\nTYPE=iso9660\n";
-        let expected =
-            Volume { device: "/dev/sr0".to_owned(), label: "config-2".to_owned(), file_system: "iso9660".to_owned() };
+        let expected = Volume {
+            device: "/dev/sr0".to_owned(),
+            label: "config-2".to_owned(),
+            file_system: "iso9660".to_owned(),
+            place: Place::default(),
+        };
         assert_eq!(parse("/dev/sr0", told), Some(expected));
         assert_eq!(parse("/dev/vda1", "DEVNAME=/dev/vda1\nTYPE=ext4\n"), None);
     }

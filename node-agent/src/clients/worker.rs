@@ -54,6 +54,8 @@ pub struct Inspected {
     pub installed_bytes: u64,
     pub objects: u64,
     pub boot_bytes: u64,
+    #[serde(default)]
+    pub signed_until: Option<u64>,
 }
 
 /// A layer of what a registry offers.

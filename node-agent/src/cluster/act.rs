@@ -67,7 +67,7 @@ impl Memberships {
     }
 
     /// Begins and ends memberships until they are those that the settings want; tells which ended.
-    pub fn keep(&mut self, wanted: &[Cluster]) -> Vec<String> {
+    pub async fn keep(&mut self, wanted: &[Cluster]) -> Vec<String> {
         let mut ended = Vec::new();
         self.running.retain(|name, running| {
             let is_over = running.task.is_finished() && running.begun.elapsed() >= BEGIN_AGAIN;
@@ -77,8 +77,15 @@ impl Memberships {
             }
             !is_over
         });
-        let folder = self.host.path(FOLDER);
-        let is_kept = |name: &str| folder.join(name).join(Kept::Client.name()).exists();
+        let kept = match self.kept(wanted).await {
+            Ok(kept) => kept,
+            // Nobody is left for that.
+            Err(error) => {
+                log::warn!("{error:#}");
+                return ended;
+            }
+        };
+        let is_kept = |name: &str| kept.iter().any(|kept| kept == name);
         for step in plan(self.running.values().map(|running| &running.config), wanted, is_kept) {
             match step {
                 Step::End { name } => {
@@ -92,6 +99,19 @@ impl Memberships {
         let is_idle = |one: &&Cluster| !self.running.contains_key(&one.name.to_string());
         self.idle = wanted.iter().filter(is_idle).map(without_credentials).collect();
         ended
+    }
+
+    /// Those of `wanted` that keep a certificate which the node was given earlier.
+    async fn kept(&self, wanted: &[Cluster]) -> anyhow::Result<Vec<String>> {
+        let mut names: Vec<String> = wanted.iter().map(|cluster| cluster.name.to_string()).collect();
+        if names.is_empty() {
+            return Ok(names);
+        }
+        let are_kept = move |host: &Host| {
+            names.retain(|name| host.path(FOLDER).join(name).join(Kept::Client.name()).exists());
+            Ok(names)
+        };
+        self.host.read("looking for certificates of clusters", are_kept).await
     }
 
     /// Brings the memberships what the machine tells; each learns what became of its own orders.

@@ -13,8 +13,8 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{sync::Notify, task::JoinHandle};
 
-use super::model::{Check, CheckState};
-use crate::clients::exec;
+use super::model::{CHECKS, Check, CheckState};
+use crate::clients::{exec, host::Host};
 
 /// A check that needs longer does not tell whether the node is healthy now.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -48,12 +48,12 @@ impl Checks {
         Self { changed, runs: BTreeMap::new() }
     }
 
-    /// What there is in `folder`, and what came of it so far.
+    /// What there is in the folder of checks, and what came of it so far.
     ///
     /// # Errors
     /// If the folder is there and cannot be read.
-    pub(super) async fn observe(&mut self, folder: &Path) -> Result<Vec<Check>> {
-        let mut checks = list(folder)?;
+    pub(super) async fn observe(&mut self, host: &Host) -> Result<Vec<Check>> {
+        let mut checks = host.read("looking for health checks", |host| list(&host.path(CHECKS))).await?;
         self.runs.retain(|name, run| {
             let stays = checks.iter().any(|check| check.name == *name && check.modified == run.check.modified);
             if let (false, Progress::Working(task)) = (stays, &run.progress) {

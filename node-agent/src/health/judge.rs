@@ -61,10 +61,11 @@ impl Judge {
     }
 
     /// What systemd-boot counted: asked once, it does not change.
-    pub(super) fn counted_entry(&mut self, host: &Host) -> Result<Option<String>> {
+    pub(super) async fn counted_entry(&mut self, host: &Host) -> Result<Option<String>> {
         match &self.entry {
             Some(entry) => Ok(entry.clone()),
-            None => Ok(self.entry.insert(efi::counted_entry(host)?).clone()),
+            // The firmware may take its time for it.
+            None => Ok(self.entry.insert(host.read("asking the firmware", efi::counted_entry).await?).clone()),
         }
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{
     judge::Judge,
-    model::{CHECKS, Observed, Trial, UNTIL},
+    model::{Observed, Trial, UNTIL},
 };
 use crate::clients::{esp, host::Host, network, proc, systemd::Systemd};
 
@@ -25,7 +25,7 @@ pub async fn observe(
     if let Some(systemd) = systemd {
         observed.failed_units = systemd.failed_units().await.map_err(|error| errors.push(error)).ok();
     }
-    match judge.checks.observe(&host.path(CHECKS)).await {
+    match judge.checks.observe(host).await {
         Ok(checks) => observed.checks = checks,
         Err(error) => errors.push(error),
     }
@@ -52,11 +52,14 @@ async fn ask_systemd(trial: &mut Trial, systemd: &Systemd) -> Result<()> {
 }
 
 async fn trial(host: &Host, judge: &mut Judge) -> Result<Option<Trial>> {
-    let Some(entry) = judge.counted_entry(host)? else { return Ok(None) };
-    let esp = host.path(esp::MOUNT_POINT);
-    let has_esp = esp.join("loader").is_dir();
+    let Some(entry) = judge.counted_entry(host).await? else { return Ok(None) };
+    let on_esp = move |host: &Host| {
+        let esp = host.path(esp::MOUNT_POINT);
+        Ok((esp.join("loader").is_dir(), esp.join(entry.trim_start_matches('/')).exists()))
+    };
+    let (has_esp, is_counted) = host.read("looking for the boot entry on trial", on_esp).await?;
     // Blessed meanwhile, by whomever: its name has no counter any more.
-    if has_esp && !esp.join(entry.trim_start_matches('/')).exists() {
+    if has_esp && !is_counted {
         return Ok(None);
     }
     Ok(Some(Trial {

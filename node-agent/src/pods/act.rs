@@ -139,16 +139,14 @@ impl Jobs {
         if self.rotating.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
-        let due = logs::due(&self.host, observed, limits);
-        if due.is_empty() {
+        let logs = logs::written(&self.host, observed);
+        if logs.is_empty() {
             return;
         }
-        let cri = cri.clone();
+        let (host, cri) = (self.host.clone(), cri.clone());
         self.rotating = Some(tokio::spawn(async move {
-            for log in due {
-                if let Err(error) = logs::rotate(&cri, &log, limits).await {
-                    log::warn!("{error:#}");
-                }
+            if let Err(error) = logs::rotate_due(&host, &cri, logs, limits).await {
+                log::warn!("{error:#}");
             }
         }));
     }
@@ -229,7 +227,7 @@ impl Worker {
             Step::ProvideImage(image) => self.provide(&image).await,
             Step::RunSandbox { pod, attempt, resolver } => {
                 log::info!("pod {}: starting, from {}", self.key, pod.source);
-                volumes::provide(&self.host, &pod)?;
+                self.volumes(&pod).await?;
                 cri.run_sandbox(&sandbox::spec(&pod, attempt, resolver)).await.context("starting the sandbox")?;
                 Ok(())
             }
@@ -272,22 +270,26 @@ impl Worker {
             false => self.cri.sandbox_address(sandbox_id).await.context("asking for the pod's address")?,
         };
         let [uid, node, host, own] = LATE;
-        let hostname = proc::hostname(&self.host).context("reading the node's name")?;
+        let hostname = self.host.read("reading the node's name", proc::hostname).await?;
         Ok(BTreeMap::from([(uid, pod.uid.clone()), (node, hostname), (host, host_ip), (own, pod_ip)]))
+    }
+
+    /// Makes what is missing of the pod's volumes; tells where each lies.
+    async fn volumes(&self, pod: &Pod) -> Result<BTreeMap<String, String>> {
+        let pod = pod.clone();
+        self.host.change("making volumes", move |host| volumes::provide(host, &pod)).await
     }
 
     /// There may be much in them, so the loop does not wait for it.
     async fn remove_volumes(&self, uid: String) -> Result<()> {
-        let host = self.host.clone();
-        let removing = tokio::task::spawn_blocking(move || volumes::remove(&host, &uid));
-        removing.await.context("removing volumes")?
+        self.host.change("removing volumes", move |host| volumes::remove(host, &uid)).await
     }
 
     async fn provide(&self, image: &Image) -> Result<()> {
         match image {
             Image::Archive { archive } => {
                 let _one_at_a_time = self.importing.lock().await;
-                preloaded::provide(&self.cri, archive).await
+                preloaded::provide(&self.host, &self.cri, archive).await
             }
             Image::Registry { reference } => {
                 log::info!("pod {}: pulling {reference}", self.key);
@@ -306,8 +308,9 @@ impl Worker {
     ) -> Result<()> {
         let container = pod.spec.containers.iter().find(|container| container.name == name);
         let container = container.ok_or_else(|| anyhow!("the manifest has no such container"))?;
-        files::prune_logs(&self.host.path(sandbox::log_folder(pod)).join(name), run.attempt)?;
-        let volumes = volumes::provide(&self.host, pod)?;
+        let (logs, attempt) = (self.host.path(sandbox::log_folder(pod)).join(name), run.attempt);
+        self.host.change("removing old logs", move |_| files::prune_logs(&logs, attempt)).await?;
+        let volumes = self.volumes(pod).await?;
         let spec = sandbox::container(pod, container, run, &volumes, self.pids_limit);
         let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt, None), &spec).await?;
         self.cri.start_container(&id).await?;

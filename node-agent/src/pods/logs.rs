@@ -31,34 +31,47 @@ pub(super) struct Log {
     file: PathBuf,
 }
 
-/// The logs of running containers that have grown to `limits` or are not there, as after a crash between the two steps.
-pub(super) fn due(host: &Host, observed: &Observed, limits: LogLimits) -> Vec<Log> {
-    let mut due = Vec::new();
+/// The logs of the containers that run.
+pub(super) fn written(host: &Host, observed: &Observed) -> Vec<Log> {
+    let mut logs = Vec::new();
     for sandbox in &observed.sandboxes {
         let folder = host.path(sandbox::log_folder_of(&sandbox.key, &sandbox.uid));
         for one in sandbox.containers.iter().filter(|one| one.state == State::Running) {
             let file = folder.join(&one.name).join(format!("{}.log", one.attempt));
-            let is_due = match fs::metadata(&file) {
-                Ok(metadata) => metadata.len() >= limits.max_bytes,
-                Err(_) => older(&file, 1).exists(),
-            };
-            if is_due {
-                due.push(Log { container: one.id.clone(), file });
-            }
+            logs.push(Log { container: one.id.clone(), file });
         }
     }
-    due
+    logs
 }
 
-/// Begins `log` anew, and removes the oldest.
+/// Begins those of `logs` anew that have grown to `limits` or are not there, as after a crash between the two steps; removes the oldest.
 ///
 /// # Errors
-/// If a file cannot be renamed, or the runtime does not open a new one.
-pub(super) async fn rotate(cri: &Cri, log: &Log, limits: LogLimits) -> Result<()> {
+/// If a file cannot be renamed, or the runtime does not open a new one; the others are begun anew all the same.
+pub(super) async fn rotate_due(host: &Host, cri: &Cri, mut logs: Vec<Log>, limits: LogLimits) -> Result<()> {
+    let due = move |_: &Host| {
+        logs.retain(|log| is_due(&log.file, limits));
+        Ok(logs)
+    };
+    let mut done = Ok(());
+    for log in host.read("looking at the logs of containers", due).await? {
+        done = done.and(rotate(host, cri, log, limits).await);
+    }
+    done
+}
+
+fn is_due(file: &Path, limits: LogLimits) -> bool {
+    match fs::metadata(file) {
+        Ok(metadata) => metadata.len() >= limits.max_bytes,
+        Err(_) => older(file, 1).exists(),
+    }
+}
+
+async fn rotate(host: &Host, cri: &Cri, log: Log, limits: LogLimits) -> Result<()> {
     let Log { container, file } = log;
-    let doing = || format!("beginning {} anew", file.display());
-    shift(file, limits.max_files).with_context(doing)?;
-    cri.reopen_log(container).await.with_context(doing)
+    let doing = format!("beginning {} anew", file.display());
+    host.change(&doing, move |_| Ok(shift(&file, limits.max_files)?)).await.with_context(|| doing.clone())?;
+    cri.reopen_log(&container).await.with_context(|| doing)
 }
 
 /// Each gets the next number; the last, whose number is not below `max_files` then, goes. Those that were more than that at other

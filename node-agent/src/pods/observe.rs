@@ -99,9 +99,9 @@ impl Observer {
         Ok(Observed {
             sandboxes,
             images,
-            archives: self.archives(host).clone(),
+            archives: self.archives(host).await?.clone(),
             busy: jobs.busy(),
-            files: files::owners(host),
+            files: host.read("looking for files of pods", |host| Ok(files::owners(host))).await?,
             resolver: self.resolver(host),
             failures: jobs.failures().clone(),
             disk: jobs.disk().observe(listed, &used, marks, SystemTime::now()).await,
@@ -119,13 +119,18 @@ impl Observer {
         is_told.then_some(Resolver { servers, searches, options })
     }
 
-    fn archives(&mut self, host: &Host) -> &BTreeMap<ImageReference, Archive> {
-        self.archives.get_or_insert_with(|| {
-            preloaded::archives(host).unwrap_or_else(|error| {
-                log::error!("{error:#}");
-                BTreeMap::new()
-            })
-        })
+    async fn archives(&mut self, host: &Host) -> Result<&BTreeMap<ImageReference, Archive>> {
+        let found = match self.archives.take() {
+            Some(found) => found,
+            None => {
+                let read = |host: &Host| Ok(preloaded::archives(host));
+                host.read("reading the archives of images", read).await?.unwrap_or_else(|error| {
+                    log::error!("{error:#}");
+                    BTreeMap::new()
+                })
+            }
+        };
+        Ok(self.archives.insert(found))
     }
 }
 

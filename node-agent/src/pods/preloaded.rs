@@ -45,16 +45,16 @@ pub(super) fn archives(host: &Host) -> Result<BTreeMap<ImageReference, Archive>>
 ///
 /// # Errors
 /// If the archive is not taken.
-pub(super) async fn provide(cri: &Cri, archive: &Archive) -> Result<()> {
+pub(super) async fn provide(host: &Host, cri: &Cri, archive: &Archive) -> Result<()> {
     if missing(cri, std::slice::from_ref(archive)).await?.is_none() {
         return Ok(());
     }
     log::info!("importing {}", archive.path);
     cri.import(Path::new(&archive.path)).await?;
-    let brought: Vec<Archive> = archive::read(Path::new(&archive.path))?
-        .into_iter()
-        .map(|image| archived(image).map(|(_, archive)| archive))
-        .collect::<Result<_>>()?;
+    let path = archive.path.clone();
+    let brought = host.read("reading an archive of images", move |_| archive::read(Path::new(&path))).await?;
+    let brought: Vec<Archive> =
+        brought.into_iter().map(|image| archived(image).map(|(_, archive)| archive)).collect::<Result<_>>()?;
     let start = Instant::now();
     while let Some(reference) = missing(cri, &brought).await? {
         if start.elapsed() > LISTED_WITHIN {
@@ -73,7 +73,7 @@ pub async fn provide_all(host: &Host, cri: &Cri) -> Result<usize> {
     let mut archives = archives(host)?;
     archives.retain(|reference, archive| *reference == archive.reference);
     for archive in archives.values() {
-        provide(cri, archive).await?;
+        provide(host, cri, archive).await?;
     }
     Ok(archives.len())
 }

@@ -28,6 +28,9 @@ const OOM_SCORE_NAMED: i64 = 500;
 const SHARES_PER_CPU: u64 = 1024;
 const LEAST_SHARES: u64 = 2;
 
+/// The one capability of containerd's usual ones that a pod has only if it asks for it.
+const RAW_SOCKETS: &str = "NET_RAW";
+
 /// Where the logs of all pods go.
 pub(super) const LOGS: &str = "/var/log/pods";
 
@@ -157,8 +160,8 @@ pub(super) fn container(
         supplemental_groups: pod.spec.supplemental_groups.clone(),
         read_only_root: container.read_only_root,
         no_new_privileges: container.no_new_privileges,
-        capabilities_add: container.capabilities_add.clone(),
-        capabilities_drop: container.capabilities_drop.clone(),
+        add_capabilities: container.capabilities.add.clone(),
+        drop_capabilities: dropped(container),
         is_unconfined: container.seccomp.map_or(container.privileged, |profile| profile == Seccomp::Unconfined),
         stdin: container.stdin,
         stdin_once: container.stdin_once,
@@ -177,6 +180,17 @@ pub(super) fn has_late(container: &Container) -> bool {
 /// `text` with what is known now.
 fn known(text: &str, late: &BTreeMap<&'static str, String>) -> String {
     late.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&super::model::late(name), value))
+}
+
+/// What the manifest says, and NET_RAW: with it a container forges what others of its network get from the node (ARP, router
+/// advertisements, DNS). Who needs it asks for it; ping does not.
+fn dropped(container: &Container) -> Vec<String> {
+    let mut dropped = container.capabilities.drop.clone();
+    let is_said = |names: &[String]| names.iter().any(|name| name == "ALL" || name == RAW_SOCKETS);
+    if !container.privileged && !is_said(&dropped) && !is_said(&container.capabilities.add) {
+        dropped.push(RAW_SOCKETS.to_owned());
+    }
+    dropped
 }
 
 fn limits(resources: &Resources) -> Limits {
@@ -212,6 +226,7 @@ pub(super) fn grace(annotations: &BTreeMap<String, String>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pods::model::Capabilities;
 
     #[test]
     fn limits_are_told_in_the_kernels_terms() {
@@ -233,6 +248,29 @@ mod tests {
         let none =
             Limits { cpu_quota_us: 0, cpu_shares: 2, memory_bytes: 0, oom_score_adj: OOM_SCORE_UNNAMED, pids: 0 };
         assert_eq!(limits(&Resources::default()), none);
+    }
+
+    #[test]
+    fn raw_sockets_are_for_who_asks_for_them() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let table: [(bool, &[&str], &[&str], &[&str]); 6] = [
+            (false, &[], &[], &["NET_RAW"]),
+            (false, &["NET_ADMIN"], &["CHOWN"], &["CHOWN", "NET_RAW"]),
+            (false, &["NET_RAW"], &[], &[]),
+            (false, &["ALL"], &[], &[]),
+            (false, &["NET_BIND_SERVICE"], &["ALL"], &["ALL"]),
+            (true, &[], &[], &[]),
+        ];
+        for (privileged, add, drop, expected) in table {
+            let capabilities = Capabilities { add: names(add), drop: names(drop) };
+            let container = Container { privileged, capabilities, ..container_of_tests() };
+            assert_eq!(dropped(&container), expected, "{add:?} {drop:?}");
+        }
+    }
+
+    fn container_of_tests() -> Container {
+        let text = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}";
+        super::super::manifest::parse("a.yaml", text).unwrap().spec.containers.remove(0)
     }
 
     #[test]

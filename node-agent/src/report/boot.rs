@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::clients::{
     cgroup,
     host::Host,
+    initramfs::RECORD as INITRAMFS_RECORD,
     proc::{self, CpuTime},
 };
-
-/// Where /init leaves its record.
-const INITRAMFS_RECORD: &str = "/run/ballast/initramfs.json";
 
 /// Where the agent keeps the figures of this boot, so that it tells the same after a restart.
 const BOOT_RECORD: &str = "/run/ballast/boot.json";

@@ -51,6 +51,8 @@ pub struct Facts<'a> {
     pub settings: Sources,
     /// Manifests that are not followed, and what else went wrong.
     pub problems: Vec<String>,
+    /// The time, in seconds since 1970.
+    pub now: u64,
 }
 
 /// The status that follows from `facts`.
@@ -58,7 +60,7 @@ pub fn status(facts: Facts<'_>) -> Status {
     let runtime = facts.runtime;
     let mut reasons: Vec<String> = runtime::plan::reason(runtime).into_iter().collect();
     reasons.extend(facts.health.map(health::plan::reasons).unwrap_or_default());
-    reasons.extend(facts.update.map(update::plan::reasons).unwrap_or_default());
+    reasons.extend(facts.update.map(|update| update::plan::reasons(update, facts.now)).unwrap_or_default());
     reasons.extend(facts.problems);
     reasons.extend(facts.pods.iter().filter_map(|pod| pod.problem.clone()));
     reasons.extend(facts.clusters.iter().flat_map(cluster::plan::reasons));
@@ -136,6 +138,7 @@ fn cluster(report: &Report) -> Cluster {
     Cluster {
         name: report.name.clone(),
         role: report.role.name().to_owned(),
+        node: report.node.clone(),
         state: state.to_owned(),
         server: report.server.clone(),
         since,

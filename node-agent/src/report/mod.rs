@@ -4,6 +4,7 @@
 pub mod boot;
 pub mod complaints;
 pub mod compose;
+mod connections;
 pub mod console;
 pub mod metrics;
 pub mod notify;

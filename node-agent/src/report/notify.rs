@@ -13,12 +13,12 @@ pub struct Notifier {
 
 impl Notifier {
     /// How often systemd wants to hear that the loop turns: half of its patience, as sd_watchdog_enabled(3) advises.
-    pub fn watchdog_every(&self) -> Option<Duration> {
+    pub fn watchdog_every() -> Option<Duration> {
         sd_notify::watchdog_enabled().map(|patience| patience / 2)
     }
 
     /// Says that the loop turns.
-    pub fn alive(&self) {
+    pub fn alive() {
         send(&[NotifyState::Watchdog]);
     }
 

@@ -1,18 +1,18 @@
 //! The agent's socket: one JSON line asks, JSON lines answer, the last of which is the end. Only root can open it.
 
-use std::{fs, io::ErrorKind, sync::Arc, time::Duration};
+use std::{fs, io::ErrorKind, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use rustix::{fs::Mode, process::umask};
+use rustix::fs::{Mode, fchmod};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixListener, UnixStream},
+    net::{UnixListener, UnixSocket, UnixStream},
     sync::{Notify, mpsc, watch},
     time::{sleep, timeout},
 };
 
-use super::{releases::Releases, status::Status};
+use super::{connections::Connections, releases::Releases, status::Status};
 use crate::{
     clients::host::Host,
     settings::model::{self as settings, Shown},
@@ -25,8 +25,14 @@ pub const SOCKET: &str = "/run/ballast/agent.sock";
 /// Who connects and says nothing, or takes no answer, is not waited for longer.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// So many may be connected without having asked for anything.
+const SILENT: usize = 32;
+
 /// While an operation has nothing new to tell, its last word is said again this often: who waits sees that we live.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// As std's listeners have it.
+const BACKLOG: u32 = 128;
 
 /// A request is a line; more is not read. A settings document has at most 256 KiB, of which JSON makes twice as much.
 const MAX_REQUEST_BYTES: u64 = 1 << 20;
@@ -126,16 +132,10 @@ pub struct Answers {
 pub fn serve(host: &Host, answers: Answers) -> Result<()> {
     let listener = bind(host, SOCKET)?;
     tokio::spawn(async move {
+        let mut silent = Connections::new(SILENT);
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
-                    let answers = answers.clone();
-                    tokio::spawn(async move {
-                        if let Err(error) = answer(stream, &answers).await {
-                            log::debug!("answering on {SOCKET}: {error:#}");
-                        }
-                    });
-                }
+                Ok((stream, _)) => silent.serve(None, listen(stream, answers.clone())),
                 Err(error) => {
                     log::warn!("accepting on {SOCKET}: {error}");
                     sleep(DEADLINE).await;
@@ -158,21 +158,42 @@ pub(super) fn bind(host: &Host, place: &str) -> Result<UnixListener> {
         }
         Ok(()) | Err(_) => {}
     }
-    // Closed to others from its first moment on, not a moment later by chmod.
-    let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
-    let listener = UnixListener::bind(&path);
-    umask(before);
-    listener.with_context(|| format!("listening on {place}"))
+    listen_at(&path).with_context(|| format!("listening on {place}"))
 }
 
-async fn answer(mut stream: UnixStream, answers: &Answers) -> Result<()> {
+/// Closed to others from its first moment on: what is bound has the mode of the socket (unix(7)). The umask is the whole process', and other
+/// threads make files.
+fn listen_at(path: &Path) -> std::io::Result<UnixListener> {
+    let socket = UnixSocket::new_stream()?;
+    fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    socket.bind(path)?;
+    socket.listen(BACKLOG)
+}
+
+/// Waits for the request. Who has asked is one of the silent no more, and is answered whoever else connects.
+async fn listen(mut stream: UnixStream, answers: Answers) {
+    match request(&mut stream).await {
+        Ok(line) => drop(tokio::spawn(async move {
+            if let Err(error) = answer(stream, &line, &answers).await {
+                log::debug!("answering on {SOCKET}: {error:#}");
+            }
+        })),
+        Err(error) => log::debug!("answering on {SOCKET}: {error:#}"),
+    }
+}
+
+async fn request(mut stream: &mut UnixStream) -> Result<String> {
     let mut line = String::new();
     let request = async { BufReader::new((&mut stream).take(MAX_REQUEST_BYTES)).read_line(&mut line).await };
     timeout(DEADLINE, request).await.context("no request came")?.context("reading the request")?;
     if line.is_empty() {
         bail!("closed without a request");
     }
-    let reply = match serde_json::from_str(&line) {
+    Ok(line)
+}
+
+async fn answer(mut stream: UnixStream, line: &str, answers: &Answers) -> Result<()> {
+    let reply = match serde_json::from_str(line) {
         Ok(Request::Status {}) => Reply::Status(Box::new(answers.status.borrow().clone())),
         Ok(Request::Releases {}) => Reply::Releases(answers.releases.borrow().clone()),
         Ok(Request::Run { operation }) => return follow(stream, operation, answers).await,

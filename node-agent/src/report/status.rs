@@ -149,6 +149,8 @@ pub struct Cluster {
     pub name: String,
     /// `node`, or `report-only`.
     pub role: String,
+    /// The name of its Node and NodeOS there, once it is known.
+    pub node: Option<String>,
     /// `off`, `waiting-for-clock`, `joining`, `connected`, `away` (it does not answer) or `refused` (it does not let this node in).
     pub state: String,
     /// Its API server that is spoken to.

@@ -9,7 +9,7 @@ use super::{
     act::{
         document,
         files::{self, Brought},
-        keep,
+        keep, mend,
     },
     look,
     model::Giver,
@@ -28,13 +28,13 @@ const SYSTEMCTL_DEADLINE: Duration = Duration::from_secs(20);
 pub fn early(host: &Host) -> Vec<String> {
     // The units have yet to start, and read their files then.
     let hold = || bring(host).and_then(|brought| files::told(host, &brought).and(brought.done()));
-    let steps = [go_on_with_trial(host), hold()];
+    let steps = [mend::mend(host), go_on_with_trial(host), hold()];
     steps.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
 }
 
 /// Looks for settings on volumes and on the ESP, keeps what it finds, and writes the files anew. Tells what went wrong.
 pub async fn first(host: &Host) -> Vec<String> {
-    let mut steps = Vec::new();
+    let mut steps = vec![mend::mend(host)];
     if !host.path(ACCOUNT).exists() {
         let mut looks = Vec::new();
         for giver in [Giver::Credential, Giver::Volume, Giver::Esp] {
@@ -74,7 +74,7 @@ fn go_on_with_trial(host: &Host) -> Result<()> {
 
 fn bring(host: &Host) -> Result<Brought> {
     let read = Reader::default().read(host);
-    read.problems.iter().for_each(|problem| eprintln!("{problem}"));
+    read.problems.iter().chain(&read.notes).for_each(|told| eprintln!("{told}"));
     files::bring(host, &read.settings)
 }
 
@@ -151,7 +151,9 @@ mod tests {
         let (_tree, host) = node();
         write(&host, CREDENTIAL, "hostname = \"first\"\n");
         // In the place of a disk that is full.
-        write(&host, &format!("{SOURCES}/credential/there"), "");
+        fs::create_dir_all(host.path(SOURCES)).unwrap();
+        let part = host.path(format!("{SOURCES}/credential.part"));
+        std::os::unix::fs::symlink("/no/such/folder/x", part).unwrap();
         assert_eq!(first(&host).await.len(), 1);
         assert!(!host.path(ACCOUNT).exists());
         fs::remove_dir_all(host.path(SOURCES)).unwrap();

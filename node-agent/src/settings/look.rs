@@ -1,9 +1,6 @@
 //! Looks where a machine may have been given settings for its first boot.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use ballast_settings::{Kind, MAX_BYTES};
@@ -11,14 +8,14 @@ use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{
     act::keep::Given,
-    model::{Giver, Look},
+    model::{Giver, Look, VolumeId},
     observe::{self, CREDENTIAL},
 };
 use crate::clients::{
     disk::Disk,
     esp,
     host::Host,
-    volume::{self, Volume},
+    volume::{self, Place, Volume},
 };
 
 /// On the EFI system partition, where an operator can lay it into an image from any system.
@@ -31,9 +28,25 @@ const ESP_LABEL: &str = "ballast-esp";
 const MAX_READ: u64 = MAX_BYTES as u64 + 1;
 
 /// What is on a volume with this label. (cloudinit.readthedocs.io: NoCloud, ConfigDrive)
-const VOLUMES: [(&str, [(&str, Kind); 2]); 2] = [
-    ("cidata", [("user-data", Kind::Settings), ("meta-data", Kind::MetaData)]),
-    ("config-2", [("openstack/latest/user_data", Kind::Settings), ("openstack/latest/meta_data.json", Kind::MetaData)]),
+const VOLUMES: [(&str, [(&str, Kind); 4]); 2] = [
+    (
+        "cidata",
+        [
+            ("user-data", Kind::Settings),
+            ("vendor-data", Kind::VendorData),
+            ("network-config", Kind::NetworkConfig),
+            ("meta-data", Kind::MetaData),
+        ],
+    ),
+    (
+        "config-2",
+        [
+            ("openstack/latest/user_data", Kind::Settings),
+            ("openstack/latest/vendor_data.json", Kind::VendorData),
+            ("openstack/latest/network_data.json", Kind::NetworkData),
+            ("openstack/latest/meta_data.json", Kind::MetaData),
+        ],
+    ),
 ];
 
 /// Mounting and reading a small volume takes moments; a device that does not answer is left alone.
@@ -48,12 +61,14 @@ pub struct Found {
     pub what: String,
     /// Whether there was more, which could not be read.
     pub failed: bool,
+    /// The volume that it is on, or that could not be read.
+    pub volume: Option<VolumeId>,
 }
 
 impl Found {
     /// All that is there.
     pub fn all(given: Given, what: impl Into<String>) -> Self {
-        Self { given, what: what.into(), failed: false }
+        Self { given, what: what.into(), failed: false, volume: None }
     }
 
     /// Nothing, and why.
@@ -64,7 +79,9 @@ impl Found {
     /// As it is written down, now.
     pub fn look(&self) -> Look {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Look { at: now.as_secs(), found: !self.given.is_empty(), what: self.what.clone(), failed: self.failed }
+        let Self { given, what, failed, volume } = self;
+        let (found, what, volume) = (!given.is_empty(), what.clone(), volume.clone());
+        Look { at: now.as_secs(), found, what, failed: *failed, volume }
     }
 }
 
@@ -77,6 +94,63 @@ pub async fn look(host: &Host, giver: Giver) -> Found {
         Giver::Metadata => return Found::nothing("the cloud is asked by the agent"),
     };
     found.unwrap_or_else(|error| Found { failed: true, ..Found::nothing(format!("{error:#}")) })
+}
+
+/// What `giver` gives now to a machine whose first boot found what `before` says. Only the volume that it used is asked again: whoever can
+/// plug one into a running node, or is given one by it, could make it another's with a label.
+pub async fn look_again(host: &Host, giver: Giver, before: Option<&Look>) -> Found {
+    if giver != Giver::Volume {
+        return look(host, giver).await;
+    }
+    let known = before.and_then(|before| before.volume.as_ref()).filter(|known| !known.location.is_empty());
+    let Some(known) = known else {
+        let is_unknown = before.is_some_and(|before| before.found || before.failed);
+        return Found::nothing(if is_unknown {
+            "it was not written down which volume the first boot used, so none is asked"
+        } else {
+            "the first boot found no volume, so none is asked"
+        });
+    };
+    let found = same_volume(host, known).await;
+    let found = found.unwrap_or_else(|error| Found { failed: true, ..Found::nothing(format!("{error:#}")) });
+    Found { volume: Some(known.clone()), ..found }
+}
+
+async fn same_volume(host: &Host, known: &VolumeId) -> Result<Found> {
+    let all = volume::list(host).await.context("looking for the volume that the first boot used")?;
+    let (same, others): (Vec<Volume>, Vec<Volume>) = all.into_iter().partition(|volume| id(volume) == *known);
+    let others: String = others
+        .iter()
+        .filter(|volume| files(volume).is_some())
+        .map(|volume| format!("; {} is another, and is not asked", name(volume)))
+        .collect();
+    let Some(volume) = same.first() else {
+        let what =
+            format!("the volume that the first boot used ({}, {}) is not there{others}", known.label, known.location);
+        return Ok(Found::nothing(what));
+    };
+    if !volume::is_from_boot(host, &volume.device).await? {
+        let what = format!("{} was plugged in while the node ran, and is not asked{others}", name(volume));
+        return Ok(Found::nothing(what));
+    }
+    let found = first_with_files(host, &same).await;
+    Ok(Found { what: format!("{}{others}", found.what), ..found })
+}
+
+/// By what `volume` is known again.
+fn id(volume: &Volume) -> VolumeId {
+    let Volume { device: _, label, file_system, place: Place { location, serial, partition } } = volume.clone();
+    VolumeId { location, serial, partition, label: label.to_ascii_lowercase(), file_system }
+}
+
+/// The files that a volume with this label may have.
+fn files(volume: &Volume) -> Option<&'static [(&'static str, Kind)]> {
+    let known = VOLUMES.iter().find(|(label, _)| volume.label.eq_ignore_ascii_case(label));
+    known.map(|(_, files)| &files[..])
+}
+
+fn name(volume: &Volume) -> String {
+    format!("{} ({}, {})", volume.label, volume.device, volume.file_system)
 }
 
 /// The systemd credential.
@@ -98,18 +172,19 @@ async fn volumes(host: &Host) -> Result<Found> {
 
 /// What the first of `all` has that has some of the files; the labels count in their order.
 async fn first_with_files(host: &Host, all: &[Volume]) -> Found {
-    let (mut without, mut failed) = (Vec::new(), false);
+    let (mut without, mut failed) = (Vec::new(), None);
     for (label, files) in VOLUMES {
         for volume in all.iter().filter(|volume| volume.label.eq_ignore_ascii_case(label)) {
-            let name = format!("{} ({}, {})", volume.label, volume.device, volume.file_system);
+            let name = name(volume);
             match on_volume(host, volume, &files).await {
                 Ok(given) if given.is_empty() => without.push(format!("{name} has none of the files")),
                 Ok(given) => {
                     let told: Vec<String> = without.into_iter().chain([name]).collect();
-                    return Found { given, what: told.join("; "), failed };
+                    let volume = Some(id(volume));
+                    return Found { given, what: told.join("; "), failed: failed.is_some(), volume };
                 }
                 Err(error) => {
-                    failed = true;
+                    failed.get_or_insert_with(|| id(volume));
                     without.push(format!("{name}: {error:#}"));
                 }
             }
@@ -119,7 +194,7 @@ async fn first_with_files(host: &Host, all: &[Volume]) -> Found {
         [] => "there is no volume with the label CIDATA or config-2".to_owned(),
         without => without.join("; "),
     };
-    Found { failed, ..Found::nothing(what) }
+    Found { failed: failed.is_some(), volume: failed, ..Found::nothing(what) }
 }
 
 async fn on_volume(host: &Host, volume: &Volume, files: &[(&'static str, Kind)]) -> Result<Given> {
@@ -141,16 +216,23 @@ async fn on_esp(host: &Host) -> Result<Found> {
         None => Found::nothing(format!("there is no {ESP_FILE} on the ESP")),
     };
     // The agent mounts it when it is READY, which may be about now.
-    if esp::path(host, "loader").exists() {
-        let folder: PathBuf = host.path(esp::MOUNT_POINT);
-        return Ok(found(volume::read_in(&folder, ESP_FILE, MAX_READ)?));
+    let mounted = |host: &Host| {
+        let is_mounted = esp::path(host, "loader").exists();
+        is_mounted.then(|| volume::read_in(&host.path(esp::MOUNT_POINT), ESP_FILE, MAX_READ)).transpose()
+    };
+    if let Some(read) = host.read("reading /efi", mounted).await? {
+        return Ok(found(read));
     }
-    let disk = Disk::below(host, "/sysroot").context("looking for the ESP")?;
+    let disk = host.read("looking for the ESP", |host| Disk::below(host, "/sysroot")).await?;
     let Some(partition) = disk.as_ref().and_then(|disk| disk.partition(ESP_LABEL)) else {
         return Ok(Found::nothing("this node has no ESP"));
     };
-    let volume =
-        Volume { device: partition.device.clone(), label: ESP_LABEL.to_owned(), file_system: "vfat".to_owned() };
+    let volume = Volume {
+        device: partition.device.clone(),
+        label: ESP_LABEL.to_owned(),
+        file_system: "vfat".to_owned(),
+        place: Place::default(),
+    };
     let given = on_volume(host, &volume, &[(ESP_FILE, Kind::Settings)]).await.context("reading the ESP")?;
     Ok(found(given.into_iter().next().map(|(_, bytes)| bytes)))
 }
@@ -185,6 +267,7 @@ mod tests {
             device: "/dev/vdb".to_owned(),
             label: label.to_owned(),
             file_system: "ext4".to_owned(),
+            place: Place::default(),
         };
         let found = first_with_files(&host, &[volume("CIDATA"), volume("other")]).await;
         assert!(found.failed && found.what.starts_with("CIDATA (/dev/vdb, ext4): it has a file system"), "{found:?}");
@@ -203,5 +286,92 @@ mod tests {
             assert_eq!(found.given, [(Kind::Settings, b"\xff\0".to_vec())]);
             assert!(found.look().found);
         }
+    }
+
+    /// A machine with a CD that blkid finds, `place` below /sys/devices, whose device udev saw `seen` seconds after the kernel's start; udev was
+    /// told of all devices after 10 s.
+    fn machine(place: &str, serial: Option<&str>, seen: u32) -> (tempfile::TempDir, Host) {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let write = |path: &str, text: &str| {
+            let path = host.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let folder = format!("/sys/devices/{place}/block/sr0");
+        write(&format!("{folder}/dev"), "11:0\n");
+        if let Some(serial) = serial {
+            write(&format!("{folder}/serial"), serial);
+        }
+        fs::create_dir_all(host.path("/sys/class/block")).unwrap();
+        std::os::unix::fs::symlink(host.path(&folder), host.path("/sys/class/block/sr0")).unwrap();
+        write("/run/udev/data/b11:0", &format!("S:cdrom\nI:{seen}000000\nE:ID_FS_LABEL=cidata\n"));
+        // It has a file system that is not given to the kernel, so that whoever asks it fails.
+        program(&host, "/usr/sbin/blkid", "printf 'LABEL=CIDATA\\nTYPE=ext4\\n'");
+        program(&host, "/usr/bin/systemctl", "echo 10000000");
+        (tree, host)
+    }
+
+    fn program(host: &Host, path: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = host.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    const PLACE: &str = "pci0000:00/0000:00:04.0/virtio3/host2/target2:0:0/2:0:0:1";
+
+    #[tokio::test]
+    async fn only_the_volume_of_the_first_boot_is_asked_again() {
+        let (_tree, host) = machine(PLACE, Some("vol-1"), 11);
+        let first = look(&host, Giver::Volume).await.look();
+        let known = first.volume.clone().unwrap();
+        assert_eq!(
+            (known.location.as_str(), known.serial.as_deref()),
+            ("pci0000:00/0000:00:04.0/0:0:1", Some("vol-1"))
+        );
+        assert!(first.failed && known.label == "cidata", "{first:?}");
+        let written = serde_json::to_string(&first).unwrap();
+        assert_eq!(serde_json::from_str::<Look>(&written).unwrap(), first);
+
+        // It fails as the first time, since it was asked: also if the kernel numbers it otherwise.
+        let moved = PLACE.replace("virtio3", "virtio1").replace("host2", "host0").replace("2:0:0", "0:0:0");
+        for place in [PLACE, &moved] {
+            let (_tree, host) = machine(place, Some("vol-1"), 69);
+            let found = look_again(&host, Giver::Volume, Some(&first)).await;
+            assert!(found.failed && found.what.contains("it has a file system ext4"), "{place}: {found:?}");
+            assert_eq!(found.volume.as_ref(), Some(&known));
+        }
+        let other = PLACE.replace("04.0", "05.0");
+        for (place, serial, seen, expected) in [
+            (other.as_str(), Some("vol-1"), 11, "is not there; CIDATA (/dev/sr0, ext4) is another, and is not asked"),
+            (PLACE, Some("vol-2"), 11, "is not there; CIDATA (/dev/sr0, ext4) is another, and is not asked"),
+            (PLACE, None, 11, "is not there; CIDATA"),
+            (PLACE, Some("vol-1"), 71, "CIDATA (/dev/sr0, ext4) was plugged in while the node ran, and is not asked"),
+        ] {
+            let (_tree, host) = machine(place, serial, seen);
+            let found = look_again(&host, Giver::Volume, Some(&first)).await;
+            assert!(!found.failed && found.given.is_empty() && found.what.contains(expected), "{found:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_found_no_volume_at_the_first_boot_asks_none() {
+        let (_tree, host) = machine(PLACE, None, 11);
+        let nothing = Found::nothing("there is no volume").look();
+        let of_an_older_release = Look { found: true, ..nothing.clone() };
+        for (before, expected) in [
+            (None, "the first boot found no volume, so none is asked"),
+            (Some(&nothing), "the first boot found no volume, so none is asked"),
+            (Some(&of_an_older_release), "it was not written down which volume the first boot used, so none is asked"),
+        ] {
+            assert_eq!(look_again(&host, Giver::Volume, before).await, Found::nothing(expected));
+        }
+        // Who cannot tell when it came does not ask it.
+        let first = look(&host, Giver::Volume).await.look();
+        program(&host, "/usr/bin/systemctl", "echo 0");
+        let found = look_again(&host, Giver::Volume, Some(&first)).await;
+        assert!(found.failed && found.what.contains("udev was not told"), "{found:?}");
     }
 }

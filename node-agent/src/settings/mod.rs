@@ -5,6 +5,7 @@
 
 pub mod act;
 pub mod boot;
+pub mod effects;
 pub mod look;
 pub mod model;
 pub mod observe;

@@ -76,9 +76,9 @@ impl Reader {
 fn understand(seen: Seen) -> Read {
     let Seen { documents, mut problems, account } = seen;
     let sources: Vec<Source<'_>> = documents.iter().map(Document::source).collect();
-    let Outcome { settings, problems: found, origins } = ballast_settings::read(&sources);
+    let Outcome { settings, problems: found, notes, origins } = ballast_settings::read(&sources);
     problems.extend(found);
-    Read { documents, settings, problems, origins, account }
+    Read { documents, settings, problems, notes, origins, account }
 }
 
 /// The sources that are there, who counts most first, and what cannot be read. `is_kept` says whether the first boot's credential is kept
@@ -95,7 +95,7 @@ fn documents(host: &Host, is_kept: bool) -> (Vec<Document>, Vec<Problem>) {
     // Most nodes have none.
     let givers = if host.path(SOURCES).is_dir() { &Giver::ALL[..] } else { &[Giver::Credential] };
     for &giver in givers {
-        for kind in [Kind::Settings, Kind::MetaData, Kind::Hostname] {
+        for kind in Kind::ALL {
             take(&place(host, giver, kind, is_kept), giver.name(kind), giver.rank(), kind);
         }
     }
@@ -137,9 +137,7 @@ pub fn read(host: &Host, path: &str) -> Result<Option<Vec<u8>>> {
 pub fn account(host: &Host) -> Result<Account> {
     match store::read(&host.path(ACCOUNT))? {
         None => Ok(Account::default()),
-        Some(text) => serde_json::from_slice(&text).with_context(|| {
-            format!("reading {ACCOUNT}; it can be removed: the next boot looks for settings as the first did")
-        }),
+        Some(text) => serde_json::from_slice(&text).with_context(|| format!("reading {ACCOUNT}")),
     }
 }
 
@@ -149,9 +147,7 @@ pub fn account(host: &Host) -> Result<Account> {
 /// If it cannot be read.
 pub fn trial(host: &Host) -> Result<Option<Trial>> {
     let Some(text) = store::read(&host.path(TRIAL))? else { return Ok(None) };
-    let read = serde_json::from_slice(&text);
-    read.map(Some)
-        .with_context(|| format!("reading {TRIAL}; ballast settings confirm keeps the settings that are there"))
+    serde_json::from_slice(&text).map(Some).with_context(|| format!("reading {TRIAL}"))
 }
 
 /// When the trial ends in this boot, as the kernel's uptime, if that is known yet; and the uptime of now.

@@ -1,12 +1,12 @@
 //! Looks at the deployments on the disk, at the boot entries, and at what is remembered.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs, io::ErrorKind, time::Duration};
 
 use anyhow::Result;
 
 use super::{
     memory,
-    model::{BootEntry, DeploymentId, Observed, Origin, Tries},
+    model::{BootEntry, DeploymentId, Observed, Origin, Revoked, Tries},
     plan::entry::arguments,
 };
 use crate::clients::{
@@ -20,6 +20,9 @@ use crate::clients::{
 /// Where libostree checks out the releases of our one stateroot.
 const DEPLOYMENTS: &str = "/sysroot/ostree/deploy/ballast/deploy";
 
+/// What the image says is not to be trusted any more.
+const REVOKED: &str = "/usr/lib/ballast/revoked";
+
 /// The EFI system partition's name in the partition table.
 const ESP_LABEL: &str = "ballast-esp";
 
@@ -30,10 +33,13 @@ const DEPLOYMENT_ARGUMENT: &str = "ballast.deployment";
 /// reach its registry all the same: it is not waited for longer than this.
 const NETWORK_WITHIN: Duration = Duration::from_secs(120);
 
+/// What is done here, for messages.
+pub const DOING: &str = "looking at the releases";
+
 /// What is on the disk.
 ///
 /// # Errors
-/// If /proc, /sys, a boot entry or the memory cannot be read.
+/// If /proc, /sys or a boot entry cannot be read.
 pub fn observe(host: &Host) -> Result<Observed> {
     let folder = esp::path(host, esp::ENTRIES);
     let unmounted_esp = if folder.exists() {
@@ -42,7 +48,8 @@ pub fn observe(host: &Host) -> Result<Observed> {
         Disk::below(host, "/sysroot")?.and_then(|disk| Some(disk.partition(ESP_LABEL)?.device.clone()))
     };
     let booted = kernel_argument(host, DEPLOYMENT_ARGUMENT)?;
-    let memory = memory::load(host)?;
+    let memory::Loaded { memory, damage } = memory::load(host);
+    let (revoked, revoked_problems) = revoked(host);
     Ok(Observed {
         booted: booted.as_deref().and_then(DeploymentId::parse),
         booted_version: identity::os_release(host)?.version,
@@ -51,9 +58,21 @@ pub fn observe(host: &Host) -> Result<Observed> {
         entries: esp::entries(&folder)?.into_iter().filter_map(boot_entry).collect(),
         // Nobody else asks.
         lacks_network: memory.wanted.is_some() && lacks_network(host)?,
+        revoked: revoked.and(&memory.revoked),
+        revoked_problems,
         memory,
+        memory_damage: damage,
         unmounted_esp,
     })
+}
+
+/// What the release that runs revokes; one that says nothing of it revokes nothing.
+fn revoked(host: &Host) -> (Revoked, Vec<String>) {
+    match fs::read(host.path(REVOKED)) {
+        Ok(bytes) => Revoked::parse(REVOKED, &String::from_utf8_lossy(&bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Default::default(),
+        Err(error) => (Revoked::default(), vec![format!("{REVOKED} cannot be read: {error}")]),
+    }
 }
 
 fn lacks_network(host: &Host) -> Result<bool> {

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod clusters;
+mod damaged;
 mod disk;
 mod fake;
 mod metrics;
 mod operations;
 mod pods;
 mod settings;
+mod slow_disk;
 mod trial;
 mod upgrades;
 

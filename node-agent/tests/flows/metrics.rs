@@ -1,6 +1,6 @@
 //! Metrics: for root on a socket, and for others over TLS where the settings say so.
 
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, sync::Arc};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
 use ballast::{report::metrics::SOCKET, settings::model::FILE};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -67,7 +67,7 @@ async fn answered(node: &Node, address: &str, pair: &CertifiedKey<rcgen::KeyPair
         if let Some(answer) = get_over_tls(address, pair).await {
             return answer;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("nobody answers at {address}\n{:#?}", node.status().await);
 }
@@ -87,4 +87,51 @@ async fn others_read_them_over_tls() {
     node.write(FILE, &text);
     answered(&node, &address, &other).await;
     assert_eq!(get_over_tls(&address, &pair).await, None);
+}
+
+/// Far less than what who says nothing is waited for.
+const SOON: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_keeps_nobody_out() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (text, pair) = settings(&address);
+    let Running { node, .. } = start(|node, _| node.write(FILE, &text));
+    node.wait_for("READY", |status| status.ready).await;
+    answered(&node, &address, &pair).await;
+    let mut silent = Vec::new();
+    for number in 0..40 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        if number % 2 == 0 {
+            // The beginning of a handshake that never goes on.
+            stream.write_all(&[22, 3, 1, 2]).await.unwrap();
+        }
+        silent.push(stream);
+    }
+    let answer = tokio::time::timeout(SOON, get_over_tls(&address, &pair)).await;
+    assert!(answer.is_ok_and(|answer| answer.is_some()), "silent connections keep others from {address}");
+
+    for place in [SOCKET, ballast::report::socket::SOCKET] {
+        let mut local = Vec::new();
+        for _ in 0..100 {
+            local.push(UnixStream::connect(node.path(place)).await.unwrap());
+        }
+        let answered = async {
+            if place == SOCKET {
+                let mut stream = UnixStream::connect(node.path(place)).await.unwrap();
+                get(&mut stream, "/metrics").await.contains("ballast_ready 1")
+            } else {
+                node.status().await.is_some_and(|status| status.ready)
+            }
+        };
+        let answered = tokio::time::timeout(SOON, answered).await;
+        assert!(answered.is_ok_and(|answered| answered), "silent connections keep others from {place}");
+        // And those that said nothing are given up.
+        let mut ended = 0;
+        for stream in &mut local {
+            let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0])).await;
+            ended += usize::from(matches!(read, Ok(Ok(0) | Err(_))));
+        }
+        assert_eq!(ended, local.len(), "{place}");
+    }
 }

@@ -72,6 +72,7 @@ async fn nothing_is_removed_while_the_boot_entries_cannot_be_seen() {
             node.write(&format!("{partition}/size"), "8\n");
         }
         node.write("/sys/devices/none/size", "16\n");
+        node.write("/sys/devices/none/queue/logical_block_size", "512\n");
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         fs::create_dir_all(node.path("/sys/dev/block")).unwrap();
         let link = node.path(&format!("/sys/dev/block/{major}:{minor}"));

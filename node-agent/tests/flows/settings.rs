@@ -30,6 +30,26 @@ fn restarts(running: &Running) -> Vec<String> {
     calls.into_iter().filter(|call| call.contains("Restart") && !call.contains("containerd")).collect()
 }
 
+/// The first lease, a later one, a name in the settings, and none again.
+#[tokio::test]
+async fn where_the_settings_say_no_name_the_node_has_dhcp_s() {
+    const LEASE: &str = "/run/systemd/netif/leases/2";
+    const NAME: &str = "/proc/sys/kernel/hostname";
+    let running = start(|node, _| node.write(LEASE, "ADDRESS=10.0.2.15\nHOSTNAME=from-dhcp\n"));
+    let node = &running.node;
+    node.wait_until("DHCP's name", || text(node, NAME) == "from-dhcp").await;
+    node.wait_for("the name in the status", |status| status.node.hostname == "from-dhcp").await;
+    node.write(LEASE, "ADDRESS=10.0.2.15\nHOSTNAME=later.example\n");
+    node.wait_until("the later lease's name", || text(node, NAME) == "later.example").await;
+
+    node.change(Command::Change(set("hostname", "mine"))).await.1.unwrap();
+    assert_eq!(text(node, NAME), "mine");
+    node.write(LEASE, "ADDRESS=10.0.2.15\nHOSTNAME=latest.example\n");
+    let unset = Change { edit: Edit::Unset { key: "hostname".to_owned() }, ..set("", "") };
+    node.change(Command::Change(unset)).await.1.unwrap();
+    node.wait_until("DHCP's name again", || text(node, NAME) == "latest.example").await;
+}
+
 #[tokio::test]
 async fn a_change_is_planned_written_and_made_to_hold() {
     let running = start(|node, _| node.write(CREDENTIAL, "hostname = \"given\"\n"));

@@ -1,7 +1,13 @@
 //! Releases on trial: what the agent does with them from end to end, on a node of files and sockets.
 
-use ballast::clients::cri::SOCKET as CRI_SOCKET;
-use std::{fs, os::unix::fs::PermissionsExt, process::Command, sync::Arc, time::Instant};
+use ballast::{clients::cri::SOCKET as CRI_SOCKET, update::act::bless};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    process::Command,
+    sync::Arc,
+    time::Instant,
+};
 
 use super::fake::{Node, bus, cri};
 
@@ -82,8 +88,13 @@ async fn a_healthy_release_is_blessed_once() {
     let Running { node, systemd, .. } = start(|node, _| check(node, "db", "exit 0"));
     wait_in_a_hurry(&node, "the blessing", || was_called(&systemd, BLESS) == 1).await;
     assert_eq!(node.read(UNTIL), "304\n");
-    // As systemd-bless-boot does it.
-    fs::rename(node.path(ENTRY), node.path(BLESSED)).unwrap();
+    // As systemd-bless-boot.service does it: a new file, never the counted one under another name.
+    node.write("/proc/self/mountinfo", "");
+    let counted = fs::File::open(node.path(ENTRY)).unwrap();
+    bless::bless(&node.host).await.unwrap();
+    assert_ne!(fs::metadata(node.path(BLESSED)).unwrap().ino(), counted.metadata().unwrap().ino());
+    assert!(!node.path(ENTRY).exists());
+    assert_eq!(bless::bless(&node.host).await.unwrap(), format!("{} is blessed already", &BLESSED["/efi/".len()..]));
     node.wait_for("the blessed entry", |status| {
         status.ready && status.deployments.iter().all(|deployment| deployment.state != "trial")
     })

@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use ballast::update::model::{Command, FailureKind, Phase, Target, Upgrade};
+use ballast::{
+    report::status::Status,
+    update::model::{Command, FailureKind, Phase, Target, Upgrade},
+};
 
 use super::{Running, fake::Node, start};
 
@@ -51,7 +54,7 @@ pub(super) fn prepare(node: &Node) {
     }
     node.write("/usr/lib/ballast/ostree-worker", WORKER);
     fs::set_permissions(node.path("/usr/lib/ballast/ostree-worker"), fs::Permissions::from_mode(0o755)).unwrap();
-    node.write("/var/lib/ballast/keys/test.pub", "key");
+    node.write("/var/lib/ballast/keys/test.pub", "-----BEGIN PUBLIC KEY-----\nkey\n-----END PUBLIC KEY-----\n");
     offer(node, "b", "20261122.1");
     node.write("/kernel", "new kernel");
     node.write("/initramfs", "new initramfs");
@@ -146,6 +149,57 @@ async fn a_release_that_cannot_be_had_changes_nothing() {
     let failure = node.operate(upgrade(|upgrade| upgrade.allow_downgrade = true)).await.unwrap_err();
     assert!(failure.kind == FailureKind::Refused && failure.message.contains("there is no key"), "{failure}");
     assert_eq!(entries(&node), before);
+}
+
+/// What a release that ran here has reached and revoked outlives it.
+#[tokio::test]
+async fn the_floor_and_what_was_revoked_are_remembered() {
+    const REVOKED: &str = "/usr/lib/ballast/revoked";
+    let Running { node, .. } = start(|node, _| {
+        prepare(node);
+        node.write(REVOKED, &format!("key {}\nrelease {} # stolen\nnonsense\n", digest("e"), digest("c")));
+        node.write(
+            "/var/lib/ballast/settings.toml",
+            "[update]\nkeys_threshold = 2\nidentity = \"tag\"\nsignature_max_days = 8\n",
+        );
+    });
+    let memory = || fs::read_to_string(node.path("/var/lib/ballast/update.json")).unwrap_or_default();
+    node.wait_until("what was reached is remembered", || memory().contains("\"floor\": \"20261121.1\"")).await;
+    assert!(memory().contains(&digest("c")) && memory().contains(&digest("e")), "{}", memory());
+    let told = |status: &Status, text: &str| status.reasons.iter().any(|reason| reason.contains(text));
+    node.wait_for("the line that is none is told", |status| told(status, "/usr/lib/ballast/revoked:3: expected key"))
+        .await;
+
+    // The next release says nothing of it any more.
+    fs::remove_file(node.path(REVOKED)).unwrap();
+    offer(&node, "c", "20261123.1");
+    let failure = node.operate(upgrade(|upgrade| upgrade.allow_downgrade = true)).await.unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.message.as_str()),
+        (FailureKind::Refused, "release 20261123.1 (sha256:cccccccccccc) was revoked by a release that ran here")
+    );
+    let policy = node.read("/run/ballast/policy.json");
+    for part in [
+        &*format!("\"revokedKeys\":[\"{}\"]", digest("e")),
+        "\"threshold\":2",
+        "\"maxAgeDays\":8",
+        "matchRepoDigestOrExact",
+    ] {
+        assert!(policy.contains(part), "{part}: {policy}");
+    }
+
+    // An older one that is asked for lowers the floor, once it is prepared.
+    offer(&node, "d", "20261120.1");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let inspect = format!("{FOLDER}/inspect");
+    let soon = node.read(&inspect).replace("\"os_id\"", &format!("\"signed_until\":{},\"os_id\"", now + 86400 + 3600));
+    node.write(&inspect, &soon);
+    let failure = node.operate(upgrade(|_| {})).await.unwrap_err();
+    assert!(failure.message.contains("release 20261120.1 is older than 20261121.1, which runs"), "{failure}");
+    let runs_out = "the signature of release 20261120.1, which the registry offered last, runs out in 1 day";
+    node.wait_for("that signatures run out is told", |status| told(status, runs_out)).await;
+    node.operate(upgrade(|upgrade| upgrade.allow_downgrade = true)).await.unwrap();
+    assert!(memory().contains("\"floor\": \"20261120.1\""), "{}", memory());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
-use crate::qemu::machine::Drive;
+use crate::qemu::machine::{Drive, SECTOR_BYTES};
 use crate::tools::{self, Tools};
 
 /// Larger than the image as built, so that VAR has to grow on the first boot (U01).
@@ -37,17 +37,18 @@ pub struct Disk {
     /// Where it is
     pub file: PathBuf,
     format: &'static str,
+    sector_bytes: u32,
 }
 
 impl Disk {
     /// A raw disk that is there already.
-    pub(crate) fn raw(file: PathBuf) -> Self {
-        Self { file, format: "raw" }
+    pub fn raw(file: PathBuf) -> Self {
+        Self { file, format: "raw", sector_bytes: SECTOR_BYTES }
     }
 
     /// The same, with layers of its own.
     pub(crate) fn qcow2(file: PathBuf) -> Self {
-        Self { file, format: "qcow2" }
+        Self { file, format: "qcow2", sector_bytes: SECTOR_BYTES }
     }
 
     /// A new overlay over `base` in `scratch`: what the guest writes goes there, and `base` stays as it is.
@@ -64,7 +65,7 @@ impl Disk {
         let words = ["create", "-q", "-f", "qcow2", "-F", format, "-b"].map(std::ffi::OsStr::new);
         let arguments = words.into_iter().chain([base, file.as_os_str(), bytes.as_ref()]);
         tools.output("qemu-img", arguments).context("making the throwaway overlay")?;
-        Ok(Self { file, format: "qcow2" })
+        Ok(Self::qcow2(file))
     }
 
     /// A raw copy of `base` (sparse as it is) under the name `file`, grown to [`SIZE_MIB`]: for tests that boot twice,
@@ -77,7 +78,7 @@ impl Disk {
         let copy = OpenOptions::new().write(true).open(&file).context("opening the copy of the disk")?;
         let length = copy.metadata().context("looking at the copy of the disk")?.len();
         copy.set_len(length.max(SIZE_MIB << 20)).context("growing the copy of the disk")?;
-        Ok(Self { file, format: "raw" })
+        Ok(Self::raw(file))
     }
 
     /// Another one with the same content, under the name `file`.
@@ -86,7 +87,12 @@ impl Disk {
     /// When it cannot be copied.
     pub fn duplicate(&self, file: PathBuf) -> Result<Self> {
         copy_sparsely(&self.file, &file)?;
-        Ok(Self { file, format: self.format })
+        Ok(Self { file, ..self.clone() })
+    }
+
+    /// The same in a drive with sectors of `bytes`.
+    pub fn with_sectors(self, bytes: u32) -> Self {
+        Self { sector_bytes: bytes, ..self }
     }
 
     /// When somebody last wrote to it.
@@ -100,7 +106,7 @@ impl Disk {
 
     /// As QEMU sees it.
     pub fn drive(&self, bus: Bus) -> Drive {
-        Drive { file: self.file.clone(), format: self.format, bus, read_only: false }
+        Drive { file: self.file.clone(), format: self.format, bus, read_only: false, sector_bytes: self.sector_bytes }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The ROOT file system of a raw disk, looked at and damaged from the host with debugfs: no mount, no privilege.
+//! The ext4 file systems of a raw disk, ROOT and VAR, looked at and damaged from the host with debugfs: no mount, no privilege.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -15,7 +15,7 @@ const BLOCK: u64 = 4096;
 /// EXT4_VERITY_FL: the file has fs-verity.
 const VERITY: u64 = 0x0010_0000;
 
-/// ROOT of one raw disk.
+/// ROOT of one raw disk, or VAR.
 pub struct Root<'a> {
     tools: &'a Tools,
     disk: PathBuf,
@@ -29,6 +29,22 @@ impl<'a> Root<'a> {
     /// When the disk has none.
     pub fn of(tools: &'a Tools, path: &Path) -> Result<Self> {
         Ok(Self { tools, disk: path.to_owned(), partition: gpt::find(path, "ballast-root")? })
+    }
+
+    /// The same for VAR.
+    ///
+    /// # Errors
+    /// When the disk has none.
+    pub fn var(tools: &'a Tools, path: &Path) -> Result<Self> {
+        Ok(Self { tools, disk: path.to_owned(), partition: gpt::find(path, "ballast-var")? })
+    }
+
+    /// Has debugfs do `requests`, one after the other.
+    ///
+    /// # Errors
+    /// When it cannot do one of them.
+    pub fn edit(&self, requests: &[&str]) -> Result<()> {
+        requests.iter().try_for_each(|request| self.debugfs(true, request).map(drop))
     }
 
     /// Takes the partition out of the table; its bytes stay.

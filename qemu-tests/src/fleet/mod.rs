@@ -67,6 +67,7 @@ pub fn measure(name: &str, plan: Plan) -> Result<Figures> {
     let evidence = Evidence::fresh(workspace.own(name))?;
     let mut plane = ControlPlane::start(&workspace, &tools, evidence.folder(), Wanted::default())?;
     cluster::install(&plane.kubectl)?;
+    cluster::trust_nodes(&plane.kubectl)?;
 
     let empty = memory::own_resident()?;
     let began = Instant::now();
@@ -109,6 +110,19 @@ pub fn measure(name: &str, plan: Plan) -> Result<Figures> {
     };
     evidence.discard();
     Ok(figures)
+}
+
+/// Machines that are not there, in a cluster, until they are dropped.
+pub struct Fleet(#[expect(dead_code, reason = "it lives as long as its handle")] Hosts);
+
+/// Starts `nodes` machines, fleet-0001 and so on, and waits until their Nodes are Ready.
+///
+/// # Errors
+/// When they are not in time.
+pub fn start(plane: &ControlPlane, nodes: usize) -> Result<Fleet> {
+    let hosts = Hosts::start(&Workspace::find(), nodes, plane)?;
+    all_ready(&plane.kubectl, nodes)?;
+    Ok(Fleet(hosts))
 }
 
 /// Waits until all nodes are there and Ready, cordoned or not.

@@ -20,7 +20,12 @@ pub struct Drive {
     pub bus: Bus,
     /// Whether the guest may only read it
     pub read_only: bool,
+    /// The size of its sectors
+    pub sector_bytes: u32,
 }
+
+/// The size of sectors of nearly every drive there is.
+pub const SECTOR_BYTES: u32 = 512;
 
 /// What the firmware says of the machine (SMBIOS, type 1), as platforms name themselves there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub struct Identity {
     pub manufacturer: &'static str,
     /// `product_name`
     pub product: &'static str,
+    /// `chassis_asset_tag` (type 3), where that is how a platform names itself
+    pub asset_tag: Option<&'static str>,
 }
 
 /// The board: which buses there are, and how old they are.
@@ -135,11 +142,12 @@ impl Machine {
         arguments.extend(["-smp".into(), self.smp.to_string(), "-m".into(), self.memory_mib.to_string()]);
         arguments.extend(self.firmware.arguments());
         for (index, drive) in self.drives.iter().enumerate() {
-            arguments.extend(drive.arguments(index, self.chipset));
+            arguments.extend(drive.arguments(index, self.chipset, self.drives.len()));
         }
         arguments.extend(self.network.arguments());
-        if let Some(Identity { manufacturer, product }) = self.identity {
+        if let Some(Identity { manufacturer, product, asset_tag }) = self.identity {
             arguments.extend(["-smbios".into(), format!("type=1,manufacturer={manufacturer},product={product}")]);
+            arguments.extend(asset_tag.into_iter().flat_map(|tag| ["-smbios".into(), format!("type=3,asset={tag}")]));
         }
         if let Some(clock) = self.clock {
             arguments.extend(["-rtc".into(), format!("base={clock}")]);
@@ -166,7 +174,7 @@ impl Machine {
 }
 
 impl Drive {
-    fn arguments(&self, index: usize, chipset: Chipset) -> Vec<String> {
+    fn arguments(&self, index: usize, chipset: Chipset, drives: usize) -> Vec<String> {
         // Losing the host is losing the test, so QEMU need not wait for the host's disk.
         let backend = format!(
             "if=none,id=disk{index},file={},format={},cache=unsafe,discard=unmap{}",
@@ -190,6 +198,16 @@ impl Drive {
         };
         let mut arguments = vec!["-drive".into(), backend];
         arguments.extend(words(&device));
+        if let Some(device) = arguments.last_mut() {
+            // Among several it is the system's that the firmware starts.
+            if index == 0 && drives > 1 {
+                device.push_str(",bootindex=0");
+            }
+            if self.sector_bytes != SECTOR_BYTES {
+                let bytes = self.sector_bytes;
+                device.push_str(&format!(",logical_block_size={bytes},physical_block_size={bytes}"));
+            }
+        }
         arguments
     }
 }
@@ -227,7 +245,13 @@ mod tests {
 
     fn with_bus(bus: Bus, chipset: Chipset) -> String {
         let mut machine = Machine { chipset, ..machine() };
-        machine.drives.push(Drive { file: "/d".into(), format: "qcow2", bus, read_only: bus == Bus::Cd });
+        machine.drives.push(Drive {
+            file: "/d".into(),
+            format: "qcow2",
+            bus,
+            read_only: bus == Bus::Cd,
+            sector_bytes: SECTOR_BYTES,
+        });
         machine.arguments().join(" ")
     }
 
@@ -258,6 +282,16 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_several_disks_is_started_and_sectors_are_as_large_as_asked() {
+        let drive = |bus, sector_bytes| Drive { file: "/d".into(), format: "raw", bus, read_only: false, sector_bytes };
+        let drives = vec![drive(Bus::Nvme, 4096), drive(Bus::Virtio, SECTOR_BYTES)];
+        let arguments = Machine { drives, ..machine() }.arguments();
+        let large = "nvme,drive=disk0,serial=disk0,bootindex=0,logical_block_size=4096,physical_block_size=4096";
+        assert!(arguments.contains(&large.to_owned()), "{arguments:?}");
+        assert!(arguments.contains(&"virtio-blk-pci,drive=disk1".to_owned()), "{arguments:?}");
+    }
+
+    #[test]
     fn the_old_board_gets_its_ahci_as_a_card() {
         let sata = with_bus(Bus::Sata, Chipset::I440fx);
         assert!(sata.contains("-machine pc,smm=off,vmport=off -device ich9-ahci,id=ahci"), "{sata}");
@@ -276,9 +310,10 @@ mod tests {
 
     #[test]
     fn a_platform_is_named_in_smbios() {
-        let identity = Some(Identity { manufacturer: "Amazon EC2", product: "t3.nano" });
+        let identity = Some(Identity { manufacturer: "Amazon EC2", product: "t3.nano", asset_tag: Some("a tag") });
         let arguments = Machine { identity, ..machine() }.arguments();
         assert!(arguments.contains(&"type=1,manufacturer=Amazon EC2,product=t3.nano".to_owned()), "{arguments:?}");
+        assert!(arguments.contains(&"type=3,asset=a tag".to_owned()), "{arguments:?}");
         assert!(!machine().arguments().join(" ").contains("type=1,"));
     }
 

@@ -13,6 +13,8 @@ pub enum Network {
     None,
     /// A virtio interface behind QEMU's user-mode network.
     User,
+    /// The same, where DHCP also tells the machine its name.
+    Named(&'static str),
     /// The same, in another network, which has a service on the link.
     Service(OnLink),
     /// A virtio interface and a cable to that of another machine.
@@ -62,6 +64,7 @@ impl Network {
         match self {
             Self::None => words("-nic none"),
             Self::User => words("-nic user,model=virtio-net-pci"),
+            Self::Named(name) => words(&format!("-nic user,model=virtio-net-pci,hostname={name}")),
             Self::Service(OnLink { address, command }) => {
                 let net = address.octets()[0];
                 let forward = format!("guestfwd=tcp:{address}:80-cmd:{command}");
@@ -98,5 +101,6 @@ mod tests {
         assert!(arguments.contains("local.path=/s/one,remote.type=unix,remote.path=/s/other"), "{arguments}");
         assert!(arguments.contains("-device virtio-net-pci,netdev=cable,mac=52:54:00:00:00:01"), "{arguments}");
         assert_eq!(Network::None.arguments(), ["-nic", "none"]);
+        assert_eq!(Network::Named("a").arguments(), ["-nic", "user,model=virtio-net-pci,hostname=a"]);
     }
 }

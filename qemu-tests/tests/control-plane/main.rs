@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use qemu_tests::cluster::{ControlPlane, Kubectl, TOKEN, Wanted};
+use qemu_tests::cluster::{self, ControlPlane, Kubectl, TOKEN, Wanted};
 use qemu_tests::deadline::Deadline;
 use qemu_tests::evidence::Evidence;
 use qemu_tests::fleet::{self, Plan};
@@ -81,6 +81,76 @@ fn is_found(tools: &Tools, plane: ControlPlane) -> Result<()> {
     let hex: String = sha256(&STANDARD.decode(der)?);
     ensure!(plane.authority.hash()? == format!("sha256:{hex}"), "{} is not {hex}", plane.authority.hash()?);
     Ok(())
+}
+
+/// With a node's credential and Ballast's rights, of what others go by only its own can be written.
+#[test]
+fn a_stolen_node_writes_only_its_own() -> Result<()> {
+    with_cluster("control-plane-stolen", writes_only_its_own)
+}
+
+fn writes_only_its_own(_: &Tools, plane: ControlPlane) -> Result<()> {
+    let admin = &plane.kubectl;
+    cluster::install(admin)?;
+    cluster::slots(admin, "default", 1)?;
+    cluster::node_oses(admin, &["victim".into()])?;
+    for name in ["thief", "victim"] {
+        cluster::claims(admin, name, "default-0", "")?;
+    }
+    let pair = plane.authority.sign("thief", "/O=system:nodes/CN=system:node:thief", None)?;
+    let thief = plane.kubectl_as("thief", &plane.kubeconfig()?.signed(&pair)?)?;
+    // What it may: read who has which slot, and say on its own Lease what it has.
+    thief.get(&["leases", "--namespace=kube-node-lease", "--selector=os.ballast.dev/slot"])?;
+    thief.get(&["leases", "--namespace=ballast-system"])?;
+    let claims = |node: &str| {
+        let text = json!({"metadata": {"labels": {"os.ballast.dev/slot": "default-1"}}}).to_string();
+        ["patch", "lease", node, "--namespace=kube-node-lease", "--type=merge", "--patch", &text].map(str::to_owned)
+    };
+    thief.run(&claims("thief").each_ref().map(String::as_str))?;
+    // What it may not.
+    let spec = json!({"spec": {"image": "registry.example/ballast@sha256:00"}}).to_string();
+    let holder = json!({"spec": {"holderIdentity": "victim"}}).to_string();
+    let victims = claims("victim");
+    let free = ["label", "lease", "victim", "--namespace=kube-node-lease", "os.ballast.dev/slot-"];
+    let slot = ["patch", "lease", "default-0", "--namespace=ballast-system", "--type=merge", "--patch", &holder];
+    let as_before = [&slot[..], &["--as=system:serviceaccount:ballast-system:node-slots"]].concat();
+    let refused: [&[&str]; 6] = [
+        &victims.each_ref().map(String::as_str),
+        &free,
+        &slot,
+        &as_before,
+        &["patch", "nodeos", "victim", "--type=merge", "--patch", &spec],
+        &["delete", "nodeos", "victim"],
+    ];
+    for arguments in refused {
+        let complaint = thief.refused(arguments)?;
+        ensure!(complaint.contains("forbidden") || complaint.contains("Forbidden"), "{arguments:?}: {complaint}");
+    }
+    let forged = json!({"apiVersion": "os.ballast.dev/v1alpha1", "kind": "NodeOS", "metadata": {"name": "not-yet"},
+        "spec": {"image": "registry.example/ballast@sha256:00"}});
+    ensure!(thief.reading(&forged.to_string(), &["create", "-f", "-"]).is_err(), "it may make a NodeOS for another");
+    let lease = admin.get(&["lease", "victim", "--namespace=kube-node-lease"])?;
+    ensure!(lease["metadata"]["labels"]["os.ballast.dev/slot"] == "default-0", "the victim's Lease is {lease}");
+    Ok(())
+}
+
+/// A joined node is no black hole: the real scheduler, and a pod that was bound before the node came.
+#[test]
+fn a_node_without_a_kubelet_gets_no_pods() -> Result<()> {
+    with_cluster("control-plane-no-kubelet", gets_no_pods)
+}
+
+fn gets_no_pods(_: &Tools, plane: ControlPlane) -> Result<()> {
+    const NODE: &str = "fleet-0001";
+    let kubectl = &plane.kubectl;
+    cluster::install(kubectl)?;
+    cluster::node_oses(kubectl, &[NODE.into()])?;
+    kubectl.when("pods can be made", Deadline::after(SOON), &["serviceaccount", "default"], |_| true)?;
+    cluster::bind(kubectl, NODE, "before")?;
+    let _fleet = fleet::start(&plane, 1)?;
+    cluster::is_handed_back(kubectl, "before")?;
+    kubectl.run(&["delete", "pod", "before", "--wait=false"])?;
+    cluster::offers_no_pods(kubectl, NODE, &[])
 }
 
 /// All that the fleet is measured in happens, in small: they register, survive the API server, and upgrade two at a time.

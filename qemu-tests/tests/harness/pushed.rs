@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use qemu_tests::registry::SigningKey;
 use qemu_tests::release::Written;
 
 use crate::support::Bench;
@@ -11,13 +12,18 @@ use crate::support::Bench;
 /// `image/release/push` with `arguments` behind the tools and the image, in `image`'s folder, by somebody who said that
 /// the registry speaks plain HTTP.
 fn push(bench: &Bench, image: &Path, arguments: &[&str]) -> Output {
+    script(bench, "push", &[&[image.to_str().unwrap()], arguments].concat(), image)
+}
+
+/// `image/release/NAME` with `arguments` behind the tools, in `folder`.
+fn script(bench: &Bench, name: &str, arguments: &[&str], folder: &Path) -> Output {
     let settings = bench.place("home/.config/containers");
     fs::create_dir_all(&settings).unwrap();
     let open = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", bench.depot.open_address());
     fs::write(settings.join("registries.conf"), open).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../image/release/push");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../image/release").join(name);
     let mut command = Command::new(script);
-    command.arg(bench.tools.tree().unwrap()).arg(image).args(arguments).current_dir(image);
+    command.arg(bench.tools.tree().unwrap()).args(arguments).current_dir(folder);
     command.env("HOME", bench.place("home")).output().unwrap()
 }
 
@@ -50,6 +56,27 @@ fn a_release_is_pushed_under_its_version_and_its_tag_and_signed() {
     }
     // What the next build packs its layers by.
     assert_eq!(fs::read(image.join("target/prior.json")).unwrap(), release.manifest);
+}
+
+#[test]
+fn a_release_is_signed_once_more_and_keeps_its_signatures() {
+    let bench = Bench::open();
+    let image = built(&bench, &bench.release("20261122.1"));
+    let repository = format!("{}/ballast", bench.depot.open_address());
+    let tagged = format!("{repository}:20261122.1");
+    let pushed = push(&bench, &image, &[&repository, bench.depot.key.private.to_str().unwrap()]);
+    assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    let second = SigningKey::make(&bench.tools, bench.depot.folder(), "second").unwrap();
+    let name = bench.depot.name("20261122.1");
+    bench.fetch_signed_as(&name, &repository, &second.public, &bench.place("before")).unwrap_err();
+    let signed = script(&bench, "sign", &[&tagged, second.private.to_str().unwrap()], &image);
+    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    for (key, into) in [(&bench.depot.key.public, "first"), (&second.public, "second")] {
+        bench.fetch_signed_as(&name, &repository, key, &bench.place(into)).unwrap();
+    }
+    let nothing = script(&bench, "sign", &["", ""], &image);
+    let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
+    assert!(nothing.status.code() == Some(2) && said.contains("make sign REGISTRY=HOST/PATH:TAG KEY=FILE"), "{said}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! R: a release that does not prove itself is left, exactly after its tries, for the last good one, and is remembered.
 
 use anyhow::{Context, Result, ensure};
+use qemu_tests::console::Line;
 use qemu_tests::installed::{Installed, TRIES};
-use qemu_tests::node::Node;
+use qemu_tests::node::{Node, READY_LINE};
 use qemu_tests::release::{Release, Written};
 use qemu_tests::releases::{Ended, Releases};
 use qemu_tests::scenario::Scenario;
@@ -17,18 +18,49 @@ struct Fallen<'a> {
     name: String,
 }
 
-/// Upgrades to what `broken` makes; `says` must be on the console of each boot that fails, of which there are `tries`.
+/// What the console of a boot that fails shows.
+#[derive(Clone, Copy)]
+enum Console {
+    /// This, in a line.
+    Says(&'static str),
+    /// The release gets READY, and is found bad for another reason.
+    Ready,
+    /// It never gets READY.
+    NeverReady,
+    /// It gets READY or not, by who is faster; the reason that is remembered is held in its place.
+    EitherWay,
+}
+
+impl Console {
+    fn check(self, lines: &[Line]) -> Result<()> {
+        let has = |text: &str| lines.iter().any(|line| line.text.contains(text));
+        match self {
+            Self::Says(text) => {
+                ensure!(!text.is_empty() && has(text), "the console of a failed boot has no {text:?}");
+            }
+            Self::Ready => ensure!(has(&format!("ballast {VERSION}{READY_LINE}")), "a failed boot was not READY first"),
+            Self::NeverReady => ensure!(!has(READY_LINE), "a failed boot was READY"),
+            Self::EitherWay => {}
+        }
+        Ok(())
+    }
+}
+
+/// What the broken release is called.
+const VERSION: &str = "20261122.1";
+
+/// Upgrades to what `broken` makes; each boot that fails, of which there are `tries`, has the `console`.
 fn falls_back(
     name: &str,
     tries: usize,
-    says: &str,
+    console: Console,
     prepare: impl FnOnce(&mut Installed<'_>, &mut Node) -> Result<()>,
     broken: impl FnOnce(Release) -> Result<Release>,
     after: impl FnOnce(&mut Fallen<'_>) -> Result<()>,
 ) {
     Scenario::run(name, |scenario| {
         let mut host = Installed::on(scenario)?;
-        let (bad, bad_name) = host.publish(broken(host.release("20261122.1")?)?)?;
+        let (bad, bad_name) = host.publish(broken(host.release(VERSION)?)?)?;
         let mut node = host.thawed()?;
         prepare(&mut host, &mut node)?;
         host.upgrade_and_reboot(node, &bad_name)?;
@@ -39,7 +71,7 @@ fn falls_back(
         let (node, failed) = host.boot_until_settled(tries)?;
         ensure!(failed.len() == tries, "R16: {} boots failed, not {tries}", failed.len());
         for lines in &failed {
-            ensure!(lines.iter().any(|line| line.text.contains(says)), "the console of a failed boot has no {says:?}");
+            console.check(lines)?;
         }
         let mut fallen = Fallen { host, node, bad, name: bad_name };
         fallen.is_remembered()?;
@@ -87,7 +119,7 @@ fn r04_r15_r16_new_kernel_does_not_boot() {
         ensure!(next.as_deref() == Some(&fallen.bad.digest), "R15: allowed and prepared, {next:?} boots next");
         Ended::of(&mut fallen.node.guest, &["fsck"])?.done().map(drop)
     };
-    falls_back("r04_r15_r16", TRIES, "Kernel panic", nothing, Release::without_init, cleared);
+    falls_back("r04_r15_r16", TRIES, Console::Says("Kernel panic"), nothing, Release::without_init, cleared);
 }
 
 #[test]
@@ -98,7 +130,7 @@ fn r07_required_unit_fails() {
         ensure!(reason.contains("broken.service"), "R07: the reason does not name the unit: {reason}");
         Ok(())
     };
-    falls_back("r07", 1, "", two_minutes, broken, named);
+    falls_back("r07", 1, Console::Ready, two_minutes, broken, named);
 }
 
 /// Other ways to fail, on the same way back.
@@ -116,7 +148,7 @@ mod soak {
     #[test]
     fn r05_r16_panic_early_in_userspace() {
         let broken = |release: Release| Ok(release.systemd_exits());
-        falls_back("r05_r16", TRIES, "Attempted to kill init", nothing, broken, |_| Ok(()));
+        falls_back("r05_r16", TRIES, Console::Says("Attempted to kill init"), nothing, broken, |_| Ok(()));
     }
 
     #[test]
@@ -127,7 +159,7 @@ mod soak {
             ensure!(reason.contains("containerd") || reason.contains("runtime"), "R08: the reason is {reason}");
             Ok(())
         };
-        falls_back("r08", 1, "", two_minutes, broken, named);
+        falls_back("r08", 1, Console::EitherWay, two_minutes, broken, named);
     }
 
     #[test]
@@ -141,7 +173,7 @@ mod soak {
             ensure!(reason.contains("network"), "R09: the reason is {reason}");
             Ok(())
         };
-        falls_back("r09", 1, "", wanted, broken, named);
+        falls_back("r09", 1, Console::Ready, wanted, broken, named);
     }
 
     /// Nobody judges these: systemd's own timer gives them up. It is shortened here, since it has ten minutes.
@@ -151,7 +183,7 @@ mod soak {
             host.options.credentials.push(Credential::new("systemd.unit-dropin.trial-watch.timer", text)?);
             Ok(())
         };
-        falls_back(name, 1, "", hurried, broken, |_| Ok(()));
+        falls_back(name, 1, Console::NeverReady, hurried, broken, |_| Ok(()));
     }
 
     #[test]

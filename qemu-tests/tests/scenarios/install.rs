@@ -1,7 +1,9 @@
-//! I: the first boots of a disk that is larger than the image.
+//! I: the first boots of a disk that is larger than the image, and of one among others.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use qemu_tests::deadline::Deadline;
+use qemu_tests::disk::Bus;
+use qemu_tests::disk::Disk;
 use qemu_tests::disk::entries::Tries;
 use qemu_tests::disk::esp::Esp;
 use qemu_tests::disk::gpt;
@@ -16,7 +18,12 @@ use qemu_tests::scenario::Scenario;
 #[derive(Debug, PartialEq, Eq)]
 struct Lasting {
     machine_id: String,
-    partitions: String,
+    var_sectors: String,
+}
+
+/// The identities of the partitions on `disk`.
+fn ids(disk: &Disk) -> Result<Vec<[u8; 16]>> {
+    Ok(gpt::read(&disk.file)?.into_iter().map(|partition| partition.id).collect())
 }
 
 /// The growth is done after READY; it is a matter of seconds, of more when emulated.
@@ -26,7 +33,7 @@ pub(crate) fn grown(node: &mut Node) -> Result<()> {
         let (count, size) = blocks.split_once(' ').unwrap_or_default();
         let bytes = count.parse::<u64>()? * size.parse::<u64>()?;
         // Less ESP and ROOT, and what ext4 keeps for itself.
-        Ok::<_, anyhow::Error>((bytes > ((SIZE_MIB - 2562) * 95 / 100) << 20).then_some(bytes))
+        Ok::<_, anyhow::Error>((bytes > ((SIZE_MIB - 2570) * 95 / 100) << 20).then_some(bytes))
     })?;
     ensure!(
         bytes.is_some(),
@@ -37,11 +44,14 @@ pub(crate) fn grown(node: &mut Node) -> Result<()> {
 }
 
 fn lasting(node: &mut Node) -> Result<Lasting> {
-    Ok(Lasting { machine_id: node.status()?.node.machine_id, partitions: node.guest.ask("cat /proc/partitions")? })
+    let device = node.guest.ask("basename $(findmnt --noheadings --output SOURCE /var)")?;
+    let var_sectors = node.guest.ask(&format!("cat /sys/class/block/{device}/size"))?;
+    Ok(Lasting { machine_id: node.status()?.node.machine_id, var_sectors })
 }
 
 /// First boot from a blank VAR through UEFI: READY, the disk grown, the entry blessed. The second boot of the
-/// same disk finds that done: same identity, nothing grown again, nothing imported again.
+/// same disk finds that done: same identity, nothing grown again, nothing imported again. By then the partitions have identities of their own, and
+/// a volume with another node on it, whose name comes first, is nothing but a volume.
 #[test]
 fn u01_i03_i07_first_boot_grows_the_disk_and_the_second_does_not_repeat_it() {
     Scenario::run("u01_i03_i07", |scenario| {
@@ -63,8 +73,19 @@ fn u01_i03_i07_first_boot_grows_the_disk_and_the_second_does_not_repeat_it() {
         ensure!(after.stem == before.stem, "the entry {before} became {after}");
         ensure!(after.tries.is_none(), "a healthy boot turned {before} into {after}");
         let var = gpt::find(&disk.file, "ballast-var")?;
+        let image = ids(&Disk::raw(scenario.lab.image.disk.clone()))?;
+        let own = ids(&disk)?;
+        ensure!(
+            own.len() == 3 && own.iter().all(|id| !image.contains(id)),
+            "the partitions are {own:?} as in the image"
+        );
 
+        let foreign = Disk::copy(&scenario.lab.image.disk, scenario.scratch().join("foreign.raw"))?;
+        let volumes = vec![foreign.drive(Bus::Virtio)];
+        let options = Options { bus: Bus::Nvme, volumes, ..options };
         let mut second = scenario.healthy(&options)?;
+        let root = second.guest.ask("findmnt --noheadings --output SOURCE /sysroot")?;
+        ensure!(root.starts_with("/dev/nvme0n1p2"), "ROOT is {root}, of the disk that was not booted");
         let initramfs = second.guest.ask("cat /run/ballast/initramfs.json")?;
         ensure!(initramfs.contains("\"first_boot\":false"), "/init calls it the first boot again: {initramfs}");
         let found = lasting(&mut second)?;
@@ -79,7 +100,25 @@ fn u01_i03_i07_first_boot_grows_the_disk_and_the_second_does_not_repeat_it() {
         }
         second.power_off()?;
         ensure!(gpt::find(&disk.file, "ballast-var")? == var, "the second boot changed the partition");
+        ensure!(ids(&foreign)? == image, "the second boot wrote to the other disk");
+        let entry = Esp::of(&scenario.lab.tools, &foreign.file)?.only_entry()?;
+        ensure!(entry.tries == Some(Tries { left: 3, done: 0 }), "the other disk's entry is {entry}");
         ensure!(scenario.boots() == 2, "{} boots", scenario.boots());
+        Ok(())
+    });
+}
+
+/// Without UEFI nobody tells which of two disks was booted: /init names both and takes none, unless the command line names one.
+#[test]
+fn i05_two_disks_that_cannot_be_told_apart_are_refused_by_name() {
+    Scenario::run("i05_two_disks", |scenario| {
+        let other = Disk::copy(&scenario.lab.image.disk, scenario.scratch().join("other.raw"))?;
+        let options = Options { volumes: vec![other.drive(Bus::Virtio)], ..Options::default() };
+        let lines = scenario.start(&options)?.ends(Deadline::secs(120))?;
+        let said = lines.iter().find(|line| line.text.contains("ballast-init: root: ")).context("/init took one")?;
+        for told in ["vda2, vdb2", "root=PARTUUID="] {
+            ensure!(said.text.contains(told), "{told} is not in: {}", said.text);
+        }
         Ok(())
     });
 }

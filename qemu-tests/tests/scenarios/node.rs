@@ -14,6 +14,8 @@ fn n13_f01_ready_without_network_and_user_data() {
         let mut node = scenario.healthy(&Options::default())?;
         let interfaces = node.guest.ask("ls /sys/class/net")?;
         ensure!(interfaces == "lo", "the node has a network: {interfaces}");
+        let name = node.guest.ask("cat /proc/sys/kernel/hostname")?;
+        ensure!(name == "ballast", "without DHCP and settings the node is called {name}");
         let reasons = node.status()?.reasons;
         ensure!(reasons.is_empty(), "without user-data the node complains: {reasons:?}");
         nobody_looked_for_settings(&mut node)?;

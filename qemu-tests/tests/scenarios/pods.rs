@@ -7,14 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use qemu_tests::containers;
 use qemu_tests::deadline::Deadline;
-use qemu_tests::depot::HOST;
 use qemu_tests::guest::quote;
 use qemu_tests::invariants;
 use qemu_tests::lab::Options;
+use qemu_tests::metadata::{Cloud, Given, Service};
 use qemu_tests::node::Node;
-use qemu_tests::qemu::machine::Network;
 use qemu_tests::scenario::Scenario;
 use serde_json::json;
+
+/// Where a node finds the host in a network with a metadata service (`qemu::network::OnLink`).
+const HOST: &str = "169.0.2.2";
 
 const MANIFEST: &str = "/var/lib/ballast/pods/guestbook.yaml";
 
@@ -108,6 +110,9 @@ fn address(node: &mut Node, process: u32) -> Result<Ipv4Addr> {
     address.and_then(|text| text.parse().ok()).with_context(|| format!("no address in {line:?}"))
 }
 
+/// The metadata service of most clouds.
+const METADATA: &str = "169.254.169.254";
+
 /// From the network of `process` the host is reached: over the bridge, by the node's routes, under the node's address.
 fn reaches_the_host(node: &mut Node, process: u32) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("opening a port")?;
@@ -127,16 +132,59 @@ fn reaches_the_host(node: &mut Node, process: u32) -> Result<()> {
     }
 }
 
+/// Whether the metadata service is reached from the network of `process`, or of the node.
+fn asks_for_metadata(node: &mut Node, service: &Service, process: Option<u32>) -> Result<bool> {
+    let before = service.mark();
+    let inside = process.map_or(String::new(), |process| format!("nsenter --target={process} --net "));
+    // As above. What is answered is not what ostree wants.
+    let ask = format!(
+        "cd /run && mkdir -p metadata && ostree init --repo=metadata --mode=bare-user-only && \
+         ostree --repo=metadata remote add --if-not-exists --no-sign-verify cloud http://{METADATA} && \
+         ! {inside}timeout 10 ostree --repo=metadata remote summary cloud 2>&1"
+    );
+    node.guest.ask(&ask)?;
+    Ok(service.mark() > before)
+}
+
+/// The node reaches it, and the pod does not; packets to the other addresses, which nobody has here, are not let out either.
+fn metadata_is_for_the_node_alone(node: &mut Node, service: &Service, process: u32) -> Result<()> {
+    ensure!(asks_for_metadata(node, service, None)?, "the node itself does not reach the metadata service");
+    ensure!(!asks_for_metadata(node, service, Some(process))?, "a pod reaches the metadata service");
+    let rules = node.guest.ask("nft list table inet ballast")?;
+    for address in
+        ["169.254.0.0/16", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254", "fd00:42::42"]
+    {
+        ensure!(rules.contains(address), "nothing is said of {address}: {rules}");
+    }
+    let dropped = rules.lines().find(|line| line.contains("counter packets")).context("nothing is counted")?;
+    ensure!(!dropped.contains("packets 0 "), "the pod's packets were not dropped there: {rules}");
+    Ok(())
+}
+
+/// CAP_NET_RAW is bit 13 (include/uapi/linux/capability.h); CAP_CHOWN, bit 0, a container has.
+fn has_no_raw_sockets(node: &mut Node, process: u32) -> Result<()> {
+    let line = node.guest.ask(&format!("grep CapBnd: /proc/{process}/status"))?;
+    let set = line.split_whitespace().last().and_then(|text| u64::from_str_radix(text, 16).ok());
+    let set = set.with_context(|| format!("no capabilities in {line:?}"))?;
+    ensure!(set & 1 == 1, "a container has no capabilities at all: {line}");
+    ensure!(set & (1 << 13) == 0, "a container may open raw sockets: {line}");
+    Ok(())
+}
+
 #[test]
 fn pods_have_a_network_of_their_own() {
     Scenario::run("pod_network", |scenario| {
-        let mut node = scenario.healthy(&Options { network: Network::User, ..Options::default() })?;
+        // The machine says of no cloud that it is one, so the agent asks for nothing.
+        let service = Service::open(Cloud::OpenStack, Given::default(), scenario.scratch())?;
+        let mut node = scenario.healthy(&Options { network: service.network(), ..Options::default() })?;
 
         write(&mut node, manifest("own", false))?;
         let process = tells(&mut node, "own")?;
         let first = address(&mut node, process)?;
         ensure!(first.octets()[..2] == [10, 88], "a pod's address is {first}");
         reaches_the_host(&mut node, process)?;
+        metadata_is_for_the_node_alone(&mut node, &service, process)?;
+        has_no_raw_sockets(&mut node, process)?;
 
         // Another subnet is for pods that start later.
         node.guest.ask("ballast settings set network.pod_subnet 10.99.1.0/24")?;
@@ -160,6 +208,17 @@ fn pods_have_a_network_of_their_own() {
         let process = tells(&mut node, "theirs")?;
         let third = address(&mut node, process)?;
         ensure!(third.octets()[..2] == [10, 77], "in a cluster's network a pod's address is {third}");
+        ensure!(
+            !asks_for_metadata(&mut node, &service, Some(process))?,
+            "a pod of a cluster's network reaches metadata"
+        );
+        node.guest.ask("ballast settings set pods.metadata_service true")?;
+        ensure!(asks_for_metadata(&mut node, &service, Some(process))?, "the settings allow it, and it is not reached");
+        node.guest.ask("ballast settings unset pods.metadata_service")?;
+        ensure!(
+            !asks_for_metadata(&mut node, &service, Some(process))?,
+            "it is reached when the settings say so no more"
+        );
 
         invariants::check(&mut node, &scenario.lab.image)?;
         node.power_off()

@@ -2,8 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use qemu_tests::disk::gpt;
+use qemu_tests::disk::root::Root;
 use qemu_tests::guest::Guest;
 use qemu_tests::lab::Options;
+use qemu_tests::node::Node;
 use qemu_tests::scenario::Scenario;
 
 const CONTAINERD: &str = "/var/lib/containerd";
@@ -43,6 +45,29 @@ fn i07_first_boot_finds_the_images_in_place_and_nothing_of_another_node() {
     });
 }
 
+/// What must not stop a boot: a folder where the machine-id should be, and a file system in which the kernel found damage.
+fn damage(var: &Root<'_>) -> Result<()> {
+    let folders = ["mkdir lib", "mkdir lib/ballast", "mkdir lib/ballast/machine-id"];
+    var.edit(&folders).context("putting a folder in the machine-id's place")?;
+    var.edit(&["set_super_value state 3"]).context("marking VAR as damaged")
+}
+
+fn is_mended(node: &mut Node) -> Result<()> {
+    let reasons = node.status()?.reasons;
+    for told in ["the machine-id was damaged and is set aside", "/var was damaged; e2fsck has mended it"] {
+        ensure!(reasons.iter().any(|reason| reason.contains(told)), "nobody says that {told}: {reasons:?}");
+    }
+    let guest = &mut node.guest;
+    guest.ask("test -d /var/lib/ballast/machine-id.damaged-1 && test -s /run/ballast/e2fsck-var.log")?;
+    let ids = guest.ask("cat /etc/machine-id /var/lib/ballast/machine-id")?;
+    let (shown, kept) = ids.split_once('\n').context("there is one machine-id")?;
+    ensure!(shown.len() == 32 && shown == kept, "the machine-id is {shown:?}, kept is {kept:?}");
+    let options = guest
+        .ask("findmnt --noheadings --output FS-OPTIONS /var; findmnt --noheadings --output FS-OPTIONS /sysroot")?;
+    ensure!(options.matches("errors=remount-ro").count() == 2, "ext4 is mounted with {options}");
+    Ok(())
+}
+
 #[test]
 fn i07_blank_var_gets_the_images() {
     Scenario::run("i07_blank_var", |scenario| {
@@ -52,8 +77,10 @@ fn i07_blank_var_gets_the_images() {
         let size = format!("{}k", var.length >> 10);
         let words = ["-q", "-F", "-t", "ext4", "-L", "ballast-var", "-E", &offset, &file, &size];
         scenario.lab.tools.output("mke2fs", words).context("making a blank VAR")?;
+        damage(&Root::var(&scenario.lab.tools, &disk.file)?)?;
 
         let mut node = scenario.healthy(&Options { disk: Some(disk), ..Options::default() })?;
+        is_mended(&mut node)?;
         ensure!(imports(&mut node.guest)? == 1, "one archive has all of it");
         let (all, new) = files(&mut node.guest, BLOBS)?;
         ensure!(all >= BLOBS_MIN && new == all, "of {all} blobs {new} came in this boot");

@@ -1,7 +1,10 @@
 //! C: what is damaged, for other machines, unsigned or signed by others is refused before anything is deployed. One boot
 //! for all of them, since nothing changes; the case is named when it fails.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
+use qemu_tests::deadline::Deadline;
 use qemu_tests::door::{Fault, On, Times};
 use qemu_tests::installed::Installed;
 use qemu_tests::node::Node;
@@ -112,14 +115,24 @@ fn c01_c02_c03_c04_c05_s02_refused_before_anything_is_deployed() {
         }
         let outcome = offered.claims_too_much();
         cases.note("S02 claims 999 TiB", outcome.and_then(|()| offered.is_still(&before)));
+        let outcome = offered.fetching_is_confined();
+        cases.note("what fetches is confined", outcome);
         cases.end()?;
         Ended::of(&mut offered.node.guest, &["fsck"])?.done()?;
 
         // Who was a stranger is believed once the settings name the key.
-        let keys = format!("[update]\nkeys = [\"\"\"\n{}\"\"\"]\n", offered.stranger.public);
+        // If two have to sign, they are not enough by themselves.
+        let keys = format!(
+            "[update]\nkeys_threshold = 2\nsignature_max_days = 90\nidentity = \"tag\"\nkeys = [\"\"\"\n{}\"\"\"]\n",
+            offered.stranger.public
+        );
         settings::apply(&mut offered.node.guest, &keys)?;
         let release = offered.host.write(offered.host.release("20261123.1")?)?;
         let name = offered.host.depot.publish_as(&release, "20261123.1", Signed::By(&offered.stranger))?;
+        let why = Ended::of(&mut offered.node.guest, &["upgrade", &name])?.failed(4, "refused")?;
+        ensure!(why.contains("2 keys must have signed it"), "the reason does not name the threshold: {why}");
+        ensure!(offered.state()? == before, "entries, kernels or deployments changed");
+        let name = offered.host.depot.publish_as(&release, "20261123.1", Signed::By(&offered.host.depot.key))?;
         Ended::of(&mut offered.node.guest, &["upgrade", &name])?.done().context("a good one, after all that")?;
         let next = Releases::of(&mut offered.node.guest)?.next()?.digest.clone();
         ensure!(next.as_deref() == Some(&release.digest), "{next:?} boots next");
@@ -172,6 +185,40 @@ impl Offered<'_> {
         self.node.status_when("the reason goes", 60, |status| !status.reasons.iter().any(unsigned)).map(drop)
     }
 
+    /// While a layer comes slowly: who speaks with the registry may nothing, who writes has no network and few rights.
+    fn fetching_is_confined(&mut self) -> Result<()> {
+        let release = self.host.write(self.host.release("20261122.91")?.bulk(400_000))?;
+        let name = self.host.depot.publish_as(&release, "20261122.91", Signed::By(&self.host.depot.key))?;
+        let slow = Fault::Throttle { bytes_per_second: 40_000 };
+        self.host.depot.door.breaks(On::Blob(release.layer.clone()), slow, Times::Always);
+        let guest = &mut self.node.guest;
+        guest.ask(&format!("systemd-run --quiet --unit=fetching ballast upgrade --fetch-only {name}"))?;
+        let running = Deadline::secs(60).poll(Duration::from_millis(500), || {
+            let text = guest.ask(FETCHERS)?;
+            let processes: Vec<Process> = text.split("== ").filter_map(Process::read).collect();
+            let is_service = |process: &&Process| process.name == "image-proxy" && process.user != 0;
+            let found = processes.iter().find(is_service).cloned();
+            let worker = processes.iter().find(|process| process.name == "ostree-worker").cloned();
+            Ok::<_, anyhow::Error>(found.zip(worker).map(|both| (both, text)))
+        })?;
+        let ((proxy, worker), text) = running.context("no image proxy without privileges runs")?;
+        ensure!(proxy.capabilities == 0 && proxy.bounding == 0, "the image proxy has capabilities: {text}");
+        ensure!(proxy.is_filtered && proxy.no_new_privileges, "the image proxy is not confined: {text}");
+        ensure!(worker.capabilities == WORKERS, "the worker has other capabilities: {text}");
+        ensure!(worker.is_filtered && worker.no_new_privileges, "the worker is not confined: {text}");
+        ensure!(worker.network != proxy.network, "the worker has a network: {text}");
+        self.host.depot.door.heals();
+        let guest = &mut self.node.guest;
+        let ends = || guest.ask("systemctl show --property=ActiveState,Result fetching.service | tr '\\n' ' '");
+        let ended = Deadline::secs(120).poll(Duration::from_secs(1), {
+            let mut ends = ends;
+            move || Ok::<_, anyhow::Error>(Some(ends()?).filter(|state| !state.contains("ActiveState=active")))
+        })?;
+        let ended = ended.context("the fetch does not end")?;
+        ensure!(ended.contains("Result=success"), "the fetch ended so: {ended}");
+        Ended::of(&mut self.node.guest, &["collect"])?.done().map(drop)
+    }
+
     fn is_still(&mut self, before: &str) -> Result<()> {
         ensure!(self.state()? == before, "entries, kernels or deployments changed");
         Ok(())
@@ -180,5 +227,47 @@ impl Offered<'_> {
     /// What must not change: boot entries, kernels, deployments.
     fn state(&mut self) -> Result<String> {
         self.node.guest.ask("ls /efi/loader/entries /efi/ballast /sysroot/ostree/deploy/ballast/deploy")
+    }
+}
+
+/// What the kernel says of who fetches.
+const FETCHERS: &str = r#"for p in /proc/[0-9]*; do
+    read -r name <$p/comm && case $name in image-proxy | ostree-worker)
+        echo "== $name $(readlink $p/ns/net)" && grep -E '^(Uid|CapPrm|CapBnd|NoNewPrivs|Seccomp):' $p/status ;;
+    esac
+done 2>/dev/null; true"#;
+
+/// CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, LINUX_IMMUTABLE and SETFCAP (include/uapi/linux/capability.h).
+const WORKERS: u64 = 0x8000_021f;
+
+/// One of them.
+#[derive(Clone)]
+struct Process {
+    name: String,
+    network: String,
+    user: u32,
+    capabilities: u64,
+    bounding: u64,
+    no_new_privileges: bool,
+    is_filtered: bool,
+}
+
+impl Process {
+    fn read(text: &str) -> Option<Self> {
+        let (name, network) = text.lines().next()?.split_once(' ')?;
+        let value = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+            line.split_whitespace().next()
+        };
+        let set = |key: &str| u64::from_str_radix(value(key)?, 16).ok();
+        Some(Self {
+            name: name.to_owned(),
+            network: network.to_owned(),
+            user: value("Uid")?.parse().ok()?,
+            capabilities: set("CapPrm")?,
+            bounding: set("CapBnd")?,
+            no_new_privileges: value("NoNewPrivs")? == "1",
+            is_filtered: value("Seccomp")? == "2",
+        })
     }
 }

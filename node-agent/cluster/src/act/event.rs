@@ -3,14 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{api::core::v1::Event, apimachinery::pkg::apis::meta::v1::Time};
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
-    client::Client,
-};
+use kube::{ResourceExt, core::params::Patch};
 
 use crate::{
-    client::Failure,
+    client::{Api, ApiClient, Failure},
     plan::event::{NAMESPACE, again},
 };
 
@@ -27,19 +23,19 @@ impl Teller {
     /// Tells it. If it was told before, its count goes up; not if it `is_first`: then only the agent was restarted.
     pub(crate) async fn tell(
         &mut self,
-        client: &Client,
+        client: &ApiClient,
         mut event: Event,
         is_first: bool,
         now: &Time,
     ) -> Result<(), Failure> {
-        let events: Api<Event> = Api::namespaced(client.clone(), NAMESPACE);
+        let events: Api<Event> = Api::namespaced(client, NAMESPACE);
         let name = event.name_any();
-        match events.create(&PostParams::default(), &event).await.map_err(Failure::from) {
+        match events.create(&event).await {
             Err(failure) if !failure.is_there_already() => return Err(failure),
             Err(_) if !is_first => {
                 event.count = Some(self.counts.get(&name).copied().unwrap_or(1));
                 let patch = again(&event, now);
-                events.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+                events.patch(&name, &Patch::Merge(patch)).await?;
             }
             Ok(_) | Err(_) => event.count = None,
         }

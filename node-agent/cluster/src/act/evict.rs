@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use http::Request;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api,
-    api::{DeleteParams, Preconditions},
-    client::Client,
-};
+use kube::core::params::{DeleteParams, Patch, Preconditions};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
-    client::{Failure, Kind},
+    client::{Api, ApiClient, Failure, Kind},
     model::{Eviction, PodId},
+    plan,
 };
 
 /// So long pods are asked one after the other; the rest are asked in the next pass, since the heartbeat must not wait.
@@ -34,7 +31,7 @@ impl Evictions {
     /// Asks `pods` to go, one after the other; `each` is told what came of it. Those that were not asked in time are left out.
     pub(crate) async fn ask(
         &mut self,
-        client: &Client,
+        client: &ApiClient,
         pods: &[PodId],
         mut each: impl FnMut(&PodId, Eviction),
     ) -> Result<(), Failure> {
@@ -49,10 +46,9 @@ impl Evictions {
         Ok(())
     }
 
-    async fn evict(&mut self, client: &Client, pod: &PodId) -> Result<Eviction, Failure> {
+    async fn evict(&mut self, client: &ApiClient, pod: &PodId) -> Result<Eviction, Failure> {
         loop {
-            let Err(failure) = client.request_text(request(pod, VERSIONS[self.version])?).await.map_err(Failure::from)
-            else {
+            let Err(failure) = client.send(request(pod, VERSIONS[self.version])?).await else {
                 return Ok(Eviction::Accepted);
             };
             if self.version + 1 < VERSIONS.len() && is_unknown_version(&failure) {
@@ -99,13 +95,23 @@ fn outcome(failure: Failure) -> Result<Eviction, Failure> {
     }
 }
 
+/// Says of a pod of this node that it has failed. One that is gone, or another of its name, is none to say that of.
+pub(crate) async fn fail(client: &ApiClient, pod: &PodId) -> Result<(), Failure> {
+    let pods: Api<Pod> = Api::namespaced(client, &pod.namespace);
+    let patch = Patch::Strategic(plan::bound::failed(&pod.uid));
+    match pods.patch_status(&pod.name, &patch).await {
+        Err(failure) if !matches!(failure.kind(), Kind::Missing | Kind::Conflict) => Err(failure),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Deletes pods without another grace period: they had theirs.
-pub(crate) async fn remove(client: &Client, pods: &[PodId]) -> Result<(), Failure> {
+pub(crate) async fn remove(client: &ApiClient, pods: &[PodId]) -> Result<(), Failure> {
     for PodId { namespace, name, uid } in pods {
         let only = Preconditions { uid: Some(uid.clone()), ..Preconditions::default() };
         let params = DeleteParams { preconditions: Some(only), ..DeleteParams::default() }.grace_period(0);
-        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        match pods.delete(name, &params).await.map_err(Failure::from) {
+        let pods: Api<Pod> = Api::namespaced(client, namespace);
+        match pods.delete(name, &params).await {
             Err(failure) if !matches!(failure.kind(), Kind::Missing | Kind::Conflict) => return Err(failure),
             Ok(_) | Err(_) => {}
         }

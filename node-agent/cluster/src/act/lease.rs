@@ -7,14 +7,10 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference},
     chrono::{DateTime, Utc},
 };
-use kube::{
-    Api,
-    api::{ObjectMeta, PostParams},
-    client::Client,
-};
+use kube::core::ObjectMeta;
 
 use crate::{
-    client::{Failure, Kind},
+    client::{Api, ApiClient, Failure, Kind},
     plan::heartbeat::LEASE_SECONDS,
 };
 
@@ -29,21 +25,22 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
+    /// The Lease was written in another way, and is so now: the next beat goes on from there.
+    pub(crate) fn goes_on(&mut self, lease: Lease) {
+        (self.last, self.is_unread) = (Some(lease), false);
+    }
+
     /// Beats once. `owner` is the Node's uid: with the Node, its Lease goes. [`Kind::Missing`]: there was one and it is gone, so perhaps the Node is, too.
     pub(crate) async fn beat(
         &mut self,
-        client: &Client,
+        client: &ApiClient,
         name: &str,
         owner: &str,
         now: SystemTime,
     ) -> Result<(), Failure> {
-        let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
+        let leases: Api<Lease> = Api::namespaced(client, NAMESPACE);
         if let Some(last) = self.last.take() {
-            match leases
-                .replace(name, &PostParams::default(), &renewed(last, name, owner, now))
-                .await
-                .map_err(Failure::from)
-            {
+            match leases.replace(name, &renewed(last, name, owner, now)).await {
                 Ok(lease) => {
                     self.last = Some(lease);
                     return Ok(());
@@ -58,11 +55,7 @@ impl Heartbeat {
             self.is_unread = true;
         }
         if !self.is_unread {
-            match leases
-                .create(&PostParams::default(), &renewed(Lease::default(), name, owner, now))
-                .await
-                .map_err(Failure::from)
-            {
+            match leases.create(&renewed(Lease::default(), name, owner, now)).await {
                 Ok(lease) => {
                     self.last = Some(lease);
                     return Ok(());
@@ -72,12 +65,12 @@ impl Heartbeat {
             }
         }
         self.is_unread = true;
-        let found = leases.get(name).await.map_err(Failure::from);
+        let found = leases.get(name).await;
         if let Err(failure) = &found {
             // It is made anew once the Node is known to be there.
             self.is_unread = failure.kind() != Kind::Missing;
         }
-        self.last = Some(leases.replace(name, &PostParams::default(), &renewed(found?, name, owner, now)).await?);
+        self.last = Some(leases.replace(name, &renewed(found?, name, owner, now)).await?);
         self.is_unread = false;
         Ok(())
     }

@@ -9,9 +9,9 @@ mod slot;
 
 pub(crate) use self::{
     event::Teller,
-    evict::{Evictions, remove},
+    evict::{Evictions, fail, remove},
     lease::Heartbeat,
     node::{change, register, report},
-    node_os::{apply, create},
-    slot::change as change_slot,
+    node_os::{Created, apply, create},
+    slot::{change as change_claim, create as create_claim},
 };

@@ -1,14 +1,13 @@
 //! The Node: made, kept right, its status reported.
 
 use k8s_openapi::api::core::v1::{Node, NodeStatus};
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
-    client::Client,
-};
+use kube::{ResourceExt, core::params::Patch};
 use serde_json::{Value, json};
 
-use crate::{client::Failure, plan::node::labels_patch};
+use crate::{
+    client::{Api, ApiClient, Failure},
+    plan::node::labels_patch,
+};
 
 /// A Node that is there.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,9 +20,9 @@ pub(crate) struct Registered {
 
 /// Makes the Node as it is wanted, status and taints included. One that is there only gets its labels right: taints are for whoever put them
 /// there, or took them away (and NodeRestriction would refuse them).
-pub(crate) async fn register(client: &Client, wanted: &Node) -> Result<Registered, Failure> {
-    let nodes: Api<Node> = Api::all(client.clone());
-    match nodes.create(&PostParams::default(), wanted).await.map_err(Failure::from) {
+pub(crate) async fn register(client: &ApiClient, wanted: &Node) -> Result<Registered, Failure> {
+    let nodes: Api<Node> = Api::all(client);
+    match nodes.create(wanted).await {
         Ok(made) => return Ok(Registered { uid: made.uid().unwrap_or_default(), found: None }),
         Err(failure) if failure.is_there_already() => {}
         Err(failure) => return Err(failure),
@@ -31,15 +30,15 @@ pub(crate) async fn register(client: &Client, wanted: &Node) -> Result<Registere
     let name = wanted.name_any();
     let found = nodes.get(&name).await?;
     if let Some(patch) = labels_patch(&found, wanted.labels()) {
-        nodes.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        nodes.patch(&name, &Patch::Merge(patch)).await?;
     }
     Ok(Registered { uid: found.uid().unwrap_or_default(), found: Some(found) })
 }
 
 /// Reports the status. Conditions of others (of a network plugin) stay: the list is merged by type.
-pub(crate) async fn report(client: &Client, name: &str, status: &NodeStatus) -> Result<(), Failure> {
+pub(crate) async fn report(client: &ApiClient, name: &str, status: &NodeStatus) -> Result<(), Failure> {
     let patch = Patch::Strategic(patch_of(status)?);
-    Api::<Node>::all(client.clone()).patch_status(name, &PatchParams::default(), &patch).await?;
+    Api::<Node>::all(client).patch_status(name, &patch).await?;
     Ok(())
 }
 
@@ -53,8 +52,8 @@ fn patch_of(status: &NodeStatus) -> Result<Value, Failure> {
 }
 
 /// Changes the Node by a merge patch, which names the version that it is meant for.
-pub(crate) async fn change(client: &Client, name: &str, patch: &Value) -> Result<(), Failure> {
-    Api::<Node>::all(client.clone()).patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+pub(crate) async fn change(client: &ApiClient, name: &str, patch: &Value) -> Result<(), Failure> {
+    Api::<Node>::all(client).patch(name, &Patch::Merge(patch)).await?;
     Ok(())
 }
 

@@ -1,14 +1,13 @@
 //! The NodeOS: made if there is none, without a wish; its status applied. Its spec is never written.
 
-use kube::{
-    api::{Patch, PatchParams, PostParams},
-    client::Client,
-    core::{Request, request::Error},
+use kube::core::{
+    Request,
+    params::{GetParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
 use crate::{
-    client::Failure,
+    client::{ApiClient, Failure, Kind, built},
     model::{FIELD_MANAGER, NodeOsStatus},
     observe::Observed,
     plan,
@@ -17,26 +16,39 @@ use crate::{
 /// Where they are.
 const PATH: &str = "/apis/os.ballast.dev/v1alpha1/nodeoses";
 
-/// Makes the NodeOS `name` if there is none; gives what was made.
-pub(crate) async fn create(client: &Client, name: &str) -> Result<Option<Observed>, Failure> {
+/// What came of making a NodeOS.
+pub(crate) enum Created {
+    /// It was made, and is so.
+    Made(Observed),
+    /// There was one.
+    IsThere,
+    /// There is none, and the node may make none: it may only where a policy sees to it that it makes its own (`manifests/admission.yaml`).
+    MayNot,
+}
+
+/// Makes the NodeOS `name` if there is none.
+pub(crate) async fn create(client: &ApiClient, name: &str) -> Result<Created, Failure> {
     // Without a spec: who makes an empty one owns it, and all that is in it later (server-side apply).
     let bare = json!({ "apiVersion": "os.ballast.dev/v1alpha1", "kind": "NodeOS", "metadata": { "name": name } });
     let body = serde_json::to_vec(&bare).map_err(|error| wrong(&error))?;
-    let request = Request::new(PATH).create(&PostParams::default(), body);
-    match client.request(request.map_err(|error| wrong(&error))?).await.map_err(Failure::from) {
-        Ok(made) => Ok(Some(made)),
-        Err(failure) if failure.is_there_already() => Ok(None),
+    match client.ask(built(Request::new(PATH).create(&PostParams::default(), body))?).await {
+        Ok(made) => return Ok(Created::Made(made)),
+        Err(failure) if failure.is_there_already() => return Ok(Created::IsThere),
+        Err(failure) if failure.kind() != Kind::Forbidden => return Err(failure),
+        Err(_) => {}
+    }
+    match client.send(built(Request::new(PATH).get(name, &GetParams::default()))?).await {
+        Ok(()) => Ok(Created::IsThere),
+        Err(failure) if failure.is_not_found() => Ok(Created::MayNot),
         Err(failure) => Err(failure),
     }
 }
 
 /// Applies its status: what is in it is ours, what we said before and say no more goes.
-pub(crate) async fn apply(client: &Client, name: &str, status: &NodeOsStatus) -> Result<(), Failure> {
+pub(crate) async fn apply(client: &ApiClient, name: &str, status: &NodeOsStatus) -> Result<(), Failure> {
     let applied = Patch::Apply(plan::status::apply(name, status));
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let request: Result<_, Error> = Request::new(PATH).patch_subresource("status", name, &params, &applied);
-    client.request_text(request.map_err(|error| wrong(&error))?).await?;
-    Ok(())
+    client.send(built(Request::new(PATH).patch_subresource("status", name, &params, &applied))?).await
 }
 
 fn wrong(error: &dyn std::fmt::Display) -> Failure {

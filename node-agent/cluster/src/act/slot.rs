@@ -1,18 +1,20 @@
-//! A slot: changed by a merge patch, which names the version that it is meant for, so that of two nodes one gets it.
+//! The claim of a slot, on the node's own Lease: no other can be written in a node's name, and no other node can write this one.
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-    client::Client,
-};
+use kube::core::params::Patch;
 use serde_json::Value;
 
-use crate::{client::Failure, model::SLOT_NAMESPACE};
+use crate::{
+    client::{Api, ApiClient, Failure},
+    model::CLAIM_NAMESPACE,
+};
 
-/// Changes the slot `name`. [`Kind::Conflict`](crate::client::Kind::Conflict): somebody else did first.
-pub(crate) async fn change(client: &Client, name: &str, patch: &Value) -> Result<(), Failure> {
-    let leases: Api<Lease> = Api::namespaced(client.clone(), SLOT_NAMESPACE);
-    leases.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-    Ok(())
+/// Changes the Lease `name`; gives what it is now. [`Kind::Conflict`](crate::client::Kind::Conflict): it is another than was read.
+pub(crate) async fn change(client: &ApiClient, name: &str, patch: &Value) -> Result<Lease, Failure> {
+    Api::<Lease>::namespaced(client, CLAIM_NAMESPACE).change(name, &Patch::Merge(patch)).await
+}
+
+/// Makes the Lease of a node that has none.
+pub(crate) async fn create(client: &ApiClient, lease: &Lease) -> Result<Lease, Failure> {
+    Api::<Lease>::namespaced(client, CLAIM_NAMESPACE).create(lease).await
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::server::Driver;
 
-/// What kube's client reads.
+/// What is read of it.
 pub(crate) struct Answer(Kind);
 
 enum Kind {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
-use kube::{Error, core::Status};
+use kube::core::Status;
 use thiserror::Error as ThisError;
 
 /// What became of a request that was not answered as it was meant.
@@ -119,36 +119,14 @@ impl Failure {
         }
     }
 
+    /// Whether the object is not there, in the API server's own word: a server without such objects, or one that is none, also says 404.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.code == 404 && refusal.reason == "NotFound")
+    }
+
     /// Whether the object was there before: 409 on a creation.
     pub fn is_there_already(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.code == 409 && refusal.reason == "AlreadyExists")
-    }
-}
-
-impl From<Error> for Failure {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "kube's errors are many and may become more")]
-    fn from(error: Error) -> Self {
-        match error {
-            // Our own transport's, on its way through kube.
-            Error::Service(inner) => match inner.downcast::<Self>() {
-                Ok(failure) => *failure,
-                Err(other) => Self::Away(chain(&*other)),
-            },
-            // An event of a watch that is an error.
-            Error::Api(answer) => Self::Refused(Refusal {
-                code: answer.code,
-                reason: answer.reason,
-                message: answer.message,
-                retry_after: None,
-            }),
-            Error::SerdeError(error) => {
-                Self::Strange(format!("the API server's answer is not what was asked for: {error}"))
-            }
-            other @ (Error::HyperError(_) | Error::ReadEvents(_)) => {
-                Self::Away(format!("the connection to the API server broke: {}", chain(&other)))
-            }
-            other => Self::Strange(chain(&other)),
-        }
     }
 }
 
@@ -188,13 +166,6 @@ mod tests {
             let refusal = Refusal { code, reason: String::new(), message: String::new(), retry_after: None };
             assert_eq!(Failure::Refused(refusal).kind(), expected, "{code}");
         }
-    }
-
-    #[test]
-    fn what_the_transport_said_comes_through_kube() {
-        let late = Failure::Late { server: "https://a".to_owned(), after: Duration::from_secs(15) };
-        let back = Failure::from(Error::Service(Box::new(late)));
-        assert_eq!(back.to_string(), "https://a did not answer within 15 s");
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! kube's client over a connection of our own: one at a time, to the first server that takes it, counted, and with a deadline on everything.
+//! The API over a connection of our own: one at a time, to the first server that takes it, counted, and with a deadline on everything.
 
+mod api;
 mod body;
 mod counters;
 mod failure;
@@ -11,7 +12,9 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+pub(crate) use self::api::{Api, built};
 pub use self::{
+    api::{ApiClient, Events},
     counters::Counters,
     failure::{Failure, Kind, Refusal},
     server::Server,
@@ -20,15 +23,17 @@ pub use self::{
 };
 use self::{
     tls::configuration,
-    transport::{Authority, Transport},
+    transport::{MAX_ANSWER_BYTES, Transport},
 };
-use crate::model::{SLOT_ACCOUNT, SLOT_NAMESPACE, Secret};
+use crate::model::Secret;
+
+/// The most that is read of a server that has not shown who it is: the cluster's CA with what is around it has some kB.
+const MAX_STRANGERS_ANSWER_BYTES: usize = 128 * 1024;
 
 /// A cluster, spoken to in somebody's name.
 #[derive(Clone)]
 pub struct Client {
-    own: kube::Client,
-    slots: kube::Client,
+    own: ApiClient,
     transport: Transport,
 }
 
@@ -45,25 +50,15 @@ impl Client {
             Identity::Token(token) => Some(bearer(token)?),
             Identity::Nobody | Identity::Certificate { .. } => None,
         };
-        let transport = Transport::new(servers, tls, Authority { authorization, acts_as: None }, counters);
-        let keeper = format!("system:serviceaccount:{SLOT_NAMESPACE}:{SLOT_ACCOUNT}");
-        let keeper = HeaderValue::from_str(&keeper).map_err(|error| error.to_string())?;
-        let keeper = transport.acting_as(keeper);
-        Ok(Self {
-            own: kube::Client::new(transport.clone(), "default"),
-            slots: kube::Client::new(keeper, "default"),
-            transport,
-        })
+        // Whoever answers there may be anybody.
+        let max_answer = if *trust == Trust::Anyone { MAX_STRANGERS_ANSWER_BYTES } else { MAX_ANSWER_BYTES };
+        let transport = Transport::new(servers, tls, authorization, max_answer, counters);
+        Ok(Self { own: ApiClient::new(transport.clone()), transport })
     }
 
-    /// In our own name.
-    pub fn own(&self) -> kube::Client {
+    /// The API, in our own name.
+    pub fn own(&self) -> ApiClient {
         self.own.clone()
-    }
-
-    /// In that of the one service account that may take slots, and as which nodes may act (`manifests/rbac.yaml`).
-    pub fn slots(&self) -> kube::Client {
-        self.slots.clone()
     }
 
     /// The server in use.

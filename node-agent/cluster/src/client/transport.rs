@@ -2,22 +2,18 @@
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use kube::client::Body;
 use rustls::ClientConfig;
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout_at},
 };
-use tower_service::Service;
 
 use super::{
     body::Answer,
@@ -33,7 +29,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const WATCH_SLACK: Duration = Duration::from_secs(30);
 
 /// An answer that is larger is none to a question of ours.
-const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Nor is a watch; it is begun anew.
 const MAX_WATCH_BYTES: usize = 16 * 1024 * 1024;
@@ -44,26 +40,20 @@ const UNWELL: u32 = 3;
 /// Connections of HTTP/1.1 that are kept when nobody uses them: one beside that of the watch.
 const MAX_IDLE: usize = 1;
 
-/// Who we say we are. The client's certificate is within the TLS configuration.
-#[derive(Clone, Default)]
-pub(crate) struct Authority {
-    /// `Authorization:`, marked as sensitive.
-    pub(crate) authorization: Option<HeaderValue>,
-    /// `Impersonate-User:`
-    pub(crate) acts_as: Option<HeaderValue>,
-}
-
-/// A service for kube's client. Clones share the connection.
+/// Sends requests. Clones share the connection.
 #[derive(Clone)]
 pub(crate) struct Transport {
     shared: Arc<Shared>,
-    authority: Authority,
+    /// `Authorization:`, marked as sensitive. The client's certificate is within the TLS configuration.
+    authorization: Option<HeaderValue>,
 }
 
 struct Shared {
     servers: Vec<Server>,
     tls: Arc<ClientConfig>,
     counters: Arc<Counters>,
+    /// Bytes of an answer.
+    max_answer: usize,
     open: Mutex<Open>,
 }
 
@@ -95,16 +85,11 @@ impl Transport {
     pub(crate) fn new(
         servers: Vec<Server>,
         tls: Arc<ClientConfig>,
-        authority: Authority,
+        authorization: Option<HeaderValue>,
+        max_answer: usize,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { servers, tls, counters, open: Mutex::default() }), authority }
-    }
-
-    /// The same connection, in the name of `user`, which the API server has to allow.
-    pub(crate) fn acting_as(&self, user: HeaderValue) -> Self {
-        let authority = Authority { acts_as: Some(user), ..self.authority.clone() };
-        Self { shared: self.shared.clone(), authority }
+        Self { shared: Arc::new(Shared { servers, tls, counters, max_answer, open: Mutex::default() }), authorization }
     }
 
     /// The server that took the last connection.
@@ -112,17 +97,15 @@ impl Transport {
         self.shared.open.lock().await.server.as_ref().map(ToString::to_string)
     }
 
-    async fn send(self, request: Request<Body>) -> Result<Response<Answer>, Failure> {
+    /// Sends `request`, whose URI is a path. An answer that says no is an error.
+    pub(crate) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Answer>, Failure> {
         let (parts, body) = request.into_parts();
-        let body = body.collect_bytes().await.map_err(|error| Failure::Strange(chain(&error)))?;
+        let body = Bytes::from(body);
         let mut headers = parts.headers;
         headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("ballast/", env!("CARGO_PKG_VERSION"))));
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        if let Some(authorization) = &self.authority.authorization {
+        if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
-        }
-        if let Some(user) = &self.authority.acts_as {
-            headers.insert("impersonate-user", user.clone());
         }
         let question = Question { method: parts.method, uri: parts.uri, headers, body };
         self.shared.counters.requests.fetch_add(1, Relaxed);
@@ -181,7 +164,7 @@ impl Shared {
                 return Ok(answer.map(body));
             }
             let (parts, body) = answer.into_parts();
-            let whole = match timeout_at(deadline, Limited::new(body, MAX_ANSWER_BYTES).collect()).await {
+            let whole = match timeout_at(deadline, Limited::new(body, self.max_answer).collect()).await {
                 Ok(Ok(whole)) => whole.to_bytes(),
                 Ok(Err(error)) => {
                     self.give_up(generation).await;
@@ -311,26 +294,12 @@ impl Question {
     }
 }
 
-impl Service<Request<Body>> for Transport {
-    type Response = Response<Answer>;
-    type Error = Failure;
-    type Future = BoxFuture<'static, Result<Response<Answer>, Failure>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.clone().send(request))
-    }
-}
-
 /// How long a watch was asked for, if `uri` is one.
 fn watch_timeout(uri: &Uri) -> Option<Duration> {
     let query = uri.query()?;
     let of = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
     of("watch").filter(|value| *value == "true" || *value == "1")?;
-    // kube says 290 s where nothing is said.
+    // 290 s where nothing is said: kube-core's own.
     Some(Duration::from_secs(of("timeoutSeconds").and_then(|secs| secs.parse().ok()).unwrap_or(290)))
 }
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
@@ -13,7 +12,7 @@ use super::{
     kubeconfig,
     store::{Kept, Store},
 };
-use crate::client::{Client, Counters, Failure, Identity, Server, Trust};
+use crate::client::{Api, Client, Counters, Identity, Server, Trust};
 
 /// What is being done, for errors.
 const DOING: &str = "reading the cluster's CA (the ConfigMap kube-public/cluster-info, which kubeadm makes)";
@@ -33,8 +32,8 @@ pub(crate) async fn authority(
     }
     let client =
         Client::new(servers.to_vec(), &Trust::Anyone, &Identity::Nobody, counters.clone()).map_err(Problem::Own)?;
-    let maps: Api<ConfigMap> = Api::namespaced(client.own(), "kube-public");
-    let info = maps.get("cluster-info").await.map_err(|error| Problem::Asking(DOING, Failure::from(error)))?;
+    let maps: Api<ConfigMap> = Api::namespaced(&client.own(), "kube-public");
+    let info = maps.get("cluster-info").await.map_err(|failure| Problem::Asking(DOING, failure))?;
     let text = info.data.and_then(|mut data| data.remove("kubeconfig"));
     let text = text.ok_or_else(|| Problem::Denied("kube-public/cluster-info has no key \"kubeconfig\"".to_owned()))?;
     let wrong = |error| Problem::Denied(format!("kube-public/cluster-info cannot be used: {error}"));

@@ -9,8 +9,8 @@ use k8s_openapi::{
     api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestSpec},
 };
 use kube::{
-    Api, ResourceExt,
-    api::{ObjectMeta, PostParams, WatchEvent, WatchParams},
+    ResourceExt,
+    core::{ObjectMeta, WatchEvent, params::WatchParams},
 };
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
 use ring::digest::{SHA256, digest};
@@ -22,7 +22,7 @@ use super::{
     store::{Kept, Store},
 };
 use crate::{
-    client::{Failure, Kind},
+    client::{Api, ApiClient, Kind},
     model::Secret,
     random::spread,
 };
@@ -66,7 +66,7 @@ struct Asked {
 }
 
 /// Gets a certificate for `node`, asking in `client`'s name, and keeps it. The key outlives the agent, so that no request is made twice.
-pub async fn certificate(client: &kube::Client, store: &Store, node: &str) -> Result<(Certificate, String), Problem> {
+pub async fn certificate(client: &ApiClient, store: &Store, node: &str) -> Result<(Certificate, String), Problem> {
     let asked = prepare(store, node).await?;
     let signed = sign(client, &asked).await;
     if let Err(Problem::Denied(_)) = signed {
@@ -117,8 +117,8 @@ fn ask(key: &KeyPair, node: &str) -> Result<Asked, String> {
 }
 
 /// Makes the request, or finds it, and waits until it is signed.
-async fn sign(client: &kube::Client, asked: &Asked) -> Result<String, Problem> {
-    let requests: Api<CertificateSigningRequest> = Api::all(client.clone());
+async fn sign(client: &ApiClient, asked: &Asked) -> Result<String, Problem> {
+    let requests: Api<CertificateSigningRequest> = Api::all(client);
     let wanted = CertificateSigningRequest {
         metadata: ObjectMeta { name: Some(asked.name.clone()), ..ObjectMeta::default() },
         spec: CertificateSigningRequestSpec {
@@ -129,7 +129,7 @@ async fn sign(client: &kube::Client, asked: &Asked) -> Result<String, Problem> {
         },
         status: None,
     };
-    let mut from = match requests.create(&PostParams::default(), &wanted).await.map_err(Failure::from) {
+    let mut from = match requests.create(&wanted).await {
         Ok(made) => made.resource_version(),
         Err(failure) if failure.is_there_already() => None,
         Err(failure) => return Err(Problem::Asking("asking for a certificate", failure)),
@@ -159,8 +159,8 @@ async fn watched(
     from: Option<String>,
 ) -> Result<Option<String>, Problem> {
     let only = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECS);
-    let mut events = match requests.watch(&only, from.as_deref().unwrap_or("0")).await.map_err(Failure::from) {
-        Ok(events) => events.boxed(),
+    let mut events = match requests.watch(&only, from.as_deref().unwrap_or("0")).await {
+        Ok(events) => events,
         Err(failure) if failure.kind() == Kind::Gone => return Ok(None),
         Err(failure) => return Err(Problem::Asking(LOOKING, failure)),
     };

@@ -9,6 +9,8 @@ use std::{
 
 use tokio::task::spawn_blocking;
 
+use crate::model::Resolved;
+
 /// No file of ours is larger.
 const MAX_BYTES: u64 = 1024 * 1024;
 
@@ -21,6 +23,8 @@ pub enum Kept {
     Pending,
     /// The cluster's CA, if it was found by its hash.
     Authority,
+    /// What the image that its NodeOS asks for was found to mean.
+    Resolved,
 }
 
 impl Kept {
@@ -30,6 +34,7 @@ impl Kept {
             Self::Client => "client.pem",
             Self::Pending => "pending.key",
             Self::Authority => "ca.pem",
+            Self::Resolved => "resolved.json",
         }
     }
 }
@@ -50,7 +55,19 @@ impl Store {
         blocking(move || match read(&path) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
+            // The folder is none; what is written next sets that aside.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+            Err(error) => {
+                let kept = set_aside(&path).map_err(|failed| {
+                    format!("{} cannot be read ({error}) and not be set aside: {failed}", path.display())
+                })?;
+                log::error!(
+                    "{} was damaged ({error}) and is kept as {}; another is asked for",
+                    path.display(),
+                    kept.display()
+                );
+                Ok(None)
+            }
         })
         .await
     }
@@ -63,6 +80,24 @@ impl Store {
                 .map_err(|error| format!("{}/{name} cannot be written: {error}", folder.display()))
         })
         .await
+    }
+
+    /// What the image was found to mean. What cannot be read is said, and found anew.
+    pub async fn resolved(&self) -> Option<Resolved> {
+        let read = self.read(Kept::Resolved).await.and_then(|text| {
+            let parse = |text: String| serde_json::from_str(&text).map_err(|error| error.to_string());
+            text.map(parse).transpose()
+        });
+        read.unwrap_or_else(|error| {
+            log::warn!("{}/{} is not used: {error}", self.0.display(), Kept::Resolved.name());
+            None
+        })
+    }
+
+    /// Keeps what the image was found to mean.
+    pub async fn keep_resolved(&self, resolved: &Resolved) -> Result<(), String> {
+        let text = serde_json::to_string(resolved).map_err(|error| error.to_string())?;
+        self.write(Kept::Resolved, text).await
     }
 
     /// Keeps it no more.
@@ -89,10 +124,32 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
+/// Renames what is damaged, whatever it is; the one that was damaged last is kept.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let kept = PathBuf::from(format!("{}.damaged", path.display()));
+    match fs::symlink_metadata(&kept) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(&kept)?,
+        Ok(_) => fs::remove_file(&kept)?,
+        Err(_) => {}
+    }
+    fs::rename(path, &kept)?;
+    Ok(kept)
+}
+
 fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    let is_damaged =
+        |path: &Path, is_folder: bool| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() != is_folder);
+    if is_damaged(folder, true) {
+        set_aside(folder)?;
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
     let fresh = folder.join(format!("{name}.new"));
+    for place in [&fresh, &folder.join(name)] {
+        if is_damaged(place, false) {
+            set_aside(place)?;
+        }
+    }
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(text.as_bytes())?;
@@ -120,5 +177,39 @@ mod tests {
         store.remove(Kept::Client).await.unwrap();
         store.remove(Kept::Client).await.unwrap();
         assert_eq!(store.read(Kept::Client).await, Ok(None));
+        assert_eq!(store.resolved().await, None);
+        let resolved = Resolved { image: "r.example/os:1".to_owned(), digest: "sha256:00".to_owned() };
+        store.keep_resolved(&resolved).await.unwrap();
+        assert_eq!(store.resolved().await, Some(resolved));
+        store.write(Kept::Resolved, "\0\0".to_owned()).await.unwrap();
+        assert_eq!(store.resolved().await, None, "a damaged file costs itself");
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_is_set_aside_and_made_anew() {
+        for folder_in_its_place in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::new(folder.path().join("prod"));
+            for kept in [Kept::Client, Kept::Pending, Kept::Authority] {
+                let path = folder.path().join("prod").join(kept.name());
+                if folder_in_its_place {
+                    fs::create_dir_all(&path).unwrap();
+                    fs::create_dir_all(path.with_file_name(format!("{}.new", kept.name()))).unwrap();
+                } else {
+                    fs::create_dir_all(folder.path().join("prod")).unwrap();
+                    fs::write(&path, b"\xff\xfe\0").unwrap();
+                }
+                assert_eq!(store.read(kept).await, Ok(None));
+                assert!(path.with_file_name(format!("{}.damaged", kept.name())).exists());
+                store.write(kept, "anew".to_owned()).await.unwrap();
+                assert_eq!(store.read(kept).await, Ok(Some("anew".to_owned())));
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("prod"), "no folder").unwrap();
+        let store = Store::new(folder.path().join("prod"));
+        assert_eq!(store.read(Kept::Client).await, Ok(None));
+        store.write(Kept::Client, "anew".to_owned()).await.unwrap();
+        assert_eq!(store.read(Kept::Client).await, Ok(Some("anew".to_owned())));
     }
 }

@@ -2,80 +2,71 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{SLOT_ACCOUNT, SLOT_NAMESPACE};
+use crate::model::{CLAIM_NAMESPACE, SLOT_NAMESPACE};
 
 /// The group of all nodes, which the API server knows by their certificates.
 const NODES: &str = "system:nodes";
 const GROUP: &str = "os.ballast.dev";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Namespace, service account, roles and who has them.
+/// Namespace, roles and who has them. What is here has to be safe without any policy: RBAC cannot tell which node writes what.
 pub(super) fn rbac() -> Vec<Value> {
-    let nodes = json!({ "apiGroup": RBAC, "kind": "Group", "name": NODES });
-    let account = json!({ "kind": "ServiceAccount", "name": SLOT_ACCOUNT, "namespace": SLOT_NAMESPACE });
     vec![
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": SLOT_NAMESPACE } }),
-        json!({
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": { "name": SLOT_ACCOUNT, "namespace": SLOT_NAMESPACE },
-            "automountServiceAccountToken": false,
-        }),
-        // Each node's own NodeOS. RBAC cannot tell whose it is: admission.yaml does.
+        // A status that another node wrote is put right by its own, which does nothing by it. To make a NodeOS would be to ask a node for a
+        // release: that is in admission.yaml.
         role(
-            "ClusterRole",
             "ballast-node-os",
-            &[
-                (GROUP, "nodeoses", &["create", "get", "list", "watch"], None),
-                (GROUP, "nodeoses/status", &["patch"], None),
-            ],
+            None,
+            &[(GROUP, "nodeoses", &["get", "list", "watch"]), (GROUP, "nodeoses/status", &["patch"])],
         ),
-        binding("ClusterRole", "ballast-node-os", &nodes),
-        // A node's own identity may not write other Leases than its own (NodeRestriction), so it takes slots as this account, and as no other.
-        role("Role", "ballast-slots-impersonation", &[("", "serviceaccounts", &["impersonate"], Some(SLOT_ACCOUNT))]),
-        binding("Role", "ballast-slots-impersonation", &nodes),
-        role("Role", "ballast-slots", &[("coordination.k8s.io", "leases", &["get", "list", "patch"], None)]),
-        binding("Role", "ballast-slots", &account),
-        // Whether the holder of a slot still exists: newer API servers show a node no other nodes.
-        role(
-            "ClusterRole",
-            "ballast-slot-holders",
-            &[("", "nodes", &["get"], None), (GROUP, "nodeoses", &["get"], None)],
-        ),
-        binding("ClusterRole", "ballast-slot-holders", &account),
+        binding("ballast-node-os", None),
+        // Slots are only read. Who has one is what nodes say on their own Leases, which API servers let nobody else write (NodeRestriction).
+        role("ballast-slots", Some(SLOT_NAMESPACE), &[("coordination.k8s.io", "leases", &["list"])]),
+        binding("ballast-slots", Some(SLOT_NAMESPACE)),
+        role("ballast-slot-claims", Some(CLAIM_NAMESPACE), &[("coordination.k8s.io", "leases", &["list"])]),
+        binding("ballast-slot-claims", Some(CLAIM_NAMESPACE)),
     ]
 }
 
-/// Group, resource, verbs, and the one object's name if it is only one.
-type Rule<'a> = (&'a str, &'a str, &'a [&'a str], Option<&'a str>);
-
-fn role(kind: &str, name: &str, rules: &[Rule<'_>]) -> Value {
-    let rule = |(group, resource, verbs, only): &Rule<'_>| {
-        let mut rule = json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
-        if let Some(only) = only {
-            rule["resourceNames"] = json!([only]);
-        }
-        rule
-    };
-    let rules: Vec<Value> = rules.iter().map(rule).collect();
-    json!({ "apiVersion": format!("{RBAC}/v1"), "kind": kind, "metadata": metadata(kind, name), "rules": rules })
+/// Nodes may make NodeOS objects.
+pub(super) fn creation() -> Vec<Value> {
+    const NAME: &str = "ballast-node-os-creation";
+    vec![role(NAME, None, &[(GROUP, "nodeoses", &["create"])]), binding(NAME, None)]
 }
 
-/// Binds the role `name` under its own name.
-fn binding(kind: &str, name: &str, subject: &Value) -> Value {
+/// Group, resource, verbs.
+type Rule<'a> = (&'a str, &'a str, &'a [&'a str]);
+
+/// A Role of that namespace, or a ClusterRole.
+fn role(name: &str, namespace: Option<&str>, rules: &[Rule<'_>]) -> Value {
+    let rule =
+        |(group, resource, verbs): &Rule<'_>| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
+    let rules: Vec<Value> = rules.iter().map(rule).collect();
+    let kind = kind(namespace);
+    json!({ "apiVersion": format!("{RBAC}/v1"), "kind": kind, "metadata": metadata(name, namespace), "rules": rules })
+}
+
+/// Binds the role `name` to all nodes, under its own name.
+fn binding(name: &str, namespace: Option<&str>) -> Value {
+    let kind = kind(namespace);
     json!({
         "apiVersion": format!("{RBAC}/v1"),
         "kind": format!("{kind}Binding"),
-        "metadata": metadata(kind, name),
+        "metadata": metadata(name, namespace),
         "roleRef": { "apiGroup": RBAC, "kind": kind, "name": name },
-        "subjects": [subject],
+        "subjects": [{ "apiGroup": RBAC, "kind": "Group", "name": NODES }],
     })
 }
 
-fn metadata(kind: &str, name: &str) -> Value {
-    match kind {
-        "Role" => json!({ "name": name, "namespace": SLOT_NAMESPACE }),
-        _ => json!({ "name": name }),
+const fn kind(namespace: Option<&str>) -> &'static str {
+    if namespace.is_some() { "Role" } else { "ClusterRole" }
+}
+
+fn metadata(name: &str, namespace: Option<&str>) -> Value {
+    match namespace {
+        Some(namespace) => json!({ "name": name, "namespace": namespace }),
+        None => json!({ "name": name }),
     }
 }
 
@@ -100,10 +91,16 @@ pub(super) fn admission() -> Vec<Value> {
                     "name": "by-a-node",
                     "expression": format!("'{NODES}' in request.userInfo.groups"),
                 }],
-                "validations": [{
-                    "expression": "request.userInfo.username == 'system:node:' + object.metadata.name",
-                    "message": "a node writes its own NodeOS only",
-                }],
+                "validations": [
+                    {
+                        "expression": "request.userInfo.username == 'system:node:' + object.metadata.name",
+                        "message": "a node writes its own NodeOS only",
+                    },
+                    {
+                        "expression": "request.operation != 'CREATE' || !has(object.spec)",
+                        "message": "a node asks itself for nothing: the spec is the operator's",
+                    },
+                ],
             },
         }),
         json!({

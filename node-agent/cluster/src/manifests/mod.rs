@@ -19,36 +19,54 @@ pub struct Manifest {
     pub objects: Vec<Value>,
 }
 
-/// All of them.
+/// All of them. Those in `base/` are for every version, and safe by themselves; the others are for versions that know admission policies.
 pub fn manifests() -> Vec<Manifest> {
+    let kustomization = |resources: &[&str]| {
+        json!({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": resources,
+        })
+    };
     vec![
-        Manifest { file: "crd.yaml", about: "The operating system of a node as an object.", objects: vec![crd::crd()] },
         Manifest {
-            file: "rbac.yaml",
+            file: "base/crd.yaml",
+            about: "The operating system of a node as an object.",
+            objects: vec![crd::crd()],
+        },
+        Manifest {
+            file: "base/rbac.yaml",
             about: "What nodes may do with it, and with the slots of their pool.",
             objects: access::rbac(),
         },
         Manifest {
-            file: "pool-example.yaml",
+            file: "base/pool-example.yaml",
             about: "The slots of the pool \"default\": as many of its nodes as it has Leases may be down at once.\n\
                     One more is one more Lease; another pool is another label, and `pool` in the settings of its nodes.",
             objects: vec![slot(0)],
         },
         Manifest {
+            file: "base/kustomization.yaml",
+            about: "kubectl apply -k base: before Kubernetes 1.30. Nodes make no NodeOS there: somebody has to.",
+            objects: vec![kustomization(&["crd.yaml", "rbac.yaml", "pool-example.yaml"])],
+        },
+        Manifest {
             file: "admission.yaml",
-            about: "For Kubernetes 1.30 and later, not in the kustomization: a node writes its own NodeOS only.",
-            objects: access::admission(),
+            about: "Kubernetes 1.30 and later: a node writes its own NodeOS only, and only because of that it may make one.",
+            objects: [access::admission(), access::creation()].concat(),
         },
         Manifest {
             file: "kustomization.yaml",
-            about: "kubectl apply -k .",
-            objects: vec![json!({
-                "apiVersion": "kustomize.config.k8s.io/v1beta1",
-                "kind": "Kustomization",
-                "resources": ["crd.yaml", "rbac.yaml", "pool-example.yaml"],
-            })],
+            about: "kubectl apply -k . : Kubernetes 1.30 and later.",
+            objects: vec![kustomization(&["base", "admission.yaml"])],
         },
     ]
+}
+
+/// What lets nodes make NodeOS objects. Without the policy beside it a node may make any, with any spec: for clusters whose nodes are all
+/// trusted, and for tests.
+pub fn creation() -> Vec<Value> {
+    access::creation()
 }
 
 /// A slot of the usual pool. It has no holder in it, so that applying it once more takes it from nobody.

@@ -55,6 +55,12 @@ impl Desk {
         self.stands(State::Away { since, reason });
     }
 
+    /// The node is called so there.
+    pub(super) fn is_called(&mut self, name: &str) {
+        self.report.node = Some(name.to_owned());
+        self.publish();
+    }
+
     /// Whether the cluster answered last.
     pub(super) fn is_connected(&self) -> bool {
         self.report.state == State::Connected

@@ -35,6 +35,12 @@ const ECHOES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(15),
 /// Between two reports of one that does: the bytes of a download are no reason to write each second.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// A status that somebody else wrote is put right no sooner than this after it was written last.
+const REWRITE: Duration = Duration::from_secs(30);
+
+/// What is wrong where there is no NodeOS.
+const NO_NODE_OS: &str = "steering the operating system";
+
 /// Of what a rollout does in a row only the last is told.
 const SETTLING: Duration = Duration::from_millis(200);
 
@@ -42,10 +48,22 @@ const SETTLING: Duration = Duration::from_millis(200);
 const WATCH_SECS: (f64, f64) = (300.0, 600.0);
 
 /// A watch that ends earlier than this is opened again later and later.
-const SHORT_WATCH: Duration = Duration::from_secs(10);
+pub(super) const SHORT_WATCH: Duration = Duration::from_secs(10);
 
 /// The first such wait, and the longest.
 const WATCH_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// For how long a watch is asked.
+pub(super) fn watch_secs() -> u64 {
+    let (least, most) = WATCH_SECS;
+    Duration::from_secs_f64(least + (most - least) * random::fraction()).as_secs()
+}
+
+/// How long after its end a watch is opened again; `short` watches before it ended too soon.
+pub(super) fn watch_pause(short: u32) -> Duration {
+    let (first, longest) = WATCH_PAUSE;
+    backoff::full_jitter(first, longest, short, random::fraction())
+}
 
 impl Member {
     /// Does it once, and says when it is due again.
@@ -55,6 +73,8 @@ impl Member {
             Duty::Beat => self.beat().await?,
             Duty::Report => self.report().await?,
             Duty::Watch => self.watch().await?,
+            Duty::WatchPods => self.watch_pods().await?,
+            Duty::HandBack => self.hand_back().await?,
             Duty::Rollout => return self.roll().await,
             Duty::Apply => self.apply().await?,
             Duty::Tell => self.tell().await?,
@@ -69,11 +89,13 @@ impl Member {
         let registered = act::register(&self.access.client.own(), &node).await?;
         let now = self.now();
         let is_new = registered.found.is_none();
+        self.is_tainted = registered.found.as_ref().is_none_or(plan::node::is_tainted);
         let became = if is_new { "was made" } else { "is there" };
         log::info!("cluster {}: the Node {} {became}", self.applicant.config.name, self.identity.name);
         self.node_uid = Some(registered.uid);
         self.schedule.rest(Duty::Register);
         self.schedule.set(Duty::Beat, now);
+        self.drop_pods();
         if is_new {
             self.heartbeat = act::Heartbeat::default();
             self.is_reported(status);
@@ -86,7 +108,7 @@ impl Member {
 
     /// The Node's status as it should be.
     fn status(&mut self) -> NodeStatus {
-        self.told = conditions(&self.known, &self.decision, &self.told);
+        self.told = conditions(&self.known, &self.decision, self.is_tainted, &self.told);
         let found = self.reported.as_ref().and_then(|(status, _)| status.conditions.as_deref()).unwrap_or_default();
         let conditions = on_node(&self.told, found, &time());
         plan::node::status(&self.applicant.config, &self.known, conditions)
@@ -115,9 +137,9 @@ impl Member {
         let before = self.applied.as_ref().unwrap_or(last.status());
         let told = operating_system(&self.known, &self.decision);
         let conditions = on_node_os(&told, &before.conditions, last.generation(), &time());
-        let resolved = last.seen().resolved;
+        let resolved = self.resolved.as_ref();
         let (facts, generation) = (&self.known, last.generation());
-        Some(plan::status::status(facts, &self.identity, &self.decision, resolved.as_ref(), generation, conditions))
+        Some(plan::status::status(facts, &self.identity, &self.decision, resolved, generation, conditions))
     }
 
     async fn beat(&mut self) -> Result<(), Failure> {
@@ -157,17 +179,20 @@ impl Member {
     async fn watch(&mut self) -> Result<(), Failure> {
         let own = self.access.client.own();
         if !self.watch.is_made {
-            let made = act::create(&own, &self.identity.name).await.map_err(explained)?;
-            self.watch.is_made = true;
             // What was made is what there is: the watch goes on from there, and the server need not look for it among all.
-            if let Some(made) = made {
-                self.watched(Some(Ok(Change::Is(Box::new(made)))));
+            match act::create(&own, &self.identity.name).await.map_err(explained)? {
+                act::Created::Made(made) => self.watched(Some(Ok(Change::Is(Box::new(made))))),
+                act::Created::IsThere => {}
+                act::Created::MayNot => {
+                    let name = &self.identity.name;
+                    let why = format!("there is no NodeOS {name}, and the node may not make it: somebody has to");
+                    self.desk.is_wrong(NO_NODE_OS, why);
+                }
             }
+            self.watch.is_made = true;
         }
         if self.watch.stream.is_none() {
-            let (least, most) = WATCH_SECS;
-            let secs = Duration::from_secs_f64(least + (most - least) * random::fraction()).as_secs();
-            let opened = observe::watch(&own, &self.identity.name, self.watch.version.as_deref(), secs).await;
+            let opened = observe::watch(&own, &self.identity.name, self.watch.version.as_deref(), watch_secs()).await;
             if opened.as_ref().is_err_and(|failure| failure.kind() == Kind::Gone) {
                 self.watch.version = None;
             }
@@ -184,7 +209,12 @@ impl Member {
         match change {
             Some(Ok(Change::Is(object))) => {
                 self.watch.version = object.resource_version().map(str::to_owned);
+                // Somebody else wrote there. Nothing is done by it, and it is put right.
+                if self.applied.as_ref().is_some_and(|applied| !applied.says_the_same(object.status())) {
+                    self.schedule.hasten(Duty::Apply, (self.applied_at + REWRITE).max(now));
+                }
                 self.watch.last = Some(object);
+                self.desk.is_right(NO_NODE_OS);
                 self.schedule.set(Duty::Rollout, now);
             }
             Some(Ok(Change::Same(version))) => self.watch.version = Some(version),
@@ -209,9 +239,7 @@ impl Member {
         let is_short = now.saturating_sub(self.watch.opened) < SHORT_WATCH;
         self.watch.stream = None;
         self.watch.short = if is_short { self.watch.short.saturating_add(1) } else { 0 };
-        let (first, longest) = WATCH_PAUSE;
-        let pause = backoff::full_jitter(first, longest, self.watch.short, random::fraction());
-        self.schedule.set(Duty::Watch, now + pause);
+        self.schedule.set(Duty::Watch, now + watch_pause(self.watch.short));
     }
 
     pub(super) async fn apply(&mut self) -> Result<(), Failure> {
@@ -244,7 +272,7 @@ impl Member {
         told
     }
 
-    fn subject_uid(&self) -> String {
+    pub(super) fn subject_uid(&self) -> String {
         match self.identity.role {
             // The kubelet's way: `kubectl describe node` looks for the name in this place.
             Role::Node => self.identity.name.clone(),

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::core::v1::NodeStatus;
 use tokio::{
     sync::{mpsc, watch},
@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     Ended,
+    bound::Pods,
     desk::{Desk, seconds},
     pace::{Duty, Schedule},
 };
@@ -19,8 +20,8 @@ use crate::{
     act::{Evictions, Heartbeat, Teller},
     client::{Failure, Kind},
     credentials::{Access, Applicant, Problem},
-    model::{Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Role, Seen, State},
-    observe::{Change, Observed, Watch},
+    model::{Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Resolved, Role, Seen, State},
+    observe::{Change, Observed, PodChange, Watch},
     plan::{self, backoff, conditions::Told, event::Event, rotation},
     random,
 };
@@ -56,10 +57,15 @@ pub(super) struct Member {
     /// The Node's status as it is in the cluster, and since when.
     pub(super) reported: Option<(NodeStatus, Duration)>,
     pub(super) watch: Watching,
+    pub(super) pods: Pods,
+    /// Whether the Node has the taint of a node without a kubelet; it gets it when it is made.
+    pub(super) is_tainted: bool,
     pub(super) applied: Option<NodeOsStatus>,
     pub(super) applied_at: Duration,
     pub(super) seen: Seen,
     pub(super) memory: Memory,
+    /// What the image that is asked for was found to mean.
+    pub(super) resolved: Option<Resolved>,
     pub(super) decision: Decision,
     pub(super) evictions: Evictions,
     pub(super) teller: Teller,
@@ -112,6 +118,7 @@ enum Woken {
     Time,
     Facts(Result<(), watch::error::RecvError>),
     Watch(Option<Result<Change, Failure>>),
+    Pods(Option<Result<PodChange, Failure>>),
     Renewed(Box<Result<Access, Problem>>),
 }
 
@@ -123,6 +130,7 @@ impl Member {
         mut facts: watch::Receiver<Arc<Facts>>,
         orders: mpsc::Sender<Order>,
         desk: Desk,
+        resolved: Option<Resolved>,
     ) -> Self {
         let known = Arc::clone(&facts.borrow_and_update());
         let mut member = Self {
@@ -142,10 +150,13 @@ impl Member {
             told: Vec::new(),
             reported: None,
             watch: Watching::default(),
+            pods: Pods::default(),
+            is_tainted: true,
             applied: None,
             applied_at: Duration::ZERO,
             seen: Seen::default(),
             memory: Memory::default(),
+            resolved,
             decision: Decision::default(),
             evictions: Evictions::default(),
             teller: Teller::default(),
@@ -169,6 +180,7 @@ impl Member {
         // It went with the connection, and begins anew where it was.
         self.watch.stream = None;
         self.schedule.set(Duty::Watch, self.now());
+        self.drop_pods();
         self.certified();
     }
 
@@ -205,6 +217,7 @@ impl Member {
                 () = sleep(wait) => Woken::Time,
                 changed = self.facts.changed() => Woken::Facts(changed),
                 change = next(&mut self.watch.stream) => Woken::Watch(change),
+                change = next(&mut self.pods.stream) => Woken::Pods(change),
                 Some(renewed) = self.renewal.running.join_next() => {
                     Woken::Renewed(Box::new(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string())))))
                 }
@@ -216,6 +229,7 @@ impl Member {
                     self.learn();
                 }
                 Woken::Watch(change) => self.watched(change),
+                Woken::Pods(change) => self.pods_changed(change),
                 Woken::Renewed(renewed) => self.renewed(*renewed),
             }
         }
@@ -247,6 +261,7 @@ impl Member {
                 if self.watch.stream.take().is_some() {
                     self.schedule.set(Duty::Watch, now);
                 }
+                self.drop_pods();
             }
             (_, Kind::Unknown) => {
                 self.desk.stands(State::Refused { reason: format!("{}: {failure}", duty.doing()) });
@@ -329,8 +344,8 @@ impl Member {
     }
 }
 
-/// The next thing that a watch tells, for ever if there is none.
-async fn next(stream: &mut Option<Watch>) -> Option<Result<Change, Failure>> {
+/// The next thing that a watch tells; without a watch it waits for ever.
+async fn next<T>(stream: &mut Option<BoxStream<'static, Result<T, Failure>>>) -> Option<Result<T, Failure>> {
     match stream {
         Some(stream) => stream.next().await,
         None => std::future::pending().await,

@@ -33,6 +33,10 @@ pub(super) enum Duty {
     Report,
     /// Makes the NodeOS if there is none, and watches it.
     Watch,
+    /// Watches the pods that are bound to the node, where no kubelet does.
+    WatchPods,
+    /// Hands back those that nobody runs.
+    HandBack,
     /// One pass of the rollout.
     Rollout,
     /// Applies the status of the NodeOS.
@@ -49,6 +53,8 @@ impl Duty {
             Self::Beat => "renewing the node's Lease",
             Self::Report => "reporting the Node's status",
             Self::Watch => "watching the NodeOS",
+            Self::WatchPods => "watching the node's pods",
+            Self::HandBack => "handing back pods that no kubelet runs",
             Self::Rollout => "rolling a release out",
             Self::Apply => "reporting the NodeOS's status",
             Self::Tell => "telling an Event",

@@ -1,11 +1,6 @@
 //! Rollouts: passes of the plan, and the steps that it decides.
 
-use std::time::{Duration, SystemTime};
-
-use k8s_openapi::{
-    apimachinery::pkg::apis::meta::v1::MicroTime,
-    chrono::{DateTime, Utc},
-};
+use std::time::Duration;
 
 use super::{
     desk::seconds,
@@ -15,7 +10,7 @@ use super::{
 use crate::{
     act,
     client::{Failure, Kind},
-    model::{Decision, Order, Phase, Step},
+    model::{Decision, Order, Phase, Resolved, Role, Step},
     observe,
     plan::{
         self, backoff,
@@ -30,7 +25,7 @@ const AFTER_CONFLICT: Duration = Duration::from_secs(2);
 impl Member {
     /// One pass and its step. Looks are followed by the pass that asked for them, with what else was seen in it.
     pub(super) async fn roll(&mut self) -> Result<Went, Failure> {
-        self.seen.node_os = self.watch.last.as_ref().map(|last| last.seen());
+        self.seen.node_os = self.watch.last.as_ref().map(|last| last.seen(self.resolved.as_ref()));
         self.desk.asks(self.seen.node_os.as_ref().and_then(|node_os| plan::wish::image(&node_os.spec)));
         let decision = {
             let world = World {
@@ -42,6 +37,7 @@ impl Member {
             };
             pass(&world, &mut self.memory)
         };
+        self.keep_resolved(decision.resolved.as_ref()).await;
         let now = self.now();
         match decision.wait {
             Some(wait) => self.schedule.set(Duty::Rollout, now + backoff::spread(wait, random::fraction())),
@@ -87,6 +83,17 @@ impl Member {
         }
     }
 
+    /// What the image means is kept on the machine, where no other node can write it.
+    async fn keep_resolved(&mut self, resolved: Option<&Resolved>) {
+        const DOING: &str = "keeping what the image means";
+        let Some(resolved) = resolved.filter(|resolved| self.resolved.as_ref() != Some(*resolved)) else { return };
+        self.resolved = Some(resolved.clone());
+        match self.applicant.store.keep_resolved(resolved).await {
+            Ok(()) => self.desk.is_right(DOING),
+            Err(error) => self.desk.is_wrong(DOING, error),
+        }
+    }
+
     /// Once the machine goes down nobody tells any more what it is at. If this cannot be told, it goes down all the same.
     async fn take_leave(&mut self) {
         for told in [self.apply().await, self.tell().await] {
@@ -116,21 +123,22 @@ impl Member {
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), Failure> {
-        let (own, slots) = (self.access.client.own(), self.access.client.slots());
+        let own = self.access.client.own();
         match step {
-            Step::Look(what) => observe::look(&self.access.client, &self.identity, what, &mut self.seen).await,
+            Step::Look(what) => observe::look(&own, &self.identity, what, &mut self.seen).await,
             Step::Order(order) => self.orders.try_send(order.clone()).map_err(|_| {
                 Failure::Strange("the agent takes no order now, expected it to be done with the one before".to_owned())
             }),
-            Step::TakeSlot { slot, reason } => {
-                let now = MicroTime(DateTime::<Utc>::from(SystemTime::now()));
-                let patch = plan::slots::taken(slot, &self.identity, reason, &now);
-                act::change_slot(&slots, &slot.name, &patch).await
+            Step::TakeSlot { slot, resource_version, reason } => {
+                if !resource_version.is_empty() || self.identity.role == Role::Node {
+                    return self.change_claim(&plan::slots::taken(slot, resource_version, reason)).await;
+                }
+                let made = plan::slots::lease(&self.identity, &self.subject_uid(), slot, reason);
+                self.heartbeat.goes_on(act::create_claim(&own, &made).await?);
+                Ok(())
             }
-            Step::TellSlot { slot, reason } => {
-                act::change_slot(&slots, &slot.name, &plan::slots::told(slot, reason)).await
-            }
-            Step::GiveSlotBack { slot } => act::change_slot(&slots, &slot.name, &plan::slots::given_back(slot)).await,
+            Step::TellSlot { claim, reason } => self.change_claim(&plan::slots::told(claim, reason)).await,
+            Step::GiveSlotBack { claim } => self.change_claim(&plan::slots::given_back(claim)).await,
             Step::Cordon { resource_version } => {
                 act::change(&own, &self.identity.name, &plan::drain::cordon(resource_version)).await
             }
@@ -143,5 +151,11 @@ impl Member {
             }
             Step::Remove { pods } => act::remove(&own, pods).await,
         }
+    }
+
+    async fn change_claim(&mut self, patch: &serde_json::Value) -> Result<(), Failure> {
+        let lease = act::change_claim(&self.access.client.own(), &self.identity.name, patch).await?;
+        self.heartbeat.goes_on(lease);
+        Ok(())
     }
 }

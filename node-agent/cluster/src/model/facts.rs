@@ -36,6 +36,8 @@ pub struct Facts {
     pub pressure: Readings,
     /// Whether runtime and agent can run pods; if not, why, in a sentence.
     pub ready: Result<(), String>,
+    /// Whether a kubelet runs here. Without one nobody starts the pods that the scheduler binds to this node.
+    pub kubelet: bool,
     /// The reasons of `ballast status`.
     pub degraded: Vec<String>,
     /// What in the settings does not apply, one sentence each.
@@ -67,6 +69,7 @@ impl Default for Facts {
             capacity: Capacity::default(),
             pressure: Readings::default(),
             ready: Err("the agent has not looked at the runtime yet".to_owned()),
+            kubelet: false,
             degraded: Vec::new(),
             settings_problems: Vec::new(),
             runtime_restarts: 0,

@@ -26,6 +26,8 @@ pub struct Report {
     pub name: String,
     /// What the machine is there.
     pub role: Role,
+    /// The name of its Node and NodeOS there, once it is known.
+    pub node: Option<String>,
     /// How it stands.
     pub state: State,
     /// The API server in use.

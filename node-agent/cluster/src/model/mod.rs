@@ -19,7 +19,5 @@ pub use self::{
         Blocked, CORDON_ANNOTATION, CORDON_VALUE, Cordon, Decision, Eviction, Identity, Look, Memory, PodId, PodKind,
         Resolved, Retry, Seen, SeenNode, SeenNodeOs, SeenPod, Step, Wish,
     },
-    slot::{
-        HOLDER_ANNOTATION, Holder, HolderObject, POOL_LABEL, REASON_ANNOTATION, SLOT_ACCOUNT, SLOT_NAMESPACE, Slot,
-    },
+    slot::{CLAIM_NAMESPACE, Claim, POOL_LABEL, REASON_ANNOTATION, SLOT_LABEL, SLOT_NAMESPACE, Slot, Subject},
 };

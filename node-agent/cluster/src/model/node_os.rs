@@ -109,7 +109,7 @@ pub struct NodeOsStatus {
     pub phase: Phase,
     /// The phase in a sentence.
     pub message: String,
-    /// The slot (a Lease in ballast-system) that the node holds.
+    /// The slot that the node claims, on its Lease in kube-node-lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<String>,
     /// Whose slots the node takes.
@@ -135,6 +135,17 @@ pub struct NodeOsStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions")]
     pub conditions: Vec<Condition>,
+}
+
+impl NodeOsStatus {
+    /// Whether both tell the same of what others go by.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let told = |status: &Self| {
+            let Self { booted, next, phase, message, slot, pool, observed_image, observed_digest, .. } = status.clone();
+            (booted, next, phase, message, slot, pool, (observed_image, observed_digest))
+        };
+        told(self) == told(other)
+    }
 }
 
 /// A moment, as Kubernetes writes it.

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ballast_settings::window::Window;
+use serde::{Deserialize, Serialize};
 
-use super::{DrainTimeoutPolicy, Holder, NodeOsSpec, Order, Phase, RebootPolicy, Role, Slot};
+use super::{Claim, DrainTimeoutPolicy, NodeOsSpec, Order, Phase, RebootPolicy, Role, Slot};
 
 /// The annotation of a Node that says whose its cordon is.
 pub const CORDON_ANNOTATION: &str = "os.ballast.dev/cordoned";
@@ -30,10 +31,11 @@ pub struct Seen {
     pub node_os: Option<SeenNodeOs>,
     /// The node's Node.
     pub node: Option<SeenNode>,
-    /// All slots, of whatever pool: the node may hold one of the pool that it was in before.
+    /// All slots, of whatever pool: the node may hold one of the pool that it was in before. If the node claims one of them, all claims were read
+    /// after its own was written.
     pub slots: Option<Vec<Slot>>,
-    /// Those of the holders asked for that do not exist any more.
-    pub gone: Option<Vec<Holder>>,
+    /// Which state the node's own Lease is in; empty: there is none.
+    pub lease: Option<String>,
     /// The pods on the node.
     pub pods: Option<Vec<SeenPod>>,
 }
@@ -43,12 +45,12 @@ pub struct Seen {
 pub struct SeenNodeOs {
     /// `spec`
     pub spec: NodeOsSpec,
-    /// `status.observedImage` and `status.observedDigest`, if both are there.
+    /// What this node found the image to mean, and keeps. Never what stands in the status: others may write there.
     pub resolved: Option<Resolved>,
 }
 
 /// An image and the release that it meant when it was resolved.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolved {
     /// As it was asked for.
     pub image: String,
@@ -133,7 +135,7 @@ pub struct Decision {
     pub message: String,
     /// The slot that the node holds, as far as it was looked at. For `status.slot`.
     pub slot: Option<String>,
-    /// What the image that is asked for means. For `status.observedImage` and `status.observedDigest`; None leaves them.
+    /// What the image that is asked for means, to be kept. For `status.observedImage` and `status.observedDigest`; None leaves them.
     pub resolved: Option<Resolved>,
     /// What is to be done now.
     pub step: Option<Step>,
@@ -151,24 +153,26 @@ pub enum Step {
     Look(Look),
     /// Ask the machine.
     Order(Order),
-    /// Make the slot ours, if it is still as it was read.
+    /// Claim the slot on the node's own Lease, if that is still as it was read. Whether it has it shows in the next look.
     TakeSlot {
-        /// Which, as it was read.
-        slot: Slot,
+        /// Its name.
+        slot: String,
+        /// Of the node's Lease, as it was read; empty: there is none.
+        resource_version: String,
         /// What for.
         reason: String,
     },
-    /// Say on the slot that is ours what we are at.
+    /// Say beside the claim what we are at.
     TellSlot {
-        /// Which, as it was read.
-        slot: Slot,
+        /// The claim, as it was read.
+        claim: Claim,
         /// What.
         reason: String,
     },
-    /// Make the slot that is ours nobody's.
+    /// Claim nothing any more.
     GiveSlotBack {
-        /// Which, as it was read.
-        slot: Slot,
+        /// The claim, as it was read.
+        claim: Claim,
     },
     /// Keep new pods away, with our annotation, if the Node is still as it was read.
     Cordon {
@@ -198,9 +202,12 @@ pub enum Look {
     /// `Seen::node`
     Node,
     /// `Seen::slots`
-    Slots,
-    /// `Seen::gone`: which of these do not exist any more.
-    Holders(Vec<Holder>),
+    Slots {
+        /// Not what the API server may have kept of them for a moment; what this node claims is always read so.
+        is_fresh: bool,
+    },
+    /// `Seen::lease`
+    Lease,
     /// `Seen::pods`
     Pods,
 }
@@ -227,6 +234,8 @@ pub struct Memory {
     pub touched: Duration,
     /// The slot that it had at the last look.
     pub slot: Option<String>,
+    /// Whether it was alone with that slot once.
+    pub was_alone: bool,
     /// The number of the last order.
     pub last_order: u64,
     /// The number of the last order that was about something else: what came of it and those before is of no interest.
@@ -237,10 +246,11 @@ pub struct Memory {
     pub prepare: Retry,
     /// How often the drain was given up, and when it is tried again.
     pub drain: Retry,
+    /// The state of the claim on which it was told last that the node goes down. It goes down in another: what was on its way to this state, and was
+    /// given up, comes to nothing then.
+    pub told_from: Option<String>,
     /// When a reboot was ordered.
     pub reboot: Option<Duration>,
-    /// When slots' holders were looked at last.
-    pub holders: Option<Duration>,
     /// Pods that a budget holds back, by uid.
     pub blocked: BTreeMap<String, Blocked>,
 }

@@ -1,45 +1,46 @@
-//! Slots: Leases that stand for the right to be down. Their number in a pool is how many of its nodes may be down at once.
+//! Slots: what stands for the right to be down. Their number in a pool is how many of its nodes may be down at once.
+//!
+//! An operator makes them, as Leases in [`SLOT_NAMESPACE`]; nodes only read these. Who has one says so on a Lease of its own, in
+//! [`CLAIM_NAMESPACE`], which nobody else can write: API servers let a node write only the Lease with its name (NodeRestriction).
 
 use super::Role;
 
 /// Where slots are kept.
 pub const SLOT_NAMESPACE: &str = "ballast-system";
-/// The service account of that namespace as which nodes read and take slots, since a node's own identity may not (NodeRestriction).
-pub const SLOT_ACCOUNT: &str = "node-slots";
+/// Where each node has its one Lease, the one of its heartbeat.
+pub const CLAIM_NAMESPACE: &str = "kube-node-lease";
 /// The label of a slot that says whose it is.
 pub const POOL_LABEL: &str = "os.ballast.dev/pool";
-/// The annotation of a slot in which its holder says what it is at, or why it is stuck.
+/// The label of a node's Lease that names the slot that it claims.
+pub const SLOT_LABEL: &str = "os.ballast.dev/slot";
+/// The annotation of a node's Lease that says what it does with the slot, or why it is stuck.
 pub const REASON_ANNOTATION: &str = "os.ballast.dev/reason";
-/// The annotation of a slot that says what its holder is: only when that object is gone may another take the slot over.
-pub const HOLDER_ANNOTATION: &str = "os.ballast.dev/holder";
 
-/// A slot, as it was read.
+/// A slot, and who claims it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Slot {
-    /// The Lease's name.
+    /// Its name.
     pub name: String,
-    /// Whose it is to take.
+    /// Whose it is to take; empty: it is claimed and does not exist (any more).
     pub pool: String,
-    /// Which state of it this is: a change is made to this one or not at all.
+    /// Who claims it, by name. It is had by a node that is alone here, in a look that began after its own claim was written.
+    pub claims: Vec<Claim>,
+}
+
+/// What a node says on its own Lease, as it was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// The node's name.
+    pub node: String,
+    /// Which state of its Lease this is: a change is made to this one or not at all.
     pub resource_version: String,
-    /// Who has it.
-    pub holder: Option<Holder>,
-    /// What the holder says.
+    /// What the node says.
     pub reason: String,
 }
 
-/// Who has a slot.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Holder {
-    /// The node's name.
-    pub name: String,
-    /// By which of its objects one sees whether it still exists.
-    pub object: HolderObject,
-}
-
-/// By what one sees whether a slot's holder still exists.
+/// The object of a node that Events are about, and that its Lease goes with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HolderObject {
+pub enum Subject {
     /// Its Node.
     #[default]
     Node,
@@ -47,22 +48,17 @@ pub enum HolderObject {
     NodeOs,
 }
 
-impl HolderObject {
-    /// As the annotation has it.
+impl Subject {
+    /// Its kind in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Node => "Node",
             Self::NodeOs => "NodeOS",
         }
     }
-
-    /// Of the annotation's text; what nobody wrote is a Node.
-    pub fn of(text: &str) -> Self {
-        if text == Self::NodeOs.name() { Self::NodeOs } else { Self::Node }
-    }
 }
 
-impl From<Role> for HolderObject {
+impl From<Role> for Subject {
     fn from(role: Role) -> Self {
         match role {
             Role::Node => Self::Node,

@@ -2,18 +2,15 @@
 
 use futures_util::{StreamExt, stream::BoxStream};
 use http::Request;
-use kube::{
-    api::{ObjectMeta, WatchEvent},
-    client::Client,
-};
+use kube::core::{ObjectMeta, WatchEvent};
 use serde::Deserialize;
 
 use crate::{
-    client::{Failure, Refusal},
+    client::{ApiClient, Failure, Refusal},
     model::{NodeOsSpec, NodeOsStatus, Resolved, SeenNodeOs},
 };
 
-/// A watch of every object of that kind; which one, and from where on, comes behind it. kube's own takes no time over five minutes.
+/// A watch of every object of that kind; which one, and from where on, comes behind it. kube-core's own takes no time over five minutes.
 const WATCH: &str = "/apis/os.ballast.dev/v1alpha1/nodeoses?watch=true&allowWatchBookmarks=true";
 
 /// A NodeOS, as far as it is read: one without spec or status is one, too.
@@ -26,11 +23,9 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// What a rollout goes by.
-    pub(crate) fn seen(&self) -> SeenNodeOs {
-        let status = &self.status;
-        let resolved = status.observed_image.clone().zip(status.observed_digest.clone());
-        SeenNodeOs { spec: self.spec.clone(), resolved: resolved.map(|(image, digest)| Resolved { image, digest }) }
+    /// What a rollout goes by: the spec, and what this node itself found the image to mean. Of the status nothing, since others may write there.
+    pub(crate) fn seen(&self, resolved: Option<&Resolved>) -> SeenNodeOs {
+        SeenNodeOs { spec: self.spec.clone(), resolved: resolved.cloned() }
     }
 
     /// The state of the spec.
@@ -69,16 +64,15 @@ pub(crate) enum Change {
 pub(crate) type Watch = BoxStream<'static, Result<Change, Failure>>;
 
 /// Opens a watch on the NodeOS `name`, from `version` on or with what there is now, for `secs` seconds.
-pub(crate) async fn watch(client: &Client, name: &str, version: Option<&str>, secs: u64) -> Result<Watch, Failure> {
+pub(crate) async fn watch(client: &ApiClient, name: &str, version: Option<&str>, secs: u64) -> Result<Watch, Failure> {
     let from = version.map(|version| format!("&resourceVersion={version}")).unwrap_or_default();
     // The name of a node is one of DNS, a version is digits: nothing has to be escaped.
     let uri = format!("{WATCH}&timeoutSeconds={secs}&fieldSelector=metadata.name%3D{name}{from}");
     let request = Request::get(uri).body(Vec::new());
     let request =
         request.map_err(|error| Failure::Strange(format!("no NodeOS can have the name {name:?}: {error}")))?;
-    let events = client.request_events::<Observed>(request).await?;
-    let read = |event: Result<WatchEvent<Observed>, kube::Error>| event.map_err(Failure::from).and_then(change);
-    Ok(events.map(read).boxed())
+    let events = client.watch::<Observed>(request).await?;
+    Ok(events.map(|event| event.and_then(change)).boxed())
 }
 
 fn change(event: WatchEvent<Observed>) -> Result<Change, Failure> {
@@ -104,12 +98,12 @@ mod tests {
         let of = |text: &str| change(serde_json::from_str(text).unwrap());
         let bare = r#"{"type":"ADDED","object":{"apiVersion":"os.ballast.dev/v1alpha1","kind":"NodeOS","metadata":{"name":"n1"}}}"#;
         let Ok(Change::Is(read)) = of(bare) else { panic!("no object") };
-        assert_eq!(read.seen(), SeenNodeOs::default());
+        assert_eq!(read.seen(None), SeenNodeOs::default());
         let full = r#"{"type":"MODIFIED","object":{"metadata":{"name":"n1","generation":3,"resourceVersion":"7"},
             "spec":{"image":"r.example/os:1","paused":true,"unknown":1},"status":{"observedImage":"r.example/os:1","observedDigest":"sha256:0"}}}"#;
         let Ok(Change::Is(read)) = of(full) else { panic!("no object") };
-        let seen = read.seen();
-        assert!(seen.spec.paused && seen.resolved.is_some_and(|resolved| resolved.digest == "sha256:0"));
+        let seen = read.seen(None);
+        assert!(seen.spec.paused && seen.resolved.is_none(), "what stands in the status is believed: {seen:?}");
         assert_eq!((read.generation(), read.resource_version()), (Some(3), Some("7")));
         assert!(matches!(of(r#"{"type":"DELETED","object":{}}"#), Ok(Change::Gone)));
         let mark =

@@ -6,6 +6,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
 
+use super::{bound, node::NO_KUBELET_TAINT};
 use crate::model::{Decision, Facts, Phase};
 
 /// Memory is short below this: the kubelet's own default (`memory.available<100Mi`).
@@ -34,9 +35,9 @@ pub struct Told {
     pub message: String,
 }
 
-/// What holds of the machine; `before` is what this function said last, and empty at first.
-pub fn conditions(facts: &Facts, rollout: &Decision, before: &[Told]) -> Vec<Told> {
-    let mut told = vec![ready(facts)];
+/// What holds of the machine; `before` is what this function said last, and empty at first. `is_tainted`: whether its Node keeps pods away.
+pub fn conditions(facts: &Facts, rollout: &Decision, is_tainted: bool, before: &[Told]) -> Vec<Told> {
+    let mut told = vec![ready(facts), no_kubelet(facts, is_tainted)];
     told.extend(pressures(facts, before));
     told.extend(operating_system(facts, rollout));
     told
@@ -57,6 +58,24 @@ fn ready(facts: &Facts) -> Told {
         Err(reason) => (false, "RuntimeNotReady", reason.as_str()),
     };
     one("Ready", is_true, reason, message)
+}
+
+/// Why the node offers no pods although it is Ready.
+fn no_kubelet(facts: &Facts, is_tainted: bool) -> Told {
+    const KIND: &str = "NoKubelet";
+    if facts.kubelet {
+        return one(KIND, false, "KubeletRuns", "a kubelet runs on this node");
+    }
+    let mut message = format!(
+        "no kubelet runs on this node: it offers no pods, and pods that are bound to it are ended with the reason {}",
+        bound::REASON
+    );
+    if !is_tainted {
+        message.push_str(&format!(
+            "; its taint is missing and a node may not add it: kubectl taint node NAME {NO_KUBELET_TAINT}:NoSchedule"
+        ));
+    }
+    one(KIND, true, "KubeletNotInstalled", &message)
 }
 
 fn pressures(facts: &Facts, before: &[Told]) -> [Told; 3] {
@@ -189,6 +208,7 @@ mod tests {
                 pids_used: pids,
             },
             ready: Ok(()),
+            kubelet: true,
             ..Facts::default()
         }
     }
@@ -213,10 +233,24 @@ mod tests {
             (facts(120, 120, 70, 860), "Ready PIDPressure"),
             (facts(120, 120, 70, 850), "Ready"),
         ] {
-            before = conditions(&facts, &Decision::default(), &before);
+            before = conditions(&facts, &Decision::default(), true, &before);
             assert_eq!(holding(&before), expected, "{:?}", facts.pressure);
         }
-        assert_eq!(holding(&conditions(&Facts::default(), &Decision::default(), &[])), "", "nothing measured");
+        let unknown = Facts { kubelet: true, ..Facts::default() };
+        assert_eq!(holding(&conditions(&unknown, &Decision::default(), true, &[])), "", "nothing measured");
+    }
+
+    #[test]
+    fn without_a_kubelet_it_says_so_and_what_is_missing() {
+        let no_kubelet = |kubelet, is_tainted| {
+            let facts = Facts { kubelet, ..facts(500, 500, 500, 100) };
+            let told = conditions(&facts, &Decision::default(), is_tainted, &[]);
+            told.into_iter().find(|told| told.kind == "NoKubelet").unwrap()
+        };
+        assert!(!no_kubelet(true, false).is_true);
+        let told = no_kubelet(false, true);
+        assert!(told.is_true && !told.message.contains("kubectl"), "{told:?}");
+        assert!(no_kubelet(false, false).message.contains("kubectl taint node"));
     }
 
     #[test]

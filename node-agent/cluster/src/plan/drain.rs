@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// The annotation of a pod that only shows in the API what the node runs by itself.
-const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
+pub(super) const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 /// How long after a budget's no a pod is asked again: at first, at most. The same that `kubectl drain` waits, then less often.
 const BLOCKED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// How often pods that end are looked at.

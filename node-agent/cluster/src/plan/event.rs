@@ -9,7 +9,7 @@ use k8s_openapi::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::model::{Denied, Facts, HolderObject, Identity, Phase};
+use crate::model::{Denied, Facts, Identity, Phase, Subject};
 
 /// Where Events of objects without a namespace are.
 pub const NAMESPACE: &str = "default";
@@ -74,10 +74,10 @@ pub fn object(event: &Event, facts: &Facts, identity: &Identity, uid: &str, now:
         hash.update([0]);
     }
     let digits: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let kind = HolderObject::from(identity.role);
+    let kind = Subject::from(identity.role);
     let api_version = match kind {
-        HolderObject::Node => "v1",
-        HolderObject::NodeOs => "os.ballast.dev/v1alpha1",
+        Subject::Node => "v1",
+        Subject::NodeOs => "os.ballast.dev/v1alpha1",
     };
     WireEvent {
         metadata: ObjectMeta {

@@ -1,6 +1,7 @@
 //! What is to be said and done: functions of facts, settings, what was seen, and the time. Pure.
 
 pub mod backoff;
+pub mod bound;
 pub mod conditions;
 pub mod drain;
 pub mod event;

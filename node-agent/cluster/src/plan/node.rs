@@ -21,6 +21,8 @@ pub const RELEASE_LABEL: &str = "os.ballast.dev/release";
 const RELEASE_DIGITS: usize = 12;
 /// The annotation of a Node that says which labels this node set last.
 const LABELS_ANNOTATION: &str = "os.ballast.dev/labels";
+/// The taint of a Node on which no kubelet runs: the scheduler binds no pods to it.
+pub const NO_KUBELET_TAINT: &str = "os.ballast.dev/no-kubelet";
 /// What the OS keeps of the memory: the kubelet's own default threshold for evictions.
 const RESERVED_MEMORY: u64 = 100 << 20;
 /// What the OS keeps of /var, as a part of it: the kubelet's own default.
@@ -28,9 +30,34 @@ const RESERVED_STORAGE: u64 = 10;
 /// The finest unit in which the kubelet tells memory.
 const KIB: u64 = 1024;
 
-/// The name of the Node: of the settings, else the hostname, in small letters as the API wants it.
+/// Hostnames that every machine has to which nobody gave one: as names of Nodes, all such machines would be one.
+const SHARED_NAMES: [&str; 3] = ["ballast", "localhost", "localhost.localdomain"];
+/// So many digits of the machine id tell the nodes of a fleet apart, and can be read.
+const MACHINE_ID_DIGITS: usize = 12;
+
+/// The name of the Node: of the settings, else the hostname, in small letters as the API wants it. A hostname that many machines have is made
+/// unique by the machine id. Empty: nothing is known yet.
 pub fn name(config: &Config, facts: &Facts) -> String {
-    config.node_name.as_deref().unwrap_or(&facts.hostname).to_ascii_lowercase()
+    if let Some(name) = &config.node_name {
+        return name.to_ascii_lowercase();
+    }
+    if !has_shared_name(config, facts) {
+        return facts.hostname.to_ascii_lowercase();
+    }
+    let digits: String = facts.machine_id.chars().take(MACHINE_ID_DIGITS).collect();
+    let first = facts.hostname.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    if digits.is_empty() { digits } else { format!("{first}-{digits}") }
+}
+
+/// Whether the name would be one that many machines have.
+pub fn has_shared_name(config: &Config, facts: &Facts) -> bool {
+    config.node_name.is_none() && SHARED_NAMES.iter().any(|shared| facts.hostname.eq_ignore_ascii_case(shared))
+}
+
+/// Whether `node` keeps pods away that nobody would start. A node may say so only when it makes its Node (NodeRestriction).
+pub fn is_tainted(node: &Node) -> bool {
+    let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+    taints.into_iter().any(|taint| taint.key == NO_KUBELET_TAINT)
 }
 
 /// The Node that is made when there is none of this name.
@@ -42,7 +69,14 @@ pub fn node(config: &Config, facts: &Facts, conditions: Vec<NodeCondition>) -> N
         time_added: None,
     };
     let labels = labels(config, facts);
-    let taints: Vec<WireTaint> = config.node_taints.iter().map(taint).collect();
+    let mut taints: Vec<WireTaint> = config.node_taints.iter().map(taint).collect();
+    if !facts.kubelet {
+        taints.push(WireTaint {
+            key: NO_KUBELET_TAINT.to_owned(),
+            effect: "NoSchedule".to_owned(),
+            ..WireTaint::default()
+        });
+    }
     Node {
         metadata: ObjectMeta {
             name: Some(name(config, facts)),
@@ -108,12 +142,14 @@ pub fn labels_patch(found: &Node, wanted: &BTreeMap<String, String>) -> Option<V
 /// The Node's status: as a strategic merge patch of the status subresource it leaves conditions of others as they are.
 pub fn status(config: &Config, facts: &Facts, conditions: Vec<NodeCondition>) -> NodeStatus {
     let capacity = &facts.capacity;
-    let resources = |memory: u64, storage: u64| {
+    // Also what tolerates every taint, as DaemonSets do, does not fit where there is room for no pod.
+    let pods = if facts.kubelet { capacity.pods } else { 0 };
+    let resources = |memory: u64, storage: u64, pods: u32| {
         BTreeMap::from([
             ("cpu".to_owned(), Quantity(capacity.cpus.to_string())),
             ("memory".to_owned(), Quantity(format!("{}Ki", memory / KIB))),
             ("ephemeral-storage".to_owned(), Quantity(format!("{}Ki", storage / KIB))),
-            ("pods".to_owned(), Quantity(capacity.pods.to_string())),
+            ("pods".to_owned(), Quantity(pods.to_string())),
         ])
     };
     let memory = capacity.memory_bytes.saturating_sub(RESERVED_MEMORY);
@@ -124,8 +160,8 @@ pub fn status(config: &Config, facts: &Facts, conditions: Vec<NodeCondition>) ->
     addresses.push(address("Hostname", name(config, facts)));
     NodeStatus {
         addresses: Some(addresses),
-        capacity: Some(resources(capacity.memory_bytes, capacity.storage_bytes)),
-        allocatable: Some(resources(memory, storage)),
+        capacity: Some(resources(capacity.memory_bytes, capacity.storage_bytes, capacity.pods)),
+        allocatable: Some(resources(memory, storage, pods)),
         conditions: Some(conditions),
         daemon_endpoints: Some(NodeDaemonEndpoints::default()),
         node_info: Some(NodeSystemInfo {
@@ -205,18 +241,19 @@ mod tests {
         ] {
             assert_eq!(labels.get(key).map(String::as_str), Some(value), "{key}");
         }
-        let taint = &node.spec.unwrap().taints.unwrap()[0];
-        assert_eq!(
-            (taint.key.as_str(), taint.value.as_deref(), taint.effect.as_str()),
-            ("example.com/gpu", Some("true"), "NoSchedule")
-        );
+        let taints = node.spec.unwrap().taints.unwrap();
+        let shown = |taint: &WireTaint| {
+            format!("{}={}:{}", taint.key, taint.value.as_deref().unwrap_or_default(), taint.effect)
+        };
+        let taints: Vec<String> = taints.iter().map(shown).collect();
+        assert_eq!(taints, ["example.com/gpu=true:NoSchedule", "os.ballast.dev/no-kubelet=:NoSchedule"]);
         let status = node.status.unwrap();
         let quantity = |of: &Option<BTreeMap<String, Quantity>>, what: &str| of.as_ref().unwrap()[what].0.clone();
         for (what, capacity, allocatable) in [
             ("cpu", "2", "2"),
             ("memory", "1048576Ki", "946176Ki"),
             ("ephemeral-storage", "10485760Ki", "9437184Ki"),
-            ("pods", "110", "110"),
+            ("pods", "110", "0"),
         ] {
             assert_eq!(
                 (quantity(&status.capacity, what), quantity(&status.allocatable, what)),
@@ -225,6 +262,38 @@ mod tests {
         }
         let addresses: Vec<String> = status.addresses.unwrap().into_iter().map(|one| one.address).collect();
         assert_eq!(addresses, ["192.0.2.1", "2001:db8::1", "node-1"]);
+    }
+
+    #[test]
+    fn a_node_with_a_kubelet_offers_its_pods() {
+        let facts = Facts { kubelet: true, ..facts() };
+        let node = node(&config(), &facts, Vec::new());
+        assert!(!is_tainted(&node));
+        assert_eq!(node.status.unwrap().allocatable.unwrap()["pods"].0, "110");
+        assert!(is_tainted(&super::node(&config(), &self::facts(), Vec::new())));
+    }
+
+    #[test]
+    fn a_name_that_many_machines_have_gets_the_machine_id() {
+        let name = |hostname: &str, machine_id: &str, node_name: Option<&str>| {
+            let config = Config { node_name: node_name.map(str::to_owned), ..config() };
+            let (hostname, machine_id) = (hostname.to_owned(), machine_id.to_owned());
+            name(&config, &Facts { hostname, machine_id, ..facts() })
+        };
+        let id = "0123456789abcdef0123456789abcdef";
+        for (hostname, expected) in [
+            ("ballast", "ballast-0123456789ab"),
+            ("localhost", "localhost-0123456789ab"),
+            ("localhost.localdomain", "localhost-0123456789ab"),
+            ("Ballast", "ballast-0123456789ab"),
+            ("ballast-7", "ballast-7"),
+            ("ballast.example.com", "ballast.example.com"),
+            ("", ""),
+        ] {
+            assert_eq!(name(hostname, id, None), expected, "{hostname}");
+        }
+        assert_eq!(name("ballast", "", None), "", "it waits for its machine id");
+        assert_eq!(name("ballast", id, Some("ballast")), "ballast", "somebody named this one");
     }
 
     #[test]

@@ -1,111 +1,137 @@
-//! Which slot a node takes, and how slots are written.
+//! Which slot a node takes, and how that is written.
 
-use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
 use serde_json::{Value, json};
 
-use crate::model::{HOLDER_ANNOTATION, Holder, HolderObject, Identity, POOL_LABEL, REASON_ANNOTATION, Slot};
+use crate::model::{CLAIM_NAMESPACE, Claim, Identity, POOL_LABEL, REASON_ANNOTATION, SLOT_LABEL, Slot};
 
 /// What the slots of the pool mean to a node that wants one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice<'a> {
-    /// It has this one.
+    /// It has this one, and nobody else claims it.
     Has(&'a Slot),
-    /// It has this one and another: after an answer that was lost, and came late.
-    HasTooMany(&'a Slot),
-    /// It has this one of another pool, in which it was before.
+    /// It claims this one as others do, who are to let it go: of several the first by name stays.
+    IsFirst(&'a Slot),
+    /// It claims this one as others do, one of whom stays.
+    IsLate(&'a Slot),
+    /// It claims this one, which is of another pool, in which it was before, or is there no more.
     HasOthers(&'a Slot),
-    /// This one is free, or its holder does not exist any more.
+    /// Nobody claims this one.
     MayTake(&'a Slot),
-    /// All are taken, by these.
-    Full(Vec<&'a Holder>),
+    /// All are claimed, by these.
+    Full(Vec<&'a Claim>),
     /// The pool has none.
     NoSlots,
 }
 
-/// The slot that `identity` has, of whatever pool.
-pub fn held<'a>(slots: &'a [Slot], identity: &Identity) -> Option<&'a Slot> {
-    slots.iter().find(|slot| is_ours(slot, identity))
+/// The slot that `identity` claims, of whatever pool.
+pub fn held<'a>(slots: &'a [Slot], identity: &Identity) -> Option<(&'a Slot, &'a Claim)> {
+    slots.iter().find_map(|slot| Some((slot, slot.claims.iter().find(|claim| claim.node == identity.name)?)))
 }
 
-/// What `slots` mean to `identity`; those in `gone` do not exist any more.
-pub fn choose<'a>(slots: &'a [Slot], identity: &Identity, gone: &[Holder]) -> Choice<'a> {
-    if let Some(slot) = slots.iter().find(|slot| is_ours(slot, identity) && slot.pool != identity.pool) {
-        return Choice::HasOthers(slot);
+/// What `slots` mean to `identity`.
+pub fn choose<'a>(slots: &'a [Slot], identity: &Identity) -> Choice<'a> {
+    if let Some((slot, _)) = held(slots, identity) {
+        return match slot.claims.iter().map(|claim| &claim.node).min() {
+            _ if slot.pool != identity.pool => Choice::HasOthers(slot),
+            _ if slot.claims.len() == 1 => Choice::Has(slot),
+            Some(first) if *first == identity.name => Choice::IsFirst(slot),
+            _ => Choice::IsLate(slot),
+        };
     }
     let pool = || slots.iter().filter(|slot| slot.pool == identity.pool);
-    let mut ours = pool().filter(|slot| is_ours(slot, identity));
-    match (ours.next(), ours.next()) {
-        (Some(_), Some(surplus)) => return Choice::HasTooMany(surplus),
-        (Some(slot), None) => return Choice::Has(slot),
-        (None, _) => {}
-    }
-    let is_free = |slot: &&Slot| slot.holder.as_ref().is_none_or(|holder| gone.contains(holder));
-    let free: Vec<&Slot> = pool().filter(is_free).collect();
+    let free: Vec<&Slot> = pool().filter(|slot| slot.claims.is_empty()).collect();
     // Not all take the first, or all but one of those who wait would lose it.
-    match free.get(pick(&identity.name, 0, free.len())) {
+    match free.get(pick(&identity.name, free.len())) {
         Some(slot) => Choice::MayTake(slot),
         None if pool().next().is_none() => Choice::NoSlots,
-        None => Choice::Full(pool().filter_map(|slot| slot.holder.as_ref()).collect()),
+        None => Choice::Full(pool().flat_map(|slot| &slot.claims).collect()),
     }
 }
 
-fn is_ours(slot: &Slot, identity: &Identity) -> bool {
-    slot.holder.as_ref().is_some_and(|holder| holder.name == identity.name)
-}
-
-/// One of `count`, another for each name and each turn (FNV-1a).
-pub fn pick(name: &str, turn: u64, count: usize) -> usize {
+/// One of `count`, another for each name (FNV-1a).
+fn pick(name: &str, count: usize) -> usize {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step).wrapping_add(turn);
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
     let count = u64::try_from(count).unwrap_or(u64::MAX).max(1);
     usize::try_from(hash % count).unwrap_or(0)
 }
 
-/// A slot as the cluster has it. None: it has no name, as no object of the API is.
-pub fn slot(lease: &Lease) -> Option<Slot> {
-    let annotation = |key: &str| lease.metadata.annotations.as_ref()?.get(key).map(String::as_str);
-    let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).filter(|name| !name.is_empty());
-    let label = |key: &str| lease.metadata.labels.as_ref()?.get(key).cloned();
-    Some(Slot {
-        pool: label(POOL_LABEL).unwrap_or_default(),
-        name: lease.metadata.name.clone()?,
-        resource_version: lease.metadata.resource_version.clone()?,
-        holder: holder.map(|name| Holder {
-            name: name.to_owned(),
-            object: HolderObject::of(annotation(HOLDER_ANNOTATION).unwrap_or_default()),
-        }),
-        reason: annotation(REASON_ANNOTATION).unwrap_or_default().to_owned(),
-    })
+/// The slots that the operator's Leases are, with what nodes' Leases say of them.
+pub fn slots(defined: &[Lease], claims: &[Lease]) -> Vec<Slot> {
+    let label = |lease: &Lease, key: &str| lease.metadata.labels.as_ref()?.get(key).cloned();
+    let mut slots: BTreeMap<String, Slot> = BTreeMap::new();
+    for lease in defined {
+        let (Some(name), Some(pool)) = (lease.metadata.name.clone(), label(lease, POOL_LABEL)) else { continue };
+        slots.insert(name.clone(), Slot { name, pool, claims: Vec::new() });
+    }
+    for lease in claims {
+        let (Some(node), Some(name)) = (lease.metadata.name.clone(), label(lease, SLOT_LABEL)) else { continue };
+        let reason = lease.metadata.annotations.as_ref().and_then(|all| all.get(REASON_ANNOTATION));
+        let claim = Claim {
+            node,
+            resource_version: lease.metadata.resource_version.clone().unwrap_or_default(),
+            reason: reason.cloned().unwrap_or_default(),
+        };
+        slots.entry(name.clone()).or_insert_with(|| Slot { name, ..Slot::default() }).claims.push(claim);
+    }
+    slots.into_values().collect()
 }
 
-/// The merge patch that makes `slot` the node's, if it is still as it was read.
-pub fn taken(slot: &Slot, identity: &Identity, reason: &str, now: &MicroTime) -> Value {
-    let object = HolderObject::from(identity.role).name();
+/// The merge patch of the node's own Lease that claims `slot`, if it is still as it was read.
+pub fn taken(slot: &str, resource_version: &str, reason: &str) -> Value {
     json!({
         "metadata": {
-            "resourceVersion": slot.resource_version,
-            "annotations": { HOLDER_ANNOTATION: object, REASON_ANNOTATION: reason },
+            "resourceVersion": resource_version,
+            "labels": { SLOT_LABEL: slot },
+            "annotations": { REASON_ANNOTATION: reason },
         },
-        "spec": { "holderIdentity": identity.name, "acquireTime": now, "renewTime": now },
     })
 }
 
-/// The merge patch that says on `slot` what its holder is at.
-pub fn told(slot: &Slot, reason: &str) -> Value {
+/// The merge patch that says what the node is at, if its Lease is still as it was read.
+pub fn told(claim: &Claim, reason: &str) -> Value {
     json!({
-        "metadata": { "resourceVersion": slot.resource_version, "annotations": { REASON_ANNOTATION: reason } },
+        "metadata": { "resourceVersion": claim.resource_version, "annotations": { REASON_ANNOTATION: reason } },
     })
 }
 
-/// The merge patch that makes `slot` nobody's, if it is still as it was read.
-pub fn given_back(slot: &Slot) -> Value {
+/// The merge patch that claims nothing any more, if the node's Lease is still as it was read.
+pub fn given_back(claim: &Claim) -> Value {
     json!({
         "metadata": {
-            "resourceVersion": slot.resource_version,
-            "annotations": { HOLDER_ANNOTATION: null, REASON_ANNOTATION: null },
+            "resourceVersion": claim.resource_version,
+            "labels": { SLOT_LABEL: null },
+            "annotations": { REASON_ANNOTATION: null },
         },
-        "spec": { "holderIdentity": null, "acquireTime": null, "renewTime": null },
     })
+}
+
+/// The Lease of a node without a Node, which has none yet, with its claim. `owner`: the uid of its NodeOS, with which it goes.
+pub fn lease(identity: &Identity, owner: &str, slot: &str, reason: &str) -> Lease {
+    let owner = OwnerReference {
+        api_version: "os.ballast.dev/v1alpha1".to_owned(),
+        kind: "NodeOS".to_owned(),
+        name: identity.name.clone(),
+        uid: owner.to_owned(),
+        ..OwnerReference::default()
+    };
+    Lease {
+        metadata: ObjectMeta {
+            name: Some(identity.name.clone()),
+            namespace: Some(CLAIM_NAMESPACE.to_owned()),
+            labels: Some(BTreeMap::from([(SLOT_LABEL.to_owned(), slot.to_owned())])),
+            annotations: Some(BTreeMap::from([(REASON_ANNOTATION.to_owned(), reason.to_owned())])),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec { holder_identity: Some(identity.name.clone()), ..LeaseSpec::default() }),
+    }
 }
 
 #[cfg(test)]
@@ -117,18 +143,14 @@ mod tests {
         Identity { name: name.to_owned(), role: Role::Node, pool: "default".to_owned() }
     }
 
-    /// `"a:one b gpu/c"`: slot a is held by one, slot b is free, so is c of the pool gpu.
-    fn slots(text: &str) -> Vec<Slot> {
+    /// `"a:one+two b gpu/c"`: slot a is claimed by one and two, slot b by nobody, so is c of the pool gpu.
+    fn seen(text: &str) -> Vec<Slot> {
         let slot = |word: &str| {
             let (pool, word) = word.split_once('/').unwrap_or(("default", word));
-            let (name, holder) = word.split_once(':').unwrap_or((word, ""));
-            let holder = Holder { name: holder.to_owned(), object: HolderObject::Node };
-            Slot {
-                name: name.to_owned(),
-                pool: pool.to_owned(),
-                holder: Some(holder).filter(|holder| !holder.name.is_empty()),
-                ..Slot::default()
-            }
+            let (name, nodes) = word.split_once(':').unwrap_or((word, ""));
+            let claims = nodes.split('+').filter(|node| !node.is_empty());
+            let claims = claims.map(|node| Claim { node: node.to_owned(), ..Claim::default() }).collect();
+            Slot { name: name.to_owned(), pool: pool.to_owned(), claims }
         };
         text.split_whitespace().map(slot).collect()
     }
@@ -136,64 +158,73 @@ mod tests {
     fn shown(choice: &Choice<'_>) -> String {
         match choice {
             Choice::Has(slot) => format!("has {}", slot.name),
-            Choice::HasTooMany(slot) => format!("surplus {}", slot.name),
+            Choice::IsFirst(slot) => format!("first of {}", slot.name),
+            Choice::IsLate(slot) => format!("late for {}", slot.name),
             Choice::HasOthers(slot) => format!("others' {}", slot.name),
             Choice::MayTake(slot) => format!("take {}", slot.name),
-            Choice::Full(holders) => format!("full {}", holders.len()),
+            Choice::Full(claims) => format!("full {}", claims.len()),
             Choice::NoSlots => "none".to_owned(),
         }
     }
 
     #[test]
     fn a_node_takes_what_is_free_and_keeps_what_it_has() {
-        for (text, gone, expected) in [
-            ("", "", "none"),
-            ("a", "", "take a"),
-            ("a:one b", "", "take b"),
-            ("a:one b:me", "", "has b"),
-            ("a:me b:me", "", "surplus b"),
-            ("a:one b:two", "", "full 2"),
-            ("a:one b:two", "two", "take b"),
-            ("a:one b:me", "one", "has b"),
-            ("gpu/a", "", "none"),
-            ("gpu/a b", "", "take b"),
-            ("gpu/a b:one", "", "full 1"),
-            ("gpu/a:me b", "", "others' a"),
-            ("gpu/a:me b:me", "", "others' a"),
+        for (text, expected) in [
+            ("", "none"),
+            ("a", "take a"),
+            ("a:one b", "take b"),
+            ("a:one b:me", "has b"),
+            ("a:one b:two", "full 2"),
+            ("gpu/a", "none"),
+            ("gpu/a b", "take b"),
+            ("gpu/a b:one", "full 1"),
+            ("gpu/a:me b", "others' a"),
+            // Two took it at once, or somebody claims what another has: at most one of them goes on.
+            ("a:me+two b", "first of a"),
+            ("a:me+another b", "late for a"),
+            // It is there no more.
+            ("/gone:me a", "others' gone"),
+            ("/gone:one", "none"),
         ] {
-            let gone: Vec<Holder> =
-                gone.split_whitespace().map(|name| Holder { name: name.to_owned(), ..Holder::default() }).collect();
-            assert_eq!(shown(&choose(&slots(text), &identity("me"), &gone)), expected, "{text} without {gone:?}");
+            assert_eq!(shown(&choose(&seen(text), &identity("me"))), expected, "{text}");
         }
     }
 
     #[test]
     fn nodes_do_not_all_take_the_same() {
-        let free = slots("a b c d");
-        let taken = |name: String| shown(&choose(&free, &identity(&name), &[]));
+        let free = seen("a b c d");
+        let taken = |name: String| shown(&choose(&free, &identity(&name)));
         let all: std::collections::BTreeSet<String> = (0..40).map(|number| taken(format!("node-{number}"))).collect();
         assert_eq!(all.len(), 4);
-        assert_eq!(pick("any", 7, 0), 0);
+        assert_eq!(pick("any", 0), 0);
     }
 
     #[test]
     fn what_is_written_is_what_is_read() {
+        let defined: Lease = serde_json::from_value(json!({
+            "metadata": { "name": "default-0", "labels": { POOL_LABEL: "gpu" } },
+            // Whoever may write there names no holder by it.
+            "spec": { "holderIdentity": "victim" },
+        }))
+        .unwrap();
         let lease = |patch: &Value| {
             let mut lease = patch.clone();
-            lease["metadata"]["name"] = json!("default-0");
-            lease["metadata"]["labels"] = json!({ POOL_LABEL: "gpu" });
+            lease["metadata"]["name"] = json!("me");
+            lease["metadata"]["resourceVersion"] = json!("7");
             serde_json::from_value::<Lease>(lease).unwrap()
         };
-        let free = Slot { name: "default-0".to_owned(), resource_version: "7".to_owned(), ..Slot::default() };
-        let now: MicroTime = serde_json::from_value(json!("2026-11-21T00:00:00.000000Z")).unwrap();
-        let report_only = Identity { role: Role::ReportOnly, ..identity("me") };
-        let found = slot(&lease(&taken(&free, &report_only, "draining", &now))).unwrap();
-        assert_eq!(found.holder, Some(Holder { name: "me".to_owned(), object: HolderObject::NodeOs }));
-        assert_eq!(found.pool, "gpu");
-        assert_eq!((found.reason.as_str(), found.resource_version.as_str()), ("draining", "7"));
-        assert_eq!(slot(&lease(&told(&found, "stuck"))).unwrap().reason, "stuck");
-        let given_back = given_back(&found);
-        assert_eq!(given_back["spec"]["holderIdentity"], Value::Null);
+        let read = |claims: &[Lease]| slots(std::slice::from_ref(&defined), claims);
+        let free = Slot { name: "default-0".to_owned(), pool: "gpu".to_owned(), claims: Vec::new() };
+        assert_eq!(read(&[]), std::slice::from_ref(&free));
+        let found = read(&[lease(&taken("default-0", "6", "draining"))]);
+        let claim = Claim { node: "me".to_owned(), resource_version: "7".to_owned(), reason: "draining".to_owned() };
+        assert_eq!(found, [Slot { claims: vec![claim.clone()], ..free.clone() }]);
+        assert_eq!(held(&found, &identity("me")), Some((&found[0], &claim)));
+        assert_eq!(told(&claim, "stuck")["metadata"]["resourceVersion"], "7");
+        let given_back = given_back(&claim);
+        assert_eq!(given_back["metadata"]["labels"], json!({ SLOT_LABEL: null }));
         assert_eq!(given_back["metadata"]["resourceVersion"], "7");
+        let made = super::lease(&identity("me"), "uid", "default-0", "draining");
+        assert_eq!(read(&[made])[0].claims[0].node, "me");
     }
 }

@@ -6,7 +6,7 @@ use ballast_cluster::model::{Facts, Order, Prepared, Release};
 use serde_json::{Value, json};
 
 use crate::{
-    machine::{Machine, NODE, NODE_OS, config, facts},
+    machine::{LEASE, Machine, NODE, NODE_OS, config, facts},
     server::{Api, Fault},
 };
 
@@ -34,6 +34,21 @@ fn wish(api: &Api, spec: Value) {
 fn slot(pool: &str) -> Value {
     let labels = json!({ "os.ballast.dev/pool": pool });
     json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "default-0", "labels": labels } })
+}
+
+/// The slot that the node claims.
+fn claimed(api: &Api) -> Option<String> {
+    api.object(LEASE)?["metadata"]["labels"]["os.ballast.dev/slot"].as_str().map(str::to_owned)
+}
+
+/// Whoever may write this Lease claims the slot on it.
+fn claim(api: &Api, lease: &str, slot: &str) {
+    let mut object = api.object(lease).unwrap_or_else(|| {
+        let name = lease.rsplit('/').next();
+        json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": name } })
+    });
+    object["metadata"]["labels"]["os.ballast.dev/slot"] = json!(slot);
+    api.put(lease, object);
 }
 
 fn pod(name: &str) -> Value {
@@ -84,15 +99,13 @@ async fn where_somebody_was_faster_it_looks_again() {
     let api = Api::start(&[b"h2"]).await;
     api.put(SLOT, slot("default"));
     let (_folder, mut machine) = joined(&api).await;
-    api.fault(&format!("PATCH {SLOT}"), [Fault::Status(409, None)]);
+    api.fault(&format!("PATCH {LEASE}"), [Fault::Status(409, None)]);
     api.fault(&format!("PATCH {NODE}$"), [Fault::Status(409, None)]);
     machine.change(|facts| facts.os.next = Some(wanted()));
     wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
     let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
-    assert_eq!(
-        (api.object(SLOT).unwrap()["spec"]["holderIdentity"].as_str(), api.count(&format!("PATCH {SLOT}"))),
-        (Some("n1"), 2)
-    );
+    // Claimed twice, then told that it goes down.
+    assert_eq!((claimed(&api).as_deref(), api.count(&format!("PATCH {LEASE}"))), (Some("default-0"), 3));
     assert_eq!(api.object(NODE).unwrap()["spec"]["unschedulable"], true);
     assert_eq!(machine.report.borrow().problems, [""; 0], "it is nothing to tell of");
 }
@@ -100,12 +113,11 @@ async fn where_somebody_was_faster_it_looks_again() {
 #[tokio::test]
 async fn a_slot_of_the_pool_before_is_given_back() {
     let api = Api::start(&[b"h2"]).await;
-    let mut kept = slot("gpu");
-    kept["spec"] = json!({ "holderIdentity": "n1" });
-    api.put(SLOT, kept);
+    api.put(SLOT, slot("gpu"));
     let (_folder, _machine) = joined(&api).await;
+    claim(&api, LEASE, "default-0");
     wish(&api, json!({ "image": format!("r.example/os@{}", facts().os.booted.digest) }));
-    api.until("free", |api| api.object(SLOT).unwrap()["spec"]["holderIdentity"].is_null()).await;
+    api.until("free", |api| claimed(api).is_none()).await;
 }
 
 #[tokio::test]
@@ -140,7 +152,7 @@ async fn spec_image_goes_through_slot_cordon_drain_and_reboot() {
         facts.os.next = Some(wanted());
     });
     api.until("asked to go", |api| api.count(&format!("POST {POD}/eviction")) == 1).await;
-    assert_eq!(api.object(SLOT).unwrap()["spec"]["holderIdentity"], "n1");
+    assert_eq!(claimed(&api).as_deref(), Some("default-0"));
     let node = api.object(NODE).unwrap();
     assert_eq!(node["spec"]["unschedulable"], true);
     assert_eq!(node["metadata"]["annotations"]["os.ballast.dev/cordoned"], "rollout");
@@ -156,10 +168,68 @@ async fn spec_image_goes_through_slot_cordon_drain_and_reboot() {
         folder.path(),
         Facts { os: ballast_cluster::model::Os { booted: wanted(), ..up.os.clone() }, ..up },
     );
-    api.until("its slot is free", |api| api.object(SLOT).unwrap()["spec"]["holderIdentity"].is_null()).await;
+    api.until("its slot is free", |api| claimed(api).is_none()).await;
     assert_eq!(api.object(NODE).unwrap()["spec"]["unschedulable"], Value::Null);
     api.until("told", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Idle").await;
     // The spec is as the operator wrote it.
     assert_eq!(api.object(NODE_OS).unwrap()["spec"], json!({ "image": image }));
     drop(machine);
+}
+
+/// Whoever may write slots (or an agent of before) names no holder by it: what a node has stands on its own Lease alone.
+#[tokio::test]
+async fn nobody_is_brought_down_by_what_others_write() {
+    let api = Api::start(&[b"h2"]).await;
+    let mut forged = slot("default");
+    forged["spec"] = json!({ "holderIdentity": "n1" });
+    api.put(SLOT, forged);
+    let other = LEASE.replace("/n1", "/another");
+    claim(&api, &other, "default-0");
+    let (_folder, mut machine) = joined(&api).await;
+    machine.change(|facts| facts.os.next = Some(wanted()));
+    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    api.until("waits for the one that claims it", |api| {
+        let status = api.object(NODE_OS).unwrap()["status"].clone();
+        status["phase"] == "WaitingForSlot" && status["message"].as_str().is_some_and(|text| text.contains("another"))
+    })
+    .await;
+    assert!(machine.orders.try_recv().is_err() && claimed(&api).is_none());
+    // Claimed in the same moment: the node comes behind the other by its name, and lets go.
+    claim(&api, LEASE, "default-0");
+    machine.change(|facts| facts.os.last_good = Some(facts.os.booted.clone()));
+    api.until("lets go", |api| claimed(api).is_none()).await;
+    assert!(machine.orders.try_recv().is_err());
+    api.delete(&other);
+    let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
+}
+
+/// A tag means what this node found, whatever somebody writes into its status; and what was written there is put right.
+#[tokio::test]
+async fn a_forged_status_is_not_believed() {
+    let api = Api::start(&[b"h2"]).await;
+    let (folder, mut machine) = joined(&api).await;
+    let forge = |api: &Api, image: &str| {
+        let mut object = api.object(NODE_OS).unwrap();
+        object["spec"] = json!({ "image": image });
+        object["status"]["observedImage"] = json!(image);
+        // As if the tag meant what runs, so that nothing is to be done.
+        object["status"]["observedDigest"] = json!(facts().os.booted.digest);
+        api.put(NODE_OS, object);
+    };
+    forge(&api, "r.example/os:stable");
+    let Order::Prepare { id, image } = next_order(&mut machine).await else { panic!("no order to prepare") };
+    machine.change(|facts| {
+        facts.os.prepared = Some(Prepared { order: id, image, digest: wanted().digest });
+        facts.os.next = Some(wanted());
+    });
+    let is_told = |api: &Api| api.object(NODE_OS).unwrap()["status"]["observedDigest"] == wanted().digest.as_str();
+    api.until("what the tag means is told", is_told).await;
+    // It outlives the agent.
+    drop(machine);
+    forge(&api, "r.example/os:stable");
+    let next = ballast_cluster::model::Os { next: Some(wanted()), ..facts().os };
+    let mut machine = Machine::start(config(&api), folder.path(), Facts { os: next, ..facts() });
+    api.until("it is put right", is_told).await;
+    api.until("goes on to its slot", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "WaitingForSlot").await;
+    assert!(machine.orders.try_recv().is_err(), "it is prepared already");
 }

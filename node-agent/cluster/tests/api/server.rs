@@ -312,6 +312,10 @@ impl State {
             },
             Method::PUT | Method::PATCH => {
                 let Some(found) = self.objects.get(path).cloned() else { return status(404, "NotFound", None) };
+                let uid = &body["metadata"]["uid"];
+                if *method == Method::PATCH && !uid.is_null() && *uid != found["metadata"]["uid"] {
+                    return status(409, "Conflict", None);
+                }
                 let version = &body["metadata"]["resourceVersion"];
                 if !version.is_null() && *version != found["metadata"]["resourceVersion"] {
                     return status(409, "Conflict", None);
@@ -323,25 +327,42 @@ impl State {
                 object["metadata"]["uid"] = found["metadata"]["uid"].clone();
                 whole(200, &self.store(path, object))
             }
+            Method::DELETE => match self.objects.remove(path) {
+                Some(object) => {
+                    let _ = self.events.send((path.to_owned(), json!({ "type": "DELETED", "object": object })));
+                    whole(200, &object)
+                }
+                None => status(404, "NotFound", None),
+            },
             _ => status(405, "MethodNotAllowed", None),
         }
     }
 
-    /// Of one object, by a field selector.
+    /// Of one object, or of the pods of a node, by a field selector.
     fn watch(&self, path: &str, query: &str) -> Answer {
-        let name = query.split('&').find_map(|pair| pair.strip_prefix("fieldSelector=metadata.name%3D"));
-        let only = format!("{path}/{}", name.unwrap_or_default());
-        let is_here = move |at: &str| at == only;
+        let selected = |field: &str| {
+            query
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("fieldSelector=")?.strip_prefix(field))
+                .map(str::to_owned)
+        };
+        let only = format!("{path}/{}", selected("metadata.name%3D").unwrap_or_default());
+        let node = selected("spec.nodeName%3D");
+        let is_here = move |at: &str, object: &Value| match &node {
+            Some(node) => at.contains("/pods/") && object["spec"]["nodeName"] == node.as_str(),
+            None => at == only,
+        };
         let now: Vec<Value> = self
             .objects
             .iter()
-            .filter(|(at, _)| is_here(at))
+            .filter(|(at, object)| is_here(at, object))
             .map(|(_, object)| json!({ "type": "ADDED", "object": object }))
             .collect();
         let later = futures_util::stream::unfold(self.events.subscribe(), |mut events| async {
             events.recv().await.ok().map(|event| (event, events))
         });
-        let later = later.filter_map(move |(at, event)| std::future::ready(is_here(&at).then_some(event)));
+        let later =
+            later.filter_map(move |(at, event)| std::future::ready(is_here(&at, &event["object"]).then_some(event)));
         let all = futures_util::stream::iter(now).chain(later);
         let all = all.take_until(Box::pin(tokio::time::sleep(self.watch)));
         let all = all.map(|event| Ok(Frame::data(Bytes::from(format!("{event}\n")))));

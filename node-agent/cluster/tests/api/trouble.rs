@@ -39,12 +39,19 @@ async fn l04_403_is_said_and_not_asked_in_a_loop() {
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     api.fault("POST /apis/os.ballast.dev/v1alpha1/nodeoses", vec![Fault::Status(403, None); 99]);
     let mut machine = Machine::start(config(&api), folder.path(), facts());
-    machine.until("said", |report| report.problems.iter().any(|problem| problem.contains("403"))).await;
+    let is_said = |report: &ballast_cluster::model::Report| {
+        report.problems.iter().any(|problem| problem.contains("there is no NodeOS n1, and the node may not make it"))
+    };
+    machine.until("said", is_said).await;
     api.until("its Lease is there all the same", |api| api.object(LEASE).is_some()).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let count = api.count("POST /apis/os.ballast.dev");
     assert!((1..=2).contains(&count), "{count}");
     assert_eq!(machine.report.borrow().state, State::Connected);
+    // Somebody makes it.
+    api.put(NODE_OS, serde_json::json!({ "kind": "NodeOS", "metadata": { "name": "n1" } }));
+    machine.until("seen", |report| report.problems.is_empty()).await;
+    api.until("reported", |api| api.object(NODE_OS).is_some_and(|os| !os["status"].is_null())).await;
 }
 
 #[tokio::test]

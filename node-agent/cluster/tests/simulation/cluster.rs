@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use ballast_cluster::model::{
-    Cordon, Eviction, Holder, HolderObject, NodeOsSpec, PodId, PodKind, Resolved, SeenNode, SeenPod, Slot, Step,
-};
+use ballast_cluster::model::{Claim, Cordon, Eviction, NodeOsSpec, PodId, PodKind, SeenNode, SeenPod, Slot, Step};
 
 use super::chance::Chance;
+
+/// How old what the API server keeps may be, in seconds.
+const KEPT: u64 = 3;
 
 pub(crate) struct ApiNode {
     pub(crate) seen: SeenNode,
@@ -19,10 +20,15 @@ pub(crate) struct ApiNode {
 #[derive(Default)]
 pub(crate) struct Cluster {
     pub(crate) spec: NodeOsSpec,
-    /// `status.observedImage` and `observedDigest`, by node.
-    pub(crate) resolved: BTreeMap<String, Resolved>,
     pub(crate) nodes: BTreeMap<String, ApiNode>,
-    pub(crate) slots: Vec<Slot>,
+    /// The slots' names.
+    pub(crate) slots: Vec<String>,
+    /// What is said on nodes' Leases, by node: which slot, and the rest.
+    pub(crate) claims: BTreeMap<String, (String, Claim)>,
+    /// In which state they are, by node.
+    leases: BTreeMap<String, String>,
+    /// What the API server keeps of the claims, and since when.
+    kept: (u64, Vec<Slot>),
     version: u64,
     /// Changes whose client gave up and that come true later.
     late: Vec<(u64, String, Step)>,
@@ -60,12 +66,32 @@ impl Cluster {
 
     pub(crate) fn change(&mut self, name: &str, step: &Step, now: u64, chance: &mut Chance) -> Answer {
         match step {
-            Step::TakeSlot { slot, reason } => {
-                let holder = Some(Holder { name: name.to_owned(), object: HolderObject::Node });
-                self.change_slot(slot, holder, reason)
+            Step::TakeSlot { slot, resource_version, reason } => {
+                if *resource_version != self.lease(name) {
+                    return Answer::Conflict;
+                }
+                let resource_version = self.changed(name);
+                let claim = Claim { node: name.to_owned(), resource_version, reason: reason.clone() };
+                self.claims.insert(name.to_owned(), (slot.clone(), claim));
+                Answer::Done
             }
-            Step::TellSlot { slot, reason } => self.change_slot(slot, slot.holder.clone(), reason),
-            Step::GiveSlotBack { slot } => self.change_slot(slot, None, ""),
+            Step::TellSlot { claim, reason } => {
+                if self.claim(name, claim).is_none() {
+                    return Answer::Conflict;
+                }
+                let resource_version = self.changed(name);
+                let Some((_, found)) = self.claims.get_mut(name) else { return Answer::Conflict };
+                *found = Claim { resource_version, reason: reason.clone(), ..found.clone() };
+                Answer::Done
+            }
+            Step::GiveSlotBack { claim } => {
+                if self.claim(name, claim).is_none() {
+                    return Answer::Conflict;
+                }
+                self.changed(name);
+                self.claims.remove(name);
+                Answer::Done
+            }
             Step::Cordon { resource_version } => self.change_cordon(name, resource_version, Cordon::Ours),
             Step::Uncordon { resource_version } => self.change_cordon(name, resource_version, Cordon::None),
             Step::Evict { pods } => {
@@ -92,20 +118,37 @@ impl Cluster {
         }
     }
 
-    fn change_slot(&mut self, read: &Slot, holder: Option<Holder>, reason: &str) -> Answer {
+    /// The node's claim, if its Lease is still as it was read.
+    fn claim(&self, name: &str, read: &Claim) -> Option<&(String, Claim)> {
+        self.claims.get(name).filter(|_| self.lease(name) == read.resource_version)
+    }
+
+    /// The state of the node's Lease.
+    pub(crate) fn lease(&self, name: &str) -> String {
+        self.leases.get(name).cloned().unwrap_or_else(|| "0".to_owned())
+    }
+
+    fn changed(&mut self, name: &str) -> String {
         let version = self.next_version();
-        let found = self.slots.iter_mut().find(|slot| slot.name == read.name);
-        let Some(slot) = found.filter(|slot| slot.resource_version == read.resource_version) else {
-            return Answer::Conflict;
+        self.leases.insert(name.to_owned(), version.clone());
+        version
+    }
+
+    /// The slots with their claims. What is not asked for freshly may be some seconds old, but for whoever claims one.
+    pub(crate) fn look(&mut self, name: &str, is_fresh: bool, now: u64) -> Vec<Slot> {
+        if now >= self.kept.0 + KEPT {
+            self.kept = (now, self.now());
+        }
+        let is_ours = |slot: &Slot| slot.claims.iter().any(|claim| claim.node == name);
+        if is_fresh || self.kept.1.iter().any(is_ours) { self.now() } else { self.kept.1.clone() }
+    }
+
+    fn now(&self) -> Vec<Slot> {
+        let claims = |slot: &String| {
+            self.claims.values().filter(|(name, _)| name == slot).map(|(_, claim)| claim.clone()).collect()
         };
-        *slot = Slot {
-            name: read.name.clone(),
-            pool: read.pool.clone(),
-            resource_version: version,
-            holder,
-            reason: reason.to_owned(),
-        };
-        Answer::Done
+        let slot = |name: &String| Slot { name: name.clone(), pool: "default".to_owned(), claims: claims(name) };
+        self.slots.iter().map(slot).collect()
     }
 
     fn change_cordon(&mut self, name: &str, read: &str, cordon: Cordon) -> Answer {

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{credentials::Keyring, registries::Registries};
+use super::{Keyring, Problem, Registries};
 use crate::{in_root, policy::model::Policy};
 
 const POLICY: &str = "/etc/containers/policy.json";
@@ -34,15 +34,40 @@ pub(crate) fn load(root: &Path, policy: Option<&Path>, credentials: Option<&Path
 
     let mut registries = Registries::default();
     for file in registries_files(root)? {
-        registries.add(&read(&file)?).with_context(|| format!("reading {}", file.display()))?;
-    }
-    let keyring = match credentials {
-        None => Keyring::default(),
-        Some(file) => {
-            Keyring::parse(&read(file)?).with_context(|| format!("reading credentials from {}", file.display()))?
+        let name = file.display().to_string();
+        match fs::read_to_string(&file) {
+            Ok(text) => warn(&registries.add(&name, &text)),
+            Err(error) => warn(&[unreadable(&name, &error)]),
         }
-    };
-    Ok(Config { policy, registries, keyring })
+    }
+    Ok(Config { policy, registries, keyring: credentials.map(keyring).unwrap_or_default() })
+}
+
+fn keyring(file: &Path) -> Keyring {
+    let name = file.display().to_string();
+    match fs::read_to_string(file) {
+        Ok(text) => {
+            let (keyring, problems) = Keyring::parse(&name, &text);
+            warn(&problems);
+            keyring
+        }
+        Err(error) => {
+            let problem = unreadable(&name, &error);
+            warn(std::slice::from_ref(&problem));
+            Keyring::unreadable(&problem)
+        }
+    }
+}
+
+fn unreadable(file: &str, error: &io::Error) -> Problem {
+    let reason = format!("it cannot be read: {error}");
+    Problem { file: file.to_owned(), line: None, key: String::new(), reason }
+}
+
+fn warn(problems: &[Problem]) {
+    for problem in problems {
+        log::warn!("{problem}");
+    }
 }
 
 fn read(file: &Path) -> Result<String> {

@@ -1,35 +1,48 @@
 //! Mirrors and rewritten locations: containers-registries.conf(5), version 2. Pure.
 //!
 //! `unqualified-search-registries`, `short-name-mode` and `aliases` may stand there and mean nothing here: names are
-//! always given with their registry. Everything else that is not understood is refused.
+//! always given with their registry. A mirror that is not understood is left out. A `[[registry]]` that is not understood
+//! is used for nothing: its images are refused, since it may have forbidden them or moved them.
 
-use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, de::IgnoredAny};
+#[cfg(test)]
+mod tests;
 
-use crate::content::reference::Named;
+use std::ops::Range;
 
+use anyhow::{Result, anyhow, bail};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IntoDeserializer},
+};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::Problem;
+use crate::content::reference::{Named, is_place};
+
+/// Top-level keys that mean nothing here.
+const PASSED_OVER: [&str; 3] = ["unqualified-search-registries", "short-name-mode", "aliases"];
+
+/// All registries of which something is said.
 #[derive(Debug, Default)]
-pub(crate) struct Registries(Vec<Registry>);
+pub struct Registries(Vec<Entry>);
 
 /// Where an image, or a copy of it, is fetched from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Location {
-    pub(crate) name: Named,
-    /// TLS certificates are not checked, and plain HTTP will do.
-    pub(crate) is_insecure: bool,
+pub struct Location {
+    /// The image's name there.
+    pub name: Named,
+    /// It is spoken to over plain HTTP. Certificates are checked wherever TLS is spoken.
+    pub is_plain: bool,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Document {
-    #[serde(default)]
-    registry: Vec<Registry>,
-    #[serde(rename = "unqualified-search-registries")]
-    _unqualified_search_registries: Option<IgnoredAny>,
-    #[serde(rename = "short-name-mode")]
-    _short_name_mode: Option<IgnoredAny>,
-    #[serde(rename = "aliases")]
-    _aliases: Option<IgnoredAny>,
+/// What is said of the names that begin with `prefix`, or why that cannot be used.
+#[derive(Debug)]
+struct Entry {
+    prefix: String,
+    registry: Result<Registry, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,8 +58,9 @@ struct Registry {
     blocked: bool,
     #[serde(default)]
     mirror_by_digest_only: bool,
-    #[serde(default)]
-    mirror: Vec<Mirror>,
+    /// Read one by one.
+    #[serde(skip)]
+    mirrors: Vec<Mirror>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,53 +83,54 @@ enum PullFromMirror {
 }
 
 impl Registries {
-    /// Takes in one more file; a registry of an earlier file with the same prefix gives way.
-    pub(crate) fn add(&mut self, text: &str) -> Result<()> {
-        let document: Document = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count()) + 1;
-            anyhow!("line {line}: {}", error.message())
-        })?;
-        for mut registry in document.registry {
-            if registry.prefix.is_empty() {
-                registry.prefix.clone_from(&registry.location);
-            }
-            let place = format!("[[registry]] {:?}", registry.prefix);
-            let is_wildcard = registry.prefix.starts_with("*.");
-            if registry.prefix.is_empty() {
-                bail!("a [[registry]] has neither prefix nor location, expected at least one of them");
-            }
-            if registry.location.is_empty() && !is_wildcard && registry.prefix.contains('*') {
-                bail!("{place}: a wildcard stands only at the beginning, as in \"*.example.com\"");
-            }
-            if registry.location.is_empty() && !is_wildcard {
-                registry.location.clone_from(&registry.prefix);
-            }
-            let mirrors = registry.mirror.iter().map(|mirror| &mirror.location);
-            for location in mirrors.chain(Some(&registry.location).filter(|location| !location.is_empty())) {
-                // Any repository in that place must have a name.
-                Named::parse(&format!("{location}/x"))
-                    .ok()
-                    .filter(|name| name.to_string() == format!("{location}/x"))
-                    .with_context(|| {
-                        format!("{place}: the location {location:?} is none, expected HOST, HOST:PORT or HOST/PATH")
-                    })?;
-            }
-            self.0.retain(|earlier| earlier.prefix != registry.prefix);
-            self.0.push(registry);
+    /// Takes in the text of one more file; a registry of an earlier file with the same prefix gives way. What cannot be
+    /// used is told.
+    pub fn add(&mut self, file: &str, text: &str) -> Vec<Problem> {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let mut reader = Reader { file, text, errors: Vec::new(), problems: Vec::new() };
+        for error in errors {
+            let at = error.span().map_or(text.len(), |span| span.start);
+            reader.errors.push(at);
+            reader.tell(Some(at..at), "", error.message());
         }
-        Ok(())
+        for (key, value) in document.into_inner() {
+            let at = key.span();
+            match (key.get_ref().as_ref(), value.into_inner()) {
+                ("registry", DeValue::Array(all)) => {
+                    let starts: Vec<usize> = all.iter().map(|one| one.span().start).collect();
+                    let ends = starts.iter().copied().skip(1).chain([text.len()]);
+                    let all: Vec<Entry> =
+                        all.into_iter().zip(ends).filter_map(|(one, end)| reader.entry(one, end)).collect();
+                    for entry in all {
+                        self.0.retain(|earlier| earlier.prefix != entry.prefix);
+                        self.0.push(entry);
+                    }
+                }
+                ("registry", _) => reader.tell(Some(at), "registry", "expected [[registry]] tables"),
+                (known, _) if PASSED_OVER.contains(&known) => {}
+                (unknown, _) => {
+                    reader.tell(Some(at), unknown, "this key is not known here and does nothing, expected [[registry]]")
+                }
+            }
+        }
+        reader.problems
     }
 
     /// From where `name` is fetched: its mirrors in order, then its location.
-    pub(crate) fn locations(&self, name: &Named) -> Result<Vec<Location>> {
-        let matching = self.0.iter().filter_map(|registry| Some((matching(&name.name(), &registry.prefix)?, registry)));
-        let Some((length, registry)) = matching.max_by_key(|(_, registry)| registry.prefix.len()) else {
-            return Ok(vec![Location { name: name.clone(), is_insecure: false }]);
+    ///
+    /// # Errors
+    /// If it is blocked, or what is said of it cannot be used.
+    pub fn locations(&self, name: &Named) -> Result<Vec<Location>> {
+        let matching = self.0.iter().filter_map(|entry| Some((matching(&name.name(), &entry.prefix)?, entry)));
+        let Some((length, entry)) = matching.max_by_key(|(_, entry)| entry.prefix.len()) else {
+            return Ok(vec![Location { name: name.clone(), is_plain: false }]);
         };
+        let registry = entry.registry.as_ref();
+        let registry = registry.map_err(|reason| anyhow!("{} cannot be fetched: {reason}", name.name()))?;
         if registry.blocked {
-            bail!("{} is blocked: registries.conf says so of {:?}", name.name(), registry.prefix);
+            bail!("{} is blocked: registries.conf says so of {:?}", name.name(), entry.prefix);
         }
-        let place = |location: &str, is_insecure: bool| -> Result<Location> {
+        let place = |location: &str, is_plain: bool| -> Result<Location> {
             let repository = name.name();
             let moved = match location {
                 "" => repository,
@@ -123,18 +138,136 @@ impl Registries {
             };
             let moved = Named::parse(&moved)?;
             let name = Named { tag: name.tag.clone(), digest: name.digest.clone(), ..moved };
-            Ok(Location { name, is_insecure })
+            Ok(Location { name, is_plain })
         };
-        let mirrors = registry.mirror.iter().filter(|mirror| match mirror.pull_from_mirror {
+        let mirrors = registry.mirrors.iter().filter(|mirror| match mirror.pull_from_mirror {
             PullFromMirror::All => !registry.mirror_by_digest_only || name.digest.is_some(),
             PullFromMirror::DigestOnly => name.digest.is_some(),
             PullFromMirror::TagOnly => name.digest.is_none(),
         });
-        let mut locations =
-            mirrors.map(|mirror| place(&mirror.location, mirror.insecure)).collect::<Result<Vec<Location>>>()?;
+        let mut locations = Vec::new();
+        for mirror in mirrors {
+            match place(&mirror.location, mirror.insecure) {
+                Ok(location) => locations.push(location),
+                // A repository may have a name that is too long below this mirror's path.
+                Err(error) => log::warn!("the mirror {} is left out: {error:#}", mirror.location),
+            }
+        }
         locations.push(place(&registry.location, registry.insecure)?);
         Ok(locations)
     }
+}
+
+/// Reads the entries of one file.
+struct Reader<'a> {
+    file: &'a str,
+    text: &'a str,
+    /// Where the text is no TOML.
+    errors: Vec<usize>,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn tell(&mut self, at: Option<Range<usize>>, key: &str, reason: &str) {
+        let line = at.and_then(|at| Some(self.text.get(..at.start)?.matches('\n').count() + 1));
+        self.problems.push(Problem {
+            file: self.file.to_owned(),
+            line,
+            key: key.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// The entry whose text ends at `end`; none if it does not say which images it is about.
+    fn entry(&mut self, value: Spanned<DeValue<'_>>, end: usize) -> Option<Entry> {
+        let span = value.span();
+        let DeValue::Table(mut table) = value.into_inner() else {
+            self.tell(Some(span), "registry", "expected a [[registry]] table");
+            return None;
+        };
+        let said =
+            |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).filter(|text| !text.is_empty());
+        let Some(prefix) = said("prefix").or_else(|| said("location")).map(str::to_owned) else {
+            self.tell(
+                Some(span),
+                "registry",
+                "it has neither prefix nor location, expected at least one of them as a text",
+            );
+            return None;
+        };
+        let key = format!("registry {prefix:?}");
+        let mirrors = table.remove("mirror");
+        let registry = if self.errors.iter().any(|at| (span.start..end).contains(at)) {
+            Err((span.clone(), "a line of it is no TOML".to_owned()))
+        } else {
+            read(Spanned::new(span.clone(), DeValue::Table(table)))
+                .and_then(|registry| check(registry).map_err(|reason| (span, reason)))
+        };
+        let registry = match registry {
+            Ok(mut registry) => {
+                registry.mirrors = mirrors.map(|mirrors| self.mirrors(&key, mirrors)).unwrap_or_default();
+                Ok(registry)
+            }
+            Err((at, reason)) => {
+                self.tell(Some(at), &key, &format!("{reason}; its images cannot be fetched until this is mended"));
+                Err(self.problems.last().map(Problem::to_string).unwrap_or_default())
+            }
+        };
+        Some(Entry { prefix, registry })
+    }
+
+    fn mirrors(&mut self, key: &str, value: Spanned<DeValue<'_>>) -> Vec<Mirror> {
+        let span = value.span();
+        let DeValue::Array(all) = value.into_inner() else {
+            self.tell(Some(span), &format!("{key} mirror"), "expected [[registry.mirror]] tables; there is no mirror");
+            return Vec::new();
+        };
+        let mut mirrors = Vec::new();
+        for one in all {
+            let span = one.span();
+            let mirror = read::<Mirror>(one).and_then(|mirror| match is_place(&mirror.location) {
+                true => Ok(mirror),
+                false => Err((span, no_place(&mirror.location))),
+            });
+            match mirror {
+                Ok(mirror) => mirrors.push(mirror),
+                Err((at, reason)) => {
+                    self.tell(Some(at), &format!("{key} mirror"), &format!("{reason}; this mirror is left out"))
+                }
+            }
+        }
+        mirrors
+    }
+}
+
+type Wrong = (Range<usize>, String);
+
+fn read<T: DeserializeOwned>(value: Spanned<DeValue<'_>>) -> Result<T, Wrong> {
+    let span = value.span();
+    T::deserialize(value.into_deserializer())
+        .map_err(|error| (error.span().unwrap_or(span), error.message().to_owned()))
+}
+
+/// The registry with what is left unsaid.
+fn check(mut registry: Registry) -> Result<Registry, String> {
+    if registry.prefix.is_empty() {
+        registry.prefix.clone_from(&registry.location);
+    }
+    let is_wildcard = registry.prefix.starts_with("*.");
+    if !is_wildcard && registry.prefix.contains('*') {
+        return Err("a wildcard stands only at the beginning, as in \"*.example.com\"".to_owned());
+    }
+    if registry.location.is_empty() && !is_wildcard {
+        registry.location.clone_from(&registry.prefix);
+    }
+    if !registry.location.is_empty() && !is_place(&registry.location) {
+        return Err(no_place(&registry.location));
+    }
+    Ok(registry)
+}
+
+fn no_place(location: &str) -> String {
+    format!("the location {location:?} is none, expected HOST, HOST:PORT or HOST/PATH")
 }
 
 /// How much of the repository `name` the prefix stands for, if it does.
@@ -147,114 +280,4 @@ fn matching(name: &str, prefix: &str) -> Option<usize> {
     }
     let rest = name.strip_prefix(prefix)?;
     (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = r#"
-unqualified-search-registries = ["docker.io"]
-
-[[registry]]
-location = "r.example"
-[[registry.mirror]]
-location = "m1.example:5000/copy"
-insecure = true
-[[registry.mirror]]
-location = "m2.example"
-pull-from-mirror = "digest-only"
-[[registry.mirror]]
-location = "m3.example"
-pull-from-mirror = "tag-only"
-
-[[registry]]
-prefix = "r.example/private"
-location = "inner.example/p"
-
-[[registry]]
-prefix = "bad.example"
-blocked = true
-
-[[registry]]
-prefix = "*.wild.example"
-insecure = true
-
-[[registry]]
-prefix = "old.example"
-location = "new.example"
-mirror-by-digest-only = true
-[[registry.mirror]]
-location = "m4.example"
-"#;
-
-    fn locations(name: &str) -> Vec<String> {
-        let mut registries = Registries::default();
-        registries.add(TEXT).unwrap();
-        let locations = registries.locations(&Named::parse(name).unwrap()).unwrap();
-        let show = |location: &Location| format!("{}{}", location.name, if location.is_insecure { "!" } else { "" });
-        locations.iter().map(show).collect()
-    }
-
-    #[test]
-    fn mirrors_come_first_and_the_longest_prefix_wins() {
-        let digest = "@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let by_digest = locations(&format!("r.example/os{digest}"));
-        assert_eq!(
-            by_digest,
-            [
-                format!("m1.example:5000/copy/os{digest}!"),
-                format!("m2.example/os{digest}"),
-                format!("r.example/os{digest}")
-            ]
-        );
-        let table: [(&str, &[&str]); 7] = [
-            ("r.example/os:1", &["m1.example:5000/copy/os:1!", "m3.example/os:1", "r.example/os:1"]),
-            ("r.example/private/os:1", &["inner.example/p/os:1"]),
-            (
-                "r.example/privately:1",
-                &["m1.example:5000/copy/privately:1!", "m3.example/privately:1", "r.example/privately:1"],
-            ),
-            ("a.wild.example:5000/os:1", &["a.wild.example:5000/os:1!"]),
-            ("wild.example/os:1", &["wild.example/os:1"]),
-            ("old.example/os:1", &["new.example/os:1"]),
-            ("other.example/os:1", &["other.example/os:1"]),
-        ];
-        for (name, expected) in table {
-            assert_eq!(locations(name), expected, "{name}");
-        }
-        assert_eq!(locations(&format!("old.example/os{digest}")).len(), 2);
-    }
-
-    #[test]
-    fn a_later_file_replaces_a_registry() {
-        let mut registries = Registries::default();
-        registries.add(TEXT).unwrap();
-        registries.add("[[registry]]\nprefix = \"bad.example\"\nlocation = \"good.example\"\n").unwrap();
-        let locations = registries.locations(&Named::parse("bad.example/os:1").unwrap()).unwrap();
-        assert_eq!(locations[0].name.to_string(), "good.example/os:1");
-    }
-
-    #[test]
-    fn what_is_not_understood_is_refused() {
-        let table = [
-            ("[[registry]]\n", "has neither prefix nor location"),
-            ("[[registry]]\nprefix = \"a*.example\"\n", "a wildcard stands only at the beginning"),
-            ("[[registry]]\nlocation = \"https://r.example\"\n", "is none, expected HOST"),
-            ("[[registry]]\nlocation = \"r.example\"\nfrobnicate = 1\n", "unknown field `frobnicate`"),
-            ("credential-helpers = [\"secretservice\"]\n", "unknown field `credential-helpers`"),
-            (
-                "[[registry]]\nlocation = \"r.example\"\n[[registry.mirror]]\ninsecure = true\n",
-                "missing field `location`",
-            ),
-        ];
-        for (text, expected) in table {
-            let error = format!("{:#}", Registries::default().add(text).unwrap_err());
-            assert!(error.contains(expected), "{text}: {error}");
-        }
-        let mut registries = Registries::default();
-        registries.add(TEXT).unwrap();
-        let error = registries.locations(&Named::parse("bad.example/os:1").unwrap()).unwrap_err().to_string();
-        assert_eq!(error, "bad.example/os is blocked: registries.conf says so of \"bad.example\"");
-    }
 }

@@ -57,7 +57,7 @@ impl fmt::Display for ImageName {
 
 /// A repository, and perhaps which image in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named {
+pub struct Named {
     /// With its port, if one is given.
     pub(crate) host: String,
     pub(crate) path: String,
@@ -66,7 +66,11 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    /// Reads `[HOST/]PATH[:TAG][@DIGEST]`.
+    ///
+    /// # Errors
+    /// If it is no such name.
+    pub fn parse(text: &str) -> Result<Self> {
         let doing = || format!("reading the image's name {text:?}");
         let (rest, digest) = match text.split_once('@') {
             None => (text, None),
@@ -89,7 +93,7 @@ impl Named {
     }
 
     /// The repository: host and path.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{}/{}", self.host, self.path)
     }
 
@@ -116,11 +120,21 @@ impl fmt::Display for Named {
     }
 }
 
+/// Whether repositories can be there: HOST, HOST:PORT or HOST/PATH.
+pub(crate) fn is_place(text: &str) -> bool {
+    let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+    reads_as_host(host) && is_host(host) && path.is_none_or(|path| check_path(path).is_ok())
+}
+
+/// Whether the first part of an image's name is a host, and not already a part of the path.
+fn reads_as_host(part: &str) -> bool {
+    part.contains(['.', ':']) || part == "localhost" || part.to_lowercase() != part
+}
+
 /// `busybox` is docker.io/library/busybox, as for all of the containers tools.
 fn split_host(name: &str) -> (String, String) {
-    let is_first_a_host = |part: &str| part.contains(['.', ':']) || part == "localhost" || part.to_lowercase() != part;
     let (host, path) = match name.split_once('/') {
-        Some((host, path)) if is_first_a_host(host) => (host, path),
+        Some((host, path)) if reads_as_host(host) => (host, path),
         Some(_) | None => (DEFAULT_HOST, name),
     };
     let host = if host == "index.docker.io" { DEFAULT_HOST } else { host };
@@ -200,6 +214,20 @@ mod tests {
         }
         let name = ImageName::parse(&format!("docker://r.example/a@{DIGEST}")).unwrap();
         assert_eq!(name.to_string(), format!("docker://r.example/a@{DIGEST}"));
+    }
+
+    #[test]
+    fn places_are_hosts_with_or_without_a_path() {
+        for good in
+            ["docker.io", "index.docker.io", "r.example:5000/a/b", "localhost", "[::1]:5000", "docker.io/library"]
+        {
+            assert!(is_place(good), "{good}");
+        }
+        for bad in
+            ["", "r", "https://r.example", "r.example/", "r.example/A", "r.example:x", "r.example/a:1", "*.example"]
+        {
+            assert!(!is_place(bad), "{bad}");
+        }
     }
 
     #[test]

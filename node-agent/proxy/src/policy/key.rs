@@ -4,6 +4,8 @@ use anyhow::{Result, bail};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 
+use crate::content::digest::Digest;
+
 /// How such a key begins in DER: id-ecPublicKey, prime256v1, and a bit string of one uncompressed point (RFC 5480).
 const PREFIX: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
@@ -32,6 +34,15 @@ impl PublicKey {
             Some(point) if point.len() == POINT_BYTES => Ok(Self { origin: origin.to_owned(), point: point.to_vec() }),
             Some(_) | None => bail!("{origin}: it has a key of another kind, {expected}"),
         }
+    }
+
+    /// The digest of the key in DER (SubjectPublicKeyInfo): what it is called where it is revoked.
+    pub(super) fn fingerprint(&self) -> Digest {
+        Digest::of(&[&PREFIX[..], &self.point].concat())
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.point == other.point
     }
 
     #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(super) mod check;
 pub(super) mod identity;
+pub(super) mod inline;
 pub(super) mod key;
 pub(super) mod model;
 pub(super) mod scope;

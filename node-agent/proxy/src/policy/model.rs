@@ -1,6 +1,6 @@
 //! The policy, checked: for each place that images come from, what is required of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -11,10 +11,11 @@ use super::{
     scope,
     source::{self, Document, Unique},
 };
-use crate::content::reference::ImageName;
+use crate::content::{digest::Digest, reference::ImageName};
 
+/// For each place that images come from, what is required of them.
 #[derive(Debug)]
-pub(crate) struct Policy {
+pub struct Policy {
     default: Vec<Requirement>,
     /// By transport (`docker`, `oci`), then by scope.
     transports: BTreeMap<String, BTreeMap<String, Vec<Requirement>>>,
@@ -27,16 +28,26 @@ pub(crate) enum Requirement {
     Signed(Signed),
 }
 
-/// A signature by any of the keys, over an identity that fits.
+/// Signatures by so many of the keys, over an identity that fits, none of them too old.
 #[derive(Debug)]
 pub(crate) struct Signed {
     key_files: Vec<String>,
+    /// Each key once, in however many files it stands.
     pub(super) keys: Vec<PublicKey>,
     pub(super) identity: Identity,
+    pub(super) threshold: NonZeroUsize,
+    pub(super) max_age: Option<Duration>,
+    revoked_keys: Vec<Digest>,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Policy {
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    /// Reads a policy. The keys that it names are not read yet.
+    ///
+    /// # Errors
+    /// If anything in it is not understood.
+    pub fn parse(text: &str) -> Result<Self> {
         let document: Document = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))?;
         // serde stops at the end of the object.
         serde_json::from_str::<serde::de::IgnoredAny>(text)?;
@@ -57,15 +68,31 @@ impl Policy {
         })
     }
 
-    /// Fetches the keys that the policy names by file.
+    /// Fetches the keys that the policy names by file. One that cannot be used is left out, since that makes nobody
+    /// trusted; where none is left, that is an error.
     pub(crate) fn load_keys(&mut self, read: impl Fn(&str) -> Result<String>) -> Result<()> {
         let scopes = self.transports.values_mut().flat_map(BTreeMap::values_mut);
         for requirement in scopes.chain([&mut self.default]).flatten() {
-            if let Requirement::Signed(signed) = requirement {
-                for file in &signed.key_files {
-                    let key = read(file).and_then(|text| PublicKey::parse(file, text.as_bytes()));
-                    signed.keys.push(key.context("reading a key that the policy names")?);
+            let Requirement::Signed(signed) = requirement else { continue };
+            let mut unusable = None;
+            for file in signed.key_files.clone() {
+                let key = read(&file).and_then(|text| PublicKey::parse(&file, text.as_bytes()));
+                match key.and_then(|key| signed.add(key)) {
+                    Ok(()) => {}
+                    Err(error) => {
+                        log::warn!("a key that the policy names is left out: {error:#}");
+                        unusable = unusable.or(Some(error));
+                    }
                 }
+            }
+            if let (true, Some(error)) = (signed.keys.is_empty(), unusable) {
+                return Err(error.context("reading a key that the policy names"));
+            }
+            let (wanted, there) = (signed.threshold, signed.keys.len());
+            if wanted.get() > there {
+                bail!(
+                    "sigstoreSigned: {wanted} keys must have signed (threshold), and there are {there} that can be used"
+                );
             }
         }
         Ok(())
@@ -84,6 +111,19 @@ impl Policy {
     }
 }
 
+impl Signed {
+    fn add(&mut self, key: PublicKey) -> Result<()> {
+        let fingerprint = key.fingerprint();
+        if self.revoked_keys.contains(&fingerprint) {
+            bail!("{}: this key was revoked ({fingerprint})", key.origin);
+        }
+        if !self.keys.iter().any(|known| known.is_same(&key)) {
+            self.keys.push(key);
+        }
+        Ok(())
+    }
+}
+
 fn read_all(requirements: Vec<source::Requirement>) -> Result<Vec<Requirement>> {
     if requirements.is_empty() {
         bail!("there is no requirement in the list, expected at least one (insecureAcceptAnything accepts all)");
@@ -93,28 +133,37 @@ fn read_all(requirements: Vec<source::Requirement>) -> Result<Vec<Requirement>> 
 
 fn read(requirement: source::Requirement) -> Result<Requirement> {
     use source::Requirement as Source;
-    let (path, paths, data, datas, identity) = match requirement {
+    let (path, paths, data, datas, identity, threshold, max_age_days, revoked_keys) = match requirement {
         Source::InsecureAcceptAnything {} => return Ok(Requirement::AcceptAnything),
         Source::Reject {} => return Ok(Requirement::Reject),
-        Source::SigstoreSigned { key_path, key_paths, key_data, key_datas, signed_identity } => {
-            (key_path, key_paths, key_data, key_datas, signed_identity)
-        }
+        Source::SigstoreSigned {
+            key_path,
+            key_paths,
+            key_data,
+            key_datas,
+            signed_identity,
+            threshold,
+            max_age_days,
+            revoked_keys,
+        } => (key_path, key_paths, key_data, key_datas, signed_identity, threshold, max_age_days, revoked_keys),
     };
     let given = [path.is_some(), paths.is_some(), data.is_some(), datas.is_some()];
     if given.into_iter().filter(|given| *given).count() != 1 {
         bail!("sigstoreSigned: expected exactly one of keyPath, keyPaths, keyData, keyDatas");
     }
     let key_files: Vec<String> = path.into_iter().chain(paths.into_iter().flatten()).collect();
-    let mut keys = Vec::new();
+    let identity = Identity::read(identity).context("sigstoreSigned.signedIdentity")?;
+    let threshold = threshold.unwrap_or(NonZeroUsize::MIN);
+    let max_age = max_age_days.map(|days| DAY.saturating_mul(days));
+    let mut signed = Signed { key_files, keys: Vec::new(), identity, threshold, max_age, revoked_keys };
     for data in data.into_iter().chain(datas.into_iter().flatten()) {
         let pem = STANDARD.decode(data.trim()).context("sigstoreSigned: keyData is not in base64")?;
-        keys.push(PublicKey::parse("keyData", &pem).context("sigstoreSigned")?);
+        PublicKey::parse("keyData", &pem).and_then(|key| signed.add(key)).context("sigstoreSigned")?;
     }
-    if key_files.is_empty() && keys.is_empty() {
+    if signed.key_files.is_empty() && signed.keys.is_empty() {
         bail!("sigstoreSigned: there is no key in the list, expected at least one");
     }
-    let identity = Identity::read(identity).context("sigstoreSigned.signedIdentity")?;
-    Ok(Requirement::Signed(Signed { key_files, keys, identity }))
+    Ok(Requirement::Signed(signed))
 }
 
 #[cfg(test)]
@@ -134,13 +183,37 @@ mod tests {
         let mut policy = Policy::parse(&text).unwrap();
         policy.load_keys(|_| Ok(PEM.to_owned())).unwrap();
         let Requirement::Signed(signed) = &policy.transports["docker"]["r.example/os"][0] else { panic!("{policy:?}") };
-        assert_eq!(signed.keys.len(), 2);
+        // Twice the same key is one signer.
+        assert_eq!(signed.keys.len(), 1);
+        assert_eq!((signed.threshold.get(), signed.max_age), (1, None));
         assert!(matches!(signed.identity, Identity::MatchRepository));
         let Requirement::Signed(signed) = &policy.transports["docker"]["*.example"][0] else { panic!("{policy:?}") };
         assert_eq!(signed.keys.len(), 1);
         assert!(matches!(signed.identity, Identity::MatchRepoDigestOrExact));
-        let error = policy.load_keys(|file| bail!("no {file}")).unwrap_err();
-        assert_eq!(format!("{error:#}"), "reading a key that the policy names: no /a");
+
+        // A key that cannot be used costs only itself.
+        let load = |usable: &'static str| {
+            let mut policy = Policy::parse(&text).unwrap();
+            let read = |file: &str| if file == usable { Ok(PEM.to_owned()) } else { bail!("no {file}") };
+            policy.load_keys(read).map_err(|error| format!("{error:#}")).map(|()| {
+                let Requirement::Signed(signed) = &policy.transports["docker"]["r.example/os"][0] else { panic!() };
+                signed.keys.iter().map(|key| key.origin.clone()).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(load("/b").unwrap(), ["/b"]);
+        assert_eq!(load("none").unwrap_err(), "reading a key that the policy names: no /a");
+
+        let two = text.replace("\"keyPaths\"", "\"threshold\":2,\"maxAgeDays\":3,\"keyPaths\"");
+        let mut policy = Policy::parse(&two).unwrap();
+        let error = policy.load_keys(|_| Ok(PEM.to_owned())).unwrap_err().to_string();
+        assert_eq!(error, "sigstoreSigned: 2 keys must have signed (threshold), and there are 1 that can be used");
+        assert!(Policy::parse(&two.replace("threshold\":2", "threshold\":0")).is_err());
+
+        // As `openssl pkey -pubin -in key.pub -outform DER | sha256sum` says it.
+        let revoked = "sha256:846d8d04784168862123d3fe8df071f22e3eb3772b011290fbe17d89edea0d22";
+        let text = text.replace("\"keyPaths\"", &format!("\"revokedKeys\":[\"{revoked}\"],\"keyPaths\""));
+        let error = format!("{:#}", Policy::parse(&text).unwrap().load_keys(|_| Ok(PEM.to_owned())).unwrap_err());
+        assert_eq!(error, format!("reading a key that the policy names: /a: this key was revoked ({revoked})"));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The policy as it is written: the keys and requirements that this node knows, and no others.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, num::NonZeroUsize};
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
+
+use crate::content::digest::Digest;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,13 @@ pub(super) enum Requirement {
         key_data: Option<String>,
         key_datas: Option<Vec<String>>,
         signed_identity: Option<Identity>,
+        /// Ours: how many of the keys must have signed; 1 if it is not said.
+        threshold: Option<NonZeroUsize>,
+        /// Ours: how old a signature may be, in days.
+        max_age_days: Option<u32>,
+        /// Ours: keys that count no more, by the digest of their DER.
+        #[serde(default)]
+        revoked_keys: Vec<Digest>,
     },
 }
 

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::{
     front::{Fault, Front},
     image::Image,
     node::{Node, layer},
-    registry::Registry,
+    registry::{PASSWORD, Registry},
 };
 
 fn answer(head: &str) -> Fault {
@@ -119,6 +121,121 @@ async fn credentials_do_not_follow_a_redirect_to_another_host() {
     }
     let error = node.refusal(&format!("docker://{}/os:1", front.address)).await;
     assert!(error.contains("redirects more than 5 times"), "{error}");
+}
+
+/// As CVE-2020-15157: who is redirected to may not ask for the registry's credentials, nor say who may.
+#[tokio::test]
+async fn a_challenge_counts_only_from_the_registrys_own_origin() {
+    let registry = Registry::start();
+    let image = Image::new(1, 1000);
+    image.push(&registry, "os", "1");
+    let (front, thief) = (Front::start(&registry.open), Front::start(&registry.open));
+    let mut node = Node::new();
+    node.insecure(&[&front.address], "");
+    let name = format!("docker://{}/os:1", front.address);
+    let bearer = format!("Bearer realm=\"http://{}/token\",service=\"s\"", thief.address);
+    let steals = |challenge: &str| {
+        front.expect(
+            "/manifests/",
+            answer(&format!("307 Temporary Redirect\r\nLocation: http://{}/v2/os/manifests/1", thief.address)),
+        );
+        thief.expect("/manifests/", answer(&format!("401 Unauthorized\r\nWWW-Authenticate: {challenge}")));
+    };
+    let auths = [Node::basic("s3cret"), json!({"identitytoken": "s3cret"})];
+    for (auth, challenge) in auths.iter().flat_map(|auth| [(auth, "Basic realm=\"x\""), (auth, &*bearer)]) {
+        node.log_in_as(&json!({&front.address: auth}));
+        steals(challenge);
+        let error = node.refusal(&name).await;
+        assert!(
+            error.contains(&format!("http://{}/v2/os/manifests/1, where http://{}/", thief.address, front.address)),
+            "{error}"
+        );
+        assert!(error.contains("wants to know who we are, and is not told"), "{error}");
+    }
+    let asked = thief.asked("");
+    assert_eq!(asked.len(), 4, "{asked:?}");
+    assert!(
+        !asked.iter().any(|head| head.to_lowercase().contains("authorization") || head.contains("/token")),
+        "{asked:?}"
+    );
+    assert!(!front.asked("").iter().any(|head| head.to_lowercase().contains("authorization")));
+}
+
+#[tokio::test]
+async fn a_refresh_token_stays_with_the_token_server_that_the_registry_names() {
+    let registry = Registry::start();
+    Image::new(1, 1000).push(&registry, "os", "1");
+    let (front, thief) = (Front::start(&registry.open), Front::start(&registry.open));
+    let mut node = Node::new();
+    node.insecure(&[&front.address], "");
+    node.log_in_as(&json!({&front.address: {"identitytoken": "s3cret"}}));
+    let name = format!("docker://{}/os:1", front.address);
+    let challenge =
+        |realm: &str| answer(&format!("401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"{realm}\",service=\"s\""));
+    for status in
+        ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
+    {
+        front.expect("/manifests/", challenge(&format!("http://{}/token", front.address)));
+        front.expect("/token", answer(&format!("{status}\r\nLocation: http://{}/token", thief.address)));
+        let error = node.refusal(&name).await;
+        assert!(error.contains("what was sent is secret and not for others"), "{status}: {error}");
+    }
+    assert_eq!(front.asked("POST /token").len(), 5);
+    assert_eq!(thief.asked(""), [""; 0]);
+}
+
+/// Docker's token server is at another origin than its registry: the registry may name one, if it is spoken to over TLS.
+#[tokio::test]
+async fn credentials_go_to_another_origin_only_over_tls_and_only_if_the_registry_names_it() {
+    let registry = Registry::start();
+    Image::new(1, 1000).push(&registry, "os", "1");
+    let (front, thief) = (Front::start(&registry.open), Front::start(&registry.open));
+    let mut node = Node::new();
+    node.insecure(&[&front.address], "");
+    node.log_in(&front.address, PASSWORD);
+    let name = format!("docker://{}/os:1", front.address);
+    let challenge =
+        |realm: &str| answer(&format!("401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"{realm}\",service=\"s\""));
+    front.expect("/manifests/", challenge(&format!("http://{}/token", thief.address)));
+    let error = node.refusal(&name).await;
+    assert!(error.contains("/token: expected https, or the registry itself"), "{error}");
+    assert_eq!(thief.asked(""), [""; 0]);
+
+    // This one lets nobody in without the password, and answers without a token.
+    let realm = format!("https://{}/v2/", registry.guarded);
+    front.expect("/manifests/", challenge(&realm));
+    let error = node.refusal(&name).await;
+    assert!(error.contains("UnknownIssuer"), "{error}");
+    node.trust_at(&front.address, &registry);
+    front.expect("/manifests/", challenge(&realm));
+    let error = node.refusal(&name).await;
+    assert!(error.contains(&format!("getting a token from {realm}: its answer has no token")), "{error}");
+}
+
+#[tokio::test]
+async fn plain_http_does_not_switch_off_certificate_checks() {
+    let registry = Registry::start();
+    let image = Image::new(1, 1000);
+    image.push(&registry, "os", "1");
+    let front = Front::start(&registry.open);
+    let node = Node::new();
+    // Over TLS, with a certificate that nobody vouches for: not even a registry without TLS may be that.
+    node.insecure(&[&front.address, &registry.guarded], "");
+    let error = node.refusal(&format!("docker://{}/os:1", registry.guarded)).await;
+    assert!(error.contains("400 Bad Request"), "{error}");
+    let name = format!("docker://{}/os:1", front.address);
+    let leads = || {
+        let place = format!("https://{}/v2/os/manifests/1", registry.guarded);
+        front.expect("/manifests/", answer(&format!("307 Temporary Redirect\r\nLocation: {place}")));
+    };
+    leads();
+    let error = node.refusal(&name).await;
+    assert!(error.contains("UnknownIssuer"), "{error}");
+    node.trust_at(&front.address, &registry);
+    leads();
+    let error = node.refusal(&name).await;
+    assert!(error.contains("is not told"), "{error}");
+    node.fetch(&name, &image).await;
 }
 
 #[tokio::test]

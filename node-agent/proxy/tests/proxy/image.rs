@@ -105,15 +105,32 @@ impl Signer {
 
     /// Signs the manifest with that digest as `name`; stores the signature beside the one with the digest `beside`.
     pub(crate) fn sign(&self, registry: &Registry, repository: &str, digest: &str, name: &str, beside: &str) {
+        store(registry, repository, beside, &[self.signature(registry, repository, digest, name, &json!(null))]);
+    }
+
+    /// The layer that is the signature, with what else is signed.
+    pub(crate) fn signature(
+        &self,
+        registry: &Registry,
+        repository: &str,
+        digest: &str,
+        name: &str,
+        optional: &Value,
+    ) -> Value {
         let payload = json!({"critical": {"type": "cosign container image signature",
-            "image": {"docker-manifest-digest": digest}, "identity": {"docker-reference": name}}, "optional": null});
+            "image": {"docker-manifest-digest": digest}, "identity": {"docker-reference": name}}, "optional": optional});
         let payload = payload.to_string().into_bytes();
         let signature = STANDARD.encode(self.pair.sign(&self.random, &payload).unwrap().as_ref());
         let mut layer = descriptor("application/vnd.dev.cosign.simplesigning.v1+json", &payload);
         layer["annotations"] = json!({"dev.cosignproject.cosign/signature": signature});
         registry.push_blob(repository, &sha256(&payload), &payload);
-        registry.push_blob(repository, &sha256(b"{}"), b"{}");
-        let tag = format!("sha256-{}.sig", &beside[7..]);
-        registry.push_manifest(repository, &tag, IMAGE, &manifest(descriptor(CONFIG, b"{}"), &[layer]));
+        layer
     }
+}
+
+/// The signatures of the image with the digest `beside`.
+pub(crate) fn store(registry: &Registry, repository: &str, beside: &str, signatures: &[Value]) {
+    registry.push_blob(repository, &sha256(b"{}"), b"{}");
+    let tag = format!("sha256-{}.sig", &beside[7..]);
+    registry.push_manifest(repository, &tag, IMAGE, &manifest(descriptor(CONFIG, b"{}"), signatures));
 }

@@ -7,6 +7,7 @@ mod front;
 mod image;
 mod node;
 mod registry;
+mod service;
 mod signatures;
 
 use std::fs;
@@ -74,15 +75,49 @@ async fn who_may_not_come_in_is_told_why() {
 }
 
 #[tokio::test]
-async fn nothing_starts_with_a_configuration_that_is_not_understood() {
+async fn nothing_starts_with_a_policy_that_is_not_understood() {
     let node = Node::new();
-    let refusal = async |node: &Node| node.try_proxy().await.unwrap_err().to_string();
-    node.write("etc/containers/registries.conf.d/mirror.conf", "[[registry]]\nlocatoin = \"r.example\"\n");
-    let error = refusal(&node).await;
-    assert!(error.contains("registries.conf.d/mirror.conf: line 2: unknown field `locatoin`"), "{error}");
     node.policy(&json!({"default": [{"type": "signedBy"}]}));
-    let error = refusal(&node).await;
+    let error = node.try_proxy().await.unwrap_err().to_string();
     assert!(error.contains("unknown variant `signedBy`, expected one of `insecureAcceptAnything`"), "{error}");
+}
+
+/// As a node renders it for the README's own example, and with entries beside it that nobody can use.
+#[tokio::test]
+async fn an_entry_that_cannot_be_used_costs_only_itself() {
+    let registry = Registry::start();
+    let image = Image::new(1, 1000);
+    image.push(&registry, "os", "1");
+    let mut node = Node::of(&registry);
+    let (host, ca) = (&registry.guarded, format!("etc/containers/certs.d/{}/broken.crt", registry.guarded));
+    node.write(&ca, "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n");
+    node.write(
+        "etc/containers/registries.conf.d/ballast.conf",
+        "[[registry]]\nlocation = \"docker.io\"\n[[registry]]\nlocatoin = \"r.example\"\n[[registry]]\nlocation = \"s.example\"\nmirrors = 1\n",
+    );
+    node.write("etc/containers/registries.conf.d/broken.conf", "[[registry\n");
+    let name = format!("docker://{host}/os:1");
+    node.fetch(&name, &image).await;
+    let error = node.refusal("docker://s.example/os:1").await;
+    assert!(
+        error.contains("s.example/os cannot be fetched: ")
+            && error.contains("ballast.conf:7: registry \"s.example\": unknown field `mirrors`"),
+        "{error}"
+    );
+
+    // One registry's credentials are broken, not the other's; then the whole file.
+    node.log_in_as(&json!({host: {"auth": "?"}, "other.example": {"auth": "dTpw"}}));
+    let error = node.refusal(&name).await;
+    assert!(
+        error.contains(&format!("wants user and password: "))
+            && error.contains(&format!("auth.json: auths {host:?}: auth is not in base64")),
+        "{error}"
+    );
+    node.log_in_as(&json!({host: Node::basic(PASSWORD), "other.example": {"auth": "?"}}));
+    node.fetch(&name, &image).await;
+    node.write("auth.json", "{");
+    let error = node.refusal(&name).await;
+    assert!(error.contains("auth.json:1: it is no JSON object"), "{error}");
 }
 
 #[tokio::test]

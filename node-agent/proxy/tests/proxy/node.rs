@@ -51,13 +51,26 @@ impl Node {
 
     /// The registry's certificate, where it belongs on a node.
     pub(crate) fn trust(&self, registry: &Registry) {
+        self.trust_at(&registry.guarded, registry);
+    }
+
+    /// The registry's certificate, for who speaks to `host`.
+    pub(crate) fn trust_at(&self, host: &str, registry: &Registry) {
         let certificate = fs::read_to_string(registry.certificate()).unwrap();
-        self.write(&format!("etc/containers/certs.d/{}/ca.crt", registry.guarded), &certificate);
+        self.write(&format!("etc/containers/certs.d/{host}/ca.crt"), &certificate);
     }
 
     pub(crate) fn log_in(&mut self, host: &str, password: &str) {
-        let auth = STANDARD.encode(format!("{USER}:{password}"));
-        self.write("auth.json", &json!({"auths": {host: {"auth": auth}}}).to_string());
+        self.log_in_as(&json!({host: Self::basic(password)}));
+    }
+
+    pub(crate) fn basic(password: &str) -> Value {
+        json!({"auth": STANDARD.encode(format!("{USER}:{password}"))})
+    }
+
+    /// With what stands under `auths`.
+    pub(crate) fn log_in_as(&mut self, auths: &Value) {
+        self.write("auth.json", &json!({"auths": auths}).to_string());
         self.has_credentials = true;
     }
 

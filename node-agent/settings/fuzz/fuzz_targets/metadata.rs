@@ -11,7 +11,7 @@ const STATUSES: [u16; 4] = [200, 404, 401, 503];
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, body)) = bytes.split_first() else { return };
-    let mut session = Session::new(Service::ALL[usize::from(first % 4)]);
+    let mut session = Session::new(Service::ALL[usize::from(*first) % Service::ALL.len()]);
     for shift in 0..8 {
         if session.request().is_none() {
             break;

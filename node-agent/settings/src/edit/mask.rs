@@ -22,7 +22,9 @@ impl Masks {
                     Some((user, host)) => format!("{}@{host}", masks.name(user)),
                     None => url.to_owned(),
                 }),
-                Some(Shape::Table(keys) | Shape::List(keys) | Shape::Keyed(_, keys)) => self.mask_item(item, keys),
+                Some(
+                    Shape::Table(keys) | Shape::List(keys) | Shape::TextsOrTables(_, keys) | Shape::Keyed(_, keys),
+                ) => self.mask_item(item, keys),
                 Some(_) => {}
             }
         }

@@ -56,7 +56,8 @@ fn what_does_not_fit_changes_nothing() {
     let table = [
         ("update.auto", "yes", "settings: update.auto: does not fit, expected true or false"),
         ("update.image", "ballast", "settings:6:9: update.image: names no registry, expected where a release is"),
-        ("update.window", "daily", "settings: update.window: does not fit, expected a list"),
+        ("update.window", "[daily", "settings: update.window: does not fit, expected a list"),
+        ("update.window", "daily", "update.window: \"daily\" is not a window"),
         ("update.window", "[\"daily\"]", "update.window: \"daily\" is not a window"),
         ("updat.auto", "true", "settings: updat.auto: there is no such key; did you mean update?"),
         ("update", "true", "settings: update: is a table, expected one of image, auto, window, reboot, signatures"),

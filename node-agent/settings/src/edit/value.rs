@@ -12,8 +12,9 @@ pub(super) fn parse(shape: Shape, text: &str) -> Result<Value, &'static str> {
         Shape::SwitchOrChoice(_) => Ok(switch(text).unwrap_or_else(|| plain_or_quoted(text))),
         Shape::TextedOrNumbered => Ok(number(text).unwrap_or_else(|| plain_or_quoted(text))),
         Shape::Text | Shape::Secret | Shape::ProxyUrl | Shape::Choice(_) | Shape::Texted => Ok(plain_or_quoted(text)),
-        Shape::Texts => list(text).ok_or("a list, as [\"one\", \"two\"]"),
-        Shape::List(_) => list(text).ok_or("a list, as [{ key = \"value\" }]"),
+        Shape::Texts if text.trim_start().starts_with('[') => list(text).ok_or("a list, as [\"one\", \"two\"]"),
+        Shape::Texts => Ok(Array::from_iter([plain_or_quoted(text)]).into()),
+        Shape::List(_) | Shape::TextsOrTables(_, _) => list(text).ok_or("a list, as [{ key = \"value\" }]"),
         Shape::Table(_) | Shape::Keyed(_, _) => Err("one of the keys in it"),
     }
 }

@@ -7,11 +7,31 @@ use crate::{
     tree::{Entry, Item, Origin, Table, Value},
 };
 
-/// What a text begins with that is one.
-pub(super) const HEADER: &str = "#cloud-config";
-
 /// Where `write_files` may write: a file in it is a source of its own.
 const FOLDER: &str = "/etc/ballast/";
+
+/// What platforms write into a user-data by themselves (Proxmox, libvirt, OpenStack's dashboard): about logins, packages and disks,
+/// which a node has none of or looks after itself.
+const OF_PLATFORMS: [&str; 18] = [
+    "chpasswd",
+    "disable_root",
+    "final_message",
+    "growpart",
+    "locale",
+    "manage_etc_hosts",
+    "manage_resolv_conf",
+    "package_reboot_if_required",
+    "package_update",
+    "package_upgrade",
+    "password",
+    "preserve_hostname",
+    "resize_rootfs",
+    "ssh_authorized_keys",
+    "ssh_pwauth",
+    "system_info",
+    "user",
+    "users",
+];
 
 /// What a node takes of a cloud-config.
 const TAKEN: &str = "hostname, fqdn, ca_certs, ntp, timezone, write_files under /etc/ballast";
@@ -23,6 +43,8 @@ pub(super) struct CloudConfig {
     pub(super) table: Table,
     pub(super) files: Vec<File>,
     pub(super) problems: Vec<Problem>,
+    /// What platforms write by themselves and a node does not take, in one sentence.
+    pub(super) notes: Vec<Problem>,
 }
 
 /// A file with settings.
@@ -37,6 +59,7 @@ pub(super) fn read(document: Table) -> CloudConfig {
     let mut config = CloudConfig::default();
     let (mut hostname, mut fqdn) = (None, None);
     let (mut time, mut network) = (Vec::new(), Vec::new());
+    let mut of_platform: Vec<(String, Origin)> = Vec::new();
     for Entry { name, origin, item } in document.entries {
         match &*name {
             "hostname" => hostname = Some(setting("hostname", "hostname", item)),
@@ -46,8 +69,14 @@ pub(super) fn read(document: Table) -> CloudConfig {
             // The older spelling is still in use.
             "ca_certs" | "ca-certs" => network.extend(config.certificates(&name, item)),
             "write_files" => config.write_files(item),
+            known if OF_PLATFORMS.contains(&known) => of_platform.push((name, origin)),
             _ => config.ignore(&name, &origin),
         }
+    }
+    if let Some((_, origin)) = of_platform.first() {
+        let names: Vec<&str> = of_platform.iter().map(|(name, _)| name.as_str()).collect();
+        let what = format!("a node has no logins and packages of its own, so this is not taken: {}", names.join(", "));
+        config.notes.push(origin.problem("", &what, ""));
     }
     config.table.entries.extend(hostname.or(fqdn));
     for (name, entries) in [("time", time), ("network", network)] {

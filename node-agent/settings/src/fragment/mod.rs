@@ -1,19 +1,23 @@
 //! One source: from its bytes to what it says. A fragment knows no schema; it knows where everything stands.
 
 mod cloud_config;
+mod format;
 mod limits;
 mod meta_data;
+mod network;
+mod parse;
 #[cfg(test)]
 mod tests;
 mod text;
 mod toml;
+mod unpack;
+mod vendor_data;
 mod version;
 mod yaml;
 
 use std::sync::Arc;
 
 pub(crate) use self::limits::Budget;
-use self::text::Text;
 pub use self::{limits::MAX_BYTES, version::VERSION};
 use crate::{problem::Problem, tree::Table};
 
@@ -57,12 +61,33 @@ pub enum Rank {
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What an operator wrote: TOML, or `#cloud-config` if it begins so.
+    /// What an operator wrote: TOML, or `#cloud-config`; also compressed with gzip, or in a MIME message.
     Settings,
+    /// What the platform wants besides, in the same formats; OpenStack's `vendor_data.json`.
+    VendorData,
+    /// Interfaces as NoCloud has them: cloud-init's network-config, version 1 or 2.
+    NetworkConfig,
+    /// Interfaces as OpenStack has them: `network_data.json`.
+    NetworkData,
     /// What the platform says of the machine: OpenStack's `meta_data.json`, NoCloud's `meta-data`.
     MetaData,
     /// The machine's name and nothing else.
     Hostname,
+}
+
+impl Kind {
+    /// All of them; of the same rank the first counts most.
+    pub const ALL: [Self; 6] =
+        [Self::Settings, Self::VendorData, Self::NetworkConfig, Self::NetworkData, Self::MetaData, Self::Hostname];
+
+    /// Whether a platform writes it by itself, so that what does not fit is nobody's mistake here: it is a note, not a problem.
+    const fn is_of_platform(self) -> bool {
+        match self {
+            Self::VendorData | Self::MetaData | Self::Hostname => true,
+            // A node without the addresses that it was given is not as somebody wants it, whoever wrote them.
+            Self::Settings | Self::NetworkConfig | Self::NetworkData => false,
+        }
+    }
 }
 
 /// What one source says.
@@ -70,72 +95,10 @@ pub enum Kind {
 pub(crate) struct Fragment {
     pub(crate) source: Arc<str>,
     pub(crate) table: Table,
+    /// What is wrong with it.
     pub(crate) problems: Vec<Problem>,
-}
-
-impl Fragment {
-    /// The fragments in `source`, the one that counts most first: several, if it holds files.
-    pub(crate) fn parse(source: &Source<'_>, budget: &mut Budget) -> Vec<Self> {
-        let text = match Text::new(source.name, source.bytes) {
-            Ok(text) => text,
-            Err(problem) => {
-                return vec![Self { source: source.name.into(), table: Table::default(), problems: vec![problem] }];
-            }
-        };
-        match source.kind {
-            Kind::Settings if text.first_line() == cloud_config::HEADER => Self::cloud_config(&text, budget),
-            Kind::Settings => vec![Self::toml(&text, budget)],
-            Kind::MetaData => {
-                let (document, problems) = yaml::parse(&text, budget);
-                vec![Self::new(&text, meta_data::settings(document), problems)]
-            }
-            Kind::Hostname => vec![Self::new(&text, meta_data::name_alone(&text), Vec::new())],
-        }
-    }
-
-    fn new(text: &Text<'_>, table: Table, problems: Vec<Problem>) -> Self {
-        Self { source: text.name(), table, problems }
-    }
-
-    fn toml(text: &Text<'_>, budget: &mut Budget) -> Self {
-        if let Some(what) = foreign(text.first_line()) {
-            let what = format!("it is {what}, which this node does not run; nothing in it applies");
-            let expected = format!("TOML, or a text that begins with {}", cloud_config::HEADER);
-            return Self::new(text, Table::default(), vec![text::whole(&text.name(), &what, &expected)]);
-        }
-        let (mut table, mut problems) = toml::parse(text, budget);
-        problems.extend(version::check(&mut table));
-        Self::new(text, table, problems)
-    }
-
-    /// The files in it, which say exactly what they mean, count more than its own keys.
-    fn cloud_config(text: &Text<'_>, budget: &mut Budget) -> Vec<Self> {
-        let (document, mut problems) = yaml::parse(text, budget);
-        let config = cloud_config::read(document);
-        problems.extend(config.problems);
-        let file = |file: &cloud_config::File| {
-            let name = format!("{}:{}", text.name(), file.path);
-            match Text::new(&name, &file.content) {
-                Ok(text) => Self::toml(&text, budget),
-                Err(problem) => Self { source: name.into(), table: Table::default(), problems: vec![problem] },
-            }
-        };
-        let mut fragments: Vec<Self> = config.files.iter().map(file).collect();
-        fragments.push(Self::new(text, config.table, problems));
-        fragments
-    }
-}
-
-/// What a user-data that begins so is, if it is something that cloud-init knows and a node does not.
-fn foreign(first_line: &str) -> Option<&'static str> {
-    let table = [
-        ("#!", "a script"),
-        ("#cloud-boothook", "a boot hook"),
-        ("#include", "a list of URLs"),
-        ("## template:", "a template"),
-        ("Content-Type:", "a MIME message"),
-        ("MIME-Version:", "a MIME message"),
-        ("{", "JSON"),
-    ];
-    table.into_iter().find(|(start, _)| first_line.starts_with(start)).map(|(_, what)| what)
+    /// What a platform wrote that is not taken: worth knowing, and nothing to mend.
+    pub(crate) notes: Vec<Problem>,
+    /// Whether what is wrong in it is worth a note alone.
+    pub(crate) is_of_platform: bool,
 }

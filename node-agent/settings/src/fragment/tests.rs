@@ -106,7 +106,6 @@ fn broken_yaml_is_named_with_its_place() {
 fn other_user_data_is_named_and_not_run() {
     for (text, what) in [
         ("#!/bin/sh\nrm -rf /\n", "a script"),
-        ("Content-Type: multipart/mixed; boundary=\"x\"\n", "a MIME message"),
         ("#include\nhttp://x/\n", "a list of URLs"),
         ("{\"hostname\": \"a\"}", "JSON"),
     ] {
@@ -114,12 +113,72 @@ fn other_user_data_is_named_and_not_run() {
         let expected = format!("u: it is {what}, which this node does not run; nothing in it applies");
         assert!(matches!(told.as_slice(), [told] if told.starts_with(&expected)), "{text}: {told:?}");
     }
-    let bytes = [0x1f, 0x8b, 8, 0, 0xff];
-    let (_, problems) = crate::settings(&[Source::new("u", Rank::Volume, &bytes)]);
-    assert!(problems[0].to_string().starts_with("u: it is compressed; nothing in it applies"), "{problems:?}");
     let large = vec![b'#'; 300 * 1024];
     let (_, problems) = crate::settings(&[Source::new("u", Rank::Volume, &large)]);
     assert_eq!(problems[0].to_string(), "u: it has more than 256 KiB; nothing in it applies");
+}
+
+/// A MIME message with these parts, each its headers and its body.
+fn message(parts: &[(&str, &str)]) -> String {
+    let parts = parts.iter().map(|(headers, body)| format!("--=b\n{headers}\n\n{body}\n"));
+    let parts: String = parts.collect();
+    format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"=b\"\n\n{parts}--=b--\n")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn of_a_message_s_parts_the_last_counts_most() {
+    let text = message(&[
+        ("Content-Type: text/cloud-config", "hostname: first\ntimezone: UTC"),
+        ("Content-Type: text/x-toml", "log.level = \"debug\""),
+        ("Content-Type: text/plain\nContent-Transfer-Encoding: base64", "I2Nsb3VkLWNvbmZpZwpob3N0bmFtZTogbGFzdAo="),
+    ]);
+    for text in [text.clone(), text.replace('\n', "\r\n"), format!("\u{feff}\n{text}")] {
+        let (found, told) = read(Kind::Settings, &text);
+        assert_eq!((found.hostname.unwrap().as_str(), told.as_slice()), ("last", &[][..]), "{text}");
+        assert!(found.time.zone.is_some() && found.log.level.name() == "debug");
+    }
+    let (found, told) = read(Kind::Settings, "Content-Type: multipart/mixed; boundary=\"x\"\n");
+    assert_eq!(found, Settings::default());
+    assert!(
+        matches!(told.as_slice(), [told] if told.starts_with("u: it is a MIME message without a part")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_is_wrapped_has_limits_too() {
+    let of = |bytes: &[u8]| {
+        let (found, problems) = crate::settings(&[Source::new("u", Rank::Volume, bytes)]);
+        (found, problems.iter().map(Problem::to_string).collect::<Vec<_>>())
+    };
+    let (found, told) = of(&gzip(message(&[("Content-Type: text/plain", "hostname = \"a\"")]).as_bytes()));
+    assert_eq!((found.hostname.unwrap().as_str(), told.as_slice()), ("a", &[][..]));
+    // Eight megabytes in eight kilobytes.
+    let bomb = gzip(&vec![b'#'; 8 << 20]);
+    assert!(bomb.len() < super::MAX_BYTES, "{}", bomb.len());
+    assert_eq!(of(&bomb).1, ["u: it has more than 256 KiB when it is decompressed; nothing in it applies"]);
+    assert!(of(&[0x1f, 0x8b, 8, 0, 0xff]).1[0].starts_with("u: it is compressed with gzip and damaged: "));
+    let many = message(&vec![("Content-Type: text/plain", "# nothing"); 40]);
+    assert!(matches!(of(many.as_bytes()).1.as_slice(), [told] if told.contains("more than 32 parts")));
+    // All parts share one limit.
+    let zipped = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, gzip(&vec![b'#'; 200 << 10]));
+    let part = ("Content-Type: application/gzip\nContent-Transfer-Encoding: base64", zipped.as_str());
+    let told = of(message(&[part, part]).as_bytes()).1;
+    assert!(matches!(told.as_slice(), [told] if told.starts_with("u:part 2: it has more than 256 KiB")), "{told:?}");
+}
+
+/// What is told as a note, and whether anything is a problem.
+fn notes(kind: Kind, text: &str) -> (Settings, Vec<String>) {
+    let source = Source { name: "u", rank: Rank::Credential, kind, bytes: text.as_bytes() };
+    let crate::Outcome { settings, problems, notes, .. } = crate::read(&[source]);
+    assert_eq!(problems, [], "{text}");
+    (settings, notes.iter().map(Problem::to_string).collect())
 }
 
 #[test]
@@ -138,10 +197,63 @@ fn platforms_give_a_name() {
         (Kind::Hostname, "ip-10-0-0-1.ec2.internal\n", Some("ip-10-0-0-1.ec2.internal")),
         (Kind::Hostname, "", None),
     ] {
-        let (found, told) = read(kind, text);
+        let (found, told) = notes(kind, text);
         assert_eq!((found.hostname.as_ref().map(|name| name.as_str()), told), (name, vec![]), "{text}");
     }
-    assert_eq!(read(Kind::Hostname, "<html>").1.len(), 1);
+    let deep = format!("hostname: a\ndevices: {}1{}\n", "[".repeat(20), "]".repeat(20));
+    assert_eq!(notes(Kind::MetaData, &deep).1, [""; 0]);
+}
+
+#[test]
+fn of_a_platform_s_name_that_nearly_fits_the_usable_part_is_taken() {
+    for (text, name) in [
+        ("ip-10-0-0-1.a.example b.example", Some("ip-10-0-0-1.a.example")),
+        ("node_7", Some("node-7")),
+        ("node.", Some("node")),
+        ("node.in valid", Some("node.in")),
+        ("node.-x", Some("node")),
+        ("<html>", None),
+        ("10.0.0.1", None),
+    ] {
+        let (found, told) = notes(Kind::Hostname, text);
+        assert_eq!(found.hostname.as_ref().map(|name| name.as_str()), name, "{text}");
+        assert!(told.len() <= 1 && (name.is_some() || told.len() == 1), "{text}: {told:?}");
+    }
+    assert_eq!(
+        notes(Kind::Hostname, "a.x b.x").1,
+        ["u:1:1: hostname: of the platform's name \"a.x b.x\", \"a.x\" is taken"]
+    );
+}
+
+#[test]
+fn vendor_data_counts_less_and_is_never_a_problem() {
+    let wrapped = "{\"cloud-init\": \"#cloud-config\\ntimezone: UTC\\npackages: [x]\\n\", \"other\": [1]}";
+    for (text, has_zone, is_told) in [
+        ("#cloud-config\ntimezone: UTC\n", true, false),
+        ("#cloud-config\ntimezone: Nowhere/None\n", false, true),
+        (wrapped, true, true),
+        ("#!/bin/sh\necho\n", false, true),
+        ("{\"static\": {}}", false, false),
+        ("{\"cloud-init\": {\"a\": 1}}", false, true),
+        ("{}", false, false),
+        ("\"#cloud-config\\ntimezone: UTC\"", true, false),
+        ("", false, false),
+    ] {
+        let (found, told) = notes(Kind::VendorData, text);
+        assert_eq!((found.time.zone.is_some(), !told.is_empty()), (has_zone, is_told), "{text}: {told:?}");
+    }
+}
+
+#[test]
+fn interfaces_in_meta_data_are_taken() {
+    let hetzner = "hostname: a\nnetwork-config:\n  version: 1\n  config:\n  - {type: physical, name: eth0, mac_address: \"96:00:00:00:00:01\", \
+                   subnets: [{type: dhcp, ipv4: true}, {type: static, ipv6: true, address: \"2001:db8::1/64\", gateway: \"fe80::1\"}]}\n";
+    let (found, told) = notes(Kind::MetaData, hetzner);
+    let [one] = found.network.interfaces.as_slice() else { panic!("{found:?}") };
+    assert_eq!((one.dhcp, one.addresses.len(), told.len()), (crate::model::Dhcp::Ipv4, 1, 0));
+    assert!(
+        notes(Kind::MetaData, "network-interfaces: |\n  auto eth0\n").1[0].contains("a form that this node does not")
+    );
 }
 
 #[test]

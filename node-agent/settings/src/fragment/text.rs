@@ -26,11 +26,6 @@ impl<'a> Text<'a> {
         }
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Self::of(name, text)),
-            Err(_) if bytes.starts_with(&[0x1f, 0x8b]) => Err(whole(
-                name,
-                "it is compressed; nothing in it applies",
-                "TOML, or a text that begins with #cloud-config",
-            )),
             Err(error) => {
                 let (valid, _) = bytes.split_at(error.valid_up_to());
                 let before = Self::of(name, std::str::from_utf8(valid).unwrap_or_default());
@@ -50,10 +45,6 @@ impl<'a> Text<'a> {
 
     pub(super) fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
-    }
-
-    pub(super) fn first_line(&self) -> &'a str {
-        self.text.lines().next().unwrap_or_default().trim_end()
     }
 
     /// The line and column of the byte at `offset`.

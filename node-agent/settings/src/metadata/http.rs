@@ -13,6 +13,8 @@ pub struct Request {
     pub path: &'static str,
     /// A token may be among them.
     pub headers: Vec<(&'static str, Secret)>,
+    /// Whether it has to come from a port below 1024, which shows that root asks.
+    pub from_privileged_port: bool,
 }
 
 /// What came back.

@@ -1,8 +1,10 @@
 //! One conversation with a metadata service.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::{
     http::{Answer, Request},
-    service::{Question, Service},
+    service::{Encoding, Question, Service},
 };
 use crate::{
     Kind, Rank, Source,
@@ -77,19 +79,18 @@ impl Session {
             Token::None => None,
         };
         let headers = self.service.headers(token);
-        Some(Request { method: "GET", host: self.service.host(), path: question.path, headers })
+        let from_privileged_port = self.service.wants_privileged_port();
+        Some(Request { method: "GET", host: self.service.host(), path: question.path, headers, from_privileged_port })
     }
 
     /// What came back for the last request.
     pub fn answer(&mut self, answer: Answer<'_>) -> Turn {
         match answer.status {
-            // Under load, or not yet ready for a machine that has just started.
-            429 | 500..=599 => return Turn::Again,
+            // Under load, or not yet ready for a machine that has just started. (410 is Azure's way to say it.)
+            410 | 429 | 500..=599 => return Turn::Again,
             _ if matches!(self.token, Token::Wanted) => self.token = self.token_in(answer),
             200 => {
-                if let Some(Question { name, kind, .. }) = self.current {
-                    self.found.push(Found { name, kind: *kind, bytes: answer.body.to_vec() });
-                }
+                self.take(answer.body);
                 self.current = self.questions.next();
             }
             // Nothing was given to this machine. (204 is Alibaba Cloud's way to say it.)
@@ -111,6 +112,27 @@ impl Session {
     /// What the service gave, and what went wrong.
     pub fn finish(self) -> (Vec<Found>, Vec<Problem>) {
         (self.found, self.problems)
+    }
+
+    /// Takes in what is asked for now. An empty answer is some services' way to say that there is none.
+    fn take(&mut self, body: &[u8]) {
+        let Some(Question { name, kind, encoding, .. }) = self.current else { return };
+        if body.trim_ascii().is_empty() {
+            return;
+        }
+        let decoded = || {
+            let letters: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            STANDARD.decode(letters).ok()
+        };
+        let bytes = match encoding {
+            Encoding::Plain => Some(body.to_vec()),
+            Encoding::Base64 => decoded(),
+            Encoding::MaybeBase64 => Some(decoded().unwrap_or_else(|| body.to_vec())),
+        };
+        match bytes {
+            Some(bytes) => self.found.push(Found { name, kind: *kind, bytes }),
+            None => self.problem("its metadata service answered with something that is not base64"),
+        }
     }
 
     /// Where tokens are unknown or switched off, questions are answered without.

@@ -10,10 +10,10 @@ mod update;
 pub use self::{
     cluster::{Authority, Cluster, ClusterRole, Credential, Listen, Metrics},
     images::Images,
-    network::{Dhcp, Interface, InterfaceMatch, Network, Proxy, Route},
+    network::{Bond, BondMode, Dhcp, HashPolicy, Interface, InterfaceMatch, LacpRate, Network, Proxy, Route, Vlan},
     node::{Kernel, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
     registry::{Access, Credentials, Mirror, Registry},
-    update::{Health, Signatures, TRIAL_DEADLINE, Update},
+    update::{Health, Identity, Signatures, TRIAL_DEADLINE, Update},
 };
 pub use crate::problem::{Place, Problem};
 use crate::values::Hostname;

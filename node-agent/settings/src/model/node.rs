@@ -63,6 +63,8 @@ impl OciRuntime {
 /// `[pods]`: what runs here beside the manifests that lie in folders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pods {
+    /// `metadata_service`: whether pods with a network of their own reach the cloud's metadata service. Default false.
+    pub metadata_service: bool,
     /// `[[pods.manifest]]`, each name once.
     pub manifests: Vec<Manifest>,
 }

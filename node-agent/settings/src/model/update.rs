@@ -22,6 +22,12 @@ pub struct Update {
     pub signatures: Signatures,
     /// `keys`: whose releases are taken, beside those of the image's keys.
     pub keys: Vec<PublicKey>,
+    /// `keys_threshold`: how many of the keys must have signed a release.
+    pub keys_threshold: u32,
+    /// `identity`
+    pub identity: Identity,
+    /// `signature_max_days`: how many days ago a release may have been signed. None is as long ago as its signature allows.
+    pub signature_max_days: Option<u32>,
 }
 
 impl Default for Update {
@@ -33,6 +39,9 @@ impl Default for Update {
             reboot: true,
             signatures: Signatures::Required,
             keys: Vec::new(),
+            keys_threshold: 1,
+            identity: Identity::Repository,
+            signature_max_days: None,
         }
     }
 }
@@ -44,6 +53,15 @@ pub enum Signatures {
     Required,
     /// Any release is taken.
     Unchecked,
+}
+
+/// What a release must have been signed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// As any image of the repository that is asked.
+    Repository,
+    /// With the very tag that is asked for: what was signed for one channel is not good for another.
+    Tag,
 }
 
 /// `[health]`: when a release on trial is good.

@@ -12,8 +12,12 @@ pub(super) fn health(table: &mut Reader<'_>) -> Health {
     let known = Health::default();
     Health {
         network: table.switch("network").or(known.network),
-        deadline: table.text("deadline", "a time from \"30s\" to \"1h\"", deadline).or(known.deadline),
+        deadline: table.text("deadline", &expected(), deadline).or(known.deadline),
     }
+}
+
+fn expected() -> String {
+    format!("a time from \"30s\" to \"1h\" ({})", values::DURATION_UNITS)
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {

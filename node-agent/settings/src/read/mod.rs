@@ -1,9 +1,12 @@
 //! From what the sources say to settings. One file per table; `reader` takes values out of tables.
 
 mod cluster;
+#[cfg(test)]
+mod field;
 mod health;
 mod images;
 mod kernel;
+mod links;
 mod names;
 mod network;
 mod node;
@@ -15,7 +18,8 @@ mod update;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::names::{nearest, quoted};
+pub(crate) use self::names::nearest;
+pub use self::names::quoted;
 use self::reader::Reader;
 use crate::{merged::Merged, model::Settings, problem::Problem, tree::Origin};
 
@@ -26,6 +30,8 @@ pub struct Outcome {
     pub settings: Settings,
     /// What does not, source by source, each from its top to its end.
     pub problems: Vec<Problem>,
+    /// What is there and not taken, in the same order, where nobody made a mistake: what platforms write by themselves.
+    pub notes: Vec<Problem>,
     /// By key, as `update.auto` or `registry."r.example".mirrors`: where its value came from. What is not here is the default.
     pub origins: BTreeMap<String, Origin>,
 }
@@ -48,11 +54,16 @@ pub(crate) fn read(merged: &Merged) -> Outcome {
         log: root.table("log", node::log),
     };
     let account = root.finish();
-    let mut problems: Vec<Problem> = merged.problems().cloned().chain(account.problems).collect();
+    let all = merged.problems().cloned().chain(account.problems);
+    let (mut notes, mut problems): (Vec<Problem>, Vec<Problem>) =
+        all.partition(|problem| merged.is_of_platform(problem));
+    notes.extend(merged.notes().cloned());
     let sources = merged.sources();
     let order = |file: &str| sources.iter().position(|source| *source == file);
-    problems.sort_by_cached_key(|problem| {
-        (order(&problem.file), problem.place.map(|place| (place.line, place.column)), problem.key.clone())
-    });
-    Outcome { settings, problems, origins: account.origins }
+    for told in [&mut problems, &mut notes] {
+        told.sort_by_cached_key(|problem| {
+            (order(&problem.file), problem.place.map(|place| (place.line, place.column)), problem.key.clone())
+        });
+    }
+    Outcome { settings, problems, notes, origins: account.origins }
 }

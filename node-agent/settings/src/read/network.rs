@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, ops::RangeInclusive};
 
-use super::reader::Reader;
+use ipnet::IpNet;
+
+use super::{links, reader::Reader};
 use crate::{
     model::{Dhcp, Interface, InterfaceMatch, Network, Proxy, Route},
     tree::{Table, Value},
@@ -13,8 +15,11 @@ use crate::{
 const MTUS: RangeInclusive<u32> = 68..=65535;
 
 pub(super) fn network(table: &mut Reader<'_>) -> Network {
+    let bonds = links::bonds(table);
     Network {
         interfaces: table.keyed_tables("interface", identity, interface),
+        vlans: links::vlans(table, &bonds),
+        bonds,
         dns: table.list("dns").or(Vec::new()),
         domains: table.list("domains").or(Vec::new()),
         proxy: table.table("proxy", |table| Proxy {
@@ -49,13 +54,31 @@ fn interface(table: &mut Reader<'_>) -> Option<Interface> {
         }
     };
     let dhcp = table.value("dhcp", "true, false, \"ipv4\" or \"ipv6\"", dhcp);
-    let addresses = table.list("addresses").or(Vec::new());
+    let mut addresses: Vec<IpNet> = Vec::new();
+    for address in table.list("addresses").or(Vec::new()) {
+        // networkd would complain of it, where nobody looks.
+        if addresses.contains(&address) {
+            table.refuse_keys(&["addresses"], &format!("has {address} in it twice"), "each address once");
+        } else {
+            addresses.push(address);
+        }
+    }
+    let mut routes: Vec<Route> = Vec::new();
+    for route in table.tables("routes", route) {
+        if routes.contains(&route) {
+            table.refuse_keys(&["routes"], &format!("has a route to {} in it twice", route.to), "each route once");
+        } else {
+            routes.push(route);
+        }
+    }
     let interface = Interface {
         // Of a wrong value that holds what holds when nothing is said.
         dhcp: dhcp.or(if addresses.is_empty() { Dhcp::Both } else { Dhcp::No }),
+        dhcp_default_route: table.switch("dhcp_default_route").or(true),
+        dhcp_metric: table.number("dhcp_metric", 0..=u32::MAX).given(),
         addresses,
         gateway: table.get("gateway").given(),
-        routes: table.tables("routes", route),
+        routes,
         dns: table.list("dns").or(Vec::new()),
         domains: table.list("domains").or(Vec::new()),
         mtu: table.number("mtu", MTUS).given(),

@@ -46,7 +46,7 @@ pub(super) fn pods(table: &mut Reader<'_>) -> Pods {
             Some(Manifest { name: name?, content: content?.0 })
         },
     );
-    Pods { manifests }
+    Pods { metadata_service: table.switch("metadata_service").or(false), manifests }
 }
 
 /// A manifest, which the agent looks into.

@@ -4,7 +4,7 @@ use super::reader::Reader;
 use crate::{
     model::{Access, Credentials, Mirror, Registry},
     tree::Table,
-    values::{MirrorPlace, RegistryHost, Secret, Text, Username},
+    values::{MirrorPlace, RegistryHost, Secret, Text, Username, is_plain_url},
 };
 
 pub(super) fn registries(root: &mut Reader<'_>) -> Vec<Registry> {
@@ -14,11 +14,14 @@ pub(super) fn registries(root: &mut Reader<'_>) -> Vec<Registry> {
 }
 
 fn registry(table: &mut Reader<'_>) -> Option<Registry> {
-    let host = table.need("host");
+    let is_plain = is_plain(table);
+    let host: Option<RegistryHost> = table.need("host");
     let mut known: Vec<MirrorPlace> = Vec::new();
-    let mirrors = table.tables("mirrors", |table| {
+    // A mirror that is only its host may stand there as a text.
+    let mirrors = table.tables_or("mirrors", "host", |table| {
+        let is_plain = self::is_plain(table);
         let place = table.need("host");
-        let access = access(table);
+        let access = access(table, is_plain);
         let place: MirrorPlace = place?;
         if known.contains(&place) {
             table.refuse_table("names a mirror that stands before it already", "each mirror once");
@@ -27,15 +30,37 @@ fn registry(table: &mut Reader<'_>) -> Option<Registry> {
         known.push(place.clone());
         Some(Mirror { place, access })
     });
-    let access = access(table);
-    Some(Registry { host: host?, mirrors, access })
+    let access = access(table, is_plain);
+    let host = host?;
+    if host.is_all() && access != Access::default() {
+        let what = "says how all registries are reached, which differs; of it only the mirrors apply";
+        table.refuse_table(what, "credentials, ca and plain_http at the mirrors, or at a registry by its host");
+        return Some(Registry { host, mirrors, access: Access::default() });
+    }
+    Some(Registry { host, mirrors, access })
 }
 
-fn access(table: &mut Reader<'_>) -> Access {
+/// Whether `host` is written as a URL without TLS.
+fn is_plain(table: &Reader<'_>) -> bool {
+    table.peek_text("host").is_some_and(is_plain_url)
+}
+
+fn access(table: &mut Reader<'_>, is_plain: bool) -> Access {
+    table.hint(&HINTS);
     let credentials = table.together(&CREDENTIALS, credentials);
     // Without TLS only if that is what somebody said.
-    Access { credentials, ca: table.get("ca").given(), plain_http: table.switch("plain_http").or(false) }
+    Access { credentials, ca: table.get("ca").given(), plain_http: table.switch("plain_http").or(is_plain) }
 }
+
+/// What other programs call it, and how it is said here.
+const HINTS: [(&str, &str); 6] = [
+    ("insecure", "plain_http = true for a registry without TLS; certificates are always checked, against ca too"),
+    ("insecure_skip_verify", "the authority's certificate in ca; certificates are always checked"),
+    ("override_path", "the path in host: HOST/PATH, or https://HOST/BASE where the API lies below BASE"),
+    ("skip_verify", "the authority's certificate in ca; certificates are always checked"),
+    ("tls_verify", "the authority's certificate in ca; certificates are always checked"),
+    ("url", "host"),
+];
 
 /// Half of one source's credentials and half of another's are nobody's.
 const CREDENTIALS: [&str; 3] = ["username", "password", "token"];

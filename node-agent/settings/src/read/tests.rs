@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::{
     Rank, Source,
     model::{
-        Authority, ClusterRole, Credential, Credentials, Dhcp, LogLevel, OciRuntime, Problem, Settings, Signatures,
+        Authority, ClusterRole, Credential, Credentials, Dhcp, Identity, LogLevel, OciRuntime, Problem, Settings,
+        Signatures,
     },
     values::Hostname,
     window::Window,
@@ -67,9 +68,12 @@ fn what_does_not_fit_is_named_with_its_place() {
         ("[[update]]\nauto = true", "f:1:1: update: is a list, expected a table, [update]"),
         (
             "[health]\ndeadline = \"2h\"",
-            "f:2:12: health.deadline: \"2h\" is out of range, expected a time from \"30s\" to \"1h\"",
+            "f:2:12: health.deadline: \"2h\" is out of range, expected a time from \"30s\" to \"1h\" (units: s, m or min, h)",
         ),
-        ("[health]\ndeadline = 5", "f:2:12: health.deadline: is a number, expected a time from \"30s\" to \"1h\""),
+        (
+            "[health]\ndeadline = 5",
+            "f:2:12: health.deadline: is a number, expected a time from \"30s\" to \"1h\" (units: s, m or min, h)",
+        ),
     ];
     for (text, expected) in table {
         assert_eq!(told(text), [*expected], "{text:?}");
@@ -96,10 +100,20 @@ fn what_is_valid_applies_beside_what_is_not() {
 fn a_wrong_value_never_makes_a_node_do_more_by_itself() {
     let update = |text: &str| settings("f", text.as_bytes()).0.update;
     assert_eq!(update("[update]\nwindow = [\"Mon\"]").windows, Some(vec![]));
-    assert_eq!(update("[update]\nwindow = \"Mon 02:00-04:00 UTC\"").windows, Some(vec![]));
+    assert_eq!(update("[update]\nwindow = \"Mon\"").windows, Some(vec![]));
+    assert_eq!(update("[update]\nwindow = 1").windows, Some(vec![]));
     assert_eq!(update("[update]\nwindow = []").windows, Some(vec![]));
     assert!(!update("[update]\nreboot = \"yes\"").reboot);
     assert_eq!(update("[update]\nsignatures = false").signatures, Signatures::Required);
+    let strictness = |text: &str| {
+        let found = update(&format!("[update]\n{text}"));
+        (found.keys_threshold, found.identity, found.signature_max_days)
+    };
+    assert_eq!(strictness(""), (1, Identity::Repository, None));
+    let said = "keys_threshold = 2\nidentity = \"tag\"\nsignature_max_days = 90";
+    assert_eq!(strictness(said), (2, Identity::Tag, Some(90)));
+    let slips = "keys_threshold = 0\nidentity = \"channel\"\nsignature_max_days = \"90d\"";
+    assert_eq!(strictness(slips), (16, Identity::Tag, Some(1)));
 }
 
 #[test]
@@ -221,7 +235,7 @@ fn what_is_wrong_in_the_tables_is_named() {
             "[network]\ndns = [\"192.0.2\"]",
             "f:2:8: network.dns: \"192.0.2\" is not an IP address, expected an IP address",
         ),
-        ("[network]\ndns = \"192.0.2.1\"", "f:2:7: network.dns: is a text, expected a list, each an IP address"),
+        ("[network]\ndns = 1", "f:2:7: network.dns: is a number, expected a list, each an IP address"),
         (
             "[network.interface]\nname = \"eth0\"",
             "f:1:1: network.interface: is a table, expected a list of tables, [[network.interface]]",
@@ -271,7 +285,7 @@ fn what_is_wrong_in_the_tables_is_named() {
         ("[runtime]\ndefault = \"runsc\"", "f:2:11: runtime.default: is \"runsc\", expected \"runc\" or \"crun\""),
         (
             "[runtime]\nlog_max_size = \"1KiB\"",
-            "f:2:16: runtime.log_max_size: \"1KiB\" is out of range, expected a size from \"64KiB\" to \"10GiB\"",
+            "f:2:16: runtime.log_max_size: \"1KiB\" is out of range, expected a size from \"64KiB\" to \"10GiB\" (units: B, K, M, G;",
         ),
         ("[metrics]\nlisten = \"9100\"", "f:2:10: metrics.listen: \"9100\" is not an address and a port"),
         (

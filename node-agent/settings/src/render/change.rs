@@ -61,8 +61,12 @@ pub fn diff<'a>(old: &'a [Rendered], new: &'a [Rendered]) -> Vec<Change<'a>> {
 /// What `changes` need.
 pub fn needs(changes: &[Change<'_>]) -> Needs {
     let mut needs = Needs::default();
-    for file in changes.iter().map(|change| change.file()) {
-        match file.then {
+    for change in changes {
+        match change.file().then {
+            Reload::ReloadOrReboot(unit) => {
+                needs.reload.insert(unit);
+                needs.reboot |= !matches!(change, Change::Added(_));
+            }
             Reload::Nothing => {}
             Reload::SetHostname => needs.hostname = true,
             Reload::Reboot => needs.reboot = true,
@@ -117,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn credentials_of_a_registry_need_nothing() {
+    fn credentials_of_a_registry_restart_the_runtime() {
         let registry =
             |password| format!("[[registry]]\nhost = \"r.example\"\nusername = \"me\"\npassword = \"{password}\"");
         let (told, needs) = change(&registry("one"), &registry("two"));
-        assert_eq!(told, ["~/etc/containerd/certs.d/r.example/hosts.toml", "~/run/containers/0/auth.json"]);
-        assert_eq!(needs, Needs::default());
+        assert_eq!(told, ["~/etc/containerd/conf.d/20-ballast.toml", "~/run/containers/0/auth.json"]);
+        assert_eq!(needs, Needs { restart: ["containerd.service"].into(), ..Needs::default() });
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! containerd: a folder for each registry (docs/hosts.md), which it reads at each pull, and what has to stand in its own
 //! configuration (docs/cri/config.md), which it reads at its start.
 //!
-//! User and password go along as a header: so each mirror has its own, and they change without a restart. For an identity token
-//! there is only `registry.configs`.
+//! Credentials stand in `registry.configs`, by host and port: containerd gives them to whoever asks for them there, and to nobody
+//! else. As a header in hosts.toml they would follow a redirect to another port of the same host. The price is a restart.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::{
     CONTAINERD, HEADER, Reload, Rendered,
-    registry::{DOCKER, DOCKER_SERVER, basic, token},
+    registry::{DOCKER, DOCKER_SERVER},
 };
-use crate::model::{Access, Mirror, OciRuntime, Registry, Settings};
+use crate::model::{Access, Credentials, Mirror, OciRuntime, Registry, Settings};
 
 /// Set as `config_path` in the image's configuration.
 const FOLDER: &str = "/etc/containerd/certs.d";
@@ -31,7 +31,9 @@ pub(super) fn files(settings: &Settings) -> Vec<Rendered> {
 
 /// hosts.toml and the certificates that it names.
 fn registry(registry: &Registry) -> Vec<Rendered> {
-    let folder = format!("{FOLDER}/{}", registry.host);
+    // What containerd calls all registries without a folder of their own.
+    let folder = if registry.host.is_all() { "_default" } else { registry.host.as_str() };
+    let folder = format!("{FOLDER}/{folder}");
     let mut certificates = Vec::new();
     let mut ca = |name: String, access: &Access| {
         // With a certificate containerd would try TLS, whatever is said.
@@ -42,31 +44,41 @@ fn registry(registry: &Registry) -> Vec<Rendered> {
     };
     let server = if registry.host.as_str() == DOCKER { DOCKER_SERVER } else { registry.host.as_str() };
     let mut document = DocumentMut::new();
-    document["server"] = value(format!("{}{server}", scheme(&registry.access)));
-    reached(document.as_table_mut(), &registry.access, ca("ca.crt".to_owned(), &registry.access));
+    // Of all registries each is its own server.
+    if !registry.host.is_all() {
+        document["server"] = value(format!("{}{server}", scheme(&registry.access)));
+    }
+    if let Some(ca) = ca("ca.crt".to_owned(), &registry.access) {
+        document["ca"] = value(ca);
+    }
     let mut hosts = implicit();
     for (index, mirror) in registry.mirrors.iter().enumerate() {
         let mut table = Table::new();
         table["capabilities"] = value(Array::from_iter(["pull", "resolve"]));
-        if !mirror.place.path().is_empty() {
+        if !mirror.place.path().is_empty() || !mirror.place.base().is_empty() {
             table["override_path"] = value(true);
         }
-        reached(&mut table, &mirror.access, ca(format!("mirror-{index}.crt"), &mirror.access));
+        if let Some(ca) = ca(format!("mirror-{index}.crt"), &mirror.access) {
+            table["ca"] = value(ca);
+        }
         hosts.insert(&url(mirror), Item::Table(table));
     }
     if !hosts.is_empty() {
         document.insert("host", Item::Table(hosts));
     }
-    let hosts = Rendered::private(format!("{folder}/hosts.toml"), format!("{HEADER}{document}"), Reload::Nothing);
+    let hosts = Rendered::public(format!("{folder}/hosts.toml"), format!("{HEADER}{document}"), Reload::Nothing);
     certificates.into_iter().chain([hosts]).collect()
 }
 
-/// The mirror's API: below a path, the API's version stands before it.
+/// The mirror's API. What stands before the repository's name stands behind the API's version, which containerd adds by itself only where
+/// there is no path at all.
 fn url(mirror: &Mirror) -> String {
-    let (scheme, host) = (scheme(&mirror.access), mirror.place.host());
-    match mirror.place.path() {
-        "" => format!("{scheme}{host}"),
-        path => format!("{scheme}{host}/v2/{path}"),
+    let (scheme, place) = (scheme(&mirror.access), &mirror.place);
+    match (place.base(), place.path()) {
+        ("", "") => format!("{scheme}{}", place.host()),
+        ("", path) => format!("{scheme}{}/v2/{path}", place.host()),
+        (base, "") => format!("{scheme}{}/{base}/v2", place.host()),
+        (base, path) => format!("{scheme}{}/{base}/v2/{path}", place.host()),
     }
 }
 
@@ -74,25 +86,20 @@ const fn scheme(access: &Access) -> &'static str {
     if access.plain_http { "http://" } else { "https://" }
 }
 
-fn reached(table: &mut Table, access: &Access, ca: Option<String>) {
-    if let Some(ca) = ca {
-        table["ca"] = value(ca);
-    }
-    if let Some(basic) = basic(access) {
-        let mut header = Table::new();
-        header["Authorization"] = value(format!("Basic {basic}"));
-        table["header"] = Item::Table(header);
-    }
-}
-
 fn drop_in(settings: &Settings) -> Option<Rendered> {
-    let tokens = tokens(&settings.registries);
+    let credentials = credentials(&settings.registries);
     let mut plugins = implicit();
-    if !tokens.is_empty() {
+    if !credentials.is_empty() {
         let mut configs = implicit();
-        for (host, token) in tokens {
+        for (host, credentials) in credentials {
             let mut auth = Table::new();
-            auth["identitytoken"] = value(token);
+            match credentials {
+                Credentials::Password { username, password } => {
+                    auth["username"] = value(username.as_str());
+                    auth["password"] = value(password.reveal());
+                }
+                Credentials::Token(token) => auth["identitytoken"] = value(token.reveal()),
+            }
             configs.insert(host, nested(["auth"], auth));
         }
         plugins.insert(IMAGES, nested(["registry", "configs"], configs));
@@ -110,19 +117,19 @@ fn drop_in(settings: &Settings) -> Option<Rendered> {
 }
 
 /// By the host that containerd speaks to; what a registry says of its own host holds before what a mirror says.
-fn tokens(registries: &[Registry]) -> BTreeMap<&str, &str> {
-    let mut tokens = BTreeMap::new();
+fn credentials(registries: &[Registry]) -> BTreeMap<&str, &Credentials> {
+    let mut all = BTreeMap::new();
     for registry in registries {
         let host = registry.host.as_str();
         let server = if host == DOCKER { DOCKER_SERVER } else { host };
-        tokens.extend(token(&registry.access).map(|token| (server, token)));
+        all.extend(registry.access.credentials.as_ref().map(|credentials| (server, credentials)));
     }
     for mirror in registries.iter().flat_map(|registry| &registry.mirrors) {
-        if let Some(token) = token(&mirror.access) {
-            tokens.entry(mirror.place.host()).or_insert(token);
+        if let Some(credentials) = &mirror.access.credentials {
+            all.entry(mirror.place.host()).or_insert(credentials);
         }
     }
-    tokens
+    all
 }
 
 /// The image knows runc; crun takes the same shim.
@@ -156,4 +163,36 @@ fn nested<const N: usize>(names: [&str; N], inner: Table) -> Item {
         Item::Table(outer)
     };
     names.iter().rev().fold(Item::Table(inner), wrap)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Rank, Source, render::Content};
+
+    /// A header in hosts.toml goes along to the same host at another port; `registry.configs` is looked up by HOST:PORT.
+    #[test]
+    fn credentials_are_bound_to_a_host_and_its_port() {
+        let text = "[[registry]]\nhost = \"r.example:5000\"\nusername = \"me\"\npassword = \"s3cret\"\n\
+                    mirrors = [{ host = \"m.example/hub\", username = \"you\", password = \"s3cret\" }, { host = \"r.example:5000/x\", token = \"other\" }]\n\
+                    [[registry]]\nhost = \"docker.io\"\ntoken = \"s3cret\"\n";
+        let (settings, problems) = crate::settings(&[Source::new("f", Rank::Node, text.as_bytes())]);
+        assert_eq!(problems, []);
+        let mut found = None;
+        for file in super::files(&settings) {
+            let Content::Bytes(bytes) = file.content else { panic!("{} is a link", file.path) };
+            let text = String::from_utf8(bytes).unwrap();
+            if file.path == super::DROP_IN {
+                found = Some(toml::from_str::<toml::Table>(&text).unwrap());
+            } else {
+                assert!(!text.contains("header") && !text.contains("s3cret"), "{}: {text}", file.path);
+            }
+        }
+        let configs = &found.unwrap()["plugins"][super::IMAGES]["registry"]["configs"];
+        let expected = r#"
+"m.example".auth = { username = "you", password = "s3cret" }
+"r.example:5000".auth = { username = "me", password = "s3cret" }
+"registry-1.docker.io".auth = { identitytoken = "s3cret" }
+"#;
+        assert_eq!(configs.as_table().unwrap(), &toml::from_str::<toml::Table>(expected).unwrap());
+    }
 }

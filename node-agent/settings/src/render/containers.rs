@@ -17,9 +17,12 @@ const CREDENTIALS: &str = "/run/containers/0/auth.json";
 const CERTIFICATES: &str = "/etc/containers/certs.d";
 
 pub(super) fn files(registries: &[Registry]) -> Vec<Rendered> {
-    let mut all = certificates(registries);
-    all.extend(mirrors(registries));
-    all.extend(credentials(registries));
+    // An image's name has no place for a path before the API, and none for all registries: those mirrors are for pods alone.
+    let mut registries: Vec<Registry> = registries.iter().filter(|registry| !registry.host.is_all()).cloned().collect();
+    registries.iter_mut().for_each(|registry| registry.mirrors.retain(|mirror| mirror.place.base().is_empty()));
+    let mut all = certificates(&registries);
+    all.extend(mirrors(&registries));
+    all.extend(credentials(&registries));
     all
 }
 

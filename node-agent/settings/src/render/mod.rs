@@ -6,10 +6,14 @@
 mod change;
 mod containerd;
 mod containers;
+mod interfaces;
 mod kernel;
+mod links;
 mod network;
 mod node;
 mod registry;
+
+use std::fmt::Write;
 
 pub use self::change::{Change, Needs, diff, needs};
 use crate::model::Settings;
@@ -55,6 +59,8 @@ pub enum Reload {
     SetHostname,
     /// This unit has to be reloaded.
     Reload(&'static str),
+    /// This unit has to be reloaded for a new file; what an old one made is there until the next boot.
+    ReloadOrReboot(&'static str),
     /// This unit has to be restarted.
     Restart(&'static str),
     /// It holds from the next boot on.
@@ -88,14 +94,30 @@ pub fn render(settings: &Settings) -> Vec<Rendered> {
     all.extend(node::journal(&settings.log));
     all.extend(node::manifests(&settings.pods));
     all.extend(node::keys(&settings.update));
-    all.extend(network::interfaces(&settings.network));
+    all.extend(interfaces::files(&settings.network));
+    all.extend(links::files(&settings.network));
     all.extend(network::resolver(&settings.network));
     all.extend(network::certificates(&settings.network));
     all.extend(network::pods(&settings.network));
+    all.extend(network::firewall(&settings.pods));
     all.extend(network::proxy(&settings.network.proxy));
     all.extend(kernel::files(&settings.kernel));
     all.extend(containerd::files(settings));
     all.extend(containers::files(&settings.registries));
     all.sort_by(|one, other| one.path.cmp(&other.path));
     all
+}
+
+/// A line `KEY=VALUE`, if there is a value.
+fn line(text: &mut String, key: &str, value: Option<impl std::fmt::Display>) {
+    if let Some(value) = value {
+        // Writing to a text cannot fail.
+        _ = writeln!(text, "{key}={value}");
+    }
+}
+
+/// All of them with blanks between, if there are any.
+fn joined<T: std::fmt::Display>(values: &[T]) -> Option<String> {
+    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    Some(values.join(" ")).filter(|values| !values.is_empty())
 }

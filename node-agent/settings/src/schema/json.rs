@@ -35,13 +35,16 @@ fn of(shape: Shape) -> Value {
         Shape::Text | Shape::Secret | Shape::ProxyUrl => text,
         Shape::Choice(words) => json!({ "enum": words }),
         Shape::SwitchOrChoice(words) => json!({ "anyOf": [{ "type": "boolean" }, { "enum": words }] }),
-        Shape::Texts => json!({ "type": "array", "items": text }),
+        Shape::Texts => json!({ "anyOf": [{ "type": "array", "items": text }, text] }),
         Shape::Texted => json!({ "type": "object", "additionalProperties": text }),
         // Keys with points in them may be written as tables in tables.
         Shape::TextedOrNumbered => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "integer", "object"] } })
         }
         Shape::Table(keys) => table(keys),
+        Shape::TextsOrTables(_, keys) => {
+            json!({ "anyOf": [{ "type": "array", "items": { "anyOf": [table(keys), text] } }, text] })
+        }
         Shape::List(keys) | Shape::Keyed(_, keys) => json!({ "type": "array", "items": table(keys) }),
     }
 }

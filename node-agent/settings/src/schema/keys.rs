@@ -30,6 +30,8 @@ const NETWORK: &[Key] = &[
         Shape::Keyed(&["name", "mac"], INTERFACE),
         "Interfaces; the first that matches holds. None: DHCP on every Ethernet port.",
     ),
+    key("bond", Shape::Keyed(&["name"], BOND), "Several interfaces as one."),
+    key("vlan", Shape::Keyed(&["name"], VLAN), "Tagged networks on another interface."),
     key("dns", Shape::Texts, "Addresses of name servers beside those of the interfaces."),
     key("domains", Shape::Texts, "Where short names are looked for; with ~ in front routed only."),
     key("proxy", Shape::Table(PROXY), "For pulls and upgrades."),
@@ -41,6 +43,44 @@ const NETWORK: &[Key] = &[
     ),
 ];
 
+const BOND: &[Key] = &[
+    key("name", Shape::Text, "What it is called, as bond0."),
+    key("interfaces", Shape::Texts, "Its members, by name, pattern or hardware address."),
+    key(
+        "mode",
+        Shape::Choice(&[
+            "balance-rr",
+            "active-backup",
+            "balance-xor",
+            "broadcast",
+            "802.3ad",
+            "balance-tlb",
+            "balance-alb",
+        ]),
+        "How it uses them. Not said: active-backup.",
+    ),
+    key(
+        "hash_policy",
+        Shape::Choice(&["layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4"]),
+        "By what packets are spread. Not said: layer2.",
+    ),
+    key(
+        "lacp_rate",
+        Shape::Choice(&["slow", "fast"]),
+        "How often LACP's partners say that they are there. Not said: slow.",
+    ),
+];
+
+const VLAN: &[Key] = &[
+    key("name", Shape::Text, "What it is called, as eth0.100 or storage."),
+    key("id", Shape::Number(1, 4094), "Its tag. Not said: what stands behind the last point of the name."),
+    key(
+        "interface",
+        Shape::Text,
+        "On which one it is, by name or hardware address. Not said: what stands before the last point of the name.",
+    ),
+];
+
 const INTERFACE: &[Key] = &[
     key("name", Shape::Text, "Which one, by name; * ? [ ] make it a pattern. Either this or mac."),
     key("mac", Shape::Text, "Which one, by hardware address."),
@@ -49,8 +89,14 @@ const INTERFACE: &[Key] = &[
         Shape::SwitchOrChoice(&["ipv4", "ipv6"]),
         "Which addresses it asks for. Not said: true without addresses, false with them.",
     ),
+    key("dhcp_default_route", Shape::Switch, "Whether DHCP gives it a default route. Not said: true."),
+    key("dhcp_metric", Shape::Number(0, u32::MAX), "The metric of the routes that DHCP gives it. Not said: 1024."),
     key("addresses", Shape::Texts, "Addresses with their prefix, as 192.0.2.10/24."),
-    key("gateway", Shape::Text, "The way to everywhere else; that of the other family is a route."),
+    key(
+        "gateway",
+        Shape::Text,
+        "The way to everywhere else, also outside its networks; that of the other family is a route.",
+    ),
     key("routes", Shape::List(ROUTE), "Further routes."),
     key("dns", Shape::Texts, "Addresses of name servers that are reached through it."),
     key("domains", Shape::Texts, "Where short names are looked for, at those servers."),
@@ -81,8 +127,8 @@ const KERNEL: &[Key] = &[
 ];
 
 const REGISTRY: &[Key] = &[
-    key("host", Shape::Text, "HOST or HOST:PORT, as in the names of images."),
-    key("mirrors", Shape::List(MIRROR), "Asked before the registry itself, in this order."),
+    key("host", Shape::Text, "HOST or HOST:PORT, as in the names of images, or * for all others."),
+    key("mirrors", Shape::TextsOrTables("host", MIRROR), "Asked before the registry itself, in this order."),
     USERNAME,
     PASSWORD,
     TOKEN,
@@ -90,8 +136,14 @@ const REGISTRY: &[Key] = &[
     PLAIN_HTTP,
 ];
 
-const MIRROR: &[Key] =
-    &[key("host", Shape::Text, "HOST, HOST:PORT or HOST/PATH."), USERNAME, PASSWORD, TOKEN, CA, PLAIN_HTTP];
+const MIRROR: &[Key] = &[
+    key("host", Shape::Text, "HOST, HOST:PORT, HOST/PATH, or https://HOST/BASE with the API below BASE."),
+    USERNAME,
+    PASSWORD,
+    TOKEN,
+    CA,
+    PLAIN_HTTP,
+];
 
 const USERNAME: Key = key("username", Shape::Text, "Who the node is there; with password.");
 const PASSWORD: Key = key("password", Shape::Secret, "With username.");
@@ -114,7 +166,14 @@ const RUNTIME: &[Key] = &[
     ),
 ];
 
-const PODS: &[Key] = &[key("manifest", Shape::Keyed(&["name"], MANIFEST), "Pods to run.")];
+const PODS: &[Key] = &[
+    key(
+        "metadata_service",
+        Shape::Switch,
+        "Whether pods with a network of their own reach the cloud's metadata service. Not said: false.",
+    ),
+    key("manifest", Shape::Keyed(&["name"], MANIFEST), "Pods to run."),
+];
 
 const MANIFEST: &[Key] =
     &[key("name", Shape::Text, "A word of a-z, 0-9 and -."), key("content", Shape::Text, "A v1 Pod in YAML or JSON.")];
@@ -132,6 +191,17 @@ const UPDATE: &[Key] = &[
     key("reboot", Shape::Switch, "Whether such an upgrade ends with a reboot. Not said: true."),
     key("signatures", Shape::Choice(&["required", "none"]), "Whether releases have to be signed. Not said: required."),
     key("keys", Shape::Texts, "Public keys in PEM that may have signed them, beside the image's."),
+    key("keys_threshold", Shape::Number(1, 16), "How many of the keys must have signed a release. Not said: 1."),
+    key(
+        "identity",
+        Shape::Choice(&["repository", "tag"]),
+        "Whether it must have been signed with the tag that is asked for. Not said: repository.",
+    ),
+    key(
+        "signature_max_days",
+        Shape::Number(1, 3650),
+        "How many days ago it may have been signed. Not said: as long ago as its signature allows.",
+    ),
 ];
 
 const HEALTH: &[Key] = &[

@@ -36,7 +36,7 @@ pub enum Shape {
     Choice(&'static [&'static str]),
     /// True, false, or one of these words.
     SwitchOrChoice(&'static [&'static str]),
-    /// A list of texts.
+    /// A list of texts; a text alone is a list of one.
     Texts,
     /// Keys that the operator chooses, with texts.
     Texted,
@@ -46,6 +46,8 @@ pub enum Shape {
     Table(&'static [Key]),
     /// A list of tables.
     List(&'static [Key]),
+    /// A list of tables with these keys, in which a text alone stands for a table with only the first of them.
+    TextsOrTables(&'static str, &'static [Key]),
     /// A list of tables that are told apart by one of the keys in the first list.
     Keyed(&'static [&'static str], &'static [Key]),
 }

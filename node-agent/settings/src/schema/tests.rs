@@ -12,9 +12,9 @@ fn tables(keys: &'static [Key], path: &[&str], out: &mut Vec<(Vec<&'static str>,
         path => format!("{opening}{}{closing}\n", path.join(".")),
     };
     // A table in a list is one whatever its list is in: the last header says it.
-    let is_list = path
-        .last()
-        .is_some_and(|last| ["interface", "routes", "registry", "mirrors", "manifest", "cluster"].contains(last));
+    let is_list = path.last().is_some_and(|last| {
+        ["interface", "bond", "vlan", "routes", "registry", "mirrors", "manifest", "cluster"].contains(last)
+    });
     let (opening, closing) = if is_list { ("[[", "]]") } else { ("[", "]") };
     let parent = match path {
         ["network", "interface", "routes"] => "[[network.interface]]\nname = \"eth0\"\n",
@@ -23,7 +23,9 @@ fn tables(keys: &'static [Key], path: &[&str], out: &mut Vec<(Vec<&'static str>,
     };
     out.push((keys.iter().map(|key| key.name).collect(), format!("{parent}{}zzzz = 1\n", header(opening, closing))));
     for key in keys {
-        if let Shape::Table(inner) | Shape::List(inner) | Shape::Keyed(_, inner) = key.shape {
+        if let Shape::Table(inner) | Shape::List(inner) | Shape::TextsOrTables(_, inner) | Shape::Keyed(_, inner) =
+            key.shape
+        {
             tables(inner, &[path, &[key.name]].concat(), out);
         }
     }

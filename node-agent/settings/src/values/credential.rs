@@ -62,8 +62,11 @@ impl Text for PrivateKey {
     }
 }
 
-/// More nodes than any kubeconfig has; what unfolds to more is not read.
+/// More nodes than any kubeconfig has; what has more is not read.
 const MAX_NODES: usize = 1000;
+
+/// More bytes than any has with all that it may hold: certificates and a key. The cluster half has the same limit.
+const MAX_KUBECONFIG_BYTES: usize = 64 * 1024;
 
 /// A node has no program to ask, and no files beside its settings.
 const NEEDS_PROGRAM: [&str; 2] = ["exec", "auth-provider"];
@@ -73,7 +76,13 @@ impl Text for Kubeconfig {
     const EXPECTED: &'static str = "a kubeconfig in YAML, as kubectl config view --raw --minify --flatten prints it";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let options = serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: 16, max_nodes: MAX_NODES } };
+        if text.len() > MAX_KUBECONFIG_BYTES {
+            return Err(format!("has {} bytes, expected at most {MAX_KUBECONFIG_BYTES}", text.len()));
+        }
+        // None has aliases, and what they unfold to could be of any size.
+        let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! { max_depth: 16, max_nodes: MAX_NODES, max_anchors: 0, max_aliases: 0 },
+        };
         let document: Json = serde_saphyr::from_str_with_options(text, options)
             .map_err(|_| "is not YAML that can be read".to_owned())?;
         let servers: Vec<Option<&str>> =

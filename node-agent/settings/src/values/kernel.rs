@@ -37,9 +37,8 @@ const ARGUMENTS: [&str; 29] = [
     "transparent_hugepage",
 ];
 
-/// Sysctls whose names begin so. Others decide when the node reboots (`kernel.panic`), what runs on it
-/// (`kernel.modprobe`, `kernel.core_pattern`) or what it shows (`kernel.kptr_restrict`).
-const SYSCTLS: [&str; 23] = [
+/// Sysctls whose names begin so.
+const SYSCTLS: [&str; 26] = [
     "fs.aio-max-nr",
     "fs.file-max",
     "fs.inotify.",
@@ -51,34 +50,72 @@ const SYSCTLS: [&str; 23] = [
     "kernel.msgmni",
     "kernel.numa_balancing",
     "kernel.pid_max",
+    "kernel.printk",
     "kernel.sched_",
     "kernel.sem",
     "kernel.shmall",
     "kernel.shmmax",
     "kernel.shmmni",
     "kernel.threads-max",
+    "net.bridge.",
     "net.core.",
     "net.ipv4.",
     "net.ipv6.",
     "net.netfilter.",
+    "net.nf_conntrack_max",
     "user.max_",
     "vm.",
 ];
 
-/// Of those above, some that are not for operators, and why.
-const NOT_SYSCTLS: [(&str, &str); 8] = [
-    ("net.core.bpf_jit_harden", "it protects the kernel"),
-    ("net.ipv4.route.flush", "it is a command"),
-    ("net.ipv6.route.flush", "it is a command"),
-    ("vm.compact_memory", "it is a command"),
-    ("vm.drop_caches", "it is a command"),
+/// Those that are not for operators, and why; where a name ends with a point or `_`, all that begin so. Also of those above.
+const NOT_SYSCTLS: [(&str, &str); 31] = [
+    ("fs.may_detach_mounts", "only old kernels of Red Hat have it, and this one always does what it switched on"),
+    ("fs.protected_", PROTECTS),
+    ("fs.suid_dumpable", PROTECTS),
+    ("kernel.core_", DUMPS),
+    ("kernel.dmesg_restrict", PROTECTS),
+    ("kernel.hostname", "it is what hostname says in the settings"),
+    ("kernel.hung_task_", REBOOTS),
+    ("kernel.kexec_load_disabled", PROTECTS),
+    ("kernel.kptr_restrict", PROTECTS),
+    ("kernel.modprobe", "it names a program that root runs"),
+    ("kernel.modules_disabled", "what needs a module later would fail: pods' networks, volumes"),
+    ("kernel.nmi_watchdog", REBOOTS),
+    ("kernel.panic", REBOOTS),
+    ("kernel.panic_", REBOOTS),
+    ("kernel.perf_event_paranoid", PROTECTS),
+    ("kernel.randomize_va_space", PROTECTS),
+    ("kernel.softlockup_", REBOOTS),
+    ("kernel.sysrq", "whoever reaches the console could stop the node"),
+    (
+        "kernel.unprivileged_",
+        "it protects the kernel; user.max_user_namespaces says how many user namespaces there may be",
+    ),
+    ("kernel.yama.", PROTECTS),
+    ("net.core.bpf_jit_harden", PROTECTS),
+    ("net.ipv4.route.flush", COMMAND),
+    ("net.ipv6.route.flush", COMMAND),
+    ("vm.compact_memory", COMMAND),
+    ("vm.drop_caches", COMMAND),
+    ("vm.mmap_", PROTECTS),
     ("vm.nr_hugepages", HUGE_PAGES),
     ("vm.nr_hugepages_mempolicy", HUGE_PAGES),
-    ("vm.panic_on_oom", "it decides when the node reboots"),
+    ("vm.nr_overcommit_hugepages", HUGE_PAGES),
+    ("vm.panic_on_oom", REBOOTS),
+    ("vm.unprivileged_userfaultfd", PROTECTS),
 ];
 
+const COMMAND: &str = "it is a command";
+const DUMPS: &str = "a program that crashes in a container would start one on the node, or write to its disk";
 const HUGE_PAGES: &str =
     "it can take all memory, on each boot; hugepages= in kernel.arguments is tried first, by a boot that falls back";
+const PROTECTS: &str = "it protects the kernel and the node's programs, and the image sets it";
+const REBOOTS: &str = "it decides when the node reboots, which the image sets (kernel.panic = 10) so that boots are counted and fall back";
+
+/// Whether `name` is the sysctl `known`, or one of those that begin so.
+fn is_one_of(name: &str, known: &str) -> bool {
+    if known.ends_with(['.', '_']) { name.starts_with(known) } else { name == known }
+}
 
 /// One argument on the kernel's command line, `NAME` or `NAME=VALUE`. It holds from the next boot on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,12 +183,15 @@ impl Text for SysctlKey {
     fn parse(text: &str) -> Result<Self, String> {
         // An interface's name in it may have points itself: then all points are slashes, and the other way round (sysctl.d(5)).
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
-        let is_allowed = |name: &&str| if name.ends_with(['.', '_']) { text.starts_with(name) } else { text == *name };
         let has_empty = text.split(['.', '/']).any(str::is_empty);
-        if !SYSCTLS.iter().any(is_allowed) {
-            return Err(is_not(text, "one of them"));
+        // Both ways to write a name (sysctl.d(5)): what is refused is so in either.
+        let name = Self(text.to_owned()).path().replace('/', ".");
+        if let Some((_, why)) = NOT_SYSCTLS.iter().find(|(known, _)| is_one_of(text, known) || is_one_of(&name, known))
+        {
+            return Err(format!("{}: {why}", is_not(text, "one of them")));
         }
-        if let Some((_, why)) = NOT_SYSCTLS.iter().find(|(name, _)| *name == text) {
+        if !SYSCTLS.iter().any(|known| is_one_of(text, known)) {
+            let why = "nobody has made sure that it cannot keep a node from booting or falling back";
             return Err(format!("{}: {why}", is_not(text, "one of them")));
         }
         if has_empty || !is_made_of(text, 1..=128, fits) {
@@ -215,6 +255,12 @@ mod tests {
             told.starts_with("\"vm.nr_hugepages\" is not one of them: it ") && told.contains("hugepages="),
             "{told}"
         );
+        // Each refusal says why.
+        for wrong in
+            ["kernel.panic_on_oops", "kernel.core_pattern", "fs.protected_hardlinks", "dev.raid.speed_limit_max"]
+        {
+            assert!(SysctlKey::parse(wrong).unwrap_err().contains("is not one of them: "), "{wrong}");
+        }
         for wrong in ["", "1\n2", "$(x)", "a;b"] {
             assert!(SysctlValue::parse(wrong).is_err(), "{wrong}");
         }

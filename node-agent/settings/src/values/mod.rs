@@ -24,18 +24,18 @@ pub use self::{
     kernel::{KernelArgument, SysctlKey, SysctlValue},
     label::{LabelKey, LabelValue, NodeLabel, Taint, TaintEffect},
     name::{Domain, Host, Hostname, ManifestName},
-    network::{Destination, InterfaceName, Mac, PodSubnet},
+    network::{Destination, InterfaceName, LinkName, Mac, PodSubnet},
     pem::{Certificates, PublicKey},
     registry::{MirrorPlace, RegistryHost, Username},
     secret::Secret,
     size::Size,
-    time::duration_text,
+    time::{DURATION_UNITS, duration, duration_text},
     url::{HttpsUrl, NoProxy, ProxyUrl},
     zone::TimeZone,
 };
 pub(crate) use self::{
-    registry::{IMAGE, image},
-    time::duration,
+    registry::{IMAGE, image, is_plain_url},
+    size::SIZE_UNITS,
 };
 
 /// A value that is written as a text.

@@ -18,6 +18,12 @@ pub struct InterfaceName(String);
 
 shown_as_text!(InterfaceName);
 
+/// The name of one interface that networkd makes: a bond or a VLAN.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkName(String);
+
+shown_as_text!(LinkName);
+
 /// An interface's hardware address, in small letters with `:` between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mac([u8; 6]);
@@ -42,6 +48,60 @@ impl Text for InterfaceName {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:@*?[]".contains(&byte);
         let has_pattern = text.contains(['*', '?', '[']);
         if !is_made_of(text, 1..=if has_pattern { MAX_PATTERN } else { 15 }, fits) || matches!(text, "." | "..") {
+            return Err(is_not(text, "an interface's name"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl InterfaceName {
+    /// Whether it may mean several.
+    pub fn is_pattern(&self) -> bool {
+        self.0.contains(['*', '?', '['])
+    }
+
+    /// Whether `name` is meant.
+    pub fn matches(&self, name: &str) -> bool {
+        if self.is_pattern() { matches(self.0.as_bytes(), name.as_bytes()) } else { self.0 == name }
+    }
+}
+
+/// As fnmatch(3) without flags does.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern, name) {
+        ([], name) => name.is_empty(),
+        ([b'*', rest @ ..], name) => (0..=name.len()).any(|skip| matches(rest, name.get(skip..).unwrap_or_default())),
+        ([b'?', rest @ ..], [_, name @ ..]) => matches(rest, name),
+        ([b'[', rest @ ..], [letter, name @ ..]) if rest.iter().skip(1).any(|byte| *byte == b']') => {
+            // A `]` that stands first is one of the letters.
+            let end = 1 + rest.iter().skip(1).position(|byte| *byte == b']').unwrap_or_default();
+            let (set, behind) = (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default());
+            in_set(set, *letter) && matches(behind, name)
+        }
+        ([byte, rest @ ..], [letter, name @ ..]) => byte == letter && matches(rest, name),
+        ([_, ..], []) => false,
+    }
+}
+
+/// Whether `letter` is in what stands between `[` and `]`.
+fn in_set(set: &[u8], letter: u8) -> bool {
+    match set {
+        [] => false,
+        [from, b'-', to, rest @ ..] => (from..=to).contains(&&letter) || in_set(rest, letter),
+        [one, rest @ ..] => *one == letter || in_set(rest, letter),
+    }
+}
+
+impl Text for LinkName {
+    const EXPECTED: &'static str =
+        "the name of one interface, at most 15 of a-z, A-Z, 0-9, '.', '_' and '-', as \"bond0\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        // The kernel has folders of these names beside those of the interfaces.
+        let is_taken = matches!(text, "." | ".." | "all" | "default" | "lo");
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        if is_taken || is_number || !is_made_of(text, 1..=15, fits) {
             return Err(is_not(text, "an interface's name"));
         }
         Ok(Self(text.to_owned()))
@@ -159,6 +219,27 @@ mod tests {
         }
         for wrong in ["", "eth 0", "eth0\nName=*", "a/b", "..", "sixteen-letters-", "!eth0"] {
             assert!(InterfaceName::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_means_what_networkd_takes_it_for() {
+        for (pattern, name, expected) in [
+            ("eth0", "eth0", true),
+            ("eth0", "eth01", false),
+            ("e*", "enp1s0", true),
+            ("e*0", "enp1s0", true),
+            ("e*1", "enp1s0", false),
+            ("eth?", "eth7", true),
+            ("eth?", "eth10", false),
+            ("enp[0-3]s0", "enp2s0", true),
+            ("enp[0-3]s0", "enp4s0", false),
+            ("eth[", "eth[", true),
+        ] {
+            assert_eq!(InterfaceName::parse(pattern).unwrap().matches(name), expected, "{pattern} {name}");
+        }
+        for wrong in ["", "e*", "bond 0", "sixteen-letters-", "lo", "all", "7", "a:b"] {
+            assert!(LinkName::parse(wrong).is_err(), "{wrong}");
         }
     }
 

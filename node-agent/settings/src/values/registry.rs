@@ -7,59 +7,154 @@ use super::{Text, is_made_of, is_not, name::is_host, shown_as_text};
 /// What [`image`] takes.
 pub(crate) const IMAGE: &str = "where a release is, as \"registry.example/ballast:stable\" or \"oci:/run/media/stick\"";
 
-/// `HOST[:PORT]`, as the first part of an image's name.
+/// `HOST[:PORT]`, as the first part of an image's name, or `*` for all registries without an entry of their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RegistryHost(String);
 
-/// `HOST[:PORT][/PATH]`: where the repositories of a registry are mirrored.
+/// Where the repositories of a registry are mirrored: `HOST[:PORT][/PATH]`, where PATH stands before the repository's name (Harbor), or
+/// `https://HOST[:PORT]/BASE/v2[/PATH]`, where the registry's API lies below BASE (Nexus, Artifactory).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MirrorPlace(String);
+pub struct MirrorPlace {
+    /// As it is written, in its one form.
+    text: String,
+    host: String,
+    base: String,
+    path: String,
+}
 
 /// Who we are at a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
-shown_as_text!(RegistryHost, MirrorPlace, Username);
+shown_as_text!(RegistryHost, Username);
+
+/// Docker Hub's name in images, and the other names that it goes by.
+const DOCKER: &str = "docker.io";
+const DOCKER_ALIASES: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
+
+/// All registries, and what containerd calls them.
+const ALL: &str = "*";
+const ALL_ALIAS: &str = "_default";
+
+impl RegistryHost {
+    /// Whether it stands for all registries without an entry of their own.
+    pub fn is_all(&self) -> bool {
+        self.0 == ALL
+    }
+}
 
 impl MirrorPlace {
-    /// `HOST[:PORT]`
-    pub fn host(&self) -> &str {
-        self.0.split('/').next().unwrap_or_default()
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
-    /// What stands behind the host, without a `/` in front; empty if the mirror has the registry's own paths.
-    pub fn path(&self) -> &str {
-        self.0.split_once('/').map_or("", |(_, path)| path)
+    /// `HOST[:PORT]`
+    pub fn host(&self) -> &str {
+        &self.host
     }
+
+    /// Below which path the registry's API (`/v2/`) lies, without a `/` in front; empty if it lies at the root.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What stands before the repository's name, without a `/` in front; empty if the mirror has the registry's own names.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl std::fmt::Display for MirrorPlace {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+/// Whether `text` is a URL that begins with `http://`, which says that there is no TLS.
+pub(crate) fn is_plain_url(text: &str) -> bool {
+    text.starts_with("http://")
+}
+
+/// `text` without `http://` or `https://`, and whether it had one.
+fn without_scheme(text: &str) -> (&str, bool) {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    (rest.unwrap_or(text), rest.is_some())
 }
 
 impl Text for RegistryHost {
-    const EXPECTED: &'static str = "a registry as image names have it, HOST or HOST:PORT";
+    const EXPECTED: &'static str =
+        "a registry as image names have it, HOST or HOST:PORT, or \"*\" for all without an entry of their own";
 
+    /// Also in the spellings of other programs: `https://HOST`, `https://index.docker.io/v1/`, `_default`.
     fn parse(text: &str) -> Result<Self, String> {
-        if !is_registry(text) {
-            return Err(is_not(text, "a registry"));
+        if matches!(text, ALL | ALL_ALIAS) {
+            return Ok(Self(ALL.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        let (rest, _) = without_scheme(text);
+        let host = rest.trim_end_matches('/');
+        let host = ["/v1", "/v2"].iter().find_map(|version| host.strip_suffix(version)).unwrap_or(host);
+        match host.split_once('/') {
+            Some((before, _)) if is_registry(before) && !text.contains('@') => {
+                Err(format!("{text:?} has a path; an entry holds for a whole registry: write {before:?}"))
+            }
+            _ if !is_registry(host) => Err(is_not(text, "a registry")),
+            _ if DOCKER_ALIASES.contains(&host) => Ok(Self(DOCKER.to_owned())),
+            _ => Ok(Self(host.to_owned())),
+        }
     }
 }
 
+/// A part of a repository's name, as the distribution specification has it.
+fn is_repository_word(part: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    is_made_of(part, 1..=128, fits)
+        && part.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+        && part.ends_with(|letter: char| letter.is_ascii_alphanumeric())
+        && !part.contains("..")
+}
+
+/// A part of a URL's path that means only itself.
+fn is_url_word(part: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    is_made_of(part, 1..=128, fits) && !matches!(part, "." | "..")
+}
+
 impl Text for MirrorPlace {
-    const EXPECTED: &'static str = "a mirror, HOST, HOST:PORT or HOST/PATH";
+    const EXPECTED: &'static str = "a mirror: HOST, HOST:PORT, HOST/PATH where PATH stands before the repository, or https://HOST/BASE where /v2/ lies below BASE";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
-        let is_word = |part: &str| {
-            let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-            is_made_of(part, 1..=128, fits)
-                && part.starts_with(|letter: char| letter.is_ascii_alphanumeric())
-                && part.ends_with(|letter: char| letter.is_ascii_alphanumeric())
-                && !part.contains("..")
+        let (rest, is_url) = without_scheme(text);
+        // A slash at the end of a URL means nothing; at the end of a path something is missing.
+        let rest = if is_url { rest.trim_end_matches('/') } else { rest };
+        let mut parts = rest.split('/');
+        let host = parts.next().unwrap_or_default();
+        let words: Vec<&str> = parts.collect();
+        let (base, path) = match words.iter().position(|word| *word == "v2") {
+            Some(api) => (words.get(..api).unwrap_or_default(), words.get(api + 1..).unwrap_or_default()),
+            None if is_url => (words.as_slice(), &[][..]),
+            None => (&[][..], words.as_slice()),
         };
-        if !is_registry(host) || path.is_some_and(|path| !path.split('/').all(is_word)) {
+        if !is_registry(host) || !base.iter().all(|word| is_url_word(word)) {
             return Err(is_not(text, "a mirror"));
         }
-        Ok(Self(text.to_owned()))
+        if let Some(word) = path.iter().find(|word| !is_repository_word(word)) {
+            if is_url_word(word) && word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                let hint = format!("if its API lies below that path, write \"https://{rest}\"");
+                return Err(format!(
+                    "{text:?} has {word:?} in it, and no repository's name has capital letters; {hint}"
+                ));
+            }
+            return Err(is_not(text, "a mirror"));
+        }
+        let (base, path) = (base.join("/"), path.join("/"));
+        let behind = |words: &str| if words.is_empty() { String::new() } else { format!("/{words}") };
+        let text = if base.is_empty() {
+            format!("{host}{}", behind(&path))
+        } else {
+            format!("https://{host}/{base}/v2{}", behind(&path))
+        };
+        Ok(Self { text, host: host.to_owned(), base, path })
     }
 }
 
@@ -131,7 +226,8 @@ mod tests {
             "",
             "registry",
             "r.example/a",
-            "https://r.example",
+            "https://r.example/a",
+            "https://",
             "r.example:",
             "r.example:0",
             "r.example:99999",
@@ -141,14 +237,60 @@ mod tests {
         }
     }
 
+    /// As Docker's, containerd's and Podman's files have them.
+    #[test]
+    fn a_registry_is_known_by_its_other_spellings() {
+        for (text, host) in [
+            ("https://ghcr.io", "ghcr.io"),
+            ("http://10.0.2.2:5000", "10.0.2.2:5000"),
+            ("quay.io/", "quay.io"),
+            ("https://index.docker.io/v1/", "docker.io"),
+            ("index.docker.io", "docker.io"),
+            ("registry-1.docker.io", "docker.io"),
+            ("_default", "*"),
+            ("*", "*"),
+        ] {
+            assert_eq!(RegistryHost::parse(text).unwrap().as_str(), host, "{text}");
+        }
+        let told = RegistryHost::parse("ghcr.io/team").unwrap_err();
+        assert_eq!(told, "\"ghcr.io/team\" has a path; an entry holds for a whole registry: write \"ghcr.io\"");
+    }
+
     #[test]
     fn a_mirror_may_lie_in_a_path() {
         let mirror = MirrorPlace::parse("harbor.example:443/proxy/docker.io").unwrap();
         assert_eq!((mirror.host(), mirror.path()), ("harbor.example:443", "proxy/docker.io"));
         let mirror = MirrorPlace::parse("m.example").unwrap();
         assert_eq!((mirror.host(), mirror.path()), ("m.example", ""));
-        for wrong in ["", "m.example/", "m.example/..", "m.example/A", "m.example//a", "m.example/a\"b"] {
+        for wrong in [
+            "",
+            "m.example/",
+            "m.example/..",
+            "m.example/A",
+            "m.example//a",
+            "m.example/a\"b",
+            "https://m.example/a?b",
+            "https://m.example/../b",
+            "https://",
+        ] {
             assert!(MirrorPlace::parse(wrong).is_err(), "{wrong}");
+        }
+        let told = MirrorPlace::parse("artifactory.example/api/docker/Docker-Remote").unwrap_err();
+        assert!(told.ends_with("write \"https://artifactory.example/api/docker/Docker-Remote\""), "{told}");
+    }
+
+    #[test]
+    fn a_mirror_s_api_may_lie_below_a_path() {
+        for (text, base, path, written) in [
+            ("https://mirror.example", "", "", "mirror.example"),
+            ("http://10.0.2.2:5005", "", "", "10.0.2.2:5005"),
+            ("10.0.2.2:5005/v2/proxy/hub", "", "proxy/hub", "10.0.2.2:5005/proxy/hub"),
+            ("https://n.example/repository/hub/", "repository/hub", "", "https://n.example/repository/hub/v2"),
+            ("https://a.example/api/Remote/v2/x", "api/Remote", "x", "https://a.example/api/Remote/v2/x"),
+        ] {
+            let mirror = MirrorPlace::parse(text).unwrap();
+            assert_eq!((mirror.base(), mirror.path(), mirror.as_str()), (base, path, written), "{text}");
+            assert_eq!(MirrorPlace::parse(mirror.as_str()), Ok(mirror));
         }
     }
 

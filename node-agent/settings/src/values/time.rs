@@ -2,18 +2,34 @@
 
 use std::time::Duration;
 
-/// `5min`, `90 s`, `1h`
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+/// The units, for messages. `m` is minutes, as for Go, Kubernetes and systemd.
+pub const DURATION_UNITS: &str = "units: s, m or min, h";
+
+/// `5m`, `5min`, `90 s`, `1h30m`
+///
+/// # Errors
+/// One clause that says what is wrong.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time");
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(|| format!("{text:?} has no unit"))?;
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit.trim() {
-        "s" => 1,
-        "min" => 60,
-        "h" => 3600,
-        _ => return Err(wrong()),
-    };
-    let secs = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    let mut rest = text.trim();
+    let mut secs: Option<u64> = None;
+    while !rest.is_empty() {
+        let digits =
+            rest.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(|| format!("{text:?} has no unit"))?;
+        let (number, behind) = rest.split_at(digits);
+        let behind = behind.trim_start();
+        let end = behind.find(|letter: char| !letter.is_ascii_alphabetic()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(end);
+        let factor = match unit {
+            "s" | "sec" | "second" | "seconds" => 1,
+            "m" | "min" | "minute" | "minutes" => 60,
+            "h" | "hr" | "hour" | "hours" => 3600,
+            _ => return Err(wrong()),
+        };
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+        secs = Some(part.and_then(|part| secs.unwrap_or(0).checked_add(part)).ok_or_else(wrong)?);
+        rest = behind.trim_start();
+    }
     secs.map(Duration::from_secs).ok_or_else(wrong)
 }
 
@@ -32,10 +48,21 @@ mod tests {
 
     #[test]
     fn times_have_a_unit() {
-        for (text, secs) in [("30s", 30), ("5min", 300), ("5 min", 300), ("1h", 3600), ("0s", 0)] {
+        for (text, secs) in [
+            ("30s", 30),
+            ("5min", 300),
+            ("5 min", 300),
+            ("1h", 3600),
+            ("0s", 0),
+            ("5m", 300),
+            ("90sec", 90),
+            ("1h30m", 5400),
+            ("5 min 3s", 303),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(secs)), "{text}");
         }
-        for wrong in ["", "5", "min", "5m", "-5s", "1.5h", "5 min 3s", "99999999999999999999s", "9999999999999999999h"]
+        for wrong in
+            ["", " ", "5", "min", "5M", "-5s", "1.5h", "5 min 3", "1d", "99999999999999999999s", "9999999999999999999h"]
         {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

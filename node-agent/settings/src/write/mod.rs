@@ -10,8 +10,8 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Val
 use crate::{
     VERSION,
     model::{
-        Access, Credentials, Dhcp, Interface, InterfaceMatch, Kernel, Log, Manifest, Network, Registry, Route, Runtime,
-        Settings, Signatures, Time, Update,
+        Access, Bond, Credentials, Dhcp, HashPolicy, Identity, Interface, InterfaceMatch, Kernel, LacpRate, Log,
+        Manifest, Network, Registry, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
     },
     values::{ProxyUrl, Secret, duration_text},
 };
@@ -38,6 +38,7 @@ pub fn write(settings: &Settings, secrets: Secrets) -> String {
     put_table(root, "runtime", runtime(&settings.runtime));
     put_table(root, "images", images::images(&settings.images));
     let mut pods = Table::new();
+    pods.insert("metadata_service", Item::Value(settings.pods.metadata_service.into()));
     put_tables(&mut pods, "manifest", settings.pods.manifests.iter().map(manifest));
     put_table(root, "pods", pods);
     put_table(root, "update", update(&settings.update));
@@ -66,6 +67,8 @@ fn network(network: &Network, secrets: Secrets) -> Table {
     put(&mut proxy, "https", network.proxy.https.as_ref().map(url));
     put_list(&mut proxy, "no_proxy", &network.proxy.no_proxy);
     put_table(&mut table, "proxy", proxy);
+    put_tables(&mut table, "bond", network.bonds.iter().map(bond));
+    put_tables(&mut table, "vlan", network.vlans.iter().map(vlan));
     put_tables(&mut table, "interface", network.interfaces.iter().map(interface));
     table
 }
@@ -83,6 +86,10 @@ fn interface(interface: &Interface) -> Table {
         Dhcp::Ipv6 => "ipv6".into(),
     };
     table.insert("dhcp", Item::Value(dhcp));
+    if !interface.dhcp_default_route {
+        table.insert("dhcp_default_route", Item::Value(false.into()));
+    }
+    put_number(&mut table, "dhcp_metric", interface.dhcp_metric);
     put_list(&mut table, "addresses", &interface.addresses);
     put(&mut table, "gateway", interface.gateway);
     if !interface.routes.is_empty() {
@@ -93,6 +100,24 @@ fn interface(interface: &Interface) -> Table {
     put_list(&mut table, "domains", &interface.domains);
     put_number(&mut table, "mtu", interface.mtu);
     table.insert("required", Item::Value(interface.required.into()));
+    table
+}
+
+fn bond(bond: &Bond) -> Table {
+    let mut table = Table::new();
+    put(&mut table, "name", Some(&bond.name));
+    put_list(&mut table, "interfaces", &bond.interfaces);
+    put(&mut table, "mode", Some(bond.mode.name()));
+    put(&mut table, "hash_policy", bond.hash_policy.map(HashPolicy::name));
+    put(&mut table, "lacp_rate", bond.lacp_rate.map(LacpRate::name));
+    table
+}
+
+fn vlan(vlan: &Vlan) -> Table {
+    let mut table = Table::new();
+    put(&mut table, "name", Some(&vlan.name));
+    put_number(&mut table, "id", Some(vlan.id));
+    put(&mut table, "interface", Some(&vlan.interface));
     table
 }
 
@@ -182,6 +207,13 @@ fn update(update: &Update) -> Table {
     };
     put(&mut table, "signatures", Some(signatures));
     put_list(&mut table, "keys", &update.keys);
+    put_number(&mut table, "keys_threshold", Some(update.keys_threshold));
+    let identity = match update.identity {
+        Identity::Repository => "repository",
+        Identity::Tag => "tag",
+    };
+    put(&mut table, "identity", Some(identity));
+    put_number(&mut table, "signature_max_days", update.signature_max_days);
     table
 }
 

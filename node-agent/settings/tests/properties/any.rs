@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use ballast_settings::{
     model::{
-        Access, Authority, Cluster, ClusterRole, Credential, Credentials, Dhcp, Health, Images, Interface,
-        InterfaceMatch, Kernel, Listen, Log, LogLevel, Manifest, Metrics, Mirror, Network, OciRuntime, Pods, Proxy,
-        Registry, Route, Runtime, Settings, Signatures, Time, Update,
+        Access, Authority, Bond, BondMode, Cluster, ClusterRole, Credential, Credentials, Dhcp, HashPolicy, Health,
+        Identity, Images, Interface, InterfaceMatch, Kernel, LacpRate, Listen, Log, LogLevel, Manifest, Metrics,
+        Mirror, Network, OciRuntime, Pods, Proxy, Registry, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
     },
-    values::{Certificates, Destination, PrivateKey, Size, Text},
+    values::{Certificates, Destination, PrivateKey, RegistryHost, Size, Text},
     window::Window,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -23,7 +23,9 @@ const DNS: &str = "[a-z][a-z0-9]{0,8}(\\.[a-z][a-z0-9]{0,8}){1,2}";
 const ADDRESS: &str = "192\\.0\\.2\\.[1-9]|2001:db8::[1-9a-f]{1,4}";
 const PREFIX: &str = "192\\.0\\.2\\.[1-9]/(8|24|32)|2001:db8::[1-9a-f]/(32|64)";
 const SECRET: &str = "s3cret[ -~ü]{0,12}";
-const REGISTRY: &str = "[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?";
+const REGISTRY: &str = "[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?|docker\\.io|localhost|\\*|\\[2001:db8::1\\]:5000";
+/// With a path before the repository, or before the API.
+const MIRROR: &str = "[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?(/[a-z]{1,4}){0,2}|docker\\.io|https://[a-z]{1,5}\\.example/[A-Za-z]{1,4}/v2(/[a-z]{1,4})?";
 
 /// Each once, by what `key` makes of it.
 fn once<T, K: PartialEq>(all: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
@@ -55,12 +57,12 @@ fn access() -> impl Strategy<Value = Access> {
 }
 
 fn registry() -> impl Strategy<Value = Registry> {
-    let mirror = (text("[a-z]{1,8}\\.example(:[1-9][0-9]{0,3})?(/[a-z]{1,4}){0,2}"), access())
-        .prop_map(|(place, access)| Mirror { place, access });
-    (text(REGISTRY), vec(mirror, 0..3), access()).prop_map(|(host, mirrors, access)| Registry {
+    let mirror = (text(MIRROR), access()).prop_map(|(place, access)| Mirror { place, access });
+    (text::<RegistryHost>(REGISTRY), vec(mirror, 0..3), access()).prop_map(|(host, mirrors, access)| Registry {
+        // How all registries are reached differs.
+        access: if host.is_all() { Access::default() } else { access },
         host,
         mirrors: once(mirrors, |mirror| mirror.place.to_string()),
-        access,
     })
 }
 
@@ -83,15 +85,18 @@ fn interface() -> impl Strategy<Value = Interface> {
         text("52:54:00:[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}").prop_map(InterfaceMatch::Mac),
     ];
     let dhcp = select(vec![Dhcp::No, Dhcp::Both, Dhcp::Ipv4, Dhcp::Ipv6]);
+    let dhcp = (dhcp, any::<bool>(), option::of(any::<u32>()));
     let names = (vec(text(ADDRESS), 0..2), vec(text(DNS), 0..2));
     let rest = (option::of(text(ADDRESS)), option::of(68_u32..65536), any::<bool>());
     (which, dhcp, vec(text(PREFIX), 0..3), vec(route(), 0..3), names, rest).prop_map(
-        |(which, dhcp, addresses, routes, (dns, domains), (gateway, mtu, required))| Interface {
+        |(which, (dhcp, route, metric), addresses, routes, (dns, domains), (gateway, mtu, required))| Interface {
             which,
             dhcp,
-            addresses,
+            dhcp_default_route: route,
+            dhcp_metric: metric,
+            addresses: once(addresses, ToString::to_string),
             gateway,
-            routes,
+            routes: once(routes, |route| format!("{route:?}")),
             dns,
             domains,
             mtu,
@@ -100,15 +105,55 @@ fn interface() -> impl Strategy<Value = Interface> {
     )
 }
 
+/// Bonds and VLANs: some on each other, some on interfaces that other entries mean.
+fn links() -> impl Strategy<Value = (Vec<Bond>, Vec<Vlan>)> {
+    let which = || {
+        prop_oneof![
+            text("[a-z]{1,6}[0-9*]?").prop_map(InterfaceMatch::Name),
+            text("52:54:00:[0-9a-f]{2}:00:00").prop_map(InterfaceMatch::Mac),
+        ]
+    };
+    let modes = (
+        select(BondMode::ALL.to_vec()),
+        option::of(select(HashPolicy::ALL.to_vec())),
+        option::of(select(LacpRate::ALL.to_vec())),
+    );
+    let bond = (text("bond[0-9]"), vec(which(), 1..4), modes).prop_map(
+        |(name, interfaces, (mode, hash_policy, lacp_rate))| Bond { name, interfaces, mode, hash_policy, lacp_rate },
+    );
+    let single = which().prop_filter("one interface", |which| !which.to_string().contains('*'));
+    let on = prop_oneof![single, text("bond[0-9]").prop_map(InterfaceMatch::Name)];
+    let vlan = (text("[a-z]{1,5}\\.[0-9]{1,3}|storage"), 1_u32..=4094, on).prop_map(|(name, id, interface)| Vlan {
+        name,
+        id,
+        interface,
+    });
+    (vec(bond, 0..3), vec(vlan, 0..3)).prop_map(|(bonds, vlans)| {
+        let mut known: Vec<InterfaceMatch> = Vec::new();
+        let mut bonds = once(bonds, |bond| bond.name.to_string());
+        for bond in &mut bonds {
+            bond.interfaces.retain(|one| {
+                let is_new = !known.contains(one);
+                known.push(one.clone());
+                is_new
+            });
+        }
+        bonds.retain(|bond| !bond.interfaces.is_empty());
+        (bonds, once(vlans, |vlan| vlan.name.to_string()))
+    })
+}
+
 fn network() -> impl Strategy<Value = Network> {
     let url = || option::of(text("http://(me:s3cret%40@)?proxy\\.example(:[1-9][0-9]{0,3})?"));
     let proxy = (url(), url(), vec(text("\\*|\\.example|10\\.0\\.0\\.0/8|localhost"), 0..3))
         .prop_map(|(http, https, no_proxy)| Proxy { http, https, no_proxy });
     let lists = (vec(text(ADDRESS), 0..3), vec(text("~?[a-z]{1,5}\\.example"), 0..2), vec(certificates(), 0..3));
     let pod_subnet = option::of(text("10\\.[0-9]{1,2}\\.0\\.0/(16|24|28)"));
-    (vec(interface(), 0..3), lists, proxy, pod_subnet).prop_map(
-        |(interfaces, (dns, domains, certificates), proxy, pod_subnet)| Network {
+    (vec(interface(), 0..3), links(), lists, proxy, pod_subnet).prop_map(
+        |(interfaces, (bonds, vlans), (dns, domains, certificates), proxy, pod_subnet)| Network {
             interfaces: once(interfaces, |interface| format!("{:?}", interface.which)),
+            bonds,
+            vlans,
             dns,
             domains,
             proxy,
@@ -157,8 +202,20 @@ fn update() -> impl Strategy<Value = Update> {
     let image = option::of("[a-z]{1,5}\\.example/os(:[a-z]{1,5})?");
     let signatures = select(vec![Signatures::Required, Signatures::Unchecked]);
     let keys = vec(text("-----BEGIN PUBLIC KEY-----\nMAMCAQ[A-Z]=\n-----END PUBLIC KEY-----"), 0..3);
-    (image, any::<bool>(), option::of(vec(window, 0..3)), any::<bool>(), signatures, keys).prop_map(
-        |(image, auto, windows, reboot, signatures, keys)| Update { image, auto, windows, reboot, signatures, keys },
+    let identity = select(vec![Identity::Repository, Identity::Tag]);
+    let strictness = (1..=16u32, identity, option::of(1..=3650u32));
+    (image, any::<bool>(), option::of(vec(window, 0..3)), any::<bool>(), signatures, keys, strictness).prop_map(
+        |(image, auto, windows, reboot, signatures, keys, (keys_threshold, identity, signature_max_days))| Update {
+            image,
+            auto,
+            windows,
+            reboot,
+            signatures,
+            keys,
+            keys_threshold,
+            identity,
+            signature_max_days,
+        },
     )
 }
 
@@ -225,8 +282,10 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
     let time = (vec(text(DNS), 0..3), option::of(zone)).prop_map(|(servers, zone)| Time { servers, zone });
     let manifest =
         (text(NAME), "[ -~\\nü]{0,40}[a-z\\n]{0,2}[a-z]").prop_map(|(name, content)| Manifest { name, content });
-    let pods = vec(manifest, 0..3)
-        .prop_map(|manifests| Pods { manifests: once(manifests, |manifest| manifest.name.to_string()) });
+    let pods = (any::<bool>(), vec(manifest, 0..3)).prop_map(|(metadata_service, manifests)| Pods {
+        metadata_service,
+        manifests: once(manifests, |manifest| manifest.name.to_string()),
+    });
     let health = (any::<bool>(), 30_u64..=3600)
         .prop_map(|(network, secs)| Health { network, deadline: Duration::from_secs(secs) });
     let registries = vec(registry(), 0..3).prop_map(|all| once(all, |registry| registry.host.to_string()));

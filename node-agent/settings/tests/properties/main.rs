@@ -4,8 +4,11 @@ mod any;
 
 use std::collections::BTreeSet;
 
+use ballast_proxy::config::{Keyring, Named, Registries};
 use ballast_settings::{
     Kind, Rank, Secrets, Source,
+    model::Settings,
+    read,
     render::{Content, Needs, diff, needs, render},
     settings, write,
 };
@@ -14,7 +17,7 @@ use proptest::prelude::*;
 use crate::any::any_settings;
 
 /// Words of TOML, YAML and the schema, so that more than the first letter is looked at.
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 50] = [
     "[",
     "]",
     "[[",
@@ -55,6 +58,16 @@ const WORDS: [&str; 40] = [
     "window",
     "write_files",
     "content",
+    "version: 1\nconfig:\n",
+    "version: 2\nethernets:\n",
+    "type: physical",
+    "subnets: ",
+    "addresses: ",
+    "{\"links\": [",
+    "\"networks\": [",
+    "Content-Type: multipart/mixed; boundary=a\n",
+    "--a\n",
+    "\u{1f}\u{8b}",
 ];
 
 fn garble() -> impl Strategy<Value = Vec<u8>> {
@@ -70,6 +83,12 @@ proptest! {
 
     #[test]
     fn no_bytes_bring_the_node_down(one in garble(), other in garble(), is_meta_data in any::<bool>()) {
+        for kind in Kind::ALL {
+            let sources = [Source { kind, ..Source::new("one", Rank::Node, &one) }];
+            for told in read(&sources).notes {
+                prop_assert!(!told.what.is_empty() && !told.to_string().contains('\n'), "{told:?}");
+            }
+        }
         let kind = if is_meta_data { Kind::MetaData } else { Kind::Settings };
         let sources = [Source { kind, ..Source::new("one", Rank::Node, &one) }, Source::new("other", Rank::Esp, &other)];
         let (found, problems) = settings(&sources);
@@ -116,6 +135,52 @@ proptest! {
         let changed = diff(&files, &other).len();
         prop_assert_eq!(changed, diff(&other, &files).len());
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Mirrors and credentials for upgrades: the image proxy reads every entry, and goes where the settings say.
+    #[test]
+    fn the_image_proxy_reads_all_that_is_rendered_for_it(some in any_settings()) {
+        let (mut mirrors, mut keyring) = (Registries::default(), Keyring::default());
+        for file in render(&some) {
+            let Content::Bytes(bytes) = &file.content else { continue };
+            let text = String::from_utf8_lossy(bytes);
+            if file.path.starts_with("/etc/containers/registries.conf.d/") {
+                prop_assert_eq!(mirrors.add(&file.path, &text), vec![], "{}", text);
+            }
+            if file.path.ends_with("/auth.json") {
+                let (read, problems) = Keyring::parse(&file.path, &text);
+                prop_assert_eq!(problems, vec![], "{}", text);
+                keyring = read;
+            }
+        }
+        for registry in some.registries.iter().filter(|registry| !registry.host.is_all()) {
+            let name = Named::parse(&format!("{}/team/os:1", registry.host)).unwrap();
+            let found = mirrors.locations(&name).unwrap();
+            let hosts: Vec<String> = found.iter().map(|location| host_of(&location.name)).collect();
+            let wanted = registry.mirrors.iter().filter(|mirror| mirror.place.base().is_empty());
+            let wanted: Vec<&str> =
+                wanted.map(|mirror| mirror.place.host()).chain([registry.host.as_str()]).collect();
+            prop_assert_eq!(hosts, wanted);
+            prop_assert_eq!(keyring.of(&name).is_some(), registry.access.credentials.is_some() || is_mirror_too(&some, &name));
+        }
+    }
+}
+
+fn host_of(name: &Named) -> String {
+    name.name().split('/').next().unwrap_or_default().to_owned()
+}
+
+/// Whether a mirror with credentials is the very registry of `name`, or lies in it where `name` does.
+fn is_mirror_too(some: &Settings, name: &Named) -> bool {
+    let name = name.name();
+    let mut mirrors = some.registries.iter().filter(|one| !one.host.is_all()).flat_map(|registry| &registry.mirrors);
+    mirrors.any(|mirror| {
+        let is_there = name.strip_prefix(mirror.place.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        is_there && mirror.access.credentials.is_some()
+    })
 }
 
 #[test]

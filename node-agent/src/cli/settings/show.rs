@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     cli::ask::{print, settings},
     clients::host::Host,
-    settings::model::{Complaint, Shown},
+    settings::model::Shown,
 };
 
 /// Shows what holds, without secrets
@@ -32,7 +32,8 @@ pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
         (false, false) => shown.settings.clone(),
     })?;
     if !arguments.json {
-        shown.sources.problems.iter().for_each(|problem| eprintln!("! {}", sentence(problem)));
+        shown.sources.problems.iter().for_each(|problem| eprintln!("! {}", problem.sentence()));
+        shown.sources.notes.iter().for_each(|note| eprintln!("- {}", note.sentence()));
         if let Some(trial) = &shown.sources.trial {
             eprintln!("! on trial: taken back in {} s unless ballast settings confirm comes", trial.left_s);
         }
@@ -61,16 +62,10 @@ fn origins(shown: &Shown) -> String {
     out
 }
 
-fn sentence(problem: &Complaint) -> String {
-    let key = problem.key.as_ref().map(|key| format!(" {key}:")).unwrap_or_default();
-    let text = format!("{}:{key} {}", problem.place, problem.reason);
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::model::{SourceShown, Sources, Whence};
+    use crate::settings::model::{Complaint, SourceShown, Sources, Whence};
 
     #[test]
     fn what_holds_is_shown_with_where_it_is_from() {
@@ -83,6 +78,7 @@ mod tests {
             sources: Sources {
                 sources: vec![SourceShown { name: "f".to_owned(), rank: "node".to_owned(), at: None }],
                 problems: vec![problem.clone()],
+                notes: Vec::new(),
                 trial: None,
             },
         };
@@ -90,6 +86,6 @@ mod tests {
         assert_eq!(origins(&shown), expected);
         let json: serde_json::Value = serde_json::from_str(&as_json(&shown).unwrap()).unwrap();
         assert_eq!((&json["settings"]["hostname"], &json["sources"][0]["rank"]), (&json!("a"), &json!("node")));
-        assert_eq!(sentence(&problem), "f:2:1: log.levle: no");
+        assert_eq!(problem.sentence(), "f:2:1: log.levle: no");
     }
 }

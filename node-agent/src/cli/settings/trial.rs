@@ -1,5 +1,7 @@
 //! `ballast settings confirm` and `refetch`, and how long a trial is.
 
+use ballast_settings::values;
+
 use super::{EXIT_STATUS, Output};
 
 /// A trial that is shorter ends before anybody could confirm it; one that is longer is forgotten.
@@ -13,9 +15,9 @@ pub(super) struct Confirm {
     pub(super) output: Output,
 }
 
-/// Reads again what the first boot read: credential, volumes, ESP, the cloud's metadata
+/// Reads again what the first boot read: credential, volume, ESP, the cloud's metadata
 ///
-/// What is not there any more is kept as it was.
+/// Only the volume that the first boot used is read. What is not there any more is kept as it was.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(super) struct Refetch {
@@ -25,16 +27,9 @@ pub(super) struct Refetch {
 
 /// `30s`, `5m`, `5min`, `1h` in seconds.
 pub(super) fn duration(text: &str) -> Result<u64, String> {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit {
-        "s" => Some(1),
-        "m" | "min" => Some(60),
-        "h" => Some(3600),
-        _ => None,
-    };
-    let secs = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    secs.filter(|secs| SECS.contains(secs)).ok_or_else(|| "expected 10s to 24h, as 30s, 5m, 1h".to_owned())
+    let secs = values::duration(text).ok().map(|time| time.as_secs());
+    secs.filter(|secs| SECS.contains(secs))
+        .ok_or_else(|| format!("expected 10s to 24h, as 30s, 5m, 1h ({})", values::DURATION_UNITS))
 }
 
 #[cfg(test)]
@@ -43,10 +38,10 @@ mod tests {
 
     #[test]
     fn a_trial_has_a_sensible_length() {
-        for (text, secs) in [("30s", 30), ("5m", 300), ("5min", 300), ("24h", 86400)] {
+        for (text, secs) in [("30s", 30), ("5m", 300), ("5min", 300), ("24h", 86400), ("1h30m", 5400)] {
             assert_eq!(duration(text), Ok(secs));
         }
-        for wrong in ["", "5", "m", "9s", "25h", "-5m", "5 m", "99999999999999999999h", "9999999999999999999h"] {
+        for wrong in ["", "5", "m", "9s", "25h", "-5m", "5 d", "99999999999999999999h", "9999999999999999999h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -80,8 +80,8 @@ pub(super) fn container_config(spec: &ContainerSpec) -> wire::ContainerConfig {
     };
     let security_context = wire::LinuxContainerSecurityContext {
         capabilities: Some(wire::Capability {
-            add_capabilities: spec.capabilities_add.clone(),
-            drop_capabilities: spec.capabilities_drop.clone(),
+            add_capabilities: spec.add_capabilities.clone(),
+            drop_capabilities: spec.drop_capabilities.clone(),
         }),
         privileged: spec.privileged,
         namespace_options: Some(namespaces(spec.namespaces)),
@@ -216,8 +216,8 @@ mod tests {
             run_as_group: Some(2),
             supplemental_groups: vec![3],
             no_new_privileges: true,
-            capabilities_add: vec!["NET_ADMIN".to_owned()],
-            capabilities_drop: vec!["ALL".to_owned()],
+            add_capabilities: vec!["NET_ADMIN".to_owned()],
+            drop_capabilities: vec!["ALL".to_owned()],
             namespaces: Namespaces { host_network: true, host_ipc: true, pid: PidNamespace::Host },
             ..ContainerSpec::default()
         };

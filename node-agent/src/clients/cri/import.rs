@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use futures_util::stream;
 use http::uri::PathAndQuery;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::spawn_blocking};
 use tonic::{Request, Streaming, metadata::MetadataValue};
 use tonic_prost::ProstCodec;
 
@@ -47,7 +47,8 @@ impl Cri {
     /// If the archive cannot be read, or containerd refuses it or does not take it within five minutes.
     pub async fn import(&self, path: &Path) -> Result<()> {
         let doing = || format!("importing {}", path.display());
-        let mut file = File::open(path).with_context(doing)?;
+        let archive = path.to_owned();
+        let file = spawn_blocking(move || File::open(archive)).await?.with_context(doing)?;
         let (send, receive) = mpsc::channel(1);
         let id = stream_id();
         send.send(StreamInit { id: id.clone() }.to_any()).await.with_context(doing)?;
@@ -60,7 +61,7 @@ impl Cri {
         // What containerd says is the verdict; it may well have all it needs before the archive's end.
         let done = tokio::select! {
             done = self.request(method, in_namespace(request), IMPORT) => done.map(|Empty {}| ()).map_err(anyhow::Error::from),
-            failed = feed(&mut file, send, &mut replies) => failed.map(|never| match never {}),
+            failed = feed(file, send, &mut replies) => failed.map(|never| match never {}),
         };
         done.with_context(doing)
     }
@@ -83,10 +84,9 @@ impl Cri {
 }
 
 /// Sends `file`, as much at a time as the other side asks for, then keeps the stream open: whoever has what it sent ends
-/// it. Reading a chunk of a small local file is not worth a thread.
-async fn feed(file: &mut File, send: mpsc::Sender<Any>, replies: &mut Streaming<Any>) -> Result<Infallible> {
+/// it.
+async fn feed(mut file: File, send: mpsc::Sender<Any>, replies: &mut Streaming<Any>) -> Result<Infallible> {
     let mut window = 0;
-    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         while window == 0 {
             let reply = replies.message().await.map_err(|status| anyhow!("Stream: {}", status.message()))?;
@@ -94,14 +94,18 @@ async fn feed(file: &mut File, send: mpsc::Sender<Any>, replies: &mut Streaming<
             let update = WindowUpdate::from_any(&reply).map_or(0, |window| window.update);
             window += usize::try_from(update).unwrap_or(0);
         }
-        let wanted = window.min(CHUNK_BYTES);
-        let count = file.read(&mut chunk[..wanted])?;
+        let mut data = vec![0; window.min(CHUNK_BYTES)];
+        let read = spawn_blocking(move || file.read(&mut data).map(|count| (file, data, count)));
+        let count;
+        let mut data;
+        (file, data, count) = read.await??;
         if count == 0 {
             drop(send);
             return std::future::pending().await;
         }
         window -= count;
-        if send.send(Data { data: chunk[..count].to_vec() }.to_any()).await.is_err() {
+        data.truncate(count);
+        if send.send(Data { data }.to_any()).await.is_err() {
             return std::future::pending().await;
         }
     }

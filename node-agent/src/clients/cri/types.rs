@@ -141,10 +141,10 @@ pub struct ContainerSpec {
     pub read_only_root: bool,
     /// Whether no program may give it more privileges than it has.
     pub no_new_privileges: bool,
-    /// Capabilities besides the usual ones, as `NET_ADMIN`.
-    pub capabilities_add: Vec<String>,
-    /// Capabilities that it has not, of the usual ones.
-    pub capabilities_drop: Vec<String>,
+    /// Capabilities beside the runtime's usual ones, without the prefix `CAP_`.
+    pub add_capabilities: Vec<String>,
+    /// Capabilities that it does not get.
+    pub drop_capabilities: Vec<String>,
     /// Whether it may make all system calls.
     pub is_unconfined: bool,
     /// Whether its standard input stays open.

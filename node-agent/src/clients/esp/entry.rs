@@ -22,11 +22,11 @@ pub struct Entry {
     pub options: String,
 }
 
-/// The entries in `folder`, which is /efi/loader/entries; none if it is not there. A file that is no text, or too long to
-/// be an entry, is not one.
+/// The entries in `folder`, which is /efi/loader/entries; none if it is not there. A file that is no text, too long to be an entry, or that
+/// cannot be read, as after a power cut, is not one: the others boot all the same.
 ///
 /// # Errors
-/// If one cannot be read.
+/// If the folder cannot be listed.
 pub fn entries(folder: &Path) -> Result<Vec<Entry>> {
     let doing = || format!("reading {}", folder.display());
     let files = match fs::read_dir(folder) {
@@ -37,16 +37,22 @@ pub fn entries(folder: &Path) -> Result<Vec<Entry>> {
     for file in files {
         let path = file.with_context(doing)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let doing = || format!("reading {}", path.display());
-        if !name.ends_with(".conf") || fs::metadata(&path).with_context(doing)?.len() > MAX_BYTES {
+        let is_entry = |found: fs::Metadata| found.is_file() && found.len() <= MAX_BYTES;
+        if !name.ends_with(".conf") || !fs::metadata(&path).is_ok_and(is_entry) {
             continue;
         }
-        if let Ok(text) = String::from_utf8(fs::read(&path).with_context(doing)?) {
+        let read = fs::read(&path).with_context(|| format!("reading {}", path.display()));
+        if let Some(text) = read.and_then(|bytes| Ok(String::from_utf8(bytes)?)).map_err(note).ok() {
             entries.push(parse(&name, &text));
         }
     }
     entries.sort_by(|one, other| one.file.cmp(&other.file));
     Ok(entries)
+}
+
+/// On each look: at a level that nobody keeps unless asked.
+fn note(error: anyhow::Error) {
+    log::debug!("{error:#}");
 }
 
 fn parse(file: &str, text: &str) -> Entry {
@@ -83,6 +89,8 @@ mod tests {
         assert_eq!(entries(&folder.path().join("none")).unwrap(), []);
         fs::write(folder.path().join("a.conf"), [0xff, 0xfe, 0]).unwrap();
         fs::write(folder.path().join("b.conf"), vec![b'x'; 70_000]).unwrap();
+        fs::create_dir(folder.path().join("e.conf")).unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.path().join("f.conf")).unwrap();
         fs::write(folder.path().join("c.txt"), "version 1\n").unwrap();
         fs::write(folder.path().join("d.conf"), "version 1\n").unwrap();
         let found = entries(folder.path()).unwrap();

@@ -1,7 +1,10 @@
 //! The EFI system partition: mounted read-only but for the moments in which something is written, and the boot entries
 //! on it. (uapi-group.org/specifications/specs/boot_loader_specification)
 
+mod check;
 mod entry;
+mod steps;
+#[expect(clippy::disallowed_methods, reason = "what waits for the disk is here; it is called through Host::change")]
 mod write;
 
 use std::{path::PathBuf, sync::Arc};
@@ -50,11 +53,18 @@ pub fn path(host: &Host, path: &str) -> PathBuf {
     host.path(MOUNT_POINT).join(path)
 }
 
-/// Mounts the partition `device` on /efi, read-only, unless something is mounted there.
+/// Mounts the partition `device` on /efi, read-only, unless something is mounted there. If the power failed while it was written to, its
+/// file system is mended before; what that failed with is told beside.
 ///
 /// # Errors
 /// If the kernel refuses, or there is no folder /efi.
-pub fn mount_read_only(host: &Host, device: &str) -> Result<()> {
+pub async fn mount_read_only(host: &Host, device: &str) -> Result<Option<anyhow::Error>> {
+    let problem = check::mend(host, device).await.err();
+    let device = device.to_owned();
+    host.change("mounting /efi", move |host| mount_as_it_is(host, &device)).await.map(|()| problem)
+}
+
+fn mount_as_it_is(host: &Host, device: &str) -> Result<()> {
     let point = host.path(MOUNT_POINT);
     match mount(device, &point, "vfat", FLAGS | MountFlags::RDONLY, Some(c"umask=0077")) {
         // EBUSY: this very partition is mounted there already.

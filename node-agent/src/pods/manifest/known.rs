@@ -1,9 +1,8 @@
 //! Fields that Kubernetes knows in a Pod and this node does not act on: refused with another sentence than a typing error.
 
-/// Sorted. From the reference of v1 Pod; a name that `source` has in another place may be here too.
-const FIELDS: [&str; 115] = [
+/// Sorted. From the reference of v1 Pod; a name that is supported in another place may be here too.
+const FIELDS: [&str; 112] = [
     "activeDeadlineSeconds",
-    "add",
     "affinity",
     "allowPrivilegeEscalation",
     "appArmorProfile",
@@ -11,7 +10,6 @@ const FIELDS: [&str; 115] = [
     "awsElasticBlockStore",
     "azureDisk",
     "azureFile",
-    "capabilities",
     "cephfs",
     "cinder",
     "claims",
@@ -24,7 +22,6 @@ const FIELDS: [&str; 115] = [
     "dnsConfig",
     "dnsPolicy",
     "downwardAPI",
-    "drop",
     "enableServiceLinks",
     "envFrom",
     "ephemeral",

@@ -166,16 +166,21 @@ impl<'a> Fields<'a> {
         self.list(key).into_iter().filter_map(|(path, node)| Fields::of(node, &path, report)).collect()
     }
 
-    /// The texts in the list `key`.
-    pub(super) fn texts(&mut self, key: &'static str) -> Vec<String> {
+    /// The texts in the list `key`, each with its line.
+    pub(super) fn said(&mut self, key: &'static str) -> Vec<Said<'a>> {
         let mut texts = Vec::new();
         for (index, (_, node)) in self.list(key).into_iter().enumerate() {
             match said(node) {
-                Some(said) => texts.push(said.text.to_owned()),
+                Some(said) => texts.push(said),
                 None => self.refuse_at(node.line, &format!("{key}[{index}]"), "expected a text"),
             }
         }
         texts
+    }
+
+    /// The texts in the list `key`.
+    pub(super) fn texts(&mut self, key: &'static str) -> Vec<String> {
+        self.said(key).iter().map(|said| said.text.to_owned()).collect()
     }
 
     /// The mapping `key` of texts.

@@ -1,7 +1,7 @@
 //! securityContext, of the pod and of its containers: what a container says itself comes first.
 
 use super::reader::Fields;
-use crate::pods::model::Seccomp;
+use crate::pods::model::{Capabilities, Seccomp};
 
 /// Linux counts users in 32 bits, and the last number is none.
 const LAST_ID: u64 = u32::MAX as u64 - 1;
@@ -29,19 +29,16 @@ pub(super) struct OfContainer {
     pub(super) is_privileged: bool,
     pub(super) has_read_only_root: bool,
     pub(super) may_gain_privileges: bool,
-    pub(super) add: Vec<String>,
-    pub(super) drop: Vec<String>,
+    pub(super) capabilities: Capabilities,
 }
 
 pub(super) fn of_pod(mut fields: Fields<'_>) -> OfPod {
     let identity = identity(&mut fields);
     let mut supplemental_groups = Vec::new();
-    for (index, text) in fields.texts("supplementalGroups").into_iter().enumerate() {
-        match text.parse().ok().filter(|id| (0..=i64::from(u32::MAX) - 1).contains(id)) {
+    for (index, said) in fields.said("supplementalGroups").into_iter().enumerate() {
+        match said.text.parse().ok().filter(|id| (0..=i64::from(u32::MAX) - 1).contains(id)) {
             Some(id) => supplemental_groups.push(id),
-            None => {
-                fields.refuse_at(fields.line(), &format!("supplementalGroups[{index}]"), "expected a group's number")
-            }
+            None => fields.refuse_at(said.line, &format!("supplementalGroups[{index}]"), "expected a group's number"),
         }
     }
     fields.finish();
@@ -66,14 +63,14 @@ pub(super) fn of_container(mut fields: Fields<'_>, pod: &Identity) -> OfContaine
     if let Some(mount) = fields.text("procMount") {
         fields.require(mount.text == "Default", mount, "procMount", "expected Default");
     }
-    let (add, drop) = fields.fields("capabilities").map(capabilities).unwrap_or_default();
-    let gains = security.is_privileged || add.iter().any(|one| one == "SYS_ADMIN" || one == "ALL");
+    let capabilities = fields.fields("capabilities").map(capabilities).unwrap_or_default();
+    let gains = security.is_privileged || capabilities.add.iter().any(|one| one == "SYS_ADMIN" || one == "ALL");
     if gains && !security.may_gain_privileges {
         let message = "false is not possible with privileged or the capability SYS_ADMIN";
         fields.refuse_at(fields.line(), "allowPrivilegeEscalation", message);
     }
     fields.finish();
-    OfContainer { add, drop, ..security }
+    OfContainer { capabilities, ..security }
 }
 
 fn identity(fields: &mut Fields<'_>) -> Identity {
@@ -93,20 +90,17 @@ fn seccomp(mut fields: Fields<'_>) -> Option<Seccomp> {
     profile
 }
 
-/// Those that are added, and those that are dropped.
-fn capabilities(mut fields: Fields<'_>) -> (Vec<String>, Vec<String>) {
+fn capabilities(mut fields: Fields<'_>) -> Capabilities {
     let mut read = |key: &'static str| {
-        let names = fields.texts(key);
+        let names = fields.said(key);
         for (index, name) in names.iter().enumerate() {
-            let is_name = !name.is_empty() && name.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'_');
-            if !is_name || name.starts_with("CAP_") {
-                let line = fields.line();
-                fields.refuse_at(line, &format!("{key}[{index}]"), "expected a capability as NET_ADMIN, or ALL");
-            }
+            let is_word = |word: &str| !word.is_empty() && word.bytes().all(|letter| letter.is_ascii_uppercase());
+            let is_name = name.text.split('_').all(is_word) && !name.text.starts_with("CAP_");
+            fields.require(is_name, *name, &format!("{key}[{index}]"), "expected a capability such as NET_RAW, or ALL");
         }
-        names
+        names.iter().map(|name| name.text.to_owned()).collect()
     };
-    let both = (read("add"), read("drop"));
+    let capabilities = Capabilities { add: read("add"), drop: read("drop") };
     fields.finish();
-    both
+    capabilities
 }

@@ -31,7 +31,7 @@ spec:
     workingDir: /srv
     volumeMounts:
     - {name: data, mountPath: /data, readOnly: true}
-    securityContext: {runAsUser: 1000, readOnlyRootFilesystem: true}
+    securityContext: {runAsUser: 1000, readOnlyRootFilesystem: true, capabilities: {add: [NET_RAW]}}
     resources: {limits: {cpu: 2, memory: 64Mi}}
 "#;
 
@@ -54,6 +54,7 @@ fn a_full_manifest_is_understood() {
     let mount = Mount { volume: "data".to_owned(), path: "/data".to_owned(), read_only: true, propagation: None };
     assert_eq!(container.mounts, [mount]);
     assert_eq!((container.run_as_user, container.read_only_root), (Some(1000), true));
+    assert_eq!(container.capabilities.add, ["NET_RAW"]);
     assert_eq!(container.resources.cpu_limit_milli, Some(2000));
 }
 
@@ -111,7 +112,17 @@ fn a_bad_manifest_is_refused_with_line_and_key() {
         ("value: world", "value: [a]", "23: spec.containers[0].env[0].value: expected a text"),
         ("cpu: 2", "cpu: two", "28: spec.containers[0].resources.limits.cpu: expected an amount such as 500m or 64Mi"),
         ("runAsUser: 1000", "runAsUser: root", "27: spec.containers[0].securityContext.runAsUser: "),
-        ("  labels: {app: web}", "  labels: {app: [web}", "7: metadata.labels.app: expected a text"),
+        (
+            "NET_RAW",
+            "CAP_NET_RAW",
+            "27: spec.containers[0].securityContext.capabilities.add[0]: expected a capability such",
+        ),
+        (
+            "NET_RAW",
+            "net_raw",
+            "27: spec.containers[0].securityContext.capabilities.add[0]: expected a capability such as",
+        ),
+        ("  labels: {app: web}", "  labels: {app: [web]}", "7: metadata.labels.app: expected a text"),
     ];
     for (good, bad, expected) in table {
         assert!(FULL.contains(good), "{good}");
@@ -149,6 +160,19 @@ fn all_that_is_wrong_is_told_at_once_by_line() {
 }
 
 #[test]
+fn an_item_of_a_list_is_named_by_its_own_line() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  securityContext:\n    supplementalGroups:\n    - 1\n    - wheel\n  \
+                containers:\n  - name: c\n    image: x\n    securityContext:\n      capabilities:\n        drop:\n        - ALL\n        - \
+                net_raw\n        - {}\n";
+    let expected = [
+        "8: spec.securityContext.supplementalGroups[1]: expected a group's number",
+        "16: spec.containers[0].securityContext.capabilities.drop[1]: expected a capability such as NET_RAW, or ALL",
+        "17: spec.containers[0].securityContext.capabilities.drop[2]: expected a text",
+    ];
+    assert_eq!(problems(text), expected);
+}
+
+#[test]
 fn a_file_may_have_many_documents_and_lists() {
     let pod = |name: &str| {
         format!(
@@ -181,7 +205,7 @@ fn security_is_the_pods_unless_the_container_says_otherwise() {
     assert_eq!(who(1), (Some(3), Some(2), Some(Seccomp::RuntimeDefault), true));
     let container = &spec.containers[1];
     assert_eq!(
-        (container.capabilities_add.as_slice(), container.capabilities_drop.as_slice()),
+        (container.capabilities.add.as_slice(), container.capabilities.drop.as_slice()),
         (&["NET_ADMIN".to_owned()][..], &["ALL".to_owned()][..])
     );
     assert_eq!(spec.supplemental_groups, [7]);
@@ -190,7 +214,7 @@ fn security_is_the_pods_unless_the_container_says_otherwise() {
         ("runAsNonRoot: true, runAsUser: 0", "is not possible with runAsUser: 0"),
         ("runAsGroup: 1", "needs runAsUser beside it"),
         ("privileged: true, allowPrivilegeEscalation: false", "false is not possible with privileged"),
-        ("capabilities: {add: [CAP_SYS_TIME]}", "expected a capability as NET_ADMIN, or ALL"),
+        ("capabilities: {add: [CAP_SYS_TIME]}", "expected a capability such as NET_RAW, or ALL"),
         ("seccompProfile: {type: Localhost}", "`Localhost` is unknown, expected one of RuntimeDefault, Unconfined"),
     ] {
         let text = format!(

@@ -37,6 +37,12 @@ impl Source {
     }
 }
 
+/// The page of a node of which nothing is known: every name with its explanation, for the manual.
+pub fn example() -> String {
+    let own = figures::Own { resident_bytes: 0, cpu_us: 0 };
+    figures::text(&Status::default(), &Releases::default(), Some(own))
+}
+
 /// Who serves them.
 #[derive(Debug)]
 pub struct Server {

@@ -1,6 +1,6 @@
 //! HTTP/1.1 with one page. A connection answers one request: a Prometheus asks once in many seconds.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
@@ -10,17 +10,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::UnixListener,
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 
-use super::Source;
+use super::{super::connections::Connections, Source};
 
-/// Who says nothing, or takes no answer, is not waited for longer.
+/// A request is answered within this, or not at all.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// So many are served at once; others wait in the kernel's queue.
-pub(super) const CONNECTIONS: usize = 8;
+/// Who connects asks at once: the handshake, and then the request's head, have to come within this.
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
+
+/// So many are served at once; each has at most some ten kilobytes.
+pub(super) const CONNECTIONS: usize = 16;
 
 /// A request has a dozen short headers.
 const MAX_HEAD_BYTES: usize = 8 << 10;
@@ -29,17 +31,11 @@ const MAX_HEAD_BYTES: usize = 8 << 10;
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers those who connect to `listener`.
-pub(super) async fn local(listener: UnixListener, source: Source) {
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(permit) = Arc::clone(&free).acquire_owned().await {
+pub(super) async fn local(listener: UnixListener, source: Source) -> Infallible {
+    let mut connections = Connections::new(CONNECTIONS);
+    loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let source = source.clone();
-                tokio::spawn(async move {
-                    connection(stream, source).await;
-                    drop(permit);
-                });
-            }
+            Ok((stream, _)) => connections.serve(None, connection(stream, source.clone())),
             Err(error) => {
                 log::warn!("accepting on {}: {error}", super::SOCKET);
                 sleep(DEADLINE).await;
@@ -56,7 +52,7 @@ pub(super) async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, sour
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(DEADLINE)
+        .header_read_timeout(SILENCE)
         .max_buf_size(MAX_HEAD_BYTES)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);

@@ -1,11 +1,11 @@
 //! The same page for others than root: over TLS, at the address that the settings name.
 
-use std::{fmt, net::TcpListener as Bound, sync::Arc};
+use std::{convert::Infallible, fmt, net::TcpListener as Bound, sync::Arc};
 
 use anyhow::{Context, Result};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch},
+    sync::watch,
     task::AbortHandle,
     time::{sleep, timeout},
 };
@@ -20,8 +20,9 @@ use tokio_rustls::{
 };
 
 use super::{
+    super::connections::Connections,
     Source,
-    serve::{CONNECTIONS, DEADLINE, connection},
+    serve::{CONNECTIONS, DEADLINE, SILENCE, connection},
 };
 use crate::settings::model::Listen;
 
@@ -95,19 +96,18 @@ fn acceptor(place: &Listen) -> Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config.context("taking metrics.certificate and metrics.key together")?)))
 }
 
-async fn listen(listener: TcpListener, acceptor: watch::Receiver<TlsAcceptor>, source: Source) {
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
-    while let Ok(permit) = Arc::clone(&free).acquire_owned().await {
+async fn listen(listener: TcpListener, acceptor: watch::Receiver<TlsAcceptor>, source: Source) -> Infallible {
+    let mut connections = Connections::new(CONNECTIONS);
+    loop {
         match listener.accept().await {
             Ok((stream, from)) => {
                 let (acceptor, source) = (acceptor.borrow().clone(), source.clone());
-                tokio::spawn(async move {
-                    match timeout(DEADLINE, acceptor.accept(stream)).await {
+                connections.serve(Some(from.ip()), async move {
+                    match timeout(SILENCE, acceptor.accept(stream)).await {
                         Ok(Ok(stream)) => connection(stream, source).await,
                         Ok(Err(error)) => log::debug!("serving metrics to {from}: {error}"),
                         Err(_) => log::debug!("serving metrics to {from}: no handshake came"),
                     }
-                    drop(permit);
                 });
             }
             Err(error) => {

@@ -16,10 +16,15 @@ use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
 use super::keep;
 use crate::{
-    clients::{dmi, host::Host, metadata, network},
+    clients::{
+        dmi,
+        host::Host,
+        metadata::{self, From},
+        network,
+    },
     settings::{
         look::Found,
-        model::{Account, Giver, Problem},
+        model::{Account, Complaint, Giver, Problem},
     },
 };
 
@@ -34,13 +39,22 @@ const MOMENT: Duration = Duration::from_secs(2);
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 
+/// What the firmware says of the cloud.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Named {
+    /// The service to ask.
+    service: Option<Service>,
+    /// The name of a cloud that is not asked.
+    unasked: Option<&'static str>,
+}
+
 /// The cloud that the machine is in, until it has answered.
 #[derive(Debug)]
 pub(super) struct Cloud {
     host: Host,
     changed: Arc<Notify>,
     /// Looked up once.
-    service: Option<Option<Service>>,
+    named: Option<Named>,
     asking: Option<JoinHandle<Result<()>>>,
     next: Instant,
     back_off: Duration,
@@ -51,7 +65,7 @@ impl Cloud {
     /// Nobody is asked yet. The end of a conversation wakes `changed`.
     pub(super) fn new(host: Host, changed: Arc<Notify>) -> Self {
         let (next, back_off) = (Instant::now(), FIRST_BACK_OFF);
-        Self { host, changed, service: None, asking: None, next, back_off, problem: None }
+        Self { host, changed, named: None, asking: None, next, back_off, problem: None }
     }
 
     /// Why the settings of the cloud are not known yet.
@@ -59,9 +73,20 @@ impl Cloud {
         self.problem.clone()
     }
 
+    /// That the machine is of a cloud that is not asked.
+    pub(super) fn note(&self) -> Option<Complaint> {
+        let name = self.named.and_then(|named| named.unasked)?;
+        let reason = format!(
+            "this machine is of {name}, whose metadata service this node does not ask: it takes settings as a credential, on a volume \
+             (CIDATA, config-2) or on its ESP"
+        );
+        Some(Complaint { key: None, place: "firmware".to_owned(), reason })
+    }
+
     /// How long until it is asked next, if it is to be.
     pub(super) fn due_in(&self) -> Option<Duration> {
-        let is_waited_for = matches!(self.service, Some(Some(_))) && self.asking.is_none() && self.problem.is_some();
+        let service = self.named.and_then(|named| named.service);
+        let is_waited_for = service.is_some() && self.asking.is_none() && self.problem.is_some();
         is_waited_for.then(|| self.next.saturating_duration_since(Instant::now()))
     }
 
@@ -79,7 +104,7 @@ impl Cloud {
             return;
         }
         let host = &self.host;
-        let Some(service) = *self.service.get_or_insert_with(|| service(host)) else { return };
+        let Some(service) = self.named.get_or_insert_with(|| named(host)).service else { return };
         let (host, changed) = (self.host.clone(), Arc::clone(&self.changed));
         self.asking = Some(tokio::spawn(async move {
             let result = ask_and_keep(&host, service).await;
@@ -91,12 +116,18 @@ impl Cloud {
 
 /// The service of the cloud that the firmware names.
 pub(super) fn service(host: &Host) -> Option<Service> {
+    named(host).service
+}
+
+fn named(host: &Host) -> Named {
     let dmi::Identity { vendor, product, bios_version, asset_tag } = dmi::identity(host);
-    Dmi { vendor: &vendor, product: &product, bios_version: &bios_version, asset_tag: &asset_tag }.service()
+    let dmi = Dmi { vendor: &vendor, product: &product, bios_version: &bios_version, asset_tag: &asset_tag };
+    Named { service: dmi.service(), unasked: dmi.unasked() }
 }
 
 async fn ask_and_keep(host: &Host, service: Service) -> Result<()> {
-    keep_found(host, &ask(service).await?)
+    let found = ask(service).await?;
+    host.change("keeping what the cloud gave", move |host| keep_found(host, &found)).await
 }
 
 /// What came applies, whatever did not; but only when all came the cloud is asked no more.
@@ -128,7 +159,8 @@ async fn talk(service: Service, address: SocketAddr) -> Result<Found> {
     let mut again = 0;
     while let Some(request) = session.request() {
         let headers: Vec<(&str, &str)> = request.headers.iter().map(|(name, value)| (*name, value.reveal())).collect();
-        match metadata::ask(address, request.method, request.path, &headers, MAX_BYTES + 1).await {
+        let from = if request.from_privileged_port { From::PrivilegedPort } else { From::AnyPort };
+        match metadata::ask(address, from, request.method, request.path, &headers, MAX_BYTES + 1).await {
             Err(error) => session.give_up(&format!("{error:#}")),
             Ok((status, body)) => match session.answer(Answer { status, body: &body }) {
                 Turn::Next => again = 0,
@@ -152,7 +184,7 @@ async fn talk(service: Service, address: SocketAddr) -> Result<Found> {
         (false, true) => names.join(", "),
         (false, false) => format!("{}; {told}", names.join(", ")),
     };
-    Ok(Found { given, what, failed: !told.is_empty() })
+    Ok(Found { failed: !told.is_empty(), ..Found::all(given, what) })
 }
 
 #[cfg(test)]
@@ -249,5 +281,13 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("sys_vendor"), "Amazon EC2\n").unwrap();
         assert_eq!(service(&host), Some(Service::Ec2));
+        // It was looked up once.
+        assert_eq!(cloud.note(), None);
+        fs::write(folder.join("sys_vendor"), "UpCloud\n").unwrap();
+        let mut cloud = Cloud::new(host, Arc::default());
+        cloud.go_on(&Account::default()).await;
+        assert!(cloud.asking.is_none() && cloud.due_in().is_none() && cloud.problem().is_none());
+        let told = cloud.note().unwrap().sentence();
+        assert!(told.starts_with("firmware: this machine is of UpCloud, whose metadata service"), "{told}");
     }
 }

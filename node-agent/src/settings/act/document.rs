@@ -122,7 +122,7 @@ mod tests {
         write(&host, b"hostname = \"b\"\n").unwrap();
         // In the place of a disk that is full: no file can be written beside these.
         for file in [FILE, BEFORE] {
-            fs::create_dir(host.path(format!("{file}.part"))).unwrap();
+            std::os::unix::fs::symlink("/no/such/folder/x", host.path(format!("{file}.part"))).unwrap();
         }
         assert!(write(&host, b"hostname = \"c\"\n").is_err());
         revert(&host).unwrap();

@@ -17,6 +17,7 @@ use ballast_settings::{
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
+    hostname,
     left::{Left, Owed},
     sysctls,
 };
@@ -33,12 +34,6 @@ const IMAGE_ETC: &str = "/usr/etc";
 
 /// Held by who writes the files, for the milliseconds that it takes.
 const LOCK: &str = "/run/ballast/settings.lock";
-
-/// The machine's name, for the kernel (sethostname(2)).
-const KERNEL_HOSTNAME: &str = "/proc/sys/kernel/hostname";
-
-/// The image's name for a machine without one (`DEFAULT_HOSTNAME` in os-release(5)).
-const DEFAULT_HOSTNAME: &str = "ballast";
 
 /// What came of bringing the files.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -107,10 +102,11 @@ pub fn bring(host: &Host, settings: &Settings) -> Result<Brought> {
     // No unit is started again, time after time, for a file that cannot be written.
     left.owed.add(Owed::of(needs(&made.collect::<Vec<_>>())));
     if left.owed.hostname {
-        let name = settings.hostname.as_ref().map_or(DEFAULT_HOSTNAME, |name| name.as_str());
-        let named = fs::write(host.path(KERNEL_HOSTNAME), name);
+        let said = settings.hostname.as_ref().map(ToString::to_string);
+        let given = || hostname::of_dhcp(host).ok().flatten();
+        let named = hostname::set(host, &said.or_else(given).unwrap_or_else(|| hostname::DEFAULT.to_owned()));
         left.owed.hostname = named.is_err();
-        note(named.with_context(|| format!("naming the machine {name}")));
+        note(named);
     }
     if failures.is_empty() && now != *settings {
         store::write(&host.path(IN_FORCE), write(settings, Secrets::Revealed).as_bytes())?;
@@ -205,6 +201,7 @@ mod tests {
 
     const CERTIFICATE: &str =
         "network.certificates = [\"\"\"\n-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\"\"\"]\n";
+    const KERNEL_HOSTNAME: &str = "/proc/sys/kernel/hostname";
     const PROXY: &str = "network.proxy.https = \"http://p.example:1\"\n";
     const REGISTRY: &str = "[[registry]]\nhost = \"r.example\"\nusername = \"me\"\npassword = \"s3cret\"\n";
 
@@ -258,9 +255,10 @@ mod tests {
         fs::write(host.path("/etc/hostname"), "image\n").unwrap();
         brought(&host, &settings(&format!("hostname = \"a\"\n{REGISTRY}")));
         let left = brought(&host, &settings("log.level = \"warn\""));
-        assert!(left.owed.restart.is_empty(), "{left:?}");
+        // It keeps the registry's password otherwise.
+        assert_eq!(Vec::from_iter(&left.owed.restart), ["containerd.service"]);
         assert_eq!(fs::read_to_string(host.path("/etc/hostname")).unwrap(), "image\n");
-        assert_eq!(fs::read_to_string(host.path(KERNEL_HOSTNAME)).unwrap(), DEFAULT_HOSTNAME);
+        assert_eq!(fs::read_to_string(host.path(KERNEL_HOSTNAME)).unwrap(), hostname::DEFAULT);
         assert!(!host.path("/etc/containerd/certs.d/r.example/hosts.toml").exists());
     }
 

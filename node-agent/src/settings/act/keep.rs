@@ -13,8 +13,6 @@ use crate::{
     },
 };
 
-const KINDS: [Kind; 3] = [Kind::Settings, Kind::MetaData, Kind::Hostname];
-
 /// What somebody gave: what it is, and its bytes.
 pub type Given = Vec<(Kind, Vec<u8>)>;
 
@@ -24,7 +22,7 @@ pub type Given = Vec<(Kind, Vec<u8>)>;
 /// If it cannot be written.
 pub fn keep(host: &Host, giver: Giver, given: &Given) -> Result<()> {
     add(host, giver, given)?;
-    for kind in KINDS.into_iter().filter(|kind| given.iter().all(|(found, _)| found != kind)) {
+    for kind in Kind::ALL.into_iter().filter(|kind| given.iter().all(|(found, _)| found != kind)) {
         store::remove(&host.path(format!("{SOURCES}/{}", giver.file(kind))))?;
     }
     Ok(())
@@ -81,7 +79,7 @@ mod tests {
     fn who_was_asked_is_added_up() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
-        let look = |at| Look { at, found: true, what: String::new(), failed: false };
+        let look = |at| Look { at, found: true, what: String::new(), failed: false, volume: None };
         note(&host, vec![(Giver::Esp, look(1)), (Giver::Volume, look(2))]).unwrap();
         note(&host, vec![(Giver::Esp, look(3))]).unwrap();
         let account = observe::account(&host).unwrap();

@@ -3,8 +3,10 @@
 mod cloud;
 pub mod document;
 pub mod files;
+mod hostname;
 pub mod keep;
 mod left;
+pub mod mend;
 mod operation;
 mod sysctls;
 mod units;
@@ -22,10 +24,11 @@ use tokio::{
 
 use self::cloud::Cloud;
 use super::{
-    model::{Command, Event, Failure, Outcome, Read, Trial, TrialShown},
+    effects::Effects,
+    model::{Command, Complaint, Event, Failure, Outcome, Problem, Read, Trial, TrialShown},
     observe::{self, Reader},
 };
-use crate::clients::{host::Host, systemd::Systemd};
+use crate::clients::{host::Host, networkd, systemd::Systemd, watch};
 
 /// What could not be written is tried again: the disk may have been full.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -36,6 +39,13 @@ pub struct Keeper {
     host: Host,
     changed: Arc<Notify>,
     reader: Reader,
+    /// When what is damaged was to be mended last.
+    mended: Option<Instant>,
+    /// What was read last: while the disk does not answer, it holds.
+    read: Option<Arc<Read>>,
+    effects: Effects,
+    /// Whether a new lease of DHCP wakes the loop.
+    watches_leases: bool,
     work: Option<Work>,
     /// What held as a whole when it was looked at last.
     holds: Option<Arc<Read>>,
@@ -83,6 +93,10 @@ impl Keeper {
         Self {
             cloud: Cloud::new(host.clone(), Arc::clone(&changed)),
             reader: Reader::default(),
+            mended: None,
+            read: None,
+            effects: Effects::default(),
+            watches_leases: false,
             work: None,
             holds: None,
             problem: None,
@@ -93,13 +107,63 @@ impl Keeper {
         }
     }
 
-    /// What there is of settings.
+    /// What there is of settings, if they could be read at all.
     ///
     /// # Errors
-    /// If a trial cannot be read; what the settings say is told all the same.
-    pub fn read(&mut self) -> (Arc<Read>, Result<()>) {
-        let read = self.reader.read(&self.host);
-        (read, self.observe_trial())
+    /// If the disk does not answer, or a trial cannot be read; what the settings say is told all the same.
+    pub async fn read(&mut self) -> (Option<Arc<Read>>, Result<()>) {
+        let mut reader = std::mem::take(&mut self.reader);
+        let read = move |host: &Host| {
+            let (read, trial) = (reader.read(host), trial(host));
+            Ok((reader, read, trial, mend::is_damaged(host)))
+        };
+        match self.host.read("reading the settings", read).await {
+            Ok((reader, read, trial, is_damaged)) => {
+                if is_damaged && self.mended.is_none_or(|at| at.elapsed() >= AGAIN) {
+                    self.mended = Some(Instant::now());
+                    self.host
+                        .change("mending the settings", mend::mend)
+                        .await
+                        .unwrap_or_else(|error| log::error!("{error:#}"));
+                    // What came of it is read by the next pass.
+                    self.changed.notify_one();
+                }
+                self.reader = reader;
+                self.read = Some(read);
+                let (trial, result) = trial.map_or_else(|error| (None, Err(error)), |trial| (trial, Ok(())));
+                self.trial = trial;
+                (self.read.clone(), result)
+            }
+            Err(error) => (self.read.clone(), Err(error)),
+        }
+    }
+
+    /// Looks at what came of `read`.
+    ///
+    /// # Errors
+    /// If networkd's, resolved's or timesyncd's files cannot be read.
+    pub fn observe_effects(&mut self, read: &Read) -> Result<()> {
+        self.effects.observe(&self.host, read, Instant::now())
+    }
+
+    /// What of the settings does not hold although it applies and had its time.
+    pub fn effects(&self) -> &[Problem] {
+        self.effects.problems()
+    }
+
+    /// Names the machine as DHCP says, where the settings say no name; from then on each new lease wakes the loop.
+    ///
+    /// # Errors
+    /// If a lease cannot be read or watched for, or the kernel does not take the name.
+    pub fn follow_dhcp(&mut self, read: &Read) -> Result<()> {
+        if read.settings.hostname.is_some() {
+            return Ok(());
+        }
+        if let Some(folder) = networkd::leases(&self.host).filter(|_| !self.watches_leases) {
+            watch::folders(&[folder], Arc::clone(&self.changed))?;
+            self.watches_leases = true;
+        }
+        hostname::follow_dhcp(&self.host)
     }
 
     /// Whether it can be asked for something, or goes on with what is there.
@@ -110,6 +174,11 @@ impl Keeper {
     /// What went wrong when nobody waited for it, one sentence each.
     pub fn problems(&self) -> Vec<String> {
         self.problem.iter().cloned().chain(self.cloud.problem()).collect()
+    }
+
+    /// What is worth knowing of the machine and nobody's mistake: it is of a cloud that is not asked.
+    pub fn note(&self) -> Option<Complaint> {
+        self.cloud.note()
     }
 
     /// How long until something is due: the trial's end, the cloud's next try.
@@ -184,14 +253,11 @@ impl Keeper {
         });
         self.work = Some(Work { client, holds, task });
     }
+}
 
-    /// A trial that began before this boot has its whole time in it.
-    fn observe_trial(&mut self) -> Result<()> {
-        self.trial = None;
-        let Some(trial) = observe::trial(&self.host)? else { return Ok(()) };
-        self.trial = Some(running(&self.host, &trial)?);
-        Ok(())
-    }
+/// The trial that runs. One that began before this boot has its whole time in it.
+fn trial(host: &Host) -> Result<Option<Running>> {
+    observe::trial(host)?.map(|trial| running(host, &trial)).transpose()
 }
 
 fn running(host: &Host, trial: &Trial) -> Result<Running> {

@@ -1,18 +1,27 @@
 //! The operations themselves, each from top to bottom.
 
+use std::sync::Arc;
+
 use anyhow::{Context, anyhow};
 use tokio::sync::mpsc;
 
-use super::{cloud, document, files, keep, units};
+use super::{cloud, document, files, keep, sysctls, units};
 use crate::{
     clients::{host::Host, systemd::Systemd},
     settings::{
         look,
-        model::{Change, Command, Event, Failure, Giver, Look, Outcome, Planned, Settings},
+        model::{Change, Command, Event, Failure, Giver, Look, Outcome, Planned, Read, Settings},
         observe::{self, Reader},
         plan,
     },
 };
+
+const READING: &str = "reading the settings";
+const KEEPING: &str = "keeping what this machine was given";
+
+async fn read(host: &Host) -> anyhow::Result<Arc<Read>> {
+    host.read(READING, |host| Ok(Reader::default().read(host))).await
+}
 
 /// Does `command`, and tells `client` what will be different before anything is.
 pub(super) async fn run(
@@ -23,7 +32,7 @@ pub(super) async fn run(
 ) -> Result<Outcome, Failure> {
     match command {
         Command::Change(wanted) => change(host, wanted, client, systemd).await,
-        Command::Confirm => confirm(host),
+        Command::Confirm => confirm(host).await,
         Command::Refetch => refetch(host, systemd).await,
     }
 }
@@ -34,8 +43,9 @@ async fn change(
     client: &mpsc::Sender<Event>,
     systemd: Option<&Systemd>,
 ) -> Result<Outcome, Failure> {
-    let read = Reader::default().read(host);
-    let draft = plan::draft(&read.documents, &change.edit, &observe::in_force(host))?;
+    let (read, in_force) =
+        host.read(READING, |host| Ok((Reader::default().read(host), observe::in_force(host)))).await?;
+    let draft = plan::draft(&read.documents, &change.edit, &in_force)?;
     let planned = draft.planned;
     // They may have gone away; what they asked for is done all the same.
     let _ = client.send(Event::Planned(planned.clone())).await;
@@ -46,19 +56,13 @@ async fn change(
     if change.dry_run {
         return Ok(done("a dry run: nothing is changed".to_owned()));
     }
-    if observe::trial(host)?.is_some() {
+    if host.read(READING, observe::trial).await?.is_some() {
         let message =
             "settings are on trial; ballast settings confirm keeps them, and at the trial's end they are taken back";
         return Err(Failure::busy(message));
     }
-    if let Some(secs) = change.try_secs {
-        document::begin(host, secs)?;
-    }
-    if let Err(error) = document::write(host, draft.text.as_bytes()) {
-        // There is nothing to take back then.
-        document::confirm(host).unwrap_or_else(|error| log::warn!("{error:#}"));
-        return Err(error.into());
-    }
+    let (text, try_secs) = (draft.text.clone(), change.try_secs);
+    host.change("writing the settings", move |host| begin(host, &text, try_secs)).await?;
     made(host, &draft.settings, systemd).await.context("the settings are written, but not all of them hold")?;
     let message = match change.try_secs {
         Some(secs) => {
@@ -66,31 +70,50 @@ async fn change(
         }
         None => "the settings are changed".to_owned(),
     };
-    let then = if planned.needs.reboot { "; kernel.arguments hold from the next boot on" } else { "" };
+    let then = if planned.needs.reboot { "; some of it holds from the next boot on" } else { "" };
     Ok(Outcome { trial_s: change.try_secs, ..done(format!("{message}{then}")) })
 }
 
-fn confirm(host: &Host) -> Result<Outcome, Failure> {
-    // One that cannot be read ends this way, too.
-    if matches!(observe::trial(host), Ok(None)) {
+/// Writes the operator's document; on trial, if there is a time for it.
+fn begin(host: &Host, text: &str, try_secs: Option<u64>) -> anyhow::Result<()> {
+    if let Some(secs) = try_secs {
+        document::begin(host, secs)?;
+    }
+    document::write(host, text.as_bytes()).inspect_err(|_| {
+        // There is nothing to take back then.
+        document::confirm(host).unwrap_or_else(|error| log::warn!("{error:#}"));
+    })
+}
+
+async fn confirm(host: &Host) -> Result<Outcome, Failure> {
+    let confirm = |host: &Host| {
+        // One that cannot be read ends this way, too.
+        let is_there = !matches!(observe::trial(host), Ok(None));
+        if is_there {
+            document::confirm(host)?;
+        }
+        Ok(is_there)
+    };
+    if !host.change("ending the trial of settings", confirm).await? {
         return Ok(Outcome { message: "no settings are on trial; nothing to do".to_owned(), ..Outcome::default() });
     }
-    document::confirm(host)?;
     let message = "the settings that were on trial stay".to_owned();
     Ok(Outcome { message, changed: true, ..Outcome::default() })
 }
 
-/// Asks all again that the first boot asked. What is not there any more is kept as it was: a volume may be taken out after it.
+/// Asks all again that the first boot asked; of volumes only the one that it used. What is not there any more is kept as it was: a volume may
+/// be taken out after it.
 async fn refetch(host: &Host, systemd: Option<&Systemd>) -> Result<Outcome, Failure> {
-    let before = Reader::default().read(host);
+    let before = read(host).await?;
     let mut looks = Vec::new();
     let mut told = Vec::new();
     for giver in [Giver::Credential, Giver::Volume, Giver::Esp] {
-        let found = look::look(host, giver).await;
+        let found = look::look_again(host, giver, before.account.looked.get(&giver)).await;
         told.push(found.what.clone());
         let has_failed = |look: &Look| look.failed;
         if !found.given.is_empty() {
-            keep::keep(host, giver, &found.given)?;
+            let given = found.given.clone();
+            host.change(KEEPING, move |host| keep::keep(host, giver, &given)).await?;
             looks.push((giver, found.look()));
         } else if found.failed || before.account.looked.get(&giver).is_some_and(has_failed) {
             let had_some = before.account.looked.get(&giver).is_some_and(|look| look.found);
@@ -101,19 +124,21 @@ async fn refetch(host: &Host, systemd: Option<&Systemd>) -> Result<Outcome, Fail
         match cloud::ask(service).await {
             Ok(found) if found.given.is_empty() => told.push(found.what),
             Ok(found) if found.failed => {
-                keep::add(host, Giver::Metadata, &found.given)?;
+                let given = found.given;
+                host.change(KEEPING, move |host| keep::add(host, Giver::Metadata, &given)).await?;
                 told.push(found.what);
             }
             Ok(found) => {
-                keep::keep(host, Giver::Metadata, &found.given)?;
                 looks.push((Giver::Metadata, found.look()));
-                told.push(found.what);
+                told.push(found.what.clone());
+                let given = found.given;
+                host.change(KEEPING, move |host| keep::keep(host, Giver::Metadata, &given)).await?;
             }
             Err(error) => told.push(format!("{error:#}")),
         }
     }
-    keep::note(host, looks)?;
-    let now = Reader::default().read(host);
+    host.change(KEEPING, |host| keep::note(host, looks)).await?;
+    let now = read(host).await?;
     made(host, &now.settings, systemd).await?;
     let message = told.join("; ");
     Ok(Outcome { message, changed: before.documents != now.documents, ..Outcome::default() })
@@ -127,8 +152,8 @@ pub(super) async fn hold(host: &Host, settings: &Settings, systemd: Option<&Syst
 
 /// Takes a trial back.
 pub(super) async fn revert(host: &Host, systemd: Option<&Systemd>) -> Result<Outcome, Failure> {
-    document::revert(host)?;
-    let read = Reader::default().read(host);
+    host.change("taking back the settings on trial", document::revert).await?;
+    let read = read(host).await?;
     made(host, &read.settings, systemd).await?;
     let message = "nobody confirmed those on trial; what was before holds again".to_owned();
     Ok(Outcome { message, changed: true, planned: Planned::default(), trial_s: None })
@@ -136,13 +161,16 @@ pub(super) async fn revert(host: &Host, systemd: Option<&Systemd>) -> Result<Out
 
 /// The units are told of the files that could be written, whatever became of the others.
 async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> anyhow::Result<()> {
-    let brought = files::bring(host, settings)?;
+    let wanted = settings.clone();
+    let doing = "writing what the settings say";
+    let brought = host.change(doing, move |host| files::bring(host, &wanted)).await?;
+    let done = brought.done();
     let told = match units::refresh(systemd, &brought.left.owed).await {
-        Ok(()) => files::told(host, &brought),
+        Ok(()) => host.change(doing, move |host| files::told(host, &brought)).await,
         Err(error) => Err(error),
     };
-    match (brought.done(), told) {
-        (Err(files), Err(units)) => Err(anyhow!("{files:#}; {units:#}")),
-        (files, units) => files.and(units),
-    }
+    let loaded = sysctls::load_modules(host, &settings.kernel).await;
+    let failures: Vec<String> =
+        [done, told, loaded].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    if failures.is_empty() { Ok(()) } else { Err(anyhow!("{}", failures.join("; "))) }
 }

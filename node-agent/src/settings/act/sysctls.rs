@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, ErrorKind, Write as _},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -13,12 +14,24 @@ use ballast_settings::{
     values::{SysctlKey, SysctlValue},
 };
 
-use crate::clients::{host::Host, store};
+use crate::clients::{exec, host::Host, store};
 
 /// By its path below /proc/sys, what each was. In /run: a boot begins with the kernel's own values.
 const RECORD: &str = "/run/ballast/settings-sysctls";
 
 const PROC_SYS: &str = "/proc/sys";
+
+/// What has these sysctls is a module, and nothing loads it for their sake: Kubernetes' guides load it by hand.
+const MODULES: [(&str, &str); 3] = [
+    ("net/bridge/", "br_netfilter"),
+    ("net/netfilter/nf_conntrack", "nf_conntrack"),
+    ("net/nf_conntrack_max", "nf_conntrack"),
+];
+
+const MODPROBE: &str = "/usr/sbin/modprobe";
+
+/// A module is loaded within moments.
+const MODPROBE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Of each pair the kernel zeroes the one when the other is set, and takes no zero: what they were is known from both.
 const PAIRS: [[&str; 2]; 2] =
@@ -48,6 +61,33 @@ pub(super) fn bring(host: &Host, now: &Kernel, wanted: &Kernel) -> Result<()> {
     let kept = record.clone();
     let failures = give_back(host, &mut record, &named);
     keep(host, &kept, &record).context(doing)?;
+    if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
+}
+
+/// Loads the modules that sysctls of `wanted` belong to, and sets those: systemd-sysctl found nothing to set.
+///
+/// # Errors
+/// If a module cannot be loaded, or the kernel does not take a value; the others are set all the same.
+pub(super) async fn load_modules(host: &Host, wanted: &Kernel) -> Result<()> {
+    let mut failures = Vec::new();
+    for (start, module) in MODULES {
+        let is_missing = |path: &String| path.starts_with(start) && value(host, path).is_none();
+        let missing: Vec<(String, &SysctlValue)> =
+            wanted.sysctl.iter().map(|(key, value)| (key.path(), value)).filter(|(path, _)| is_missing(path)).collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let modprobe = host.path(MODPROBE).display().to_string();
+        if let Err(error) = exec::run(&modprobe, [module], MODPROBE_DEADLINE).await {
+            let error = error.context(format!("loading {module} for kernel.sysctl"));
+            failures.push(format!("{error:#}"));
+            continue;
+        }
+        for (path, value) in missing {
+            let set = set(host, &path, value.as_str()).with_context(|| format!("setting {PROC_SYS}/{path}"));
+            failures.extend(set.err().map(|error| format!("{error:#}")));
+        }
+    }
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
 }
 
@@ -195,6 +235,28 @@ mod tests {
         load(&host, "vm/dirty_ratio", "0\n");
         bring(&host, &wanted, &Kernel::default()).unwrap();
         are(&host, &KERNEL);
+    }
+
+    #[tokio::test]
+    async fn the_module_of_a_sysctl_is_loaded_and_the_value_set() {
+        let (_tree, host) = node();
+        let wanted = kernel("net.bridge.bridge-nf-call-iptables = 0\nnet.core.somaxconn = 1");
+        let told = load_modules(&host, &wanted).await.unwrap_err().to_string();
+        assert!(told.starts_with("loading br_netfilter for kernel.sysctl: "), "{told}");
+        // What modprobe(8) does to /proc/sys.
+        let file = host.path("/proc/sys/net/bridge/bridge-nf-call-iptables");
+        let script =
+            format!("#!/bin/sh\nmkdir -p {0} && echo $1 >{1}\n", file.parent().unwrap().display(), file.display());
+        let modprobe = host.path(MODPROBE);
+        fs::create_dir_all(modprobe.parent().unwrap()).unwrap();
+        fs::write(&modprobe, script).unwrap();
+        fs::set_permissions(&modprobe, fs::Permissions::from_mode(0o755)).unwrap();
+        load_modules(&host, &wanted).await.unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "0");
+        // Once it is there, systemd-sysctl sets it.
+        fs::write(&file, "1\n").unwrap();
+        load_modules(&host, &wanted).await.unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "1\n");
     }
 
     #[test]

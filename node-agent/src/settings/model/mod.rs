@@ -10,7 +10,7 @@ pub use ballast_settings::model::*;
 
 pub(in crate::settings) use self::source::rank_name;
 pub use self::{
-    account::{Account, Look},
+    account::{Account, Look, VolumeId},
     command::{Change, Command, Edit, Event, Failure, FailureKind, Outcome, Planned, Required},
     shown::{Complaint, Shown, SourceShown, Sources, TrialShown, Whence},
     source::{Document, FILE, Giver, Read, SOURCES},

@@ -32,8 +32,10 @@ pub struct Whence {
 pub struct Sources {
     /// The sources that are there, who counts most first.
     pub sources: Vec<SourceShown>,
-    /// What does not apply.
+    /// What does not apply, or has not come to hold in time.
     pub problems: Vec<Complaint>,
+    /// What is there and not taken, where nobody made a mistake: what platforms write by themselves, a cloud that is not asked.
+    pub notes: Vec<Complaint>,
     /// Settings that are taken back unless they are confirmed.
     pub trial: Option<TrialShown>,
 }
@@ -71,8 +73,8 @@ pub struct TrialShown {
 }
 
 impl Sources {
-    /// What `read` tells of them.
-    pub fn of(read: &Read, trial: Option<TrialShown>) -> Self {
+    /// What `read` tells of them, and what does not hold although it applies.
+    pub fn of(read: &Read, effects: &[Problem], trial: Option<TrialShown>) -> Self {
         let at = |rank| read.account.looked.iter().find(|(giver, _)| giver.rank() == rank).map(|(_, look)| look.at);
         let source = |document: &super::Document| SourceShown {
             name: document.name.clone(),
@@ -81,13 +83,21 @@ impl Sources {
         };
         Self {
             sources: read.documents.iter().map(source).collect(),
-            problems: read.problems.iter().map(Complaint::of).collect(),
+            problems: read.problems.iter().chain(effects).map(Complaint::of).collect(),
+            notes: read.notes.iter().map(Complaint::of).collect(),
             trial,
         }
     }
 }
 
 impl Complaint {
+    /// In one sentence.
+    pub fn sentence(&self) -> String {
+        let key = self.key.as_ref().map(|key| format!(" {key}:")).unwrap_or_default();
+        let text = format!("{}:{key} {}", self.place, self.reason);
+        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    }
+
     fn of(problem: &Problem) -> Self {
         let expected = Some(&problem.expected).filter(|expected| !expected.is_empty());
         let expected = expected.map(|expected| format!(", expected {expected}")).unwrap_or_default();
@@ -105,8 +115,8 @@ pub(super) fn place(source: &str, place: Option<super::Place>) -> String {
 }
 
 impl Shown {
-    /// What `read` holds.
-    pub fn of(read: &Read, trial: Option<TrialShown>) -> Self {
+    /// What `read` holds, and what does not hold although it applies.
+    pub fn of(read: &Read, effects: &[Problem], trial: Option<TrialShown>) -> Self {
         let from = |(key, origin): (&String, &ballast_settings::Origin)| Whence {
             key: key.clone(),
             place: place(&origin.source, origin.place),
@@ -114,7 +124,7 @@ impl Shown {
         Self {
             settings: ballast_settings::write(&read.settings, ballast_settings::Secrets::Masked),
             origins: read.origins.iter().map(from).collect(),
-            sources: Sources::of(read, trial),
+            sources: Sources::of(read, effects, trial),
         }
     }
 }

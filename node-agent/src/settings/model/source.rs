@@ -45,6 +45,9 @@ impl Giver {
     pub fn file(self, kind: Kind) -> String {
         let kind = match kind {
             Kind::Settings => "",
+            Kind::VendorData => ".vendor-data",
+            Kind::NetworkConfig => ".network-config",
+            Kind::NetworkData => ".network-data",
             Kind::MetaData => ".meta-data",
             Kind::Hostname => ".hostname",
         };
@@ -55,6 +58,9 @@ impl Giver {
     pub fn name(self, kind: Kind) -> String {
         let what = match kind {
             Kind::Settings => "user-data",
+            Kind::VendorData => "vendor-data",
+            Kind::NetworkConfig => "network-config",
+            Kind::NetworkData => "network_data.json",
             Kind::MetaData => "metadata",
             Kind::Hostname => "hostname",
         };
@@ -114,6 +120,8 @@ pub struct Read {
     pub settings: Settings,
     /// What does not: what cannot be read first, then source by source.
     pub problems: Vec<Problem>,
+    /// What is there and not taken, where nobody made a mistake: what platforms write by themselves.
+    pub notes: Vec<Problem>,
     /// By key: where its value is from.
     pub origins: BTreeMap<String, Origin>,
     /// When the first boot's sources were read, and which were not there.
@@ -128,12 +136,12 @@ mod tests {
     fn each_kept_source_has_a_file_of_its_own() {
         let mut files: Vec<String> = Vec::new();
         for giver in Giver::ALL {
-            files.extend([Kind::Settings, Kind::MetaData, Kind::Hostname].map(|kind| giver.file(kind)));
+            files.extend(Kind::ALL.map(|kind| giver.file(kind)));
         }
-        assert_eq!(files[3..6], ["volume", "volume.meta-data", "volume.hostname"]);
+        assert_eq!(files[6..8], ["volume", "volume.vendor-data"]);
         files.sort();
         files.dedup();
-        assert_eq!(files.len(), 12);
+        assert_eq!(files.len(), 24);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) async fn kernel(work: &Work, deployed: &Deployed, version: &str) -> R
     let [linux, initrd] = copied.context("writing kernel and initramfs to the EFI system partition")?;
     let options = entry::options(&deployment, &deployed.composefs, &deployed.cmdline);
     // Those that this kernel proves to be good: others could make a good release fail.
-    let options = entry::with_arguments(&options, &work.observe()?.booted_arguments);
+    let options = entry::with_arguments(&options, &work.observe().await?.booted_arguments);
     Ok(New { deployment, version: version.to_owned(), linux, initrd, options, is_good: false })
 }
 
@@ -65,7 +65,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Writes the entry. When this returns, it is what boots next. What has proved itself under another entry need not again.
 pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure> {
-    let observed = work.observe()?;
+    let observed = work.observe().await?;
     new.is_good |= observed.has_proved_itself_with(&new.deployment, &new.options);
     let file = entry::name(&new, &observed.entries);
     let (host, name) = (work.host.clone(), format!("{}/{file}", esp::ENTRIES));
@@ -78,7 +78,7 @@ pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure>
 
 /// Makes another entry for the release that runs, with the arguments of the settings. It is on trial, if they were not tried before.
 pub(super) async fn arguments(work: &Work) -> Result<Outcome, Failure> {
-    let observed = work.observe()?;
+    let observed = work.observe().await?;
     let wanted = work.settings.arguments.as_str();
     let Some(booted) = plan::booted_entry(&observed).filter(|_| plan::arguments::is_missing(&observed, wanted)) else {
         return Ok(Outcome {
@@ -95,7 +95,7 @@ pub(super) async fn arguments(work: &Work) -> Result<Outcome, Failure> {
 
 /// Makes the release before this one the next to boot.
 pub(super) async fn rollback(work: &Work, reboot: bool) -> Result<Outcome, Failure> {
-    let observed = work.observe()?;
+    let observed = work.observe().await?;
     let target = planned::target(&observed)?;
     let origin = observed.origin(&target.deployment);
     let (version, digest) = (target.version.clone(), origin.map(|origin| origin.digest.clone()));
@@ -105,7 +105,7 @@ pub(super) async fn rollback(work: &Work, reboot: bool) -> Result<Outcome, Failu
         commit(work, planned::entry(target)).await?;
         let is_back = observed.booted.as_ref() == Some(&target.deployment);
         let left = plan::booted_digest(&observed).cloned().filter(|_| !is_back);
-        work.remember(|memory| memory.left = left);
+        work.remember(|memory| memory.left = left).await;
     }
     collect::at_the_end(work).await;
     let then = if reboot { "rebooting into it" } else { "reboot to run it" };

@@ -13,7 +13,6 @@ use crate::{
     },
     update::{
         model::{Failure, FailureKind, Observed, Outcome, Phase},
-        observe,
         plan::keep::{Surplus, surplus},
     },
 };
@@ -47,9 +46,9 @@ pub(super) async fn at_the_end(work: &Work) {
 
 /// The same, if there is something that an operation left which was cut short behind its commit point.
 pub(super) async fn leftovers(work: &Work) {
-    let left = match work.observe() {
-        Ok(observed) => has_leftovers(&observed, &surplus(&observed, &observe::kernels(&work.host))),
-        Err(_) => true,
+    let left = match (work.observe().await, work.kernels().await) {
+        (Ok(observed), Ok(kernels)) => has_leftovers(&observed, &surplus(&observed, &kernels)),
+        (Err(_), _) | (_, Err(_)) => true,
     };
     if left {
         at_the_end(work).await;
@@ -64,7 +63,7 @@ fn has_leftovers(observed: &Observed, surplus: &Surplus) -> bool {
 
 /// Removes all that is surplus; tells what, how many releases, and how many bytes came free on ROOT.
 pub(super) async fn everything(work: &Work) -> Result<(Surplus, usize, u64), Failure> {
-    let observed = work.observe()?;
+    let observed = work.observe().await?;
     let surplus = entries_and_kernels(work, &observed).await?;
     if observed.booted_origin().is_none() {
         // Nothing tells which of the releases is the one that runs: none goes.
@@ -79,7 +78,7 @@ pub(super) async fn everything(work: &Work) -> Result<(Surplus, usize, u64), Fai
 
 /// Removes surplus boot entries and kernels from the ESP.
 pub(super) async fn entries_and_kernels(work: &Work, observed: &Observed) -> Result<Surplus, Failure> {
-    let found = surplus(observed, &observe::kernels(&work.host));
+    let found = surplus(observed, &work.kernels().await?);
     if found.entries.is_empty() && found.kernels.is_empty() {
         return Ok(found);
     }

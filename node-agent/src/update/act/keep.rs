@@ -8,7 +8,7 @@ use super::{collect, work::Work};
 use crate::{
     clients::worker::Checked,
     update::{
-        model::{Digest, Failure, FailureKind, Observed, Outcome, Phase, Target, is_named},
+        model::{Digest, Failure, FailureKind, Memory, Observed, Outcome, Phase, Target, is_named},
         plan::{
             self,
             repair::{Source, sources},
@@ -19,27 +19,31 @@ use crate::{
 /// Every object is read and hashed: 170 MB, which an emulated machine does in a minute and a busy one in ten.
 const CHECK_DEADLINE: Duration = Duration::from_secs(3600);
 
-pub(super) fn pin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let (digest, version) = find(&work.look()?, target)?;
-    let changed = work.memory.change(|memory| {
-        let is_new = !memory.pinned.contains(&digest);
+pub(super) async fn pin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
+    let (digest, version) = find(&work.look().await?, target)?;
+    let pinned = digest.clone();
+    let pin = move |memory: &mut Memory| {
+        let is_new = !memory.pinned.contains(&pinned);
         if is_new {
-            memory.pinned.push(digest.clone());
+            memory.pinned.push(pinned);
         }
         is_new
-    })?;
+    };
+    let changed = work.memory.change(pin).await?;
     let message =
         format!("release {version} is {} until it is unpinned", if changed { "kept" } else { "kept already" });
     Ok(Outcome { message, changed, digest: Some(digest), version: Some(version), ..Outcome::default() })
 }
 
-pub(super) fn unpin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let (digest, version) = find(&work.look()?, target)?;
-    let changed = work.memory.change(|memory| {
+pub(super) async fn unpin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
+    let (digest, version) = find(&work.look().await?, target)?;
+    let unpinned = digest.clone();
+    let unpin = move |memory: &mut Memory| {
         let before = memory.pinned.len();
-        memory.pinned.retain(|pinned| *pinned != digest);
+        memory.pinned.retain(|pinned| *pinned != unpinned);
         memory.pinned.len() < before
-    })?;
+    };
+    let changed = work.memory.change(unpin).await?;
     let message = if changed {
         format!("release {version} is not pinned any more")
     } else {
@@ -50,13 +54,14 @@ pub(super) fn unpin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
 
 /// Forgets that a release failed. Its boot entry with the used-up tries goes first: as long as that is there, it is proof.
 pub(super) async fn allow(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let (name, observed) = (&target.release, work.observe()?);
+    let (name, observed) = (&target.release, work.observe().await?);
     let bad = observed.memory.find_bad(name).cloned().ok_or_else(|| Failure {
         kind: FailureKind::NotFound,
         message: format!("no release named {name} is known to be bad; ballast releases shows those that are"),
     })?;
     collect::entries_and_kernels(work, &observed).await?;
-    work.memory.change(|memory| memory.bad.retain(|known| known.digest != bad.digest))?;
+    let allowed = bad.digest.clone();
+    work.memory.change(move |memory| memory.bad.retain(|known| known.digest != allowed)).await?;
     Ok(Outcome {
         message: format!("release {} may be tried again", bad.version),
         changed: true,
@@ -96,8 +101,10 @@ pub(super) async fn fsck(work: &Work, repair: bool) -> Result<Outcome, Failure> 
 async fn repaired(work: &Work) -> Result<(Checked, String), Failure> {
     let mut all = Checked { objects: 0, damaged: Vec::new(), repaired: 0 };
     let mut remedy = String::new();
-    for (number, source) in sources(&work.look()?, work.settings.update.image.as_deref())?.into_iter().enumerate() {
-        match repaired_from(work, &source).await {
+    let observed = work.look().await?;
+    let sources = sources(&observed, work.settings.update.image.as_deref())?;
+    for (number, source) in sources.into_iter().enumerate() {
+        match repaired_from(work, &source, &observed).await {
             Ok(checked) => all = Checked { repaired: all.repaired + checked.repaired, ..checked },
             // Nothing is forgotten yet, and without the release that runs the others are of little use.
             Err(failure) if number == 0 => return Err(failure),
@@ -111,7 +118,11 @@ async fn repaired(work: &Work) -> Result<(Checked, String), Failure> {
     Ok((all, remedy))
 }
 
-async fn repaired_from(work: &Work, Source { version, image }: &Source) -> Result<Checked, Failure> {
+async fn repaired_from(
+    work: &Work,
+    Source { version, image }: &Source,
+    observed: &Observed,
+) -> Result<Checked, Failure> {
     let image = image.as_ref().ok_or_else(|| Failure {
         kind: FailureKind::Failed,
         message: format!(
@@ -119,7 +130,7 @@ async fn repaired_from(work: &Work, Source { version, image }: &Source) -> Resul
         ),
     })?;
     work.tell(|progress| progress.image = Some(image.clone()));
-    let registry = work.registry(image)?;
+    let registry = work.registry_for_repair(image, &observed.revoked).await?;
     let checked = work.worker(&["fsck", "--repair", image], Some(&registry), CHECK_DEADLINE).await;
     checked.map_err(|failure| failure.while_doing(&format!("fetching release {version} anew")))
 }

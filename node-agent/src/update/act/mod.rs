@@ -1,5 +1,6 @@
 //! Does what was asked of the releases: beside the loop, one operation at a time. What came of it is seen by the next look.
 
+pub mod bless;
 mod boot;
 mod collect;
 mod keep;
@@ -22,7 +23,7 @@ pub use self::work::Settings;
 use self::work::Work;
 use super::{
     memory::Changer,
-    model::{Bad, Command, Event, Failure, FailureKind, Outcome, Progress, Step, Upgrade},
+    model::{Bad, Command, Event, Failure, FailureKind, Memory, Outcome, Progress, Revoked, Step, Upgrade},
 };
 use crate::clients::{esp, host::Host, systemd::systemctl_reboot};
 
@@ -36,6 +37,9 @@ const REBOOT_AGAIN: Duration = Duration::from_secs(30);
 
 /// A boot entry that could not be written is tried again: the ESP may have been full.
 const ARGUMENTS_AGAIN: Duration = Duration::from_secs(60);
+
+/// What is written down of a release that is about to be left has so long to reach the disk.
+const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// Who asked is told of the end once the loop shows what came of it; a pass that hangs longer than this is not waited for.
 const SHOWN: Duration = Duration::from_secs(5);
@@ -56,8 +60,9 @@ pub struct Operations {
     ending: mpsc::UnboundedSender<Ended>,
     ended: mpsc::UnboundedReceiver<Ended>,
     problem: watch::Sender<Option<String>>,
-    tried_to_mount: bool,
-    mount_problem: Option<String>,
+    /// The ESP is mounted beside the loop: it may have to be mended first.
+    mounting: Option<JoinHandle<()>>,
+    mount_problem: watch::Sender<Option<String>>,
     /// When the registry is asked next, if the node upgrades by itself.
     due: Instant,
     /// Before this the boot entry is not given the settings' arguments again.
@@ -97,8 +102,8 @@ impl Operations {
             ending,
             ended,
             problem: watch::channel(None).0,
-            tried_to_mount: false,
-            mount_problem: None,
+            mounting: None,
+            mount_problem: watch::channel(None).0,
             due: Instant::now() + spread(FIRST_WITHIN),
             arguments_again: Instant::now(),
             rebooting: None,
@@ -119,7 +124,7 @@ impl Operations {
 
     /// What went wrong when nobody waited for it, and what stands in the way, one sentence each.
     pub fn problems(&self) -> Vec<String> {
-        self.mount_problem.iter().cloned().chain(self.problem.borrow().clone()).collect()
+        self.mount_problem.borrow().clone().into_iter().chain(self.problem.borrow().clone()).collect()
     }
 
     /// Starts what somebody asked for, or says what is running. They are told of it through `client`; when they go away
@@ -153,9 +158,9 @@ impl Operations {
     pub fn comes_first(&self, step: &Step) -> bool {
         match step {
             // One that cannot be mounted is told to who asks.
-            Step::MountEsp { .. } => !self.tried_to_mount,
-            Step::Condemn { .. } => true,
-            Step::Resume { .. } | Step::Upgrade | Step::Reboot | Step::Arguments => false,
+            Step::MountEsp { .. } => !self.mounting.as_ref().is_some_and(JoinHandle::is_finished),
+            Step::Condemn { .. } | Step::MendMemory => true,
+            Step::Resume { .. } | Step::Learn { .. } | Step::Upgrade | Step::Reboot | Step::Arguments => false,
         }
     }
 
@@ -163,19 +168,14 @@ impl Operations {
     ///
     /// # Errors
     /// If what is remembered cannot be written.
-    pub fn act(&mut self, step: &Step, settings: &Settings) -> anyhow::Result<()> {
+    pub async fn act(&mut self, step: &Step, settings: &Settings) -> anyhow::Result<()> {
         match step {
-            Step::MountEsp { device } if !self.tried_to_mount => {
-                self.tried_to_mount = true;
-                if let Err(error) = esp::mount_read_only(&self.host, device) {
-                    log::error!("{error:#}");
-                    self.mount_problem = Some(format!("the boot entries cannot be read: {error:#}"));
-                }
-            }
-            Step::MountEsp { .. } => {}
-            Step::Condemn { bad } => self.condemn(bad)?,
+            Step::MendMemory => self.memory.mend().await?,
+            Step::MountEsp { device } => self.mount_esp(device),
+            Step::Condemn { bad } => self.condemn(bad.clone()).await?,
             Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
+            Step::Learn { floor, revoked } => self.learn(floor.clone(), revoked.clone()).await?,
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot("the settings say so"),
             Step::Arguments if Instant::now() < self.arguments_again => {}
@@ -190,9 +190,9 @@ impl Operations {
     /// Writes down why the release that runs is about to be given up. It is on the disk when this returns.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub fn give_up(&self, bad: Bad) -> anyhow::Result<()> {
-        self.memory.change(|memory| memory.given_up = Some(bad))
+    /// If it cannot be written, or the disk does not answer within 10 s: a release that breaks the disk is to be left all the same.
+    pub async fn give_up(&self, bad: Bad) -> anyhow::Result<()> {
+        self.memory.change_within(GIVE_UP, |memory| memory.given_up = Some(bad)).await
     }
 
     /// Whether it is time to ask the registry for another release.
@@ -215,18 +215,45 @@ impl Operations {
         }));
     }
 
+    fn mount_esp(&mut self, device: &str) {
+        if self.mounting.is_some() {
+            return;
+        }
+        let (host, device, changed) = (self.host.clone(), device.to_owned(), Arc::clone(&self.changed));
+        let problem = self.mount_problem.clone();
+        self.mounting = Some(tokio::spawn(async move {
+            let told = match esp::mount_read_only(&host, &device).await {
+                Ok(None) => None,
+                Ok(Some(error)) => Some(format!("{error:#}")),
+                Err(error) => Some(format!("the boot entries cannot be read: {error:#}")),
+            };
+            told.iter().for_each(|told| log::error!("{told}"));
+            problem.send_replace(told);
+            changed.notify_one();
+        }));
+    }
+
     fn upgrade_unattended(&mut self, settings: &Settings) {
         self.due = Instant::now() + EVERY + spread(EVERY / 6);
         let upgrade = Upgrade { unattended: true, ..Upgrade::default() };
         self.start_unasked(Command::Upgrade(upgrade), settings);
     }
 
-    fn condemn(&self, bad: &Bad) -> anyhow::Result<()> {
+    async fn condemn(&self, bad: Bad) -> anyhow::Result<()> {
         log::error!("release {} ({}) is bad: {}", bad.version, bad.digest, bad.reason);
-        self.memory.change(|memory| {
-            memory.condemn(bad.clone());
+        let condemn = |memory: &mut Memory| {
+            memory.condemn(bad);
             memory.given_up = None;
-        })
+        };
+        self.memory.change(condemn).await
+    }
+
+    async fn learn(&self, floor: Option<String>, revoked: Revoked) -> anyhow::Result<()> {
+        let learn = move |memory: &mut Memory| {
+            memory.floor = floor.or(memory.floor.take());
+            memory.revoked = std::mem::take(&mut memory.revoked).and(&revoked);
+        };
+        self.memory.change(learn).await
     }
 
     fn start(&mut self, command: Command, client: Option<mpsc::Sender<Event>>, settings: &Settings) {
@@ -275,13 +302,14 @@ impl Shown {
 
 async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
     if command.replaces_wanted() {
-        work.remember(|memory| memory.wanted = command.is_resumed().then(|| command.clone()));
+        let wanted = command.is_resumed().then(|| command.clone());
+        work.remember(|memory| memory.wanted = wanted).await;
     }
     match command {
         Command::Upgrade(upgrade) => upgrade::upgrade(work, upgrade).await,
         Command::Rollback { reboot } => boot::rollback(work, *reboot).await,
-        Command::Pin(target) => keep::pin(work, target),
-        Command::Unpin(target) => keep::unpin(work, target),
+        Command::Pin(target) => keep::pin(work, target).await,
+        Command::Unpin(target) => keep::unpin(work, target).await,
         Command::Allow(target) => keep::allow(work, target).await,
         Command::Fsck { repair } => keep::fsck(work, *repair).await,
         Command::Collect => collect::collect(work).await,
@@ -298,7 +326,7 @@ async fn end(
     shown: Shown,
 ) {
     if command.replaces_wanted() {
-        work.remember(|memory| memory.wanted = None);
+        work.remember(|memory| memory.wanted = None).await;
     }
     let name = command.name();
     match &result {

@@ -1,18 +1,20 @@
 //! The upgrade, from top to bottom. Each step may be run again after a crash at any point; before the boot entry appears
 //! the old release boots, whatever happens, and after it the new one does.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use super::{boot, collect, work::Work};
 use crate::{
     clients::{
+        host::Host,
         space,
         worker::{Deployed, Fetched, Inspected, Registry},
     },
     update::{
-        model::{Digest, Failure, FailureKind, Layer, Observed, Offer, Outcome, Phase, Upgrade},
+        model::{Digest, Failure, FailureKind, Layer, Observed, Offer, Offered, Outcome, Phase, Upgrade},
         plan::{
             admit::{Admission, admit},
+            compare_versions, floor,
             policy::is_folder,
             space::{Room, fits},
         },
@@ -28,11 +30,16 @@ const DEPLOY_DEADLINE: Duration = Duration::from_secs(600);
 /// Takes the node to the release that `upgrade` asks for.
 pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, Failure> {
     work.phase(Phase::Resolve);
-    let observed = work.observe()?;
+    let observed = work.observe().await?;
     let image = image(work, upgrade, &observed)?;
     work.tell(|progress| progress.image = Some(image.clone()));
-    let registry = work.registry(&image)?;
+    let registry = work.registry(&image, &observed.revoked).await?;
     let offer = resolve(work, &image, &registry).await?;
+    let max_days = work.settings.update.signature_max_days;
+    let offered = offer.signed_until.map(|until| Offered::new(&offer.version, until, max_days));
+    if offered != observed.memory.offered {
+        work.remember(|memory| memory.offered = offered).await;
+    }
     let about = |message: String, changed: bool| Outcome {
         message,
         changed,
@@ -66,8 +73,8 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     }
 
     work.phase(Phase::Preflight);
-    collect::entries_and_kernels(work, &work.observe()?).await?;
-    fits(&offer, room(work)?)?;
+    collect::entries_and_kernels(work, &work.observe().await?).await?;
+    fits(&offer, work.host.read("asking how much room is left", room).await?)?;
 
     work.phase(Phase::Fetch);
     // With its tag, which the origin file keeps for the next time; what is fetched is what the digest names.
@@ -77,7 +84,8 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
         .await
         .map_err(|failure| failure.while_doing(&format!("fetching {by_digest}")))?;
     if upgrade.fetch_only {
-        work.memory.change(|memory| memory.fetched = Some(offer.digest.clone()))?;
+        let digest = offer.digest.clone();
+        work.memory.change(|memory| memory.fetched = Some(digest)).await?;
         let message =
             format!("release {name} is fetched ({}); ballast upgrade prepares it", megabytes(fetched.fetched_bytes));
         return Ok(Outcome { fetch_bytes: Some(fetched.fetched_bytes), ..about(message, true) });
@@ -90,10 +98,17 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     let new = boot::kernel(work, &deployed, &offer.version).await?;
     work.phase(Phase::Commit);
     boot::commit(work, new).await?;
-    work.remember(|memory| {
+    let lowers_floor = compare_versions(&offer.version, floor(&observed)) == Ordering::Less;
+    let version = offer.version.clone();
+    work.remember(move |memory| {
         memory.fetched = None;
         memory.left = None;
-    });
+        // An older one that was asked for is where the floor is now, if it proves itself.
+        if lowers_floor {
+            memory.floor = Some(version);
+        }
+    })
+    .await;
 
     collect::at_the_end(work).await;
     if upgrade.reboot {
@@ -133,11 +148,12 @@ async fn resolve(work: &Work, image: &str, registry: &Registry) -> Result<Offer,
         installed_bytes: found.installed_bytes,
         objects: found.objects,
         boot_bytes: found.boot_bytes,
+        signed_until: found.signed_until,
     })
 }
 
-fn room(work: &Work) -> Result<Room, Failure> {
-    let root = space::free(&work.host, "/sysroot")?;
-    let esp = space::free(&work.host, crate::clients::esp::MOUNT_POINT)?;
+fn room(host: &Host) -> anyhow::Result<Room> {
+    let root = space::free(host, "/sysroot")?;
+    let esp = space::free(host, crate::clients::esp::MOUNT_POINT)?;
     Ok(Room { root_bytes: root.bytes, root_inodes: root.inodes, esp_bytes: esp.bytes })
 }

@@ -18,10 +18,13 @@ use crate::{
         store,
         worker::{self, Complaint, Environment, Registry},
     },
-    settings::{self, model::Signatures},
+    settings::{
+        self,
+        model::{Signatures, Update},
+    },
     update::{
         memory::Changer,
-        model::{Event, Failure, FailureKind, Memory, Observed, Phase, Progress},
+        model::{Event, Failure, FailureKind, Memory, Observed, Phase, Progress, Revoked},
         observe,
         plan::policy::policy,
     },
@@ -29,6 +32,9 @@ use crate::{
 
 /// Keys that releases may be signed with: those of the image, of the settings, and of the node.
 const KEYS: [&str; 3] = ["/usr/lib/ballast/keys", "/etc/ballast/keys", "/var/lib/ballast/keys"];
+
+/// A public key has some two hundred bytes.
+const MAX_KEY_BYTES: u64 = 64 << 10;
 
 /// The policy that the worker's image proxy follows.
 const POLICY: &str = "/run/ballast/policy.json";
@@ -103,15 +109,15 @@ impl Work {
     }
 
     /// Remembers something, if that can be written: a full /var is no reason not to leave a release.
-    pub(super) fn remember(&self, change: impl FnOnce(&mut Memory)) {
-        if let Err(error) = self.memory.change(change) {
+    pub(super) async fn remember(&self, change: impl FnOnce(&mut Memory) + Send + 'static) {
+        if let Err(error) = self.memory.change(change).await {
             log::warn!("{error:#}");
         }
     }
 
     /// A fresh look at the node, for what goes by its boot entries too.
-    pub(super) fn observe(&self) -> Result<Observed, Failure> {
-        let observed = self.look()?;
+    pub(super) async fn observe(&self) -> Result<Observed, Failure> {
+        let observed = self.look().await?;
         match &observed.unmounted_esp {
             None => Ok(observed),
             Some(device) => Err(Failure {
@@ -125,24 +131,40 @@ impl Work {
     }
 
     /// A fresh look at the node, for what goes by the releases on the disk alone.
-    pub(super) fn look(&self) -> Result<Observed, Failure> {
-        Ok(observe::observe(&self.host).context("looking at the releases")?)
+    pub(super) async fn look(&self) -> Result<Observed, Failure> {
+        Ok(self.host.read(observe::DOING, observe::observe).await.context(observe::DOING)?)
     }
 
-    /// How `image` may be fetched; the policy is written for it.
-    pub(super) fn registry(&self, image: &str) -> Result<Registry, Failure> {
-        let keys = keys(&self.host);
-        if keys.is_empty() && self.settings.update.signatures == Signatures::Required {
+    /// The files in the ESP's folder of kernels.
+    pub(super) async fn kernels(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.host.read("reading the kernels on /efi", |host| Ok(observe::kernels(host))).await?)
+    }
+
+    /// How a release may be fetched anew that is on the disk already: `image` has its digest, so that its signatures are old changes
+    /// nothing.
+    pub(super) async fn registry_for_repair(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
+        self.registry_by(image, &Update { signature_max_days: None, ..self.settings.update.clone() }, revoked).await
+    }
+
+    /// How `image` may be fetched, without the keys that are `revoked`; the policy is written for it.
+    pub(super) async fn registry(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
+        self.registry_by(image, &self.settings.update, revoked).await
+    }
+
+    async fn registry_by(&self, image: &str, update: &Update, revoked: &Revoked) -> Result<Registry, Failure> {
+        let keys = self.host.read("reading the keys of releases", |host| Ok(keys(host))).await?;
+        if keys.is_empty() && update.signatures == Signatures::Required {
             return Err(Failure::refused(
                 "releases must be signed, and there is no key to check them with: name one in update.keys of the settings, or, for \
                  development, set update.signatures = \"none\"",
             ));
         }
-        let policy = policy(image, &keys, self.settings.update.signatures).to_string();
-        let file = self.host.path(POLICY);
-        store::write(&file, policy.as_bytes())?;
+        let policy = policy(image, &keys, update, revoked).to_string();
+        let write = move |host: &Host| store::write(&host.path(POLICY), policy.as_bytes());
+        self.host.change("writing the policy of image-proxy", write).await?;
         let Settings { idle, attempts, .. } = self.settings;
         let environment = Environment(self.settings.proxy.environment());
+        let file = self.host.path(POLICY);
         Ok(Registry { policy: file.display().to_string(), idle, attempts, environment })
     }
 
@@ -167,9 +189,27 @@ impl Work {
 fn keys(host: &Host) -> Vec<String> {
     let files = KEYS.iter().flat_map(|folder| fs::read_dir(host.path(folder)).into_iter().flatten().flatten());
     let paths = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|ending| ending == "pub"));
+    let paths = paths.filter(|path| match is_key(path) {
+        Ok(()) => true,
+        Err(why) => {
+            log::warn!("the key {} is not used, others are: {why}; put the PEM file there again", path.display());
+            false
+        }
+    });
     let mut keys: Vec<String> = paths.map(|path: std::path::PathBuf| Path::display(&path).to_string()).collect();
     keys.sort();
     keys
+}
+
+/// One damaged key must not cost the others: image-proxy refuses a policy as a whole.
+fn is_key(path: &Path) -> Result<(), String> {
+    let read = fs::metadata(path).and_then(|found| match found.is_file() && found.len() <= MAX_KEY_BYTES {
+        true => fs::read_to_string(path),
+        false => Err(std::io::Error::other("it is no small file")),
+    });
+    let text = read.map_err(|error| error.to_string())?;
+    let is_pem = text.contains("-----BEGIN PUBLIC KEY-----") && text.contains("-----END PUBLIC KEY-----");
+    if is_pem { Ok(()) } else { Err("it has no public key in PEM".to_owned()) }
 }
 
 /// What the worker says, in our words.

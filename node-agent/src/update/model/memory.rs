@@ -1,8 +1,9 @@
 //! What the host's state cannot tell and must not be forgotten: one small file.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
-use super::{Command, Digest};
+use super::{Command, Digest, Offered, Revoked};
 
 /// So many bad releases are remembered; the oldest go first. A registry makes a handful a year.
 const MAX_BAD: usize = 64;
@@ -23,6 +24,12 @@ pub struct Memory {
     pub left: Option<Digest>,
     /// A release that was fetched and is not to be deployed yet.
     pub fetched: Option<Digest>,
+    /// The version of the highest release that proved itself here: an older one is taken only if that is asked for.
+    pub floor: Option<String>,
+    /// What releases that ran here have revoked. It is never forgotten.
+    pub revoked: Revoked,
+    /// What the registry offered last, if its signatures run out.
+    pub offered: Option<Offered>,
 }
 
 /// A release that failed here.
@@ -39,6 +46,28 @@ pub struct Bad {
 }
 
 impl Memory {
+    /// What a damaged file still tells: nothing, if it is no JSON; else all that can be read by itself.
+    pub fn salvage(text: &[u8]) -> Self {
+        let Ok(mut fields) = serde_json::from_slice::<Map<String, Value>>(text) else { return Self::default() };
+        Self {
+            pinned: list(fields.remove("pinned")),
+            bad: list(fields.remove("bad")),
+            given_up: one(fields.remove("given_up")),
+            wanted: one(fields.remove("wanted")),
+            left: one(fields.remove("left")),
+            fetched: one(fields.remove("fetched")),
+            floor: one(fields.remove("floor")),
+            revoked: match fields.remove("revoked") {
+                Some(Value::Object(mut sets)) => {
+                    let mut set = |key: &str| list(sets.remove(key)).into_iter().collect();
+                    Revoked { keys: set("keys"), releases: set("releases") }
+                }
+                Some(_) | None => Revoked::default(),
+            },
+            offered: one(fields.remove("offered")),
+        }
+    }
+
     /// The release named `name` (a digest, its beginning, or a version) among those that failed.
     pub fn find_bad(&self, name: &str) -> Option<&Bad> {
         self.bad.iter().find(|bad| is_named(&bad.digest, &bad.version, name))
@@ -56,6 +85,15 @@ impl Memory {
         let surplus = self.bad.len().saturating_sub(MAX_BAD);
         self.bad.drain(..surplus);
     }
+}
+
+fn one<T: DeserializeOwned>(value: Option<Value>) -> Option<T> {
+    serde_json::from_value(value?).ok()
+}
+
+fn list<T: DeserializeOwned>(value: Option<Value>) -> Vec<T> {
+    let Some(Value::Array(all)) = value else { return Vec::new() };
+    all.into_iter().filter_map(|value| one(Some(value))).collect()
 }
 
 /// Whether `name` means the release `digest` of `version`: the version, the digest, or at least six of its digits.
@@ -90,6 +128,23 @@ mod tests {
         }
         memory.condemn(bad("d", ""));
         assert_eq!((memory.bad.len(), memory.bad.last().unwrap().version.as_str()), (MAX_BAD, "d.1"));
+    }
+
+    #[test]
+    fn of_a_damaged_file_all_is_taken_that_can_be_read() {
+        let (a, b) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
+        let text = format!(
+            r#"{{"pinned":["{a}","x"],"bad":[{{"digest":"{b}"}},{{"digest":"{b}","version":"1","reason":"r","at":1}}],"left":"{b}","wanted":{{"later":{{}}}},
+                "floor":"2","revoked":{{"keys":["{a}","x"],"releases":7}}}}"#
+        );
+        assert!(serde_json::from_str::<Memory>(&text).is_err());
+        let memory = Memory::salvage(text.as_bytes());
+        assert_eq!((memory.pinned.len(), memory.bad.len(), memory.left.is_some()), (1, 1, true));
+        assert_eq!((memory.wanted, memory.fetched, memory.floor.as_deref()), (None, None, Some("2")));
+        assert_eq!((memory.revoked.keys.len(), memory.revoked.releases.len()), (1, 0));
+        for text in [&b""[..], b"{", b"[]", b"\0\0", &text.as_bytes()[..40]] {
+            assert_eq!(Memory::salvage(text), Memory::default());
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod entry;
 mod memory;
 mod operation;
 mod release;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub use self::{
     memory::{Bad, Memory},
     operation::{Command, Event, Failure, FailureKind, Outcome, Phase, Progress, Target, Upgrade},
     release::{Digest, Layer, Offer},
+    trust::{Offered, Revoked},
 };
 
 /// Everything about the releases at one moment.
@@ -30,6 +32,12 @@ pub struct Observed {
     pub entries: Vec<BootEntry>,
     /// What the agent remembers of releases.
     pub memory: Memory,
+    /// What the release that runs revokes, and every other that ran here.
+    pub revoked: Revoked,
+    /// What of that cannot be read.
+    pub revoked_problems: Vec<String>,
+    /// What is wrong with the file that keeps it, if it is damaged.
+    pub memory_damage: Option<String>,
     /// The arguments of the settings that the kernel was booted with.
     pub booted_arguments: String,
     /// The EFI system partition, while it is there and not mounted.
@@ -77,6 +85,8 @@ pub struct Unattended {
 /// What to do about the releases without being asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// Set the damaged file of what is remembered aside, and make it anew.
+    MendMemory,
     /// Mount the EFI system partition, so that the boot entries can be read.
     MountEsp {
         /// As `/dev/vda1`.
@@ -86,6 +96,13 @@ pub enum Step {
     Condemn {
         /// What is written down.
         bad: Bad,
+    },
+    /// Remember what the release that runs has proved and revoked.
+    Learn {
+        /// The version below which nothing is taken any more, if it rises.
+        floor: Option<String>,
+        /// All that is revoked.
+        revoked: Revoked,
     },
     /// Look for another release, and take it.
     Upgrade,

@@ -72,6 +72,11 @@ impl Command {
         }
     }
 
+    /// Whether the node began it by itself.
+    pub fn is_unattended(&self) -> bool {
+        matches!(self, Self::Upgrade(upgrade) if upgrade.unattended)
+    }
+
     /// Whether it goes on after the agent was restarted: what changes the node towards a release that was asked for.
     pub fn is_resumed(&self) -> bool {
         match self {

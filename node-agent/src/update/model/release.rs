@@ -67,6 +67,8 @@ pub struct Offer {
     pub objects: u64,
     /// Bytes of its kernel and initramfs.
     pub boot_bytes: u64,
+    /// When the first of the signatures that it needs runs out, in seconds since 1970, if one does.
+    pub signed_until: Option<u64>,
 }
 
 /// A layer of an image.
@@ -119,6 +121,7 @@ mod tests {
             installed_bytes: 0,
             objects: 0,
             boot_bytes: 0,
+            signed_until: None,
         };
         assert_eq!((offer.missing_bytes(), offer.total_bytes()), (u64::MAX, u64::MAX));
     }

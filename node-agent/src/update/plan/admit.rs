@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{booted_digest, compare_versions, next_digest};
+use super::{booted_digest, compare_versions, floor, next_digest, running};
 use crate::update::model::{Failure, Observed, Offer, Upgrade};
 
 /// What to do with an offer that is trusted.
@@ -41,6 +41,10 @@ pub fn admit(
         let message = format!("the image is for {}, this node is {architecture}", offer.architecture);
         return Err(Failure::refused(message));
     }
+    if observed.revoked.releases.contains(&offer.digest) {
+        let (version, digest) = (&offer.version, offer.digest.short());
+        return Err(Failure::refused(format!("release {version} ({digest}) was revoked by a release that ran here")));
+    }
     if let Some(bad) = observed.memory.is_bad(&offer.digest) {
         return Err(Failure::refused(format!(
             "release {} ({}) failed here before: {}; to try it again: ballast allow {}",
@@ -57,11 +61,11 @@ pub fn admit(
     if next == Some(&offer.digest) {
         return Ok(if booted_digest(observed) == next { Admission::Runs } else { Admission::IsNext });
     }
-    // A derived image has a version of its own, and the os-release of what it was made from.
-    let runs = observed.booted_origin().map_or(&observed.booted_version, |origin| &origin.version);
-    if !upgrade.allow_downgrade && compare_versions(&offer.version, runs) == Ordering::Less {
+    let floor = floor(observed);
+    if !upgrade.allow_downgrade && compare_versions(&offer.version, floor) == Ordering::Less {
+        let why = if floor == running(observed) { "runs" } else { "proved itself here" };
         return Err(Failure::refused(format!(
-            "release {} is older than {runs}, which runs; to take it all the same: --allow-downgrade",
+            "release {} is older than {floor}, which {why}; to take it all the same: --allow-downgrade",
             offer.version
         )));
     }
@@ -86,6 +90,7 @@ mod tests {
             installed_bytes: 0,
             objects: 0,
             boot_bytes: 0,
+            signed_until: None,
         }
     }
 
@@ -150,6 +155,29 @@ mod tests {
             }
             assert_eq!(verdict(&offer("c", "2"), &observed, &Upgrade::default()), expected, "{image:?} {os_release}");
         }
+    }
+
+    #[test]
+    fn what_proved_itself_once_is_the_floor_also_after_a_rollback() {
+        let mut observed = node("c1 a2", "a");
+        observed.memory.floor = Some("3".to_owned());
+        let told = verdict(&offer("b", "2"), &observed, &Upgrade::default()).unwrap_err();
+        assert_eq!(
+            told,
+            "release 2 is older than 3, which proved itself here; to take it all the same: --allow-downgrade"
+        );
+        let any = Upgrade { allow_downgrade: true, ..Upgrade::default() };
+        assert_eq!(verdict(&offer("b", "2"), &observed, &any), Ok(Admission::Take));
+        assert_eq!(verdict(&offer("d", "4"), &observed, &Upgrade::default()), Ok(Admission::Take));
+    }
+
+    #[test]
+    fn what_was_revoked_is_not_taken_whatever_is_allowed() {
+        let mut observed = node("a1", "a");
+        observed.revoked.releases.insert(digest("b"));
+        let any = Upgrade { allow_downgrade: true, ..Upgrade::default() };
+        let told = verdict(&offer("b", "2"), &observed, &any).unwrap_err();
+        assert_eq!(told, "release 2 (sha256:bbbbbbbbbbbb) was revoked by a release that ran here");
     }
 
     #[test]

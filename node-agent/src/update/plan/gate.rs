@@ -25,9 +25,11 @@ pub enum Gate {
     },
 }
 
-/// What `windows` say at `now`. None is no restriction; an empty list is one that never opens.
-pub fn gate(windows: Option<&[Window]>, now: SystemTime) -> Gate {
+/// What `windows` say at `now`. None is no restriction; an empty list is one that never opens. `now` is None as long as nobody has set the
+/// clock: it may show a time within a window, and no window is open by it.
+pub fn gate(windows: Option<&[Window]>, now: Option<SystemTime>) -> Gate {
     let Some(windows) = windows else { return Gate::Open { until: None } };
+    let Some(now) = now else { return Gate::Closed { until: None } };
     // Before 1970 no clock is right.
     let start = now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
     let is_open = |at: i64| windows.iter().any(|window| window.is_open(at));

@@ -100,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_blessing_that_was_cut_short_left_goes() {
+        let mut observed = node("a1+2 a2", "a");
+        observed.entries[1].file = observed.entries[0].file.replace("+2-1", "");
+        assert_eq!(surplus(&observed, &[]).entries, ["ballast-1-1-a+2-1.conf"]);
+        assert!(crate::update::plan::booted_entry(&observed).unwrap().is_blessed());
+    }
+
+    #[test]
     fn an_entry_without_its_deployment_goes() {
         let mut observed = node("a1 b2 c9", "b");
         observed.on_disk.retain(|id, _| !id.commit.starts_with('c'));

@@ -10,32 +10,44 @@ pub mod policy;
 pub mod repair;
 pub mod rollback;
 pub mod space;
+mod trust;
 mod version;
 
-pub use self::{order::boot_order, version::compare_versions};
-use super::model::{Bad, BootEntry, Deployment, DeploymentId, Digest, Observed, State, Step, Unattended};
+pub use self::{
+    order::boot_order,
+    trust::{floor, running},
+    version::compare_versions,
+};
+use super::model::{Bad, BootEntry, Command, Deployment, DeploymentId, Digest, Observed, State, Step, Unattended};
 
 /// What `observed` calls for by itself, the most important first; `arguments` are those that the settings want the kernel to have, `now` is
 /// in seconds since 1970.
 pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u64) -> Option<Step> {
+    if observed.memory_damage.is_some() {
+        return Some(Step::MendMemory);
+    }
     if let Some(device) = observed.unmounted_esp.clone() {
         return Some(Step::MountEsp { device });
     }
     if let Some(bad) = to_condemn(observed, now) {
         return Some(Step::Condemn { bad });
     }
-    if let Some(command) = observed.memory.wanted.clone() {
+    // What the node began by itself goes on when it could begin it.
+    let goes_on = |command: &&Command| unattended.is_on && unattended.is_open || !command.is_unattended();
+    if let Some(command) = observed.memory.wanted.as_ref().filter(goes_on).cloned() {
         return (!observed.lacks_network).then_some(Step::Resume { command });
     }
     if arguments::is_missing(observed, arguments) {
         return Some(Step::Arguments);
     }
-    let Unattended { is_on: true, is_open: true, reboots, is_due } = unattended else { return None };
-    match (reboots && is_upgrade_prepared(observed), is_due) {
-        (true, _) => Some(Step::Reboot),
-        (false, true) => Some(Step::Upgrade),
-        (false, false) => None,
-    }
+    let unasked = match unattended {
+        Unattended { is_on: true, is_open: true, reboots: true, .. } if is_upgrade_prepared(observed) => {
+            Some(Step::Reboot)
+        }
+        Unattended { is_on: true, is_open: true, is_due: true, .. } => Some(Step::Upgrade),
+        _ => None,
+    };
+    unasked.or_else(|| trust::to_learn(observed))
 }
 
 /// Whether a release that has never booted is the next to boot, and the one that runs has proved itself.
@@ -154,8 +166,8 @@ fn state(entry: &BootEntry) -> State {
     }
 }
 
-/// What people must know of the releases, one sentence each.
-pub fn reasons(observed: &Observed) -> Vec<String> {
+/// What people must know of the releases, one sentence each; `now` is in seconds since 1970.
+pub fn reasons(observed: &Observed, now: u64) -> Vec<String> {
     let missing = observed.entries.iter().filter(|entry| !observed.on_disk.contains_key(&entry.deployment));
     let mut reasons: Vec<String> = missing
         .map(|entry| {
@@ -166,6 +178,7 @@ pub fn reasons(observed: &Observed) -> Vec<String> {
     if let Some(bad) = is_bad {
         reasons.push(format!("release {} runs although it was found bad: {}", bad.version, bad.reason));
     }
+    reasons.extend(trust::reasons(observed, now));
     reasons
 }
 

@@ -7,7 +7,7 @@ use crate::update::model::{BootEntry, Failure, FailureKind, Observed};
 /// does not run. A prepared upgrade is given up by it, also if that leaves only the release that runs.
 ///
 /// # Errors
-/// If there is no release to go back to.
+/// If there is no release to go back to, or only one that was revoked.
 pub fn target(observed: &Observed) -> Result<&BootEntry, Failure> {
     let entries = bootable(observed);
     let booted = booted_entry(observed);
@@ -18,12 +18,26 @@ pub fn target(observed: &Observed) -> Result<&BootEntry, Failure> {
     {
         return Ok(booted);
     }
-    let good = entries.iter().find(|entry| !runs(entry) && entry.is_blessed()).copied();
+    let mut good = entries.iter().filter(|entry| !runs(entry) && entry.is_blessed());
+    let is_revoked = |entry: &&&BootEntry| {
+        observed.origin(&entry.deployment).is_some_and(|origin| observed.revoked.releases.contains(&origin.digest))
+    };
+    let revoked = good.clone().find(is_revoked);
+    let good = good.find(|entry| !is_revoked(entry)).copied();
     let is_prepared = entries.first().is_some_and(|next| !runs(next));
-    good.or(booted.filter(|_| is_prepared)).ok_or_else(|| Failure {
+    good.or(booted.filter(|_| is_prepared)).ok_or_else(|| match revoked {
+        Some(entry) => {
+            Failure::refused(format!("release {} was revoked, and there is no other to go back to", entry.version))
+        }
+        None => no_other(),
+    })
+}
+
+fn no_other() -> Failure {
+    Failure {
         kind: FailureKind::Failed,
         message: "there is no earlier release on this node to go back to; see ballast releases".to_owned(),
-    })
+    }
 }
 
 /// The new entry for `target`: the same boot, at the top of the list.

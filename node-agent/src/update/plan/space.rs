@@ -69,6 +69,7 @@ mod tests {
             installed_bytes: 160 * MB,
             objects: 4000,
             boot_bytes: 10 * MB,
+            signed_until: None,
         }
     }
 

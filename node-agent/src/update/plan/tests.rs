@@ -11,9 +11,11 @@ fn id(letter: &str) -> DeploymentId {
     DeploymentId { commit: letter.repeat(64), serial: 0 }
 }
 
-/// Entries of `LETTER NUMBER [+LEFT]`; the version of a release is its letter's place in the alphabet.
+/// Entries of `LETTER NUMBER [+LEFT]`; the version of a release is its letter's place in the alphabet. What is booted is the highest
+/// that is remembered.
 pub(crate) fn node(entries: &str, booted: &str) -> Observed {
     let mut observed = Observed { booted: Some(id(booted)), booted_version: version(booted), ..Observed::default() };
+    observed.memory.floor = Some(version(booted));
     for text in entries.split(' ') {
         let (letter, rest) = text.split_at(1);
         let (_, left) = rest.split_once('+').unwrap_or((rest, ""));
@@ -68,7 +70,7 @@ fn what_has_no_entry_is_unknown_and_what_is_not_on_the_disk_is_not_shown() {
     let mut observed = node("a1 c2", "b");
     observed.on_disk = [(id("a"), None), (id("b"), None)].into();
     assert_eq!(shown(&observed), "b* 2 Unknown, a> 1 Good");
-    assert_eq!(reasons(&observed).len(), 1);
+    assert_eq!(reasons(&observed, 0).len(), 1);
 }
 
 #[test]
@@ -89,6 +91,29 @@ fn a_release_without_tries_is_written_down_unless_it_runs() {
     assert_eq!(condemned(&node("a1 b2+1", "a")), None);
     // A stale counter does not condemn a good release.
     assert_eq!(condemned(&node("a1 b2+0 b3", "a")), None);
+}
+
+#[test]
+fn what_the_node_began_by_itself_goes_on_within_its_window_only() {
+    let mut observed = node("a1", "a");
+    let command = Command::Upgrade(Upgrade { unattended: true, ..Upgrade::default() });
+    observed.memory.wanted = Some(command.clone());
+    for (is_on, is_open, expected) in
+        [(true, true, Some(Step::Resume { command })), (true, false, None), (false, true, None)]
+    {
+        let unattended = Unattended { is_on, is_open, ..Unattended::default() };
+        assert_eq!(plan(&observed, unattended, "", 0), expected, "{unattended:?}");
+    }
+}
+
+#[test]
+fn a_damaged_memory_is_mended_first() {
+    let observed = Observed {
+        memory_damage: Some("it is no JSON".to_owned()),
+        unmounted_esp: Some(String::new()),
+        ..node("a1", "a")
+    };
+    assert_eq!(plan(&observed, Unattended::default(), "", 0), Some(Step::MendMemory));
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn n06_n07_n08_v07_clusters_that_are_away_or_refuse() {
     Scenario::run("n06_n07_n08_v07", |scenario| {
         let plane = scenario.control_plane("cluster", Wanted::default())?;
         qemu_tests::cluster::install(&plane.kubectl)?;
+        qemu_tests::cluster::trust_nodes(&plane.kubectl)?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let gone = Joining::new(GONE, &[&format!("https://10.0.2.2:{port}")]).word("token", TOKEN);
         let of_node = plane.authority.sign(ELSEWHERE, &format!("/O=system:nodes/CN=system:node:{ELSEWHERE}"), None)?;

@@ -75,6 +75,8 @@ fn is_described(kubectl: &Kubectl, name: &str, guest: &mut Guest) -> Result<()> 
         ("/status/nodeInfo/osImage", guest.ask(". /usr/lib/os-release && echo \"$PRETTY_NAME\"")?),
         ("/status/capacity/cpu", guest.ask("nproc")?),
         ("/status/capacity/pods", "110".into()),
+        // Nobody runs them.
+        ("/status/allocatable/pods", "0".into()),
         ("/status/capacity/memory", guest.ask("sed -n 's/^MemTotal: *\\([0-9]*\\) kB$/\\1Ki/p' /proc/meminfo")?),
     ];
     if !digest.is_empty() {
@@ -93,6 +95,12 @@ fn is_described(kubectl: &Kubectl, name: &str, guest: &mut Guest) -> Result<()> 
     );
     let taints = object["spec"]["taints"].to_string();
     ensure!(taints.contains("example.com/dedicated"), "L03: the taints are {taints}");
+    ensure!(taints.contains("os.ballast.dev/no-kubelet"), "L03: the taints are {taints}");
+    ensure!(
+        says(&object, "NoKubelet", "no kubelet runs"),
+        "L03: the conditions are {}",
+        object["status"]["conditions"]
+    );
     let kib =
         |path| text(&object, path).trim_end_matches("Ki").parse::<u64>().with_context(|| format!("reading {path}"));
     let (all, left) = (kib("/status/capacity/memory")?, kib("/status/allocatable/memory")?);

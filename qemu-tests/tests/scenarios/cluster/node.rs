@@ -30,10 +30,11 @@ struct Member {
 
 type Case = (&'static str, fn(&mut Member) -> Result<()>);
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     ("L01 joins", joins),
     ("L04 what it may not do", may_not),
     ("L03 described", described),
+    ("no kubelet, no pods", offers_no_pods),
     ("F03 a setting that does not apply", setting_does_not_apply),
     ("V09 a failed unit", failed_unit),
     ("events", events),
@@ -99,14 +100,23 @@ fn may_not(member: &mut Member) -> Result<()> {
     cluster::install(&plane.kubectl)?;
     node.guest.ask("systemctl restart ballast.service")?;
     node.agent_is_back(SOON)?;
+    // It may not make its NodeOS on this version, and says so.
+    let waits = |reasons: &[String]| reasons.iter().any(|reason| reason.contains("there is no NodeOS"));
+    node.status_when("that nobody made its NodeOS is a reason", SOON, |status| waits(&status.reasons))?;
+    cluster::node_oses(&plane.kubectl, &[HOST.to_owned()])?;
     os_when(&plane.kubectl, HOST, SOON, "the NodeOS tells of the release", |os| {
         os["status"]["booted"]["version"].is_string()
     })?;
-    node.status_when("the reason is gone", SOON, |status| !refused(&status.reasons)).map(drop)
+    let is_gone = |reasons: &[String]| !refused(reasons) && !waits(reasons);
+    node.status_when("the reason is gone", SOON, |status| is_gone(&status.reasons)).map(drop)
 }
 
 fn described(member: &mut Member) -> Result<()> {
     is_described(&member.plane.kubectl, HOST, &mut member.node.guest)
+}
+
+fn offers_no_pods(member: &mut Member) -> Result<()> {
+    cluster::offers_no_pods(&member.plane.kubectl, HOST, &["example.com/dedicated"])
 }
 
 fn setting_does_not_apply(member: &mut Member) -> Result<()> {
@@ -170,12 +180,16 @@ fn heartbeat_stops(member: &mut Member) -> Result<()> {
     let what = "L02: without a heartbeat it is NotReady";
     let unknown = |node: &Value| is(node, "Ready", "Unknown");
     plane.kubectl.when(what, Deadline::secs(GIVEN_UP), &["node", HOST], unknown)?;
+    // Deleted while nobody is there to end it.
+    cluster::bind(&plane.kubectl, HOST, "hangs")?;
+    plane.kubectl.run(&["delete", "pod", "hangs", "--wait=false"])?;
+    ensure!(plane.kubectl.get(&["pod", "hangs"])?["metadata"]["deletionTimestamp"].is_string(), "it is not deleted");
     node.guest.ask("systemctl start ballast.service")?;
     node.agent_is_back(SOON)?;
     let ready = node_when(&plane.kubectl, HOST, "L02: with one it is Ready", |node| is(node, "Ready", "True"))?;
     let reason = condition(&ready, "Ready").map(|condition| condition["reason"].to_string());
     ensure!(reason.as_deref() == Some("\"BallastReady\""), "it is Ready because of {reason:?}");
-    Ok(())
+    cluster::no_pods(&plane.kubectl)
 }
 
 /// The certificate was renewed under the running agent, by the node itself, before it ended.

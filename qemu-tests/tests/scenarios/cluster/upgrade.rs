@@ -1,4 +1,4 @@
-//! An upgrade by `NodeOS`, end to end: blocked by a PodDisruptionBudget, then good, then a release that falls back.
+//! An upgrade by `NodeOS`, end to end: another node has the slot, then good, then a release that falls back.
 
 use anyhow::{Context, Result, ensure};
 use qemu_tests::cluster::{self, ControlPlane, Wanted};
@@ -13,6 +13,8 @@ use super::{LABELS, NAME, SOON, is_connected, is_described, node_when, os_when, 
 
 const HOST: &str = "worker-3";
 const POOL: &str = "default";
+/// A node of the pool that is not there.
+const OTHER: &str = "worker-9";
 /// Fetching, deploying and looking whether it is in order, on a busy emulated node.
 const PREPARED: u64 = 300;
 
@@ -21,6 +23,7 @@ fn upgrade_by_node_os_blocked_good_and_bad() {
     Scenario::run("upgrade_by_node_os", |scenario| {
         let plane = scenario.control_plane("cluster", Wanted::default())?;
         cluster::install(&plane.kubectl)?;
+        cluster::trust_nodes(&plane.kubectl)?;
         cluster::slots(&plane.kubectl, POOL, 1)?;
         let mut host = Installed::on(scenario)?;
         let joining = plane.joining(NAME)?.line(LABELS);
@@ -31,7 +34,7 @@ fn upgrade_by_node_os_blocked_good_and_bad() {
         let mut node = host.boot()?;
         is_connected(&mut node, NAME)?;
         is_described(&plane.kubectl, HOST, &mut node.guest)?;
-        let node = blocked(&plane, node, &good_name).context("blocked by a budget")?;
+        let node = waits(&plane, node, &good_name).context("another node has the slot")?;
         node.ends(Deadline::after(READY))?;
 
         let mut node = host.boot().context("the new release")?;
@@ -51,44 +54,24 @@ fn upgrade_by_node_os_blocked_good_and_bad() {
     });
 }
 
-/// The release is prepared, the node cordoned; a pod whose budget does not allow it stays, and everyone sees why nothing goes on.
-fn blocked(plane: &ControlPlane, mut node: Node, image: &str) -> Result<Node> {
+/// The release is prepared; while another node has the only slot nothing goes on, and everyone sees why. A slot that names this node as its
+/// holder, as anybody could write it who may write slots, changes nothing.
+fn waits(plane: &ControlPlane, mut node: Node, image: &str) -> Result<Node> {
     let kubectl = &plane.kubectl;
-    needed(plane)?;
+    let slot = format!("{POOL}-0");
+    cluster::claims(kubectl, OTHER, &slot, "a test keeps it")?;
+    kubectl.patch(&["lease", &slot, "--namespace=ballast-system"], &json!({"spec": {"holderIdentity": HOST}}))?;
     cluster::wants(kubectl, &[HOST.into()], image)?;
-    let draining = os_when(kubectl, HOST, PREPARED, "it drains", |os| {
-        text(os, "/status/phase") == "Draining" && text(os, "/status/message").contains("needed")
+    let waiting = os_when(kubectl, HOST, PREPARED, "it waits for the slot", |os| {
+        let message = text(os, "/status/message");
+        text(os, "/status/phase") == "WaitingForSlot" && message.contains(OTHER) && message.contains("a test keeps it")
     })?;
-    ensure!(draining["status"]["next"]["version"] == "20261122.1", "prepared is {}", draining["status"]);
+    ensure!(waiting["status"]["next"]["version"] == "20261122.1", "prepared is {}", waiting["status"]);
     let object = kubectl.get(&["node", HOST])?;
-    ensure!(object["spec"]["unschedulable"] == true, "it drains without being cordoned: {}", object["spec"]);
-    let held = cluster::held(kubectl, POOL)?;
-    ensure!(held.iter().any(|slot| slot.holder == HOST), "the slots are {held:?}");
-    ensure!(kubectl.find(&["pod", "needed"])?.is_some(), "the pod is gone against its budget");
-    ensure!(node.status()?.ready, "a node that drains is not ready");
-    kubectl.run(&["delete", "poddisruptionbudget", "needed"])?;
+    ensure!(object["spec"]["unschedulable"] != true, "it is cordoned without a slot: {}", object["spec"]);
+    ensure!(node.status()?.ready, "a node that waits is not ready");
+    cluster::frees(kubectl, OTHER)?;
     Ok(node)
-}
-
-/// A pod of this node, as if it ran, that must not go: nobody runs it, so its end is at once.
-fn needed(plane: &ControlPlane) -> Result<()> {
-    let kubectl = &plane.kubectl;
-    kubectl.when("pods can be made", Deadline::secs(SOON), &["serviceaccount", "default"], |_| true)?;
-    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "needed", "labels": {"app": "needed"}},
-        "spec": {"nodeName": HOST, "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "needed", "image": "registry.example/needed:1"}]}});
-    let budget = json!({"apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "metadata": {"name": "needed"},
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "needed"}}}});
-    kubectl.apply(&pod.to_string())?;
-    kubectl.apply(&budget.to_string())?;
-    // A pod that does not run may go whatever its budget says.
-    let runs = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
-    kubectl.run(&["patch", "pod", "needed", "--subresource=status", "--type=merge", "--patch", &runs.to_string()])?;
-    let budget = ["poddisruptionbudget", "needed"];
-    kubectl.when("the budget counts its pod", Deadline::secs(SOON), &budget, |budget| {
-        budget["status"]["currentHealthy"] == 1
-    })?;
-    Ok(())
 }
 
 /// It runs what is wanted, takes pods, and holds up nobody.
@@ -112,7 +95,8 @@ fn tells_why(plane: &ControlPlane, bad: &str) -> Result<()> {
     let reason = denied.and_then(|denied| denied["reason"].as_str()).filter(|reason| !reason.is_empty());
     let reason = reason.with_context(|| format!("it is not denied: {}", failed["status"]))?;
     let table = kubectl.run(&["get", "nodeos", "--output=wide"])?;
-    println!("{table}\n{}", kubectl.run(&["get", "leases", "--namespace=ballast-system"])?);
+    let claims = ["get", "leases", "--namespace=kube-node-lease", "--label-columns=os.ballast.dev/slot"];
+    println!("{table}\n{}", kubectl.run(&claims)?);
     ensure!(table.contains(reason), "kubectl does not show {reason:?}: {table}");
     node_when(kubectl, HOST, "the node takes pods again", is_schedulable)?;
     let held = cluster::held(kubectl, POOL)?;

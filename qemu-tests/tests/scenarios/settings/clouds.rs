@@ -51,6 +51,9 @@ fn f04_alibaba_cloud_gives_a_name_alone() {
 mod soak {
     use super::*;
     use crate::settings::hostname;
+    use qemu_tests::deadline::Deadline;
+    use qemu_tests::node::READY;
+    use qemu_tests::qemu::machine::Identity;
 
     /// A cloud-config, as whoever comes from another system has one: what is known of it applies, the rest is named.
     #[test]
@@ -82,6 +85,50 @@ mod soak {
             ensure!(named == ["packages"], "named as ignored are {problems:?}");
             ensure!(problems[0].r#where.contains(":5:"), "it is at {}", problems[0].r#where);
             Ok(())
+        });
+    }
+
+    /// A name and a text of each of the others, one after the other: they differ in paths, headers and how a text is written. A firmware
+    /// that names another is told, and is no reason.
+    #[test]
+    fn f04_the_other_clouds_are_asked_each_in_its_way() {
+        let all = [
+            Cloud::Hetzner,
+            Cloud::DigitalOcean,
+            Cloud::Azure,
+            Cloud::Oracle,
+            Cloud::Vultr,
+            Cloud::Scaleway,
+            Cloud::Exoscale,
+        ];
+        for cloud in all {
+            let name = format!("f04_{cloud:?}").to_lowercase();
+            settles(&name, cloud, Some("#cloud-config\ntimezone: Europe/Vienna\n"), (0, 503), |node| {
+                let guest = &mut node.guest;
+                eventually(guest, "the platform's name", "cat /proc/sys/kernel/hostname", |name| {
+                    name == "named-by-cloud"
+                })?;
+                eventually(guest, "the operator's zone", "date +%Z", |zone| ["CET", "CEST"].contains(&zone))?;
+                let problems = node.status()?.settings.problems;
+                ensure!(problems.is_empty(), "{problems:?}");
+                Ok(())
+            });
+        }
+    }
+
+    #[test]
+    fn f04_a_cloud_that_nobody_asks_is_told_in_one_line() {
+        Scenario::run("f04_unasked", |scenario| {
+            let identity = Some(Identity { manufacturer: "UpCloud", product: "Server", asset_tag: None });
+            let mut node = scenario.start(&Options { smp: 1, identity, ..Options::default() })?;
+            node.ready(Deadline::after(READY))?;
+            let status = node.status_when("the cloud is told", 120, |status| !status.settings.notes.is_empty())?;
+            let notes = &status.settings.notes;
+            ensure!(notes.len() == 1 && notes[0].reason.contains("of UpCloud"), "it tells {notes:?}");
+            ensure!(status.reasons.iter().all(|reason| !reason.contains("UpCloud")), "{:?}", status.reasons);
+            let screen = node.guest.ask("ballast status")?;
+            ensure!(screen.contains("Note      firmware: this machine is of UpCloud"), "{screen}");
+            node.power_off()
         });
     }
 

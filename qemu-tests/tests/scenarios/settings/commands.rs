@@ -35,8 +35,10 @@ const CASES: [Case; 13] = [
 #[test]
 fn settings_are_shown_changed_and_refused() {
     Scenario::run("settings_commands", |scenario| {
-        let mut node = scenario.healthy(&Options { smp: 1, network: Network::User, ..Options::default() })?;
+        let network = Network::Named(super::defaults::DHCP_NAME);
+        let mut node = scenario.healthy(&Options { smp: 1, network, ..Options::default() })?;
         let mut cases = Cases::default();
+        super::defaults::hold(&mut node, &mut cases);
         for (name, case) in CASES {
             cases.note(name, case(&mut node));
         }
@@ -77,6 +79,8 @@ fn set_get_unset(node: &mut Node) -> Result<()> {
     ensure!(node.status()?.node.hostname == "renamed", "the status has another name");
     let guest = &mut node.guest;
     Said::of(guest, &["unset", "hostname"])?.done()?;
+    let name = hostname(guest)?;
+    ensure!(name == super::defaults::DHCP_NAME, "without a name in the settings it is called {name}, not as DHCP says");
     let text = guest.ask(&format!("cat {FILE}"))?;
     ensure!(!text.contains("hostname") && text.contains("1234"), "unset leaves {text}");
     Said::of(guest, &["unset", "kernel"])?.done()?;

@@ -2,9 +2,11 @@
 
 mod clouds;
 mod commands;
+mod defaults;
 mod mistakes;
 mod pair;
 mod power;
+mod readers;
 mod readme;
 mod rendered;
 mod sources;

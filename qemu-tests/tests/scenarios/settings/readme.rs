@@ -33,7 +33,7 @@ fn f_what_the_readme_says_of_settings_works() {
         eventually(&mut node.guest, "the gateway", "ip -4 route", |text| text.contains("default via 192.0.2.1"))?;
         let hosts = node.guest.ask("cat /etc/containerd/certs.d/docker.io/hosts.toml")?;
         ensure!(hosts.contains("https://mirror.example:5000"), "containerd does not know the mirror: {hosts}");
-        let mode = node.guest.ask("stat --format=%a /etc/containerd/certs.d/docker.io/hosts.toml")?;
+        let mode = node.guest.ask("stat --format=%a /etc/containerd/conf.d/20-ballast.toml")?;
         ensure!(mode == "600", "the mirror's password is in a file of mode {mode}");
 
         // Those that boot a node have its command behind them; the tool's own tests parse what is in front.

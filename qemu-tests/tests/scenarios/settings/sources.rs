@@ -1,8 +1,8 @@
 //! F04, I03, I07: where settings come from, which of them counts, and that they are read once.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::disk::Bus;
 use qemu_tests::disk::esp::Esp;
+use qemu_tests::disk::{Bus, gpt};
 use qemu_tests::installed::proves_itself;
 use qemu_tests::lab::Options;
 use qemu_tests::metadata::{Cloud, Given, Service};
@@ -46,21 +46,23 @@ fn hold(node: &mut Node, edition: u32) -> Result<()> {
     Ok(())
 }
 
-/// All five sources at once, through UEFI on a disk that grows; then a boot without any of them; then they are asked again.
+/// What the volume says in `edition`: the operator's text comes in a cloud-config, as cloud-init's users have it.
+fn cloud_config(edition: u32) -> String {
+    let inner = says("volume", edition).replace('\n', "\n      ");
+    let inner = inner.trim_end();
+    format!("#cloud-config\nwrite_files:\n  - path: /etc/ballast/settings.toml\n    content: |\n      {inner}\n")
+}
+
+/// All five sources at once, through UEFI on a disk that grows; then a boot in which they say something else or are not there; then they are asked
+/// again, but for a volume that is not the first boot's.
 #[test]
 fn f04_i03_i07_sources_in_their_order_read_once_and_kept() {
     Scenario::run("f04_i03_i07", |scenario| {
         let tools = scenario.lab.tools.clone();
         let disk = scenario.disk()?;
         Esp::of(&tools, &disk.file)?.put("ballast.toml", Some(&says("esp", 1)))?;
-        // The operator's text comes in a cloud-config, as cloud-init's users have it.
-        let inner = says("volume", 1).replace('\n', "\n      ");
-        let cloud_config = format!(
-            "#cloud-config\nwrite_files:\n  - path: /etc/ballast/settings.toml\n    content: |\n      {}\n",
-            inner.trim_end()
-        );
         let scratch = scenario.scratch().to_owned();
-        let volume = Volume::nocloud(&tools, &scratch, FileSystem::Iso, &cloud_config, "from-the-volume")?;
+        let volume = Volume::nocloud(&tools, &scratch, FileSystem::Iso, &cloud_config(1), "from-the-volume")?;
         let given = Given { user_data: Some(says("metadata", 1)), hostname: Some("from-the-cloud".into()) };
         let service = Service::open(Cloud::Ec2, given, &scratch)?;
         service.fails(2, 503);
@@ -88,12 +90,13 @@ fn f04_i03_i07_sources_in_their_order_read_once_and_kept() {
         let kept = first.guest.ask("cd /var/lib/ballast/sources && sha256sum *")?;
         first.reboot_to_exit()?;
 
-        // None of them is there any more, or says something else.
+        // None of them is there any more, or says something else. A tenant's volume is there, too.
         Esp::of(&tools, &disk.file)?.put("ballast.toml", None)?;
-        let other =
-            Volume::config_drive(&tools, &scratch, FileSystem::Vfat, &says("volume", 2), "from-the-config-drive")?;
+        let same = Volume::nocloud(&tools, &scratch, FileSystem::Iso, &cloud_config(2), "from-the-same-drive")?;
+        let other = Volume::nocloud(&tools, &scratch, FileSystem::Vfat, &cloud_config(3), "from-a-tenant")?;
         let asked = service.mark();
-        let later = Options { identity: Some(Cloud::Ec2.identity()), volumes: vec![other.drive(Bus::Virtio)], ..plain };
+        let volumes = vec![same.drive(Bus::Cd), other.drive(Bus::Virtio)];
+        let later = Options { identity: Some(Cloud::Ec2.identity()), volumes, ..plain };
         let mut second = scenario.healthy(&later)?;
         hold(&mut second, 1).context("I07")?;
         ensure!(
@@ -107,7 +110,9 @@ fn f04_i03_i07_sources_in_their_order_read_once_and_kept() {
         origins_are_told(&mut second).context("I07")?;
 
         service.gives(Given { user_data: Some(says("metadata", 2)), hostname: None });
-        Said::of(&mut second.guest, &["refetch"])?.done()?;
+        let told = Said::of(&mut second.guest, &["refetch"])?.done()?;
+        let is_told = told.contains("is another, and is not asked");
+        ensure!(is_told, "of the volume that was not there at the first boot it says {told}");
         for (rank, name) in [("volume", SYSCTLS[2].1), ("metadata", SYSCTLS[4].1)] {
             let want = value(rank, 2).to_string();
             let path = format!("cat /proc/sys/{}", name.replace('.', "/"));
@@ -122,8 +127,8 @@ fn f04_i03_i07_sources_in_their_order_read_once_and_kept() {
         // What was said on the node is not for any of them to change.
         let own = sysctl(&mut second.guest, SYSCTLS[0].1)?;
         ensure!(own == value("node", 1).to_string(), "refetching made {own} of what the node says");
-        eventually(&mut second.guest, "the name of the other volume", "cat /proc/sys/kernel/hostname", |name| {
-            name == "from-the-config-drive"
+        eventually(&mut second.guest, "the name of the same drive", "cat /proc/sys/kernel/hostname", |name| {
+            name == "from-the-same-drive"
         })?;
         let mounted = second.guest.ask("findmnt --noheadings --list --output=SOURCE,TARGET")?;
         ensure!(!mounted.contains("/run/ballast/"), "a volume is still mounted: {mounted}");
@@ -149,4 +154,75 @@ fn origins_are_told(node: &mut Node) -> Result<()> {
         ensure!(line.is_some_and(|line| line.contains(source)), "{sysctl} is of {source}, but told is {line:?}");
     }
     Ok(())
+}
+
+/// Two machines more, as platforms make them.
+#[cfg(feature = "soak")]
+mod soak {
+    use super::*;
+
+    use qemu_tests::qemu::machine::Network;
+
+    macro_rules! fixture {
+        ($name:literal) => {
+            include_str!(concat!("../../../../node-agent/settings/tests/fixtures/user-data/", $name))
+        };
+    }
+
+    /// The node has this address and no other of version 4, and this name; nothing is anybody's mistake.
+    fn is_as_described(node: &mut Node, address: &str, name: &str) -> Result<()> {
+        eventually(&mut node.guest, "the name", "cat /proc/sys/kernel/hostname", |found| found == name)?;
+        let script = "ip -4 -brief address show scope global | grep -v pods";
+        eventually(&mut node.guest, "the address", script, |text| text.contains(address) && text.lines().count() == 1)?;
+        eventually(&mut node.guest, "the way out", "ip -4 route", |text| text.contains("default via 10.0.2.2"))?;
+        let status = node.status()?;
+        ensure!(status.settings.problems.is_empty(), "{:?}", status.settings.problems);
+        ensure!(status.reasons.is_empty(), "what a platform writes degrades the node: {:?}", status.reasons);
+        Ok(())
+    }
+
+    /// A virtual machine with a static address, as Proxmox describes it.
+    #[test]
+    fn f04_proxmox_gives_a_static_address_and_no_problem() {
+        Scenario::run("f04_proxmox", |scenario| {
+            let files = [
+                ("user-data", fixture!("proxmox/user-data")),
+                ("vendor-data", fixture!("proxmox/vendor-data")),
+                ("network-config", fixture!("proxmox/network-config")),
+                ("meta-data", fixture!("proxmox/meta-data")),
+            ];
+            let (tools, scratch) = (scenario.lab.tools.clone(), scenario.scratch().to_owned());
+            let volume = Volume::make(&tools, &scratch, FileSystem::Iso, "cidata", &files)?;
+            let volumes = vec![volume.drive(Bus::Cd)];
+            let options = Options { smp: 1, network: Network::User, volumes, ..Options::default() };
+            let mut node = scenario.healthy(&options)?;
+            is_as_described(&mut node, "10.0.2.77/24", "pve-node7")?;
+            let notes = node.status()?.settings.notes;
+            ensure!(notes.len() == 1 && notes[0].reason.contains("ssh_authorized_keys"), "it tells {notes:?}");
+            eventually(&mut node.guest, "the vendor-data's zone", "date +%Z", |zone| ["CET", "CEST"].contains(&zone))?;
+            node.power_off()
+        });
+    }
+
+    /// A machine of metal, as ironic installs it: the config drive is a partition at the end of its own disk.
+    #[test]
+    fn f04_a_config_drive_on_the_node_s_own_disk_is_read() {
+        Scenario::run("f04_config_drive", |scenario| {
+            let files = [
+                ("openstack/latest/user_data", fixture!("config-2/openstack/latest/user_data")),
+                ("openstack/latest/meta_data.json", fixture!("config-2/openstack/latest/meta_data.json")),
+                ("openstack/latest/network_data.json", fixture!("config-2/openstack/latest/network_data.json")),
+            ];
+            let (tools, scratch) = (scenario.lab.tools.clone(), scenario.scratch().to_owned());
+            let volume = Volume::make(&tools, &scratch, FileSystem::Iso, "config-2", &files)?;
+            let disk = scenario.disk()?;
+            let content = std::fs::read(volume.file()).context("reading the config drive")?;
+            gpt::append(&disk.file, "config-2", &content)?;
+            let options = Options { smp: 1, network: Network::User, disk: Some(disk), ..Options::default() };
+            let mut node = scenario.healthy(&options)?;
+            is_as_described(&mut node, "10.0.2.79/24", "ironic-node")?;
+            grown(&mut node).context("U01, up to the config drive")?;
+            node.power_off()
+        });
+    }
 }

@@ -1,7 +1,9 @@
 //! What `make test` has no time for and `make soak` has, besides what stands under `soak` in the other files.
 
+mod disks;
 mod kernel_arguments;
 mod pool;
 mod registries;
 mod space;
+mod state;
 mod upgrade;

@@ -28,6 +28,7 @@ fn three_nodes_of_one_pool_upgrade_one_by_one() {
     Scenario::run("pool", |scenario| {
         let plane = scenario.control_plane("cluster", Wanted::default())?;
         cluster::install(&plane.kubectl)?;
+        cluster::trust_nodes(&plane.kubectl)?;
         cluster::slots(&plane.kubectl, POOL, 1)?;
         let depot = Depot::open(&scenario.lab.tools, scenario.scratch())?;
         let release = Base::of(&scenario.lab.image)?.release("20261122.1")?;

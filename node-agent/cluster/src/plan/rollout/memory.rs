@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{World, held};
 use crate::{
-    model::{Cordon, Decision, Look, Memory, Order, Phase, Retry, Role, Step},
+    model::{Cordon, Decision, Memory, Order, Phase, Retry, Role, Step},
     plan::backoff::doubled,
 };
 
@@ -36,7 +36,9 @@ pub(super) fn learn(world: &World<'_>, memory: &mut Memory) {
     memory.about = (world.facts.boot_id.clone(), image);
     outcome(world, memory);
     if world.seen.slots.is_some() {
-        memory.slot = held(world).map(|slot| slot.name.clone());
+        let own = held(world).map(|(slot, _)| slot);
+        memory.slot = own.map(|slot| slot.name.clone());
+        memory.was_alone = own.is_some_and(|slot| slot.claims.len() == 1 || memory.was_alone);
         let has_cordon = world.seen.node.as_ref().map(|node| node.cordon == Cordon::Ours);
         let is_free = has_cordon == Some(false) || world.identity.role == Role::ReportOnly;
         memory.is_settled |= is_free && memory.slot.is_none() && world.now >= memory.touched + LATE;
@@ -77,12 +79,7 @@ fn fail(memory: &mut Memory, now: Duration, reason: String, is_refused: bool) {
 pub(super) fn note(decision: &Decision, now: Duration, memory: &mut Memory) {
     match &decision.step {
         // A look comes in between: the phase goes on behind it.
-        Some(Step::Look(look)) => {
-            if matches!(look, Look::Holders(_)) {
-                memory.holders = Some(now);
-            }
-            return;
-        }
+        Some(Step::Look(_)) => return,
         Some(Step::Order(Order::Prepare { id, .. })) => {
             memory.last_order = *id;
             memory.order = Some((*id, now));
@@ -92,14 +89,11 @@ pub(super) fn note(decision: &Decision, now: Duration, memory: &mut Memory) {
             memory.is_settled = false;
             memory.touched = now;
         }
-        Some(
-            Step::TellSlot { .. }
-            | Step::GiveSlotBack { .. }
-            | Step::Uncordon { .. }
-            | Step::Evict { .. }
-            | Step::Remove { .. },
-        )
-        | None => {}
+        Some(Step::TellSlot { claim, .. }) if decision.phase == Phase::Draining => {
+            memory.told_from = Some(claim.resource_version.clone());
+        }
+        Some(Step::GiveSlotBack { .. }) => memory.told_from = None,
+        Some(Step::TellSlot { .. } | Step::Uncordon { .. } | Step::Evict { .. } | Step::Remove { .. }) | None => {}
     }
     if decision.gives_up {
         let failures = memory.drain.failures.saturating_add(1);

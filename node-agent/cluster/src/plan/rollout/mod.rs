@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A node holds a slot from before its cordon until it runs what is asked for and is well. One that fell back keeps it, so that a bad
-//! release halts the pool when all slots are so kept. Nothing is given back by time.
+//! release halts the pool when all slots are so kept. Nothing is given back by time. Who holds a slot says so on a Lease of its own, and goes on
+//! only in a pass that has seen nobody else there: of two that claim it, at least the later sees the other.
 
 mod memory;
 mod prepare;
@@ -20,11 +21,11 @@ use std::time::Duration;
 use self::settle::settle;
 use super::{
     drain::{Drain, drain},
-    slots::{self, Choice, choose, pick},
+    slots::{self, Choice, choose},
     wish::{digest, wish},
 };
 use crate::model::{
-    Cordon, Decision, DrainTimeoutPolicy, Facts, Holder, Identity, Look, Memory, Order, Phase, RebootPolicy, Resolved,
+    Claim, Cordon, Decision, DrainTimeoutPolicy, Facts, Identity, Look, Memory, Order, Phase, RebootPolicy, Resolved,
     Role, Seen, Slot, Step, Wish,
 };
 
@@ -32,14 +33,18 @@ use crate::model::{
 const SLOT_WAIT: Duration = Duration::from_secs(20);
 /// How often it looks whether the pool has been given slots.
 const NO_SLOTS_WAIT: Duration = Duration::from_secs(60);
-/// How often it asks whether a holder still exists.
-const HOLDER_WAIT: Duration = Duration::from_secs(300);
+/// How soon it looks again whether others have let go what it claims as well: they do so in their next pass.
+const CONTEST_WAIT: Duration = Duration::from_secs(5);
+/// Those who took a slot at once let go within this, but for the first. Who does not has had it before.
+const CONTEST: Duration = Duration::from_secs(30);
 /// How long a reboot may take to begin. After that it is ordered once more.
 const REBOOT_WAIT: Duration = Duration::from_secs(300);
 /// How often a node looks again that waits for something which also wakes it.
 const LONG_WAIT: Duration = Duration::from_secs(300);
 /// So many letters of a holder's reason are told on by those who wait for it.
 const REASON_LETTERS: usize = 120;
+/// So many nodes are named in a message.
+const SOME_NAMES: usize = 3;
 /// Clocks may be set: a window is not slept through in one go.
 const WINDOW_WAIT: Duration = Duration::from_secs(3600);
 
@@ -120,7 +125,7 @@ fn decide(world: &World<'_>, memory: &Memory) -> Decision {
     Decision { resolved, ..decision }
 }
 
-/// Which release `image` means: by its digest, by what the machine just found, or by what stands in status.
+/// Which release `image` means: by its digest, by what the machine just found, or by what it found before.
 fn resolve(world: &World<'_>, memory: &Memory, image: &str) -> Option<Resolved> {
     if let Some(digest) = digest(image) {
         return Some(Resolved { image: image.to_owned(), digest: digest.to_owned() });
@@ -148,23 +153,33 @@ fn reboot_in_turn(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str) 
         return settle(world, memory, at(Phase::Prepared, message, Some(memory.drain.at - world.now)));
     }
     let Some(slots) = &world.seen.slots else {
-        return look(Phase::WaitingForSlot, "the slots of the pool cannot be read", Look::Slots);
+        let is_fresh = memory.slot.is_some() || world.now < memory.touched + memory::LATE;
+        return look(Phase::WaitingForSlot, "the slots of the pool cannot be read", Look::Slots { is_fresh });
     };
     let pool = &world.identity.pool;
-    match choose(slots, world.identity, world.seen.gone.as_deref().unwrap_or_default()) {
+    match choose(slots, world.identity) {
         Choice::Has(slot) => empty(world, memory, wish, image, slot),
-        Choice::HasTooMany(slot) => {
-            does(Phase::WaitingForSlot, "it has two slots", Step::GiveSlotBack { slot: slot.clone() })
+        Choice::IsFirst(slot) if memory.was_alone || world.now < memory.touched + CONTEST => {
+            let message = format!("slot {} is claimed by others, too: {}", slot.name, names(world, &slot.claims));
+            at(Phase::WaitingForSlot, message, Some(CONTEST_WAIT))
         }
         // What was done under it is undone first: a cordon counts against the pool that the slot is of.
+        Choice::IsFirst(slot) | Choice::IsLate(slot) => {
+            let message = format!("slot {} was taken by {}", slot.name, names(world, &slot.claims));
+            settle(world, memory, at(Phase::WaitingForSlot, message, Some(SLOT_WAIT)))
+        }
         Choice::HasOthers(slot) => {
-            let message = format!("it has a slot of the pool {} and is of {pool}", slot.pool);
+            let message = format!("it has the slot {}, which is none of the pool {pool}", slot.name);
             settle(world, memory, at(Phase::WaitingForSlot, message, Some(SLOT_WAIT)))
         }
         Choice::MayTake(slot) => {
+            let Some(resource_version) = world.seen.lease.clone() else {
+                return look(Phase::WaitingForSlot, "its own Lease cannot be read", Look::Lease);
+            };
             let message = format!("takes slot {}", slot.name);
             let reason = format!("{} upgrades to {image}", world.identity.name);
-            does(Phase::WaitingForSlot, message, Step::TakeSlot { slot: slot.clone(), reason })
+            let step = Step::TakeSlot { slot: slot.name.clone(), resource_version, reason };
+            does(Phase::WaitingForSlot, message, step)
         }
         Choice::NoSlots => {
             let message = format!(
@@ -172,8 +187,14 @@ fn reboot_in_turn(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str) 
             );
             at(Phase::WaitingForSlot, message, Some(NO_SLOTS_WAIT))
         }
-        Choice::Full(holders) => wait_for_slot(world, memory, &holders),
+        Choice::Full(claims) => wait_for_slot(pool, &claims),
     }
+}
+
+/// The others that claim a slot.
+fn names(world: &World<'_>, claims: &[Claim]) -> String {
+    let others = claims.iter().map(|claim| claim.node.as_str()).filter(|name| *name != world.identity.name);
+    others.take(SOME_NAMES).collect::<Vec<_>>().join(", ")
 }
 
 /// Why nothing is drained now, and for how long that holds.
@@ -190,26 +211,13 @@ fn closed(world: &World<'_>, wish: &Wish) -> Option<(String, Duration)> {
     Some(("spec.window is closed".to_owned(), wait.clamp(Duration::from_secs(1), WINDOW_WAIT)))
 }
 
-/// All slots are taken. Now and then it is asked whether one of the holders, another each time, still exists.
-fn wait_for_slot(world: &World<'_>, memory: &Memory, holders: &[&Holder]) -> Decision {
-    let is_due = memory.holders.is_none_or(|at| world.now.saturating_sub(at) >= HOLDER_WAIT);
-    let turn = world.now.as_secs() / HOLDER_WAIT.as_secs();
-    if let Some(holder) = holders.get(pick(&world.identity.name, turn, holders.len()))
-        && is_due
-        && world.seen.gone.is_none()
-    {
-        let message = format!("whether {} still exists cannot be seen", holder.name);
-        return look(Phase::WaitingForSlot, message, Look::Holders(vec![(*holder).clone()]));
-    }
-    let names: Vec<&str> = holders.iter().map(|holder| holder.name.as_str()).take(3).collect();
-    let more = if holders.len() > names.len() { ", …" } else { "" };
-    // One of them may be stuck, and says why: nobody shall have to look for it.
-    let slots = world.seen.slots.iter().flatten();
-    let mut reasons = slots.filter(|slot| slot.holder.as_ref() == holders.first().copied()).map(|slot| &slot.reason);
-    let reason = reasons.find(|reason| !reason.is_empty());
-    let reason = reason.map(|reason| format!("; {} says: {}", names.first().unwrap_or(&""), cut(reason)));
-    let (pool, names, reason) = (&world.identity.pool, names.join(", "), reason.unwrap_or_default());
-    let message = format!("pool {pool}: all slots are taken, by {names}{more}{reason}");
+/// All slots are taken. One of those who have them may be stuck, and says why: nobody shall have to look for it.
+fn wait_for_slot(pool: &str, claims: &[&Claim]) -> Decision {
+    let names: Vec<&str> = claims.iter().map(|claim| claim.node.as_str()).take(SOME_NAMES).collect();
+    let more = if claims.len() > names.len() { ", …" } else { "" };
+    let first = claims.first().filter(|claim| !claim.reason.is_empty());
+    let reason = first.map(|claim| format!("; {} says: {}", claim.node, cut(&claim.reason))).unwrap_or_default();
+    let message = format!("pool {pool}: all slots are taken, by {}{more}{reason}", names.join(", "));
     at(Phase::WaitingForSlot, message, Some(SLOT_WAIT))
 }
 
@@ -224,7 +232,7 @@ fn cut(reason: &str) -> String {
 /// The slot is ours: cordon, drain, reboot.
 fn empty(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str, slot: &Slot) -> Decision {
     if world.identity.role == Role::ReportOnly {
-        return reboot(world, image);
+        return reboot(world, memory, image, slot);
     }
     let Some(node) = &world.seen.node else {
         return look(Phase::Draining, "its Node cannot be read", Look::Node);
@@ -239,7 +247,7 @@ fn empty(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str, slot: &Sl
     let next = drain(pods, &memory.blocked, world.now);
     let is_late = memory.phase.0 == Phase::Draining && world.now.saturating_sub(memory.phase.1) >= wish.drain_timeout;
     if next == Drain::Done || (is_late && wish.after_timeout == DrainTimeoutPolicy::Force) {
-        return reboot(world, image);
+        return reboot(world, memory, image, slot);
     }
     if is_late {
         let why = memory.blocked.values().next().map_or("pods did not end", |blocked| &blocked.message);
@@ -256,12 +264,19 @@ fn empty(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str, slot: &Sl
             does(Phase::Draining, message, Step::Remove { pods })
         }
         Drain::Wait { message, wait } => at(Phase::Draining, message, Some(wait)),
-        Drain::Done => reboot(world, image),
+        Drain::Done => reboot(world, memory, image, slot),
     }
 }
 
 /// No pod is left, and in this very pass the slot was seen to be ours.
-fn reboot(world: &World<'_>, image: &str) -> Decision {
+fn reboot(world: &World<'_>, memory: &Memory, image: &str, slot: &Slot) -> Decision {
+    // A change of the claim that was given up, and is on its way still, comes to nothing once the claim is in another state.
+    let is_another = |claim: &&Claim| memory.told_from.as_ref().is_some_and(|from| *from != claim.resource_version);
+    let own = slot.claims.iter().find(|claim| claim.node == world.identity.name);
+    if let Some(claim) = own.filter(|claim| !is_another(claim)) {
+        let reason = format!("{} goes down for {image}", world.identity.name);
+        return does(Phase::Draining, "no pod is left", Step::TellSlot { claim: claim.clone(), reason });
+    }
     if let Some(operation) = &world.facts.os.operation {
         let message = format!("{} has to end before the node reboots", operation.name);
         return at(Phase::Draining, message, Some(SLOT_WAIT));
@@ -285,7 +300,7 @@ fn look(phase: Phase, message: impl Into<String>, look: Look) -> Decision {
     does(phase, message, Step::Look(look))
 }
 
-/// The slot that the node has, as far as slots were looked at.
-fn held<'a>(world: &World<'a>) -> Option<&'a Slot> {
+/// The slot that the node claims, as far as slots were looked at.
+fn held<'a>(world: &World<'a>) -> Option<(&'a Slot, &'a Claim)> {
     slots::held(world.seen.slots.as_deref()?, world.identity)
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{LONG_WAIT, World, at, does, held, look, memory::LATE};
-use crate::model::{Cordon, Decision, Denied, Look, Memory, Phase, Role, Slot, Step};
+use crate::model::{Claim, Cordon, Decision, Denied, Look, Memory, Phase, Role, Step};
+
+/// What a node has, or has not, is not told by what somebody kept of it.
+const FRESH: Look = Look::Slots { is_fresh: true };
 
 /// How often a node looks again whose release is not well yet.
 const VERIFY_WAIT: Duration = Duration::from_secs(60);
@@ -28,8 +31,8 @@ pub(super) fn verify(world: &World<'_>, memory: &Memory) -> Decision {
     // Once, so that status names the slot; and at each pass if the slot has to say why it is kept.
     match held(world) {
         _ if memory.is_settled => end,
-        None if world.seen.slots.is_none() => Decision { step: Some(Step::Look(Look::Slots)), ..end },
-        Some(slot) => tell(end, slot),
+        None if world.seen.slots.is_none() => Decision { step: Some(Step::Look(FRESH)), ..end },
+        Some((_, claim)) => tell(end, claim),
         None => end,
     }
 }
@@ -59,18 +62,18 @@ fn undo(world: &World<'_>, memory: &Memory, end: Decision, keeps_slot: bool) -> 
         }
     }
     match held(world) {
-        None if world.seen.slots.is_none() => look(end.phase, end.message, Look::Slots),
-        Some(slot) if keeps_slot => tell(end, slot),
-        Some(slot) => does(end.phase, end.message, Step::GiveSlotBack { slot: slot.clone() }),
+        None if world.seen.slots.is_none() => look(end.phase, end.message, FRESH),
+        Some((_, claim)) if keeps_slot => tell(end, claim),
+        Some((_, claim)) => does(end.phase, end.message, Step::GiveSlotBack { claim: claim.clone() }),
         // Looked at once more, when nothing can come late any more.
         None => Decision { wait: Some(end.wait.map_or(LATE, |wait| wait.min(LATE))), ..end },
     }
 }
 
-/// The slot says what `end` says.
-fn tell(end: Decision, slot: &Slot) -> Decision {
-    if slot.reason == end.message {
+/// The claim says what `end` says.
+fn tell(end: Decision, claim: &Claim) -> Decision {
+    if claim.reason == end.message {
         return end;
     }
-    Decision { step: Some(Step::TellSlot { slot: slot.clone(), reason: end.message.clone() }), ..end }
+    Decision { step: Some(Step::TellSlot { claim: claim.clone(), reason: end.message.clone() }), ..end }
 }

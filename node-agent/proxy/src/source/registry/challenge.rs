@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
 use http_auth::ChallengeParser;
 use serde::Deserialize;
 
-use crate::config::credentials::Credentials;
+use crate::config::Credentials;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -82,7 +82,7 @@ impl TokenRequest {
         let joint = if realm.contains('?') { '&' } else { '?' };
         let url = format!("{realm}{joint}{query}");
         Ok(match credentials {
-            None => Self { url, authorization: None, form: None },
+            None | Some(Credentials::Unusable(_)) => Self { url, authorization: None, form: None },
             Some(Credentials::Password { user, password }) => {
                 Self { url, authorization: Some(basic(user, password)?), form: None }
             }

@@ -5,8 +5,8 @@ use std::{io, sync::Arc, time::Duration};
 use anyhow::{Context, Error, anyhow};
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, PROXY_AUTHORIZATION, USER_AGENT},
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION, USER_AGENT},
     uri::Scheme,
 };
 use http_body_util::{BodyExt, Full};
@@ -22,45 +22,85 @@ use crate::failure::{Failed, Kind};
 /// Registries send blobs from elsewhere by one redirect, sometimes two.
 const MAX_REDIRECTS: usize = 5;
 
+/// Headers that are for one origin alone.
+const SECRET: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
+
 const OURSELVES: &str = concat!("ballast/", env!("CARGO_PKG_VERSION"));
 
+type Client = legacy::Client<HttpsConnector<Dial>, Full<Bytes>>;
+
 pub(super) struct Http {
-    client: legacy::Client<HttpsConnector<Dial>, Full<Bytes>>,
+    /// The origin that all begins at.
+    home: Origin,
+    client_at_home: Client,
+    client_elsewhere: Client,
     dial: Dial,
     idle: Duration,
-    allows_plain: bool,
+}
+
+/// How connections are secured.
+pub(super) struct Tls {
+    /// At the registry's own origin, where a certificate of ours may be shown.
+    pub(super) at_home: ClientConfig,
+    /// At any other.
+    pub(super) elsewhere: ClientConfig,
 }
 
 pub(super) struct Question {
     pub(super) uri: Uri,
+    /// What is secret among them does not leave the origin of `uri`.
     pub(super) headers: HeaderMap,
-    /// Sent as a form by POST; else the question is a GET.
+    /// Sent as a form by POST; else the question is a GET. It does not leave the origin of `uri` either.
     pub(super) form: Option<String>,
 }
 
+/// An answer, and who gave it, which after redirects may be another than was asked.
+pub(super) struct Answer {
+    pub(super) response: Response<Incoming>,
+    pub(super) uri: Uri,
+}
+
+/// Scheme, host, port: whom something secret was given for (RFC 6454).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    scheme: String,
+    host: String,
+    port: Option<u16>,
+}
+
 impl Http {
-    /// `idle` is how long the other side may be silent. `allows_plain` lets redirects leave TLS.
-    pub(super) fn new(tls: ClientConfig, idle: Duration, allows_plain: bool) -> Self {
+    /// `idle` is how long the other side may be silent.
+    pub(super) fn new(home: Origin, tls: Tls, idle: Duration) -> Self {
         let dial = Dial::new();
-        let connector = HttpsConnector::from((dial.clone(), Arc::new(tls)));
-        Self { client: legacy::Client::builder(TokioExecutor::new()).build(connector), dial, idle, allows_plain }
+        let client = |tls: ClientConfig| {
+            let connector = HttpsConnector::from((dial.clone(), Arc::new(tls)));
+            legacy::Client::builder(TokioExecutor::new()).build(connector)
+        };
+        Self { client_at_home: client(tls.at_home), client_elsewhere: client(tls.elsewhere), home, dial, idle }
     }
 
-    /// Asks, and gives the answer, whatever its status, once its head is there.
-    pub(super) async fn ask(&self, question: Question) -> Result<Response<Incoming>, Failure> {
+    /// Asks, and gives the answer, whatever its status, once its head is there. Redirects are followed; to another origin
+    /// without credentials, and never with a form.
+    pub(super) async fn ask(&self, question: Question) -> Result<Answer, Failure> {
         let Question { mut uri, mut headers, form } = question;
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.ask_once(&uri, headers.clone(), form.clone()).await?;
-            let Some(next) = redirect(&answer) else { return Ok(answer) };
+            let response = self.ask_once(&uri, headers.clone(), form.clone()).await?;
+            let Some(next) = redirect(&response) else { return Ok(Answer { response, uri }) };
             let doing = || format!("following a redirect of {}", place(&uri));
             let next = next.and_then(|next| resolve(&uri, &next)).with_context(doing)?;
-            if next.scheme() != Some(&Scheme::HTTPS) && uri.scheme() == Some(&Scheme::HTTPS) && !self.allows_plain {
+            if next.scheme() != Some(&Scheme::HTTPS) && uri.scheme() == Some(&Scheme::HTTPS) {
                 return Err(anyhow!("it leads to {}, expected https", place(&next)).context(doing()).into());
             }
             log::debug!("{} sends us to {}", place(&uri), place(&next));
-            if origin(&next) != origin(&uri) {
+            if Origin::of(&next) != Origin::of(&uri) {
+                if form.is_some() {
+                    let text = format!("it leads to {}, and what was sent is secret and not for others", place(&next));
+                    return Err(anyhow!(text).context(doing()).into());
+                }
                 // The credentials are for whom they were given.
-                headers.remove(AUTHORIZATION);
+                for secret in SECRET {
+                    headers.remove(secret);
+                }
             }
             uri = next;
         }
@@ -84,7 +124,8 @@ impl Http {
         let mut request = Request::new(Full::from(form.unwrap_or_default()));
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri.clone(), headers);
         log::debug!("{} {}", request.method(), place(uri));
-        match timeout(self.idle, self.client.request(request)).await {
+        let client = if Origin::of(uri) == self.home { &self.client_at_home } else { &self.client_elsewhere };
+        match timeout(self.idle, client.request(request)).await {
             Err(_) => Err(self.silence(uri)),
             Ok(Err(error)) => {
                 let error = Error::new(error).context(format!("asking {}", place(uri)));
@@ -186,8 +227,17 @@ fn resolve(uri: &Uri, next: &str) -> Result<Uri, Error> {
     Ok(Uri::from_parts(parts)?)
 }
 
-fn origin(uri: &Uri) -> (Option<&str>, Option<&str>, Option<u16>) {
-    (uri.scheme_str(), uri.host(), uri.port_u16())
+impl Origin {
+    pub(super) fn of(uri: &Uri) -> Self {
+        let scheme = uri.scheme_str().unwrap_or_default().to_ascii_lowercase();
+        let usual = match scheme.as_str() {
+            "https" => Some(443),
+            "http" => Some(80),
+            _ => None,
+        };
+        let host = uri.host().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        Self { host, port: uri.port_u16().or(usual), scheme }
+    }
 }
 
 #[cfg(test)]
@@ -208,9 +258,28 @@ mod tests {
             let found = resolve(&from, next).map(|uri| uri.to_string());
             assert_eq!(found.ok().as_deref(), expected, "{next}");
         }
-        let other: Uri = "https://r.example:5001/v2/a".parse().unwrap();
-        let same: Uri = "https://r.example:5000/b".parse().unwrap();
-        assert!(origin(&from) != origin(&other) && origin(&from) == origin(&same));
         assert_eq!(place(&from), "https://r.example:5000/v2/a");
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let origin = |uri: &str| Origin::of(&uri.parse().unwrap());
+        let same = [
+            ("https://r.example:5000/v2", "https://R.example:5000/b?c"),
+            ("https://r.example", "https://r.example:443/"),
+        ];
+        for (one, other) in same {
+            assert_eq!(origin(one), origin(other));
+        }
+        let others = [
+            "https://r.example:5001",
+            "http://r.example:5000",
+            "https://q.example:5000",
+            "https://r.example",
+            "https://a.r.example:5000",
+        ];
+        for other in others {
+            assert_ne!(origin("https://r.example:5000"), origin(other), "{other}");
+        }
     }
 }

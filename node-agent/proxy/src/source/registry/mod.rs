@@ -26,10 +26,10 @@ use serde::Deserialize;
 pub(crate) use self::retry::{Backoff, Failure};
 use self::{
     challenge::{Challenge, Token, TokenRequest},
-    http::{Http, Question, place},
+    http::{Answer, Http, Origin, Question, place},
 };
 use crate::{
-    config::{credentials::Credentials, registries::Location},
+    config::{Credentials, Location},
     content::manifest,
     failure::{Failed, Kind},
 };
@@ -44,27 +44,23 @@ pub(crate) struct Registry {
     pub(crate) location: Location,
     http: Http,
     credentials: Option<Credentials>,
-    known: Mutex<Known>,
-}
-
-/// What was found out in talking to it.
-#[derive(Default)]
-struct Known {
-    scheme: Option<&'static str>,
-    authorization: Option<HeaderValue>,
+    /// What it asked for, once it is known. For its own origin alone.
+    authorization: Mutex<Option<HeaderValue>>,
 }
 
 impl Registry {
-    /// `certificates` is a folder as in containers-certs.d(5); `idle` is how long the registry may be silent.
+    /// `certificates` is a folder as in containers-certs.d(5); `is_unchecked` believes every certificate; `idle` is how long the registry may be silent.
     pub(crate) fn new(
         location: Location,
         credentials: Option<Credentials>,
         certificates: &Path,
+        is_unchecked: bool,
         idle: Duration,
     ) -> Result<Self> {
-        let tls = tls::config(certificates, location.is_insecure)?;
-        let http = Http::new(tls, idle, location.is_insecure);
-        Ok(Self { location, http, credentials, known: Mutex::default() })
+        let tls = tls::config(certificates, is_unchecked)?;
+        let home = Origin::of(&uri(&location, "/v2/")?);
+        let http = Http::new(home, tls, idle);
+        Ok(Self { location, http, credentials, authorization: Mutex::default() })
     }
 
     /// The manifest called `version` (a tag or a digest), and its media type as declared.
@@ -89,45 +85,37 @@ impl Registry {
     }
 
     async fn get(&self, what: &str, mut headers: HeaderMap) -> Result<Response<Incoming>, Failure> {
-        let path = format!("/v2/{}/{what}", self.location.name.path);
-        let uri = self.uri(self.scheme().await?, &path)?;
+        let uri = uri(&self.location, &format!("/v2/{}/{what}", self.location.name.path))?;
         for is_last in [false, true] {
-            if let Some(authorization) = self.known(|known| known.authorization.clone()) {
+            if let Some(authorization) = self.known(|known| known.clone()) {
                 headers.insert(AUTHORIZATION, authorization);
             }
             let answer = self.http.ask(Question { uri: uri.clone(), headers: headers.clone(), form: None }).await?;
-            if answer.status() == StatusCode::UNAUTHORIZED && !is_last {
-                self.authorize(answer.headers()).await?;
+            let Answer { response, uri: from } = answer;
+            if response.status() == StatusCode::UNAUTHORIZED && Origin::of(&from) != Origin::of(&uri) {
+                // It is not the registry: nobody gave us credentials for it, and whom it names has no claim to any.
+                let text = format!(
+                    "{}, where {} sends us, wants to know who we are, and is not told",
+                    place(&from),
+                    place(&uri)
+                );
+                return Err(unauthorized(text));
+            }
+            if response.status() == StatusCode::UNAUTHORIZED && !is_last {
+                self.authorize(&uri, response.headers()).await?;
                 continue;
             }
-            return if answer.status().is_success() { Ok(answer) } else { Err(self.refusal(&uri, answer).await) };
+            return if response.status().is_success() {
+                Ok(response)
+            } else {
+                Err(self.refusal(&from, response).await)
+            };
         }
         Err(anyhow!("{} was not answered", place(&uri)).into())
     }
 
-    /// An insecure registry may know no TLS; that is found out once.
-    async fn scheme(&self) -> Result<&'static str, Failure> {
-        if !self.location.is_insecure {
-            return Ok("https");
-        }
-        if let Some(scheme) = self.known(|known| known.scheme) {
-            return Ok(scheme);
-        }
-        let mut errors = Vec::new();
-        for scheme in ["https", "http"] {
-            let question = Question { uri: self.uri(scheme, "/v2/")?, headers: HeaderMap::new(), form: None };
-            match self.http.ask(question).await {
-                Ok(_) => {
-                    self.known(|known| known.scheme = Some(scheme));
-                    return Ok(scheme);
-                }
-                Err(failure) => errors.push(format!("{:#}", failure.into_error())),
-            }
-        }
-        Err(Failure::passing(anyhow!("{}", errors.join(", and "))))
-    }
-
-    async fn authorize(&self, headers: &HeaderMap) -> Result<(), Failure> {
+    /// Answers a challenge that the registry's own origin, that of `asked`, has sent.
+    async fn authorize(&self, asked: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
         let host = &self.location.name.host;
         let challenge = Challenge::read(headers).with_context(|| format!("authorisation at {host}"))?;
         let authorization = match (challenge, &self.credentials) {
@@ -135,6 +123,9 @@ impl Registry {
             (Challenge::Basic, Some(Credentials::IdentityToken(_))) => {
                 let text = format!("{host} wants user and password, and an identity token is what there is for it");
                 return Err(unauthorized(text));
+            }
+            (Challenge::Basic, Some(Credentials::Unusable(reason))) => {
+                return Err(unauthorized(format!("{host} wants user and password: {reason}")));
             }
             (Challenge::Basic, None) => {
                 let name = self.location.name.name();
@@ -145,23 +136,25 @@ impl Registry {
             (Challenge::Bearer { realm, service, scope }, credentials) => {
                 let needed = format!("repository:{}:pull", self.location.name.path);
                 let request = TokenRequest::new((&realm, &service, &scope), &needed, credentials.as_ref())?;
-                self.token(request).await?
+                self.token(asked, request).await?
             }
         };
-        self.known(|known| known.authorization = Some(authorization));
+        self.known(|known| *known = Some(authorization));
         Ok(())
     }
 
-    async fn token(&self, request: TokenRequest) -> Result<HeaderValue, Failure> {
+    /// The token server may be another than the registry, which names it: Docker's is. It then has to be spoken to over TLS.
+    async fn token(&self, asked: &Uri, request: TokenRequest) -> Result<HeaderValue, Failure> {
         let uri: Uri = request.url.parse().context("the registry names a token server that is no URL")?;
         let doing = format!("getting a token from {}", place(&uri));
-        if uri.scheme_str() != Some("https") && !self.location.is_insecure {
-            return Err(anyhow!("{doing}: expected https, it would see the credentials").into());
+        if uri.scheme_str() != Some("https") && Origin::of(&uri) != Origin::of(asked) {
+            return Err(anyhow!("{doing}: expected https, or the registry itself").into());
         }
         let headers = request.authorization.map(|authorization| (AUTHORIZATION, authorization)).into_iter().collect();
         let answer = self.http.ask(Question { uri: uri.clone(), headers, form: request.form }).await?;
+        let Answer { response: answer, uri: from } = answer;
         if !answer.status().is_success() {
-            return Err(self.refusal(&uri, answer).await);
+            return Err(self.refusal(&from, answer).await);
         }
         let body = self.http.read(answer.into_body(), MAX_SMALL_BYTES).await?;
         // What cannot be read is not shown: it may be a token.
@@ -183,6 +176,8 @@ impl Registry {
             Failure::NotFound(error)
         } else if retry::is_passing(status) {
             Failure::Passing(error, asked)
+        } else if let (StatusCode::UNAUTHORIZED, Some(Credentials::Unusable(reason))) = (status, &self.credentials) {
+            unauthorized(format!("{error:#}; {reason}"))
         } else if status == StatusCode::UNAUTHORIZED && self.credentials.is_some() {
             unauthorized(format!("the credentials are not accepted: {error:#}"))
         } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -196,19 +191,20 @@ impl Registry {
         }
     }
 
-    fn uri(&self, scheme: &str, path: &str) -> Result<Uri> {
-        // Where Docker's registry really is.
-        let host = match &*self.location.name.host {
-            "docker.io" => "registry-1.docker.io",
-            host => host,
-        };
-        Uri::builder().scheme(scheme).authority(host).path_and_query(path).build().context("making a URL")
-    }
-
-    fn known<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
+    fn known<T>(&self, look: impl FnOnce(&mut Option<HeaderValue>) -> T) -> T {
         // Nothing panics while it is held, and a panic ends the process.
-        look(&mut self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        look(&mut self.authorization.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
+}
+
+fn uri(location: &Location, path: &str) -> Result<Uri> {
+    // Where Docker's registry really is.
+    let host = match &*location.name.host {
+        "docker.io" => "registry-1.docker.io",
+        host => host,
+    };
+    let scheme = if location.is_plain { "http" } else { "https" };
+    Uri::builder().scheme(scheme).authority(host).path_and_query(path).build().context("making a URL")
 }
 
 fn unauthorized(text: String) -> Failure {

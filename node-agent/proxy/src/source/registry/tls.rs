@@ -14,13 +14,17 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 
+use super::http::Tls;
+
 /// The settings for one registry. `folder` may hold certificate authorities (`*.crt`), and a certificate of our own
-/// (`*.cert` with `*.key`), as containers-certs.d(5) says; it need not be there.
-pub(super) fn config(folder: &Path, is_insecure: bool) -> Result<ClientConfig> {
-    let doing = || format!("reading certificates from {}", folder.display());
+/// (`*.cert` with `*.key`), as containers-certs.d(5) says; it need not be there. What cannot be used is left out: that
+/// makes nobody believed who was not.
+///
+/// Authorities hold for where the registry sends us too, a certificate of our own for the registry alone.
+pub(super) fn config(folder: &Path, is_unchecked: bool) -> Result<Tls> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let builder = if is_insecure {
+    let builder = if is_unchecked {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
     } else {
         let system = rustls_native_certs::load_native_certs();
@@ -29,20 +33,36 @@ pub(super) fn config(folder: &Path, is_insecure: bool) -> Result<ClientConfig> {
         }
         let mut authorities = RootCertStore::empty();
         authorities.add_parsable_certificates(system.certs);
-        for file in files(folder, "crt").with_context(doing)? {
-            for certificate in certificates(&file)? {
-                authorities.add(certificate).with_context(|| format!("reading {}", file.display()))?;
+        for file in files(folder, "crt") {
+            let added = certificates(&file).and_then(|all| {
+                all.into_iter().try_for_each(|certificate| authorities.add(certificate)).context("an authority in it")
+            });
+            if let Err(error) = added {
+                log::warn!("{}: left out, nobody is believed for it: {error:#}", file.display());
             }
         }
         builder.with_root_certificates(authorities)
     };
-    let Some(file) = files(folder, "cert").with_context(doing)?.into_iter().next() else {
-        return Ok(builder.with_no_client_auth());
+    let elsewhere = builder.clone().with_no_client_auth();
+    let at_home = match files(folder, "cert").into_iter().next().map(|file| (pair(&file), file)) {
+        None => elsewhere.clone(),
+        Some((Ok((certificates, key)), file)) => {
+            let doing = || format!("using {} as our certificate", file.display());
+            builder.with_client_auth_cert(certificates, key).with_context(doing)?
+        }
+        Some((Err(error), _)) => {
+            log::warn!("no certificate of ours is shown: {error:#}");
+            elsewhere.clone()
+        }
     };
+    Ok(Tls { at_home, elsewhere })
+}
+
+fn pair(file: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let key_file = file.with_extension("key");
     let key = PrivateKeyDer::from_pem_file(&key_file)
         .with_context(|| format!("reading {}, the key of {}", key_file.display(), file.display()))?;
-    builder.with_client_auth_cert(certificates(&file)?, key).with_context(doing)
+    Ok((certificates(file)?, key))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
@@ -50,18 +70,23 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     all.with_context(|| format!("reading {}, expected certificates in PEM", file.display()))
 }
 
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    let all = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
-    let mut files: Vec<PathBuf> = all.collect::<Result<_, _>>()?;
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if folder.exists() {
+                log::warn!("{}: it cannot be read: {error}", folder.display());
+            }
+            return Vec::new();
+        }
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|found| found == extension));
     files.sort();
-    Ok(files)
+    files
 }
 
-/// Believes everyone, where the administrator says so (`insecure`, `--tls-verify=false`).
+/// Believes everyone, where the command line says so (`--tls-verify=false`).
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 

@@ -27,7 +27,7 @@ fn at(text: &str) -> SystemTime {
 /// `open until …`, `closed until …`, as UTC.
 fn shown(windows: &[&str], now: &str) -> String {
     let windows: Vec<Window> = windows.iter().map(|text| Window::parse(text).unwrap()).collect();
-    let (word, until) = match gate(Some(&windows), at(now)) {
+    let (word, until) = match gate(Some(&windows), Some(at(now))) {
         Gate::Open { until } => ("open", until),
         Gate::Closed { until } => ("closed", until),
     };
@@ -41,11 +41,21 @@ fn shown(windows: &[&str], now: &str) -> String {
 
 #[test]
 fn without_windows_any_time_is_right_and_an_empty_list_is_never() {
-    assert_eq!(gate(None, at("2027-01-01 00:00")), Gate::Open { until: None });
-    assert_eq!(gate(Some(&[]), at("2027-01-01 00:00")), Gate::Closed { until: None });
+    assert_eq!(gate(None, Some(at("2027-01-01 00:00"))), Gate::Open { until: None });
+    assert_eq!(gate(Some(&[]), Some(at("2027-01-01 00:00"))), Gate::Closed { until: None });
     assert_eq!(shown(&["daily 00:00-24:00 UTC"], "2027-01-01 00:00"), "open for ever");
     let before = UNIX_EPOCH - Duration::from_secs(1);
-    assert!(matches!(gate(Some(&[Window::parse("daily 01:00-02:00 UTC").unwrap()]), before), Gate::Closed { .. }));
+    assert!(matches!(
+        gate(Some(&[Window::parse("daily 01:00-02:00 UTC").unwrap()]), Some(before)),
+        Gate::Closed { .. }
+    ));
+}
+
+#[test]
+fn no_window_is_open_before_the_clock_is_set() {
+    let always = Window::parse("daily 00:00-24:00 UTC").unwrap();
+    assert_eq!(gate(Some(&[always]), None), Gate::Closed { until: None });
+    assert_eq!(gate(None, None), Gate::Open { until: None });
 }
 
 #[test]

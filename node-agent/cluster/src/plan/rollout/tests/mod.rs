@@ -77,9 +77,9 @@ fn a_release_is_prepared_first() {
 #[test]
 fn a_slot_a_cordon_a_drain_a_reboot() {
     let other = |scene: &mut Scene| scene.hold("other");
-    let gone = Holder { name: "other".to_owned(), ..Holder::default() };
     let other_pool = |scene: &mut Scene| scene.slot().pool = "old".to_owned();
     let report_only = |scene: &mut Scene| scene.identity.role = Role::ReportOnly;
+    let just_touched = prepared().with(|scene| (scene.seen.slots, scene.memory.touched) = (None, scene.now));
     check(vec![
         ("manual", prepared().with(|scene| scene.spec().reboot_policy = RebootPolicy::Manual), "Prepared: -"),
         (
@@ -105,29 +105,27 @@ fn a_slot_a_cordon_a_drain_a_reboot() {
             draining().with(|scene| scene.spec().window = vec!["Sun 02:00-04:00 UTC".to_owned()]),
             "WaitingForWindow: uncordon",
         ),
-        ("slots not seen", prepared().with(|scene| scene.seen.slots = None), "WaitingForSlot: look slots"),
+        ("slots not seen", prepared().with(|scene| scene.seen.slots = None), "WaitingForSlot: glance at slots"),
+        ("slots not seen, just touched", just_touched, "WaitingForSlot: look slots"),
         ("no slots", prepared().with(|scene| scene.seen.slots = Some(Vec::new())), "WaitingForSlot: -"),
         ("free", prepared(), "WaitingForSlot: take"),
-        ("taken", prepared().with(other), "WaitingForSlot: look holders"),
-        ("taken, exists", prepared().with(other).with(|scene| scene.seen.gone = Some(Vec::new())), "WaitingForSlot: -"),
+        ("taken", prepared().with(other), "WaitingForSlot: -"),
         (
-            "taken, asked before",
-            prepared().with(other).with(|scene| scene.memory.holders = Some(scene.now)),
+            "not alone, the first, just now",
+            in_slot().with(other).with(|scene| scene.memory.touched = scene.now),
             "WaitingForSlot: -",
         ),
         (
-            "taken by who is gone",
-            prepared().with(other).with(|scene| scene.seen.gone = Some(vec![gone])),
-            "WaitingForSlot: take",
+            "was alone, and is the first",
+            in_slot().with(other).with(|scene| scene.memory.was_alone = true),
+            "WaitingForSlot: -",
         ),
-        (
-            "two slots",
-            in_slot().with(|scene| {
-                let second = Slot { name: "t".to_owned(), ..scene.slot().clone() };
-                scene.seen.slots.as_mut().unwrap().push(second);
-            }),
-            "WaitingForSlot: give back",
-        ),
+        ("not alone for long", in_slot().with(other), "WaitingForSlot: give back"),
+        ("not alone, and not the first", in_slot().with(|scene| scene.hold("a")), "WaitingForSlot: give back"),
+        ("the same while draining", draining().with(|scene| scene.hold("a")), "WaitingForSlot: uncordon"),
+        ("lease not seen", prepared().with(|scene| scene.seen.lease = None), "WaitingForSlot: look lease"),
+        ("not told", draining().with(|scene| scene.memory.told_from = None), "Draining: tell"),
+        ("told in vain", draining().with(|scene| scene.memory.told_from = Some("2".to_owned())), "Draining: tell"),
         ("a slot of another pool", in_slot().with(other_pool), "WaitingForSlot: give back"),
         ("a slot of another pool, cordoned", draining().with(other_pool), "WaitingForSlot: uncordon"),
         ("node not seen", in_slot().with(|scene| scene.seen.node = None), "Draining: look node"),
@@ -161,8 +159,7 @@ fn who_waits_says_why_the_first_holder_keeps_its_slot() {
     let waits = |reason: &str| {
         let mut scene = prepared();
         scene.hold("other");
-        scene.slot().reason = reason.to_owned();
-        scene.memory.holders = Some(scene.now);
+        scene.says(reason);
         scene.pass().message
     };
     assert_eq!(waits(""), "pool default: all slots are taken, by other");
@@ -191,7 +188,7 @@ fn a_drain_that_takes_too_long_is_given_up_or_not() {
     assert_eq!(step(&scene.pass().step.unwrap()), "uncordon");
     scene.cordon(Cordon::None);
     assert_eq!(step(&scene.pass().step.unwrap()), "give back");
-    scene.slot().holder = None;
+    scene.slot().claims.clear();
     let decision = scene.pass();
     assert_eq!((decision.phase, decision.step.is_none()), (Phase::Prepared, true));
     scene.now += Duration::from_secs(300);
@@ -243,7 +240,7 @@ fn a_release_that_failed_here_keeps_the_slot() {
         |scene: Scene| scene.with(|scene| (scene.facts.os.denied, scene.facts.os.next) = (vec![denied.clone()], None));
     let told = |scene: &mut Scene| {
         let message = scene.clone().pass().message;
-        scene.slot().reason = message;
+        scene.says(&message);
     };
     check(vec![
         ("cordoned", fell_back(draining()), "Failed: uncordon"),
@@ -333,7 +330,8 @@ fn another_boot_begins_anew() {
         scene.memory.last_order = 7;
         scene.facts.boot_id = "another".to_owned();
     });
-    assert_eq!(scene.clone().shown(), "Rebooting: reboot");
+    // Also what it told of itself: what was on its way then may still come true.
+    assert_eq!(scene.clone().shown(), "Draining: tell");
     scene.facts.os.failure = Some(Failed { order: 9, ..Failed::default() });
     scene.facts.boot_id = "third".to_owned();
     scene.pass();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     model::{
-        Cordon, Decision, Facts, Holder, Identity, Look, Memory, NodeOsSpec, Order, Os, Phase, PodId, PodKind, Release,
+        Claim, Cordon, Decision, Facts, Identity, Look, Memory, NodeOsSpec, Order, Os, Phase, PodId, PodKind, Release,
         Role, Seen, SeenNode, SeenNodeOs, SeenPod, Slot, Step,
     },
     plan::rollout::{World, pass},
@@ -38,7 +38,7 @@ impl Scene {
     pub(super) fn new() -> Self {
         let spec = NodeOsSpec { image: Some(release("b").image), ..NodeOsSpec::default() };
         let pool = "default".to_owned();
-        let slot = Slot { name: "s".to_owned(), pool, resource_version: "1".to_owned(), ..Slot::default() };
+        let slot = Slot { name: "s".to_owned(), pool, ..Slot::default() };
         Self {
             facts: Facts {
                 boot_id: "boot".to_owned(),
@@ -51,11 +51,16 @@ impl Scene {
                 node_os: Some(SeenNodeOs { spec, resolved: None }),
                 node: Some(SeenNode { cordon: Cordon::None, resource_version: "1".to_owned() }),
                 slots: Some(vec![slot]),
-                gone: None,
+                lease: Some("1".to_owned()),
                 pods: Some(Vec::new()),
             },
             identity: Identity { name: "me".to_owned(), role: Role::Node, pool: "default".to_owned() },
-            memory: Memory { about: ("boot".to_owned(), Some(release("b").image)), ..Memory::default() },
+            // It has said that it goes down.
+            memory: Memory {
+                about: ("boot".to_owned(), Some(release("b").image)),
+                told_from: Some("1".to_owned()),
+                ..Memory::default()
+            },
             now: Duration::from_secs(10_000),
             unix_secs: 0,
         }
@@ -76,7 +81,12 @@ impl Scene {
     }
 
     pub(super) fn hold(&mut self, name: &str) {
-        self.slot().holder = Some(Holder { name: name.to_owned(), ..Holder::default() });
+        let (node, resource_version) = (name.to_owned(), "2".to_owned());
+        self.slot().claims.push(Claim { node, resource_version, ..Claim::default() });
+    }
+
+    pub(super) fn says(&mut self, reason: &str) {
+        self.slot().claims.first_mut().unwrap().reason = reason.to_owned();
     }
 
     pub(super) fn cordon(&mut self, cordon: Cordon) {
@@ -109,8 +119,9 @@ impl Scene {
 pub(super) fn step(step: &Step) -> &'static str {
     match step {
         Step::Look(Look::Node) => "look node",
-        Step::Look(Look::Slots) => "look slots",
-        Step::Look(Look::Holders(_)) => "look holders",
+        Step::Look(Look::Slots { is_fresh: true }) => "look slots",
+        Step::Look(Look::Slots { is_fresh: false }) => "glance at slots",
+        Step::Look(Look::Lease) => "look lease",
         Step::Look(Look::Pods) => "look pods",
         Step::Order(Order::Prepare { .. }) => "prepare",
         Step::Order(Order::Reboot { .. }) => "reboot",

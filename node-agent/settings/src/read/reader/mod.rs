@@ -1,13 +1,15 @@
 //! Takes values out of tables that lie one upon the other, one key at a time, and keeps account: where each came from, what
 //! does not fit, and which keys nobody asked for.
 
+mod tables;
+
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use super::names;
 use crate::{
     problem::Problem,
     tree::{Entry, Item, Origin, Table, Value},
-    values::{Size, Text},
+    values::{SIZE_UNITS, Size, Text},
 };
 
 /// A key's value, as far as there is one.
@@ -55,13 +57,25 @@ pub(super) struct Reader<'a> {
     /// Whether a value that does not fit hides those below it.
     is_cautious: bool,
     known: Vec<&'static str>,
+    /// Keys that are none here, and what is written in their place.
+    hints: &'static [(&'static str, &'static str)],
     account: Account,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn root(layers: Vec<&'a Table>) -> Self {
         let account = Account::default();
-        Self { layers, path: String::new(), origin: None, is_cautious: false, known: Vec::new(), account }
+        Self { layers, path: String::new(), origin: None, is_cautious: false, known: Vec::new(), hints: &[], account }
+    }
+
+    /// What is written in the place of keys that other programs have.
+    pub(super) fn hint(&mut self, hints: &'static [(&'static str, &'static str)]) {
+        self.hints = hints;
+    }
+
+    /// The text `key` of the table that counts most, before anybody looks whether it fits.
+    pub(super) fn peek_text(&self, key: &str) -> Option<&'a str> {
+        self.layers.iter().find_map(|layer| layer.text(key))
     }
 
     /// From here on a value that does not fit hides those that count less: what somebody wanted changed shall not stay as
@@ -74,56 +88,6 @@ impl<'a> Reader<'a> {
     pub(super) fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Reader<'a>) -> T) -> T {
         let layers = self.layers_of(key);
         self.within(layers, self.key(key), None, read)
-    }
-
-    /// What `read` makes of each table in the lists `key`. Those of the same `identity` lie one upon the other.
-    pub(super) fn keyed_tables<T>(
-        &mut self,
-        key: &'static str,
-        identity: impl Fn(&Table) -> Option<String>,
-        read: impl Fn(&mut Reader<'a>) -> Option<T>,
-    ) -> Vec<T> {
-        let mut groups: Vec<(Option<String>, Vec<&'a Table>, &'a Origin)> = Vec::new();
-        for list in self.take(key) {
-            for item in self.tables_in(key, list) {
-                let Some(table) = item.value.as_table() else { continue };
-                let name = identity(table);
-                match groups.iter_mut().find(|(known, _, _)| name.is_some() && *known == name) {
-                    Some((_, layers, _)) => layers.push(table),
-                    None => groups.push((name, vec![table], &item.origin)),
-                }
-            }
-        }
-        let path = |name: &Option<String>, index: usize| match name {
-            Some(name) => format!("{}.{}", self.key(key), names::quoted(name)),
-            None => format!("{}[{index}]", self.key(key)),
-        };
-        let paths: Vec<String> = groups.iter().enumerate().map(|(index, (name, _, _))| path(name, index)).collect();
-        let groups = groups.into_iter().zip(paths);
-        groups.filter_map(|((_, layers, origin), path)| self.within(layers, path, Some(origin), &read)).collect()
-    }
-
-    /// What `read` makes of each table in the list `key`, which is taken as a whole.
-    pub(super) fn tables<T>(
-        &mut self,
-        key: &'static str,
-        mut read: impl FnMut(&mut Reader<'a>) -> Option<T>,
-    ) -> Vec<T> {
-        for list in self.take(key) {
-            if !matches!(list.value, Value::List(_)) {
-                self.tables_in(key, list);
-                continue;
-            }
-            self.account.origins.insert(self.key(key), list.origin.clone());
-            let mut all = Vec::new();
-            for (index, item) in self.tables_in(key, list).into_iter().enumerate() {
-                let path = format!("{}[{index}]", self.key(key));
-                let layers = item.value.as_table().into_iter().collect();
-                all.extend(self.within(layers, path, Some(&item.origin), &mut read));
-            }
-            return all;
-        }
-        Vec::new()
     }
 
     /// The value `key`, which is true or false.
@@ -145,7 +109,7 @@ impl<'a> Reader<'a> {
 
     /// The value `key`, an amount of bytes.
     pub(super) fn size(&mut self, key: &'static str, range: RangeInclusive<Size>) -> Found<Size> {
-        let expected = format!("a size from \"{}\" to \"{}\"", range.start(), range.end());
+        let expected = format!("a size from \"{}\" to \"{}\" ({SIZE_UNITS})", range.start(), range.end());
         self.text(key, &expected, |text| {
             let size = Size::parse(text)?;
             if range.contains(&size) { Ok(size) } else { Err(format!("{text:?} is out of range")) }
@@ -175,14 +139,16 @@ impl<'a> Reader<'a> {
         found.given()
     }
 
-    /// The values in the list `key`, which are written as texts. Those that do not fit are named, the others given.
+    /// The values in the list `key`, which are written as texts; a text alone is a list of one. Those that do not fit are named, the
+    /// others given.
     pub(super) fn list<T: Text>(&mut self, key: &'static str) -> Found<Vec<T>> {
         let candidates = self.take(key);
         if candidates.is_empty() {
             return Found::Absent;
         }
         for list in candidates {
-            let Value::List(items) = &list.value else {
+            let text = list.value.as_text().map(|_| std::slice::from_ref(list));
+            let Some(items) = list.value.as_list().or(text) else {
                 self.refuse(key, list, &list.value.is_kind(), &format!("a list, each {}", T::EXPECTED));
                 if self.is_cautious {
                     break;
@@ -273,8 +239,10 @@ impl<'a> Reader<'a> {
             if self.known.contains(&&**name) || item.value == Value::Broken {
                 continue;
             }
-            let meant = names::nearest(name, &self.known);
-            let what = meant.map(|meant| format!("there is no such key; did you mean {meant}?"));
+            let hint = self.hints.iter().find(|(known, _)| known == name).map(|(_, hint)| hint);
+            let meant = names::nearest(name, &self.known).filter(|_| hint.is_none());
+            let what = hint.map(|hint| format!("there is no such key; write {hint}"));
+            let what = what.or_else(|| meant.map(|meant| format!("there is no such key; did you mean {meant}?")));
             let expected = if what.is_some() { String::new() } else { format!("one of {}", self.known.join(", ")) };
             let what = what.unwrap_or_else(|| "there is no such key".to_owned());
             self.account.problems.push(origin.problem(&self.key(&names::quoted(name)), &what, &expected));
@@ -290,7 +258,8 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&mut Reader<'a>) -> T,
     ) -> T {
         let account = std::mem::take(&mut self.account);
-        let mut reader = Reader { layers, path, origin, is_cautious: self.is_cautious, known: Vec::new(), account };
+        let mut reader = Reader { layers, path, origin, account, ..Reader::root(Vec::new()) };
+        reader.is_cautious = self.is_cautious;
         let result = read(&mut reader);
         self.account = reader.finish();
         result
@@ -340,20 +309,6 @@ impl<'a> Reader<'a> {
             }
         }
         layers
-    }
-
-    /// The tables in `list`; names what there is besides.
-    fn tables_in(&mut self, key: &'static str, list: &'a Item) -> Vec<&'a Item> {
-        let expected = format!("tables, [[{}]]", self.key(key));
-        let Value::List(items) = &list.value else {
-            self.refuse(key, list, &list.value.is_kind(), &format!("a list of {expected}"));
-            return Vec::new();
-        };
-        let (tables, others): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|item| item.value.as_table().is_some());
-        for other in others {
-            self.refuse(key, other, &format!("has {} in it", other.value.kind()), &expected);
-        }
-        tables
     }
 
     fn refuse(&mut self, key: &str, item: &Item, what: &str, expected: &str) {

@@ -1,5 +1,7 @@
 //! What a change of the operator's document makes of the settings: a pure function.
 
+pub mod effects;
+
 use std::fmt::Write;
 
 use ballast_settings::{

@@ -1,0 +1,110 @@
+//! A node without a kubelet: what it says of itself, and what becomes of pods that are bound to it.
+
+use ballast_cluster::model::{Facts, State};
+use serde_json::{Value, json};
+
+use crate::{
+    machine::{Machine, NODE, NODE_OS, config, facts},
+    server::{Api, Fault},
+};
+
+fn path(name: &str) -> String {
+    format!("/api/v1/namespaces/default/pods/{name}")
+}
+
+fn pod(name: &str, node: &str, more: &Value) -> Value {
+    let mut metadata = json!({ "namespace": "default", "name": name });
+    metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": { "nodeName": node },
+        "status": { "phase": "Pending" } })
+}
+
+async fn joined(api: &Api, facts: Facts) -> (tempfile::TempDir, Machine) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut machine = Machine::start(config(api), folder.path(), facts);
+    machine.until("connected", |report| report.state == State::Connected).await;
+    api.until("reported", |api| api.object(NODE_OS).is_some_and(|os| !os["status"].is_null())).await;
+    (folder, machine)
+}
+
+#[tokio::test]
+async fn without_a_kubelet_a_node_offers_no_pods_and_says_so() {
+    let api = Api::start(&[b"h2"]).await;
+    let (_folder, _machine) = joined(&api, facts()).await;
+    let node = api.object(NODE).unwrap();
+    assert_eq!(node["spec"]["taints"], json!([{ "effect": "NoSchedule", "key": "os.ballast.dev/no-kubelet" }]));
+    assert_eq!(
+        (&node["status"]["allocatable"]["pods"], &node["status"]["capacity"]["pods"]),
+        (&json!("0"), &json!("110"))
+    );
+    let conditions = node["status"]["conditions"].as_array().unwrap();
+    let is_true = |kind: &str| conditions.iter().any(|one| one["type"] == kind && one["status"] == "True");
+    assert!(is_true("NoKubelet") && is_true("Ready"), "{conditions:?}");
+}
+
+#[tokio::test]
+async fn pods_that_nobody_runs_are_handed_back() {
+    let api = Api::start(&[b"h2"]).await;
+    let deleted = json!({ "deletionTimestamp": "2026-11-21T00:00:00Z", "deletionGracePeriodSeconds": 30 });
+    api.put(&path("before"), pod("before", "n1", &json!({})));
+    api.put(&path("hangs"), pod("hangs", "n1", &deleted));
+    api.put(&path("others"), pod("others", "n2", &json!({})));
+    let (_folder, machine) = joined(&api, facts()).await;
+    let has_failed = |name: &'static str| {
+        move |api: &Api| {
+            let status = api.object(&path(name)).map(|pod| pod["status"].clone()).unwrap_or_default();
+            status["phase"] == "Failed" && status["reason"] == "NoKubelet"
+        }
+    };
+    api.until("what was bound before has failed", has_failed("before")).await;
+    api.until("what was deleted is gone", |api| api.object(&path("hangs")).is_none()).await;
+    // What comes later, by its name, past the scheduler; the first answer is lost.
+    api.fault(&format!("PATCH {}/status", path("later")), [Fault::Status(500, None)]);
+    api.put(&path("later"), pod("later", "n1", &json!({})));
+    api.until("what was bound later has failed", has_failed("later")).await;
+    let mut gone = api.object(&path("later")).unwrap();
+    gone["metadata"]["deletionTimestamp"] = deleted["deletionTimestamp"].clone();
+    gone["metadata"]["deletionGracePeriodSeconds"] = json!(30);
+    api.put(&path("later"), gone);
+    api.until("it does not hang", |api| api.object(&path("later")).is_none()).await;
+    assert_eq!(api.object(&path("others")).unwrap()["status"]["phase"], "Pending");
+    assert_eq!(machine.report.borrow().problems, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_kubelet_runs_its_pods_itself() {
+    let api = Api::start(&[b"h2"]).await;
+    api.put(&path("a"), pod("a", "n1", &json!({})));
+    let (_folder, _machine) = joined(&api, Facts { kubelet: true, ..facts() }).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let node = api.object(NODE).unwrap();
+    assert_eq!((&node["status"]["allocatable"]["pods"], &node["spec"]["taints"]), (&json!("110"), &Value::Null));
+    assert_eq!(api.object(&path("a")).unwrap()["status"]["phase"], "Pending");
+    assert_eq!(api.count("GET /api/v1/pods"), 0);
+}
+
+/// Its taints are not the node's to change any more: somebody has to.
+#[tokio::test]
+async fn a_node_that_was_made_without_the_taint_says_what_to_do() {
+    let api = Api::start(&[b"h2"]).await;
+    api.put(NODE, json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n1" } }));
+    let (_folder, _machine) = joined(&api, facts()).await;
+    api.until("told", |api| {
+        let conditions = api.object(NODE).unwrap()["status"]["conditions"].to_string();
+        conditions.contains("kubectl taint node")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_name_that_many_machines_have_is_made_unique() {
+    let api = Api::start(&[b"h2"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let machine_id = "0123456789abcdef0123456789abcdef".to_owned();
+    let facts = Facts { hostname: "ballast".to_owned(), machine_id, ..facts() };
+    let mut machine = Machine::start(config(&api), folder.path(), facts);
+    machine.until("connected", |report| report.state == State::Connected).await;
+    assert_eq!(machine.report.borrow().node.as_deref(), Some("ballast-0123456789ab"));
+    api.until("registered", |api| api.object("/api/v1/nodes/ballast-0123456789ab").is_some()).await;
+    assert!(api.object("/api/v1/nodes/ballast").is_none());
+}

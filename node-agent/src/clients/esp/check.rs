@@ -1,0 +1,89 @@
+//! Mends the partition's file system before it is mounted, if the power failed while it was written to: FAT has no journal, and two names
+//! may share their clusters then, so that removing the one would free the other's.
+
+use std::{fs::File, os::unix::fs::FileExt, path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+
+use crate::clients::{exec, host::Host};
+
+/// Without asking anybody: what was cut short is dropped, what is whole stays.
+const FSCK: &str = "/usr/sbin/fsck.fat";
+
+/// It reads the tables and folders of 256 MiB.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Is there while the partition may hold what must not be removed: it was not closed properly, and could not be mended.
+const UNSOUND: &str = "/run/ballast/esp-unsound";
+
+/// Whether what a cut left there may be removed.
+pub(super) fn is_sound(host: &Host) -> bool {
+    !host.path(UNSOUND).exists()
+}
+
+/// Mends the file system on `device`, if it was not closed properly.
+///
+/// # Errors
+/// If it could not be mended. It can be mounted all the same: nothing is written over.
+pub(super) async fn mend(host: &Host, device: &str) -> Result<()> {
+    let partition = host.path(device);
+    let is_dirty = host.read("reading the EFI system partition", move |_| is_dirty(&partition));
+    if !is_dirty.await.unwrap_or(false) {
+        return Ok(());
+    }
+    let unsound = host.path(UNSOUND);
+    std::fs::write(&unsound, "").with_context(|| format!("writing {UNSOUND}"))?;
+    let doing = || format!("checking the EFI system partition {device}, which was not closed properly");
+    let program = host.path(FSCK).display().to_string();
+    // Status 1: there was something to mend, and it is.
+    exec::run_allowing(&program, ["-a", "-w", device], DEADLINE, &[1]).await.with_context(doing)?;
+    log::info!("the EFI system partition {device} was not closed properly; fsck.fat has mended it");
+    std::fs::remove_file(&unsound).with_context(|| format!("removing {UNSOUND}"))
+}
+
+/// Whether the kernel's mark that a FAT is in use is there (kernel: fs/fat/inode.c, `fat_set_state`).
+fn is_dirty(device: &Path) -> Result<bool> {
+    let mut sector = [0; 512];
+    let read = File::open(device).and_then(|file| file.read_exact_at(&mut sector, 0));
+    read.with_context(|| format!("reading {}", device.display()))?;
+    Ok(has_mark(&sector))
+}
+
+fn has_mark(sector: &[u8; 512]) -> bool {
+    const DIRTY: u8 = 1;
+    // FAT32 has no size where FAT12 and FAT16 have theirs, and so a longer head.
+    let state = if sector[22..24] == [0, 0] { sector[65] } else { sector[37] };
+    state & DIRTY != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_is_read_from_either_kind_of_fat() {
+        let mut sector = [0; 512];
+        assert!(!has_mark(&sector));
+        sector[65] = 1;
+        assert!(has_mark(&sector));
+        sector[22] = 32;
+        assert!(!has_mark(&sector));
+        sector[37] = 1;
+        assert!(has_mark(&sector));
+    }
+
+    #[tokio::test]
+    async fn only_what_was_not_closed_is_checked_and_a_failure_is_told() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        std::fs::create_dir_all(host.path("/run/ballast")).unwrap();
+        std::fs::write(host.path("/esp"), [0; 512]).unwrap();
+        mend(&host, "/esp").await.unwrap();
+        let mut sector = [0; 512];
+        sector[65] = 1;
+        std::fs::write(host.path("/esp"), sector).unwrap();
+        let error = format!("{:#}", mend(&host, "/esp").await.unwrap_err());
+        assert!(error.contains("which was not closed properly"), "{error}");
+        assert!(!is_sound(&host));
+    }
+}
