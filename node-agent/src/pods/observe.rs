@@ -124,10 +124,14 @@ impl Observer {
             Some(found) => found,
             None => {
                 let read = |host: &Host| Ok(preloaded::archives(host));
-                host.read("reading the archives of images", read).await?.unwrap_or_else(|error| {
-                    log::error!("{error:#}");
-                    BTreeMap::new()
-                })
+                let (found, damaged) = match host.read("reading the archives of images", read).await? {
+                    Ok(read) => read,
+                    Err(error) => (BTreeMap::new(), vec![error]),
+                };
+                for error in damaged {
+                    log::error!("{error:#}; the images in it are not at hand");
+                }
+                found
             }
         };
         Ok(self.archives.insert(found))

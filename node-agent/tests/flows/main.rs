@@ -211,6 +211,8 @@ async fn an_archive_of_the_image_is_imported_once_for_all_that_need_it() {
     let archive = transfer::archive(&brought, 100_000);
     let Running { node, runtime, .. } = start(|node, _| {
         node.write_bytes("/usr/lib/ballast/images/preloaded.tar", &archive);
+        // A damaged archive costs nothing but itself.
+        node.write_bytes("/usr/lib/ballast/images/damaged.tar", &archive[..600]);
         node.write(&pod_file("a"), &manifest("a", "localhost/brought:1"));
         node.write(&pod_file("b"), &manifest("b", "localhost/brought:1"));
     });
