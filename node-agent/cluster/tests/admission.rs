@@ -1,5 +1,7 @@
 //! What nodes may write: the admission policy's expressions, each by itself, and the rights beside it.
 
+#![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test a panic is the verdict")]
+
 use std::collections::BTreeSet;
 
 use ballast_cluster::manifests::manifests;

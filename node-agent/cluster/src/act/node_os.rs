@@ -19,7 +19,7 @@ const PATH: &str = "/apis/os.ballast.dev/v1alpha1/nodeoses";
 /// What came of making a NodeOS.
 pub(crate) enum Created {
     /// It was made, and is so.
-    Made(Observed),
+    Made(Box<Observed>),
     /// There was one.
     IsThere,
     /// There is none, and the node may make none: it may only where a policy sees to it that it makes its own (`manifests/admission.yaml`).
@@ -32,7 +32,7 @@ pub(crate) async fn create(client: &ApiClient, name: &str) -> Result<Created, Fa
     let bare = json!({ "apiVersion": "os.ballast.dev/v1alpha1", "kind": "NodeOS", "metadata": { "name": name } });
     let body = serde_json::to_vec(&bare).map_err(|error| wrong(&error))?;
     match client.ask(built(Request::new(PATH).create(&PostParams::default(), body))?).await {
-        Ok(made) => return Ok(Created::Made(made)),
+        Ok(made) => return Ok(Created::Made(Box::new(made))),
         Err(failure) if failure.is_there_already() => return Ok(Created::IsThere),
         Err(failure) if failure.kind() != Kind::Forbidden => return Err(failure),
         Err(_) => {}

@@ -181,7 +181,7 @@ impl Member {
         if !self.watch.is_made {
             // What was made is what there is: the watch goes on from there, and the server need not look for it among all.
             match act::create(&own, &self.identity.name).await.map_err(explained)? {
-                act::Created::Made(made) => self.watched(Some(Ok(Change::Is(Box::new(made))))),
+                act::Created::Made(made) => self.watched(Some(Ok(Change::Is(made)))),
                 act::Created::IsThere => {}
                 act::Created::MayNot => {
                     let name = &self.identity.name;
