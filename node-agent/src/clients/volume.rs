@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use rustix::{
-    fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2},
+    fs::{CWD, Mode, OFlags, openat},
     io::Errno,
     mount::{MountFlags, UnmountFlags, mount, unmount},
 };
@@ -223,11 +223,19 @@ pub fn read(host: &Host, volume: &Volume, names: &[&str], max: u64) -> Result<Ve
 /// If it is there and cannot be read.
 pub fn read_in(folder: &Path, name: &str, max: u64) -> Result<Option<Vec<u8>>> {
     let doing = || format!("reading {name}");
-    let folder = openat(CWD, folder, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).with_context(doing)?;
+    let mut at = openat(CWD, folder, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).with_context(doing)?;
+    // One part after the other, and no link: openat2(2) would do it at once, but a service with RestrictSUIDSGID= has none.
+    let (folders, file) = name.rsplit_once('/').map_or((None, name), |(folders, file)| (Some(folders), file));
+    for part in folders.into_iter().flat_map(|folders| folders.split('/')) {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        at = match openat(&at, part, flags, Mode::empty()) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            next => next.with_context(doing)?,
+        };
+    }
     // A pipe would make us wait.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let file = match openat2(&folder, name, flags, Mode::empty(), resolve) {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let file = match openat(&at, file, flags, Mode::empty()) {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         file => File::from(file.with_context(doing)?),
     };

@@ -9,7 +9,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use super::{
     act::keep::Given,
     model::{Giver, Look, VolumeId},
-    observe::{self, CREDENTIAL},
+    observe,
 };
 use crate::clients::{
     disk::Disk,
@@ -158,7 +158,7 @@ fn name(volume: &Volume) -> String {
 /// # Errors
 /// If it is there and cannot be read.
 pub fn credential(host: &Host) -> Result<Found> {
-    let bytes = observe::read(host, CREDENTIAL).context("the credential ballast.settings")?;
+    let bytes = observe::read(host, &observe::credential()).context("the credential ballast.settings")?;
     Ok(match bytes {
         Some(bytes) => Found::all(vec![(Kind::Settings, bytes)], "credential ballast.settings"),
         None => Found::nothing("there is no credential ballast.settings"),
@@ -242,6 +242,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::settings::observe::CREDENTIAL;
 
     #[tokio::test]
     async fn what_is_not_there_is_told_and_nothing_is_given() {

@@ -107,7 +107,16 @@ fn documents(host: &Host, is_kept: bool) -> (Vec<Document>, Vec<Problem>) {
 fn place(host: &Host, giver: Giver, kind: Kind, is_kept: bool) -> String {
     let kept = format!("{SOURCES}/{}", giver.file(kind));
     let given = giver == Giver::Credential && kind == Kind::Settings;
-    if given && !is_kept && !host.path(&kept).exists() { CREDENTIAL.to_owned() } else { kept }
+    if given && !is_kept && !host.path(&kept).exists() { credential() } else { kept }
+}
+
+/// Where the credential is. systemd hides that of the machine from a service with a mount namespace, which imports it to a folder of its
+/// own (systemd.exec(5), `ImportCredential=`).
+pub fn credential() -> String {
+    match std::env::var("CREDENTIALS_DIRECTORY") {
+        Ok(folder) => format!("{folder}/ballast.settings"),
+        Err(_) => CREDENTIAL.to_owned(),
+    }
 }
 
 /// What is in `path`, at most one byte more than a source may have: so that it shows.
