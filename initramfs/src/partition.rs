@@ -139,7 +139,7 @@ pub fn choose<'a>(
         }
     };
     let of_own = |disk: &str| own.is_none_or(|own| own == disk);
-    let mut found = candidates(spec, partitions, &of_own, &table);
+    let mut found = candidates(spec, partitions, of_own, &table);
     match (found.pop(), found.is_empty()) {
         (last, true) => Ok(last),
         (last, false) => {

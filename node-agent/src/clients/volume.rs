@@ -163,7 +163,7 @@ pub async fn list(host: &Host) -> Result<Vec<Volume>> {
         let program = host.path(BLKID).display().to_string();
         match exec::run(&program, ["-p", "-o", "export", "-u", "filesystem", &device], BLKID_DEADLINE).await {
             Ok(told) => {
-                volumes.extend(parse(&device, &told).map(|volume| Volume { place: Place::of(host, &name), ..volume }))
+                volumes.extend(parse(&device, &told).map(|volume| Volume { place: Place::of(host, &name), ..volume }));
             }
             // It says so by its status when there is nothing that it knows, or no disc in the drive.
             Err(error) => log::debug!("{error:#}"),

@@ -253,7 +253,8 @@ mod tests {
     #[test]
     fn raw_sockets_are_for_who_asks_for_them() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let table: [(bool, &[&str], &[&str], &[&str]); 6] = [
+        type Names = &'static [&'static str];
+        let table: [(bool, Names, Names, Names); 6] = [
             (false, &[], &[], &["NET_RAW"]),
             (false, &["NET_ADMIN"], &["CHOWN"], &["CHOWN", "NET_RAW"]),
             (false, &["NET_RAW"], &[], &[]),

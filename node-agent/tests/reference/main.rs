@@ -1,6 +1,8 @@
 //! The reference part of the manual, made from the code. `BALLAST_DOCS=write cargo test -p ballast --test reference` writes
 //! `docs/reference/*.md`; without it the test compares.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+
 mod cli;
 mod metrics;
 mod schema;

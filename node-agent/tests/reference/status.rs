@@ -28,15 +28,11 @@ pub(crate) fn page(sources: &[String]) -> String {
 }
 
 fn docs(attributes: &[syn::Attribute]) -> String {
-    let line = |attribute: &syn::Attribute| match &attribute.meta {
-        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(literal) => match &literal.lit {
-                Lit::Str(text) => Some(text.value().trim().to_owned()),
-                _ => None,
-            },
-            _ => None,
-        },
-        _ => None,
+    let line = |attribute: &syn::Attribute| {
+        let Meta::NameValue(pair) = &attribute.meta else { return None };
+        let Expr::Lit(literal) = &pair.value else { return None };
+        let Lit::Str(text) = &literal.lit else { return None };
+        pair.path.is_ident("doc").then(|| text.value().trim().to_owned())
     };
     attributes.iter().filter_map(line).collect::<Vec<_>>().join(" ")
 }
@@ -45,16 +41,12 @@ fn docs(attributes: &[syn::Attribute]) -> String {
 fn kind(kind: &syn::Type) -> String {
     let syn::Type::Path(path) = kind else { return "value".to_owned() };
     let last = path.path.segments.last().unwrap();
-    let inner = || match &last.arguments {
-        syn::PathArguments::AngleBracketed(list) => list
-            .args
-            .iter()
-            .filter_map(|argument| match argument {
-                syn::GenericArgument::Type(inner) => Some(self::kind(inner)),
-                _ => None,
-            })
-            .collect::<Vec<_>>(),
-        _ => Vec::new(),
+    let inner = || {
+        let syn::PathArguments::AngleBracketed(list) = &last.arguments else { return Vec::new() };
+        let kind = |argument: &syn::GenericArgument| {
+            if let syn::GenericArgument::Type(inner) = argument { Some(self::kind(inner)) } else { None }
+        };
+        list.args.iter().filter_map(kind).collect::<Vec<_>>()
     };
     match last.ident.to_string().as_str() {
         "String" => "string".to_owned(),

@@ -1,7 +1,5 @@
 //! What holds for any text.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
-
 use ballast_types::{Digest, ImageReference};
 use proptest::prelude::*;
 

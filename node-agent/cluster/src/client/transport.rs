@@ -198,10 +198,10 @@ impl Shared {
         }
         open.http2 = None;
         open.idle.retain(|(sender, _)| sender.is_ready());
-        if let (Some(server), false) = (open.server.clone(), is_new || open.idle.is_empty()) {
-            if let Some((sender, driver)) = open.idle.pop() {
-                return Ok((Lane::Single(sender, driver), server, open.generation));
-            }
+        if let (Some(server), false) = (open.server.clone(), is_new || open.idle.is_empty())
+            && let Some((sender, driver)) = open.idle.pop()
+        {
+            return Ok((Lane::Single(sender, driver), server, open.generation));
         }
         let mut reasons = Vec::new();
         let first = self.counters.first.load(Relaxed);

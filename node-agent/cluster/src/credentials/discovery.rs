@@ -25,10 +25,10 @@ pub(crate) async fn authority(
     counters: &Arc<Counters>,
 ) -> Result<String, Problem> {
     // The hash in the settings may have been changed since.
-    if let Some(kept) = store.read(Kept::Authority).await.map_err(Problem::Own)? {
-        if let Ok(Some(kept)) = with_hash(&kept, hash) {
-            return Ok(kept);
-        }
+    if let Some(kept) = store.read(Kept::Authority).await.map_err(Problem::Own)?
+        && let Ok(Some(kept)) = with_hash(&kept, hash)
+    {
+        return Ok(kept);
     }
     let client =
         Client::new(servers.to_vec(), &Trust::Anyone, &Identity::Nobody, counters.clone()).map_err(Problem::Own)?;

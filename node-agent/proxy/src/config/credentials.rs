@@ -95,7 +95,7 @@ impl Keyring {
             }
             Some(_) => {
                 keyring.unreadable =
-                    Some(tell("auths", None, "expected a map from registries to credentials".to_owned()))
+                    Some(tell("auths", None, "expected a map from registries to credentials".to_owned()));
             }
         }
         (keyring, problems)

@@ -109,7 +109,11 @@ impl Registries {
                 ("registry", _) => reader.tell(Some(at), "registry", "expected [[registry]] tables"),
                 (known, _) if PASSED_OVER.contains(&known) => {}
                 (unknown, _) => {
-                    reader.tell(Some(at), unknown, "this key is not known here and does nothing, expected [[registry]]")
+                    reader.tell(
+                        Some(at),
+                        unknown,
+                        "this key is not known here and does nothing, expected [[registry]]",
+                    );
                 }
             }
         }
@@ -232,7 +236,7 @@ impl Reader<'_> {
             match mirror {
                 Ok(mirror) => mirrors.push(mirror),
                 Err((at, reason)) => {
-                    self.tell(Some(at), &format!("{key} mirror"), &format!("{reason}; this mirror is left out"))
+                    self.tell(Some(at), &format!("{key} mirror"), &format!("{reason}; this mirror is left out"));
                 }
             }
         }

@@ -109,7 +109,7 @@ async fn an_entry_that_cannot_be_used_costs_only_itself() {
     node.log_in_as(&json!({host: {"auth": "?"}, "other.example": {"auth": "dTpw"}}));
     let error = node.refusal(&name).await;
     assert!(
-        error.contains(&format!("wants user and password: "))
+        error.contains("wants user and password: ")
             && error.contains(&format!("auth.json: auths {host:?}: auth is not in base64")),
         "{error}"
     );

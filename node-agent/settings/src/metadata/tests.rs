@@ -80,7 +80,8 @@ fn each_cloud_has_paths_and_headers_of_its_own() {
     let azure = "/metadata/instance/compute/";
     let user_data = format!("GET {azure}userData?api-version=2021-01-01&format=text");
     let name = format!("GET {azure}osProfile/computerName?api-version=2021-01-01&format=text");
-    let table: [(Service, [(&str, u16, &str); 2], &str); 7] = [
+    type Answer<'a> = (&'a str, u16, &'a str);
+    let table: [(Service, [Answer<'_>; 2], &str); 7] = [
         (
             Service::Hetzner,
             [("GET /hetzner/v1/userdata", 200, ENCODED), ("GET /hetzner/v1/metadata", 200, "hostname: node1\n")],

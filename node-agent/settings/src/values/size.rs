@@ -68,7 +68,7 @@ impl Text for Size {
 impl fmt::Display for Size {
     /// In the largest unit that it is a whole number of.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |factor: u64| self.0 >= factor && self.0 % factor == 0;
+        let fits = |factor: u64| self.0 >= factor && self.0.is_multiple_of(factor);
         let (unit, factor) = UNITS.into_iter().find(|(_, factor)| fits(*factor)).unwrap_or(("B", 1));
         write!(formatter, "{}{unit}", self.0 / factor)
     }

@@ -42,7 +42,7 @@ pub fn entries(folder: &Path) -> Result<Vec<Entry>> {
             continue;
         }
         let read = fs::read(&path).with_context(|| format!("reading {}", path.display()));
-        if let Some(text) = read.and_then(|bytes| Ok(String::from_utf8(bytes)?)).map_err(note).ok() {
+        if let Ok(text) = read.and_then(|bytes| Ok(String::from_utf8(bytes)?)).map_err(note) {
             entries.push(parse(&name, &text));
         }
     }

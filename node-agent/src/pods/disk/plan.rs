@@ -135,7 +135,7 @@ fn over_limit(pod: &Pod, usage: &Usage) -> Option<String> {
 /// As Kubernetes writes amounts: in the largest unit that it is a whole number of.
 fn amount(bytes: u64) -> String {
     let units = [("Gi", 1_u64 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
-    let fits = units.into_iter().find(|(_, factor)| bytes >= *factor && bytes % factor == 0);
+    let fits = units.into_iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
     fits.map_or_else(|| bytes.to_string(), |(unit, factor)| format!("{}{unit}", bytes / factor))
 }
 
