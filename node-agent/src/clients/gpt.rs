@@ -97,7 +97,7 @@ impl Table {
     ///
     /// # Errors
     /// If it cannot be written, or the second table is not at the disk's end, where it would be looked for.
-    #[expect(clippy::disallowed_methods, reason = "what waits for the disk is here; it is called through Host::change")]
+    #[expect(clippy::disallowed_methods, reason = "it is called on a thread of its own")]
     pub fn write(&self, device: &Path) -> Result<()> {
         let doing = || format!("writing the partition table of {}", device.display());
         let disk = File::options().read(true).write(true).open(device).with_context(doing)?;
