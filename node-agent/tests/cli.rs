@@ -80,7 +80,13 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         state: String::new(),
     };
     let container = Container { name: String::new(), state: String::new(), restarts: 0, ended: None };
-    let pod = Pod { name: String::new(), namespace: String::new(), phase: String::new(), containers: vec![container] };
+    let pod = Pod {
+        name: String::new(),
+        namespace: String::new(),
+        phase: String::new(),
+        containers: vec![container],
+        without_effect: vec![],
+    };
     let (deployments, pods, clusters) = (vec![deployment], vec![pod], vec![Cluster::default()]);
     let tree = agent(reply(&Status { deployments, pods, clusters, ..Status::default() }));
     let output = ballast(tree.path(), &["status", "--json"]);
@@ -95,7 +101,7 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         ("/clusters/0", "certificate_until name node reason role rollout server since state traffic"),
         ("/clusters/0/traffic", "bytes_received bytes_sent errors requests"),
         ("/settings", "notes problems sources trial"),
-        ("/pods/0", "containers name namespace phase"),
+        ("/pods/0", "containers name namespace phase without_effect"),
         ("/disk", "available_bytes evictions images_removed pressure total_bytes"),
         ("/pods/0/containers/0", "ended name restarts state"),
     ];
@@ -275,4 +281,24 @@ fn an_edit_that_cannot_be_made_says_what_is_missing() {
     fs::write(&new, "hostname = \"a\"\n").unwrap();
     let (code, told) = edit(&format!("cp {}", new.display()));
     assert!(code == Some(1) && told.contains("the agent is not running"), "{told}");
+}
+
+#[test]
+fn explain_tells_what_a_manifest_is_and_its_exit_status_whether_all_is_taken() {
+    let tree = tempfile::tempdir().unwrap();
+    let file = tree.path().join("web.yaml");
+    let manifest =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  priority: 7\n  containers: [{name: c, image: x}]\n";
+    for (text, expected, status) in [
+        (manifest.to_owned(), "pod web: is taken", 0),
+        (manifest.to_owned(), "5: spec.priority: without effect on this node", 0),
+        (manifest.replace("priority: 7", "subdomain: x"), "5: spec.subdomain: is not supported on this node", 4),
+        (String::new(), "the file has nothing in it, expected a v1 Pod", 4),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let output = ballast(tree.path(), &["pods", "explain", file.to_str().unwrap()]);
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains(expected), "{told}");
+        assert_eq!(output.status.code(), Some(status), "{told}");
+    }
 }

@@ -135,6 +135,16 @@ pub struct Container {
     pub name: String,
     pub state: String,
     pub restarts: u32,
+    pub ended: Option<Ended>,
+}
+
+/// How the latest run of a container ended.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Ended {
+    pub exit_code: i32,
+    pub reason: String,
+    pub message: String,
 }
 
 impl Status {

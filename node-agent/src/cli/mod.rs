@@ -9,6 +9,7 @@ mod clusters;
 mod import;
 mod metrics;
 mod operate;
+mod pods;
 mod progress;
 mod releases;
 mod screen;
@@ -52,6 +53,7 @@ enum Command {
     Settings(settings::Arguments),
     Clusters(clusters::Arguments),
     Metrics(metrics::Arguments),
+    Pods(pods::Arguments),
     Agent(agent::Arguments),
     #[command(hide = true)]
     Import(import::Arguments),
@@ -81,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Collect(arguments) => change::collect(&arguments, &host),
         Command::Settings(arguments) => settings::run(arguments, &host),
         Command::Clusters(arguments) => clusters::run(&arguments, &host),
+        Command::Pods(arguments) => pods::run(&arguments),
         Command::Metrics(arguments) => metrics::run(&arguments, &host),
         Command::Agent(agent::Arguments {}) => agent::run(host),
         Command::Import(import::Arguments {}) => import::run(&host),

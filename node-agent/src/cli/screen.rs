@@ -158,6 +158,7 @@ mod tests {
                     restarts: 2,
                     ended: None,
                 }],
+                without_effect: vec![],
             }],
             clusters: Vec::new(),
             settings: Sources::default(),

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use serde::{Deserialize, de::DeserializeOwned};
 
 /// An image in an archive.
@@ -21,6 +21,15 @@ pub struct ArchivedImage {
     pub config: String,
     /// The archive.
     pub path: PathBuf,
+}
+
+/// What is in a folder of archives.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The images in the archives that could be read.
+    pub images: Vec<ArchivedImage>,
+    /// Why the others could not, each with the archive's path.
+    pub damaged: Vec<Error>,
 }
 
 /// JSON in an image is small; what is larger is no index or manifest.
@@ -51,23 +60,26 @@ struct Annotations {
     ref_name: Option<String>,
 }
 
-/// The images in the `*.tar` archives of `folder`; none if there is no such folder.
+/// The images in the `*.tar` archives of `folder`; none if there is no such folder. A damaged archive keeps no other from being read.
 ///
 /// # Errors
-/// If one is damaged.
-pub fn list(folder: &Path) -> Result<Vec<ArchivedImage>> {
+/// If the folder cannot be read.
+pub fn list(folder: &Path) -> Result<Found> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::default()),
         read => read.with_context(|| format!("reading {}", folder.display()))?,
     };
-    let mut images = Vec::new();
+    let mut found = Found::default();
     for entry in entries {
         let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
         if path.extension().is_some_and(|extension| extension == "tar") {
-            images.extend(read(&path)?);
+            match read(&path) {
+                Ok(images) => found.images.extend(images),
+                Err(error) => found.damaged.push(error),
+            }
         }
     }
-    Ok(images)
+    Ok(found)
 }
 
 /// The images in the archive at `path`.
@@ -126,30 +138,50 @@ mod tests {
         builder.finish().unwrap();
     }
 
-    #[test]
-    fn an_archive_names_its_images() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pause.tar");
+    /// An archive of the image `localhost/p:1`, with its path.
+    fn good(folder: &Path) -> ArchivedImage {
+        let path = folder.join("pause.tar");
         let index =
             r#"{"manifests":[{"digest":"sha256:ab","annotations":{"io.containerd.image.name":"localhost/p:1"}}]}"#;
         let manifest = r#"{"config":{"digest":"sha256:cd"},"layers":[]}"#;
         archive(&path, &[("blobs/sha256/ab", manifest), ("./index.json", index)]);
-        fs::write(folder.path().join("README"), "not an archive").unwrap();
-        let expected = ArchivedImage {
+        ArchivedImage {
             reference: "localhost/p:1".to_owned(),
             digest: "sha256:ab".to_owned(),
             config: "sha256:cd".to_owned(),
             path,
-        };
-        assert_eq!(list(folder.path()).unwrap(), [expected]);
-        assert_eq!(list(&folder.path().join("none")).unwrap(), []);
+        }
     }
 
     #[test]
-    fn a_damaged_archive_is_named() {
+    fn an_archive_names_its_images() {
         let folder = tempfile::tempdir().unwrap();
-        archive(&folder.path().join("bad.tar"), &[("x", "y")]);
-        let error = format!("{:#}", list(folder.path()).unwrap_err());
-        assert!(error.ends_with("bad.tar: there is no index.json in it"), "{error}");
+        let expected = good(folder.path());
+        fs::write(folder.path().join("README"), "not an archive").unwrap();
+        let found = list(folder.path()).unwrap();
+        assert_eq!(found.images, [expected]);
+        assert!(found.damaged.is_empty(), "{:?}", found.damaged);
+        assert_eq!(list(&folder.path().join("none")).unwrap().images, []);
+    }
+
+    #[test]
+    fn damaged_archives_are_named_and_the_others_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let expected = good(folder.path());
+        archive(&folder.path().join("no-index.tar"), &[("x", "y")]);
+        archive(&folder.path().join("no-json.tar"), &[("index.json", "{")]);
+        fs::create_dir(folder.path().join("folder.tar")).unwrap();
+        let whole = fs::read(&expected.path).unwrap();
+        fs::write(folder.path().join("cut.tar"), &whole[..600]).unwrap();
+        let found = list(folder.path()).unwrap();
+        assert_eq!(found.images, [expected]);
+        let mut damaged: Vec<String> = found.damaged.iter().map(|error| format!("{error:#}")).collect();
+        damaged.sort();
+        for (damaged, expected) in damaged.iter().zip(["cut.tar: ", "folder.tar: ", "no-index.tar: ", "no-json.tar: "])
+        {
+            assert!(damaged.contains(expected), "{damaged}");
+        }
+        assert_eq!(damaged.len(), 4, "{damaged:?}");
+        assert!(damaged[2].ends_with("no-index.tar: there is no index.json in it"), "{}", damaged[2]);
     }
 }

@@ -12,11 +12,11 @@ use super::{
     disk::{self, keeper::Keeper},
     files,
     logs::{self, LogLimits},
-    model::{Failure, Key, Observed, Pod},
+    model::{Failure, Key, LATE, Observed, Pod},
     plan::{Image, Job, Step},
     preloaded, sandbox, volumes,
 };
-use crate::clients::{cri::Cri, host::Host, identity};
+use crate::clients::{cri::Cri, host::Host, identity, network, proc};
 
 /// Jobs at work, and what became of the last one for each pod.
 #[derive(Debug)]
@@ -249,11 +249,29 @@ impl Worker {
                     self.provide(&image).await.with_context(|| format!("container {name}"))?;
                 }
                 let boot = identity::boot_id(&self.host)?;
-                let run = sandbox::Run { attempt, crashes, boot: &boot, image: &known_as };
+                let late = self.late(&pod, &name, &sandbox_id).await?;
+                let run = sandbox::Run { attempt, crashes, boot: &boot, image: &known_as, late: &late };
                 let start = self.start_container(&pod, &name, &sandbox_id, sandbox_attempt, &run);
                 start.await.with_context(|| format!("starting container {name}"))
             }
         }
+    }
+
+    /// What a container is to know that nobody knew before, if it is to know any.
+    async fn late(&self, pod: &Pod, name: &str, sandbox_id: &str) -> Result<BTreeMap<&'static str, String>> {
+        let container = pod.spec.containers.iter().find(|container| container.name == name);
+        if !container.is_some_and(sandbox::has_late) {
+            return Ok(BTreeMap::new());
+        }
+        // A node without a network has no address; the kubelet leaves that empty as well.
+        let host_ip = network::source_address().map(|address| address.to_string()).unwrap_or_default();
+        let pod_ip = match pod.spec.host_network {
+            true => host_ip.clone(),
+            false => self.cri.sandbox_address(sandbox_id).await.context("asking for the pod's address")?,
+        };
+        let [uid, node, host, own] = LATE;
+        let hostname = self.host.read("reading the node's name", proc::hostname).await?;
+        Ok(BTreeMap::from([(uid, pod.uid.clone()), (node, hostname), (host, host_ip), (own, pod_ip)]))
     }
 
     /// Makes what is missing of the pod's volumes; tells where each lies.

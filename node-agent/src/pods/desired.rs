@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    manifest::{self, ManifestError},
+    manifest::{self, Read},
     model::{Key, Pod, Sandbox},
 };
 
@@ -16,29 +16,28 @@ pub struct Desired {
     pub problems: Vec<String>,
 }
 
-/// Decides over `files`, in the order of their precedence, each with its name and what it holds. A folder that could not
-/// be read stands for all the files in it.
+/// Decides over `files`, in the order of their precedence. A folder that could not be read stands for all the files in it.
 ///
-/// A file that cannot be read or is not understood says nothing about its pod: if that runs, it runs on as it was, from
-/// the copy of its manifest that the runtime keeps in `sandboxes`.
-pub fn desired(files: Vec<(String, Result<Pod, ManifestError>)>, sandboxes: &[Sandbox]) -> Desired {
+/// A file that cannot be read, or in which something is not understood, says nothing about pods that it does not describe: what came of it
+/// and runs, runs on as it was, from the copy of its manifest that the runtime keeps in `sandboxes`.
+pub fn desired(files: Vec<Read>, sandboxes: &[Sandbox]) -> Desired {
     let mut desired = Desired::default();
     let mut broken = Vec::new();
-    for (source, read) in files {
-        match read {
-            Ok(pod) => match desired.pods.get(&pod.spec.key) {
+    for Read { source, pods, problems, notes: _ } in files {
+        for pod in pods {
+            match desired.pods.get(&pod.spec.key) {
                 None => {
                     desired.pods.insert(pod.spec.key.clone(), pod);
                 }
                 Some(first) => desired.problems.push(format!(
-                    "{source}: pod {} is described by {} already; this file is ignored",
+                    "{source}: pod {} is described by {} already; this one is ignored",
                     pod.spec.key, first.source
                 )),
-            },
-            Err(error) => {
-                desired.problems.push(format!("{source}:{error}"));
-                broken.push(source);
             }
+        }
+        if !problems.is_empty() {
+            desired.problems.extend(problems.iter().map(|problem| format!("{source}:{problem}")));
+            broken.push(source);
         }
     }
     let is_broken = |sandbox: &&Sandbox| broken.iter().any(|source| Path::new(&sandbox.source).starts_with(source));
@@ -46,7 +45,8 @@ pub fn desired(files: Vec<(String, Result<Pod, ManifestError>)>, sandboxes: &[Sa
     let mut kept: Vec<&Sandbox> = sandboxes.iter().filter(is_broken).collect();
     kept.sort_by_key(|sandbox| (!sandbox.ready, std::cmp::Reverse(sandbox.attempt)));
     for sandbox in kept {
-        if let Ok(pod) = manifest::parse(&sandbox.source, &sandbox.text) {
+        let pods = manifest::read(&sandbox.source, &sandbox.text).pods;
+        if let Some(pod) = pods.into_iter().find(|pod| pod.spec.key == sandbox.key) {
             desired.pods.entry(pod.spec.key.clone()).or_insert(pod);
         }
     }
@@ -65,8 +65,8 @@ mod tests {
         )
     }
 
-    fn file(source: &str, text: &str) -> (String, Result<Pod, ManifestError>) {
-        (source.to_owned(), manifest::parse(source, text))
+    fn file(source: &str, text: &str) -> Read {
+        manifest::read(source, text)
     }
 
     fn sandbox(source: &str, text: &str) -> Sandbox {
@@ -93,7 +93,7 @@ mod tests {
         let files = vec![file("/a.yaml", &text("web", "x:1")), file("/b.yaml", &text("web", "x:2"))];
         let desired = desired(files, &[]);
         assert_eq!(names(&desired), ["web docker.io/library/x:1"]);
-        assert_eq!(desired.problems, ["/b.yaml: pod web is described by /a.yaml already; this file is ignored"]);
+        assert_eq!(desired.problems, ["/b.yaml: pod web is described by /a.yaml already; this one is ignored"]);
     }
 
     #[test]
@@ -104,9 +104,23 @@ mod tests {
         assert_eq!(names(&kept), ["web docker.io/library/x:1"]);
         assert_eq!(kept.problems.len(), 1);
         // A folder that cannot be read keeps all that came from it.
-        let whole = ManifestError { line: None, key: String::new(), message: "Input/output error".to_owned() };
-        let kept = desired(vec![("/m".to_owned(), Err(whole))], &running);
+        let kept = desired(vec![Read::unreadable("/m", "Input/output error".to_owned())], &running);
         assert_eq!(kept.pods.len(), 2);
         assert_eq!(kept.problems, ["/m: Input/output error"]);
+    }
+
+    #[test]
+    fn of_a_file_with_two_pods_the_broken_one_runs_on_as_it_was() {
+        let both = |second: &str| format!("{}\n---\n{second}\n", text("one", "x:2"));
+        let running = [sandbox("/m/a.yaml", &text("one", "x:1")), {
+            let (old, pod) = (both(&text("two", "x:1")), manifest::parse("/m/a.yaml", &text("two", "x:1")).unwrap());
+            Sandbox { text: old, key: pod.spec.key, uid: pod.uid, ..sandbox("/m/a.yaml", &text("two", "x:1")) }
+        }];
+        let kept = desired(vec![file("/m/a.yaml", &both("{kind: Pod, apiVersion: v1}"))], &running);
+        assert_eq!(names(&kept), ["one docker.io/library/x:2", "two docker.io/library/x:1"]);
+        assert_eq!(
+            kept.problems,
+            ["/m/a.yaml:3: the field `metadata` is missing", "/m/a.yaml:3: the field `spec` is missing"]
+        );
     }
 }

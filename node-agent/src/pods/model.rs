@@ -7,9 +7,13 @@ use std::{
 };
 
 use ballast_types::ImageReference;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use self::container::is_false;
+pub use self::container::{Capabilities, Container, LATE, Mount, Propagation, PullPolicy, Resources, Seccomp, late};
 use super::disk;
+
+mod container;
 
 /// The folders with manifests: the image's own pods first, then the operator's, then those that stand in the settings.
 pub const MANIFEST_FOLDERS: [&str; 3] = ["/usr/lib/ballast/pods", "/var/lib/ballast/pods", "/etc/ballast/pods"];
@@ -49,6 +53,8 @@ pub struct Pod {
     pub uid: String,
     /// What it means.
     pub spec: Spec,
+    /// What of it has no effect here, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What a manifest means.
@@ -62,6 +68,21 @@ pub struct Spec {
     pub annotations: BTreeMap<String, String>,
     /// Whether it shares the node's network.
     pub host_network: bool,
+    /// Whether it sees the node's processes.
+    #[serde(skip_serializing_if = "is_false")]
+    pub host_pid: bool,
+    /// Whether it shares the node's System V and POSIX queues and memory.
+    #[serde(skip_serializing_if = "is_false")]
+    pub host_ipc: bool,
+    /// Whether its containers see each other's processes.
+    #[serde(skip_serializing_if = "is_false")]
+    pub share_pid: bool,
+    /// Its host name, if it is another than its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Groups that its processes are in besides their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub supplemental_groups: Vec<i64>,
     /// What happens when a container ends.
     pub restart_policy: RestartPolicy,
     /// How long a container may take to end when told to.
@@ -130,100 +151,6 @@ pub enum HostPathKind {
     /// Must be there.
     BlockDevice,
 }
-
-/// A container of a pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Container {
-    /// Its name within the pod.
-    pub name: String,
-    /// The image.
-    #[serde(serialize_with = "as_text")]
-    pub image: ImageReference,
-    /// When to ask the registry.
-    pub pull: PullPolicy,
-    /// Replaces the image's entry point, unless empty. `$(NAME)` is already expanded.
-    pub command: Vec<String>,
-    /// Replaces the image's arguments, unless empty. `$(NAME)` is already expanded.
-    pub args: Vec<String>,
-    /// Environment, in order.
-    pub env: Vec<(String, String)>,
-    /// Replaces the image's working directory, unless empty.
-    pub working_dir: String,
-    /// Where it sees the pod's volumes.
-    pub mounts: Vec<Mount>,
-    /// Whether it may do anything that root on the node may.
-    pub privileged: bool,
-    /// The user id that it runs as; None: the image's.
-    pub run_as_user: Option<i64>,
-    /// Whether its root file system is read-only.
-    pub read_only_root: bool,
-    /// What it may besides, or may not, of what root may.
-    #[serde(skip_serializing_if = "Capabilities::is_empty")]
-    pub capabilities: Capabilities,
-    /// Limits.
-    pub resources: Resources,
-}
-
-/// spec.containers\[\].securityContext.capabilities
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Capabilities {
-    /// Beside the runtime's usual ones, without the prefix `CAP_`; or `ALL`.
-    pub add: Vec<String>,
-    /// Of the runtime's usual ones, likewise.
-    pub drop: Vec<String>,
-}
-
-impl Capabilities {
-    fn is_empty(&self) -> bool {
-        self.add.is_empty() && self.drop.is_empty()
-    }
-}
-
-fn as_text<S: Serializer>(image: &ImageReference, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(image)
-}
-
-/// spec.containers\[\].imagePullPolicy
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum PullPolicy {
-    /// On every start.
-    Always,
-    /// If it is not on the node.
-    IfNotPresent,
-    /// Never.
-    Never,
-}
-
-/// spec.containers\[\].volumeMounts\[\]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mount {
-    /// A volume of the pod.
-    pub volume: String,
-    /// Absolute path inside.
-    pub path: String,
-    /// Whether it is read-only inside.
-    pub read_only: bool,
-}
-
-/// spec.containers\[\].resources; None is no limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Resources {
-    /// Thousandths of a CPU that it may use.
-    pub cpu_limit_milli: Option<u64>,
-    /// Thousandths of a CPU that it gets when the CPU is short.
-    pub cpu_request_milli: Option<u64>,
-    /// Bytes that it may use.
-    pub memory_limit_bytes: Option<u64>,
-    /// Bytes that it needs.
-    pub memory_request_bytes: Option<u64>,
-    /// Bytes of the disk that it may use before its pod is ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub disk_limit_bytes: Option<u64>,
-    /// Bytes of the disk that it needs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub disk_request_bytes: Option<u64>,
-}
-
 /// What the runtime has of one sandbox of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {

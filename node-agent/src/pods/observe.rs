@@ -15,8 +15,8 @@ use super::{
     act::Jobs,
     disk::model::Marks,
     files,
-    manifest::{self, ManifestError},
-    model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Pod, Resolver, Sandbox, State},
+    manifest::{self, Read},
+    model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Resolver, Sandbox, State},
     preloaded, sandbox,
 };
 use crate::clients::{
@@ -37,27 +37,23 @@ pub fn folders(host: &Host) -> Vec<PathBuf> {
 }
 
 /// All manifests, in the order of their precedence: the image's own first, each folder by file name.
-pub fn manifests(host: &Host) -> Vec<(String, Result<Pod, ManifestError>)> {
+pub fn manifests(host: &Host) -> Vec<Read> {
     MANIFEST_FOLDERS.iter().flat_map(|folder| manifests_in(host, folder)).collect()
 }
 
-fn manifests_in(host: &Host, folder: &str) -> Vec<(String, Result<Pod, ManifestError>)> {
+fn manifests_in(host: &Host, folder: &str) -> Vec<Read> {
     let names: std::io::Result<Vec<String>> = fs::read_dir(host.path(folder))
         .and_then(|entries| entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect());
     let mut names = match names {
         Ok(names) => names,
         Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
-        Err(error) => {
-            let error = ManifestError { line: None, key: String::new(), message: error.to_string() };
-            return vec![(folder.to_owned(), Err(error))];
-        }
+        Err(error) => return vec![Read::unreadable(folder, error.to_string())],
     };
     names.retain(|name| is_manifest(name));
     names.sort();
     let read = |name: String| {
         let source = format!("{folder}/{name}");
-        let pod = manifest::load(&host.path(&source), &source);
-        (source, pod)
+        manifest::load(&host.path(&source), &source)
     };
     names.into_iter().map(read).collect()
 }
@@ -128,10 +124,14 @@ impl Observer {
             Some(found) => found,
             None => {
                 let read = |host: &Host| Ok(preloaded::archives(host));
-                host.read("reading the archives of images", read).await?.unwrap_or_else(|error| {
-                    log::error!("{error:#}");
-                    BTreeMap::new()
-                })
+                let (found, damaged) = match host.read("reading the archives of images", read).await? {
+                    Ok(read) => read,
+                    Err(error) => (BTreeMap::new(), vec![error]),
+                };
+                for error in damaged {
+                    log::error!("{error:#}; the images in it are not at hand");
+                }
+                found
             }
         };
         Ok(self.archives.insert(found))
@@ -212,7 +212,7 @@ mod tests {
         fs::write(tree.path().join("var/lib/ballast/pods"), "not a folder").unwrap();
         let found = manifests(&host);
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].0, "/var/lib/ballast/pods");
-        assert!(found[0].1.is_err());
+        assert_eq!(found[0].source, "/var/lib/ballast/pods");
+        assert_eq!(found[0].problems.len(), 1);
     }
 }

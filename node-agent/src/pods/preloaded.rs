@@ -3,13 +3,13 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use ballast_types::{Digest, ImageReference};
 use tokio::time::{Instant, sleep};
 
 use super::model::Archive;
 use crate::clients::{
-    archive::{self, ArchivedImage},
+    archive::{self, ArchivedImage, Found},
     cri::Cri,
     host::Host,
 };
@@ -20,13 +20,15 @@ const FOLDER: &str = "/usr/lib/ballast/images";
 const LISTED_WITHIN: Duration = Duration::from_secs(10);
 const LISTED_AGAIN: Duration = Duration::from_millis(10);
 
-/// The archived images, by their name and by their digest.
+/// The archived images, by their name and by their digest; and why archives cannot be read, which costs nothing but them. An image whose
+/// name is none is left out.
 ///
 /// # Errors
-/// If an archive is damaged. An image whose name is none is left out.
-pub(super) fn archives(host: &Host) -> Result<BTreeMap<ImageReference, Archive>> {
+/// If the folder of the archives cannot be read.
+pub(super) fn archives(host: &Host) -> Result<(BTreeMap<ImageReference, Archive>, Vec<Error>)> {
     let mut all = BTreeMap::new();
-    for image in archive::list(&host.path(FOLDER))? {
+    let Found { images, damaged } = archive::list(&host.path(FOLDER))?;
+    for image in images {
         let (digest, archive) = match archived(image) {
             Ok(archived) => archived,
             Err(error) => {
@@ -37,7 +39,7 @@ pub(super) fn archives(host: &Host) -> Result<BTreeMap<ImageReference, Archive>>
         all.insert(archive.reference.with_digest(digest), archive.clone());
         all.insert(archive.reference.clone(), archive);
     }
-    Ok(all)
+    Ok((all, damaged))
 }
 
 /// Imports the archive of an image, if the runtime has not exactly this image, and waits until the CRI lists all that is in
@@ -70,7 +72,10 @@ pub(super) async fn provide(host: &Host, cri: &Cri, archive: &Archive) -> Result
 /// # Errors
 /// If an archive is damaged or not taken.
 pub async fn provide_all(host: &Host, cri: &Cri) -> Result<usize> {
-    let mut archives = archives(host)?;
+    let (mut archives, damaged) = archives(host)?;
+    if let Some(error) = damaged.into_iter().next() {
+        return Err(error);
+    }
     archives.retain(|reference, archive| *reference == archive.reference);
     for archive in archives.values() {
         provide(host, cri, archive).await?;

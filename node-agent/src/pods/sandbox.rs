@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::model::{Container, Key, Pod, Resolver, Resources};
-use crate::clients::cri::{ContainerSpec, Dns, MountSpec, Resources as Limits, SandboxSpec};
+use super::model::{Container, Key, Pod, Propagation, Resolver, Resources, Seccomp};
+use crate::clients::cri::{
+    ContainerSpec, Dns, MountPropagation, MountSpec, Namespaces, PidNamespace, Resources as Limits, SandboxSpec,
+};
 
 /// What bears this label is ours to keep or to remove.
 pub(super) const MANAGED: (&str, &str) = ("os.ballast.dev/managed", "true");
@@ -63,15 +65,29 @@ pub(super) fn spec(pod: &Pod, attempt: u32, resolver: Option<Resolver>) -> Sandb
         uid: pod.uid.clone(),
         attempt,
         // A host name has at most 63 letters; the kubelet cuts it there too.
-        hostname: if spec.host_network { String::new() } else { hostname(&spec.key.name) },
+        hostname: if spec.host_network {
+            String::new()
+        } else {
+            hostname(spec.hostname.as_deref().unwrap_or(&spec.key.name))
+        },
         log_directory: log_folder(pod),
         labels: labels(pod),
         annotations,
         cgroup_parent: CGROUP.to_owned(),
         dns: resolver.map(|Resolver { servers, searches, options }| Dns { servers, searches, options }),
-        host_network: spec.host_network,
+        namespaces: namespaces(pod),
         privileged: spec.containers.iter().any(|container| container.privileged),
     }
+}
+
+fn namespaces(pod: &Pod) -> Namespaces {
+    let spec = &pod.spec;
+    let pid = match (spec.host_pid, spec.share_pid) {
+        (true, _) => PidNamespace::Host,
+        (false, true) => PidNamespace::Pod,
+        (false, false) => PidNamespace::Container,
+    };
+    Namespaces { host_network: spec.host_network, host_ipc: spec.host_ipc, pid }
 }
 
 fn hostname(name: &str) -> String {
@@ -100,6 +116,8 @@ pub(super) struct Run<'a> {
     pub(super) boot: &'a str,
     /// What the runtime knows its image by.
     pub(super) image: &'a str,
+    /// What is known only now, by its name in [`LATE`](super::model::LATE).
+    pub(super) late: &'a BTreeMap<&'static str, String>,
 }
 
 /// `volumes` are the paths on the host, by the volumes' names; `pids_limit` is the settings'.
@@ -114,16 +132,21 @@ pub(super) fn container(
     labels.insert("io.kubernetes.container.name".to_owned(), container.name.clone());
     let mounts = container.mounts.iter().filter_map(|mount| {
         let host_path = volumes.get(&mount.volume)?.clone();
-        Some(MountSpec { container_path: mount.path.clone(), host_path, read_only: mount.read_only })
+        let propagation = mount.propagation.map(|propagation| match propagation {
+            Propagation::HostToContainer => MountPropagation::HostToContainer,
+            Propagation::Bidirectional => MountPropagation::Bidirectional,
+        });
+        Some(MountSpec { container_path: mount.path.clone(), host_path, read_only: mount.read_only, propagation })
     });
+    let known = |text: &String| known(text, run.late);
     ContainerSpec {
         name: container.name.clone(),
         attempt: run.attempt,
         image: run.image.to_owned(),
-        command: container.command.clone(),
-        args: container.args.clone(),
+        command: container.command.iter().map(known).collect(),
+        args: container.args.iter().map(known).collect(),
         working_dir: container.working_dir.clone(),
-        env: container.env.clone(),
+        env: container.env.iter().map(|(name, value)| (name.clone(), known(value))).collect(),
         mounts: mounts.collect(),
         labels,
         annotations: BTreeMap::from([
@@ -133,11 +156,30 @@ pub(super) fn container(
         log_path: format!("{}/{}.log", container.name, run.attempt),
         privileged: container.privileged,
         run_as_user: container.run_as_user,
+        run_as_group: container.run_as_group,
+        supplemental_groups: pod.spec.supplemental_groups.clone(),
         read_only_root: container.read_only_root,
+        no_new_privileges: container.no_new_privileges,
         add_capabilities: container.capabilities.add.clone(),
         drop_capabilities: dropped(container),
+        is_unconfined: container.seccomp.map_or(container.privileged, |profile| profile == Seccomp::Unconfined),
+        stdin: container.stdin,
+        stdin_once: container.stdin_once,
+        tty: container.tty,
+        namespaces: namespaces(pod),
         resources: Limits { pids: pids_limit.unwrap_or_default(), ..limits(&container.resources) },
     }
+}
+
+/// Whether something of a container is known only when it is made.
+pub(super) fn has_late(container: &Container) -> bool {
+    let texts = container.command.iter().chain(&container.args).chain(container.env.iter().map(|(_, value)| value));
+    texts.into_iter().any(|text| text.contains('\0'))
+}
+
+/// `text` with what is known now.
+fn known(text: &str, late: &BTreeMap<&'static str, String>) -> String {
+    late.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&super::model::late(name), value))
 }
 
 /// What the manifest says, and NET_RAW: with it a container forges what others of its network get from the node (ARP, router
@@ -244,5 +286,17 @@ mod tests {
     fn a_long_pod_name_makes_a_valid_host_name() {
         assert_eq!(hostname("web"), "web");
         assert_eq!(hostname(&format!("{}-b", "a".repeat(62))), "a".repeat(62));
+    }
+
+    #[test]
+    fn what_is_known_late_is_put_in_where_it_stands() {
+        let late = BTreeMap::from([("spec.nodeName", "node-1".to_owned()), ("status.podIP", "10.88.0.5".to_owned())]);
+        let text = format!(
+            "{}:80 on {}",
+            super::super::model::late("status.podIP"),
+            super::super::model::late("spec.nodeName")
+        );
+        assert_eq!(known(&text, &late), "10.88.0.5:80 on node-1");
+        assert_eq!(known("plain", &late), "plain");
     }
 }

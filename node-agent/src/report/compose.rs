@@ -192,5 +192,6 @@ fn pod(pod: &PodStatus) -> Pod {
         namespace: pod.key.namespace.clone(),
         phase: phase.to_owned(),
         containers: containers.collect(),
+        without_effect: pod.notes.clone(),
     }
 }

@@ -112,6 +112,9 @@ pub struct Pod {
     pub phase: String,
     /// Its containers, in the manifest's order.
     pub containers: Vec<Container>,
+    /// What of its manifest has no effect on this node: `LINE: KEY: sentence`.
+    #[serde(default)]
+    pub without_effect: Vec<String>,
 }
 
 /// A container of a pod.

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use self::layer::Layer;
 use self::layout::{Blob, Layout};
-pub use self::pod::PodImage;
+pub use self::pod::{PodImage, canary_by_digest};
 use crate::workspace::Image;
 
 /// The label, and the annotation, of a release's version.

@@ -33,11 +33,7 @@ impl PodImage {
     /// When the image under test has no preloaded images, or it cannot be written.
     pub fn write(image: &Image, word: &str, into: &Path) -> Result<Self> {
         let files = unpacked(&image.root.join(ARCHIVE))?;
-        let index = json(&files, "index.json")?;
-        let is_canary = |one: &&Value| one["annotations"][NAME].as_str().is_some_and(|name| name.contains("/canary:"));
-        let entry = index["manifests"].as_array().and_then(|all| all.iter().find(is_canary));
-        let entry = entry.with_context(|| format!("{ARCHIVE} has no canary"))?;
-        let mut manifest = json(&files, &place(&entry["digest"])?)?;
+        let mut manifest = json(&files, &place(&canary(&files)?["digest"])?)?;
         let mut config = json(&files, &place(&manifest["config"]["digest"])?)?;
 
         std::fs::create_dir_all(into.join("blobs/sha256")).with_context(|| format!("making {}", into.display()))?;
@@ -60,6 +56,24 @@ impl PodImage {
         layout.name(manifest.to_string().as_bytes())?;
         Ok(Self { folder: layout.folder, layer: layer.digest })
     }
+}
+
+/// The preloaded canary of the image under test by its name and its digest: `NAME:TAG@DIGEST`.
+///
+/// # Errors
+/// When the image has none.
+pub fn canary_by_digest(image: &Image) -> Result<String> {
+    let entry = canary(&unpacked(&image.root.join(ARCHIVE))?)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned).with_context(|| format!("{value} is no text"));
+    Ok(format!("{}@{}", text(&entry["annotations"][NAME])?, text(&entry["digest"])?))
+}
+
+/// What the index says of the canary.
+fn canary(files: &Files) -> Result<Value> {
+    let index = json(files, "index.json")?;
+    let is_canary = |one: &&Value| one["annotations"][NAME].as_str().is_some_and(|name| name.contains("/canary:"));
+    let entry = index["manifests"].as_array().and_then(|all| all.iter().find(is_canary));
+    entry.cloned().with_context(|| format!("{ARCHIVE} has no canary"))
 }
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -134,5 +148,13 @@ mod tests {
         let manifest = Layout::open(one.folder).unwrap().manifest().unwrap();
         let layers = manifest["layers"].as_array().unwrap();
         assert_eq!((layers.len(), layers[1]["digest"].as_str()), (2, Some(one.layer.as_str())));
+    }
+
+    #[test]
+    fn the_canary_is_named_by_its_tag_and_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = canary_by_digest(&image(dir.path())).unwrap();
+        let digest = name.strip_prefix("localhost/ballast/canary:1@sha256:");
+        assert_eq!(digest.map(str::len), Some(64), "{name}");
     }
 }

@@ -12,6 +12,7 @@ use qemu_tests::invariants;
 use qemu_tests::lab::Options;
 use qemu_tests::metadata::{Cloud, Given, Service};
 use qemu_tests::node::Node;
+use qemu_tests::release::canary_by_digest;
 use qemu_tests::scenario::Scenario;
 use serde_json::json;
 
@@ -20,8 +21,16 @@ const HOST: &str = "169.0.2.2";
 
 const MANIFEST: &str = "/var/lib/ballast/pods/guestbook.yaml";
 
+/// The image's own container image.
+const CANARY: &str = "localhost/ballast/canary:1";
+
 /// A pod of the image's own container image, telling its `word` through its environment, in the node's network or one of its own.
 fn manifest(word: &str, host_network: bool) -> String {
+    manifest_of(CANARY, word, host_network)
+}
+
+/// The same, naming the image another way.
+fn manifest_of(image: &str, word: &str, host_network: bool) -> String {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -35,7 +44,7 @@ fn manifest(word: &str, host_network: bool) -> String {
             ],
             "containers": [{
                 "name": "writer",
-                "image": "localhost/ballast/canary:1",
+                "image": image,
                 "env": [{ "name": "WORD", "value": word }],
                 "volumeMounts": [
                     { "name": "told", "mountPath": "/run/canary" },
@@ -74,6 +83,40 @@ fn tells(node: &mut Node, word: &str) -> Result<u32> {
     Ok(pid)
 }
 
+/// A pod whose program is not in its image.
+fn without_program() -> String {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "mute" },
+        "spec": {
+            "hostNetwork": true,
+            "restartPolicy": "Never",
+            "containers": [{ "name": "mute", "image": CANARY, "command": ["/no/such/program"] }]
+        }
+    })
+    .to_string()
+}
+
+/// Whether this is what a runtime says of a program that is not there.
+fn names_the_program(text: &str) -> bool {
+    text.contains("/no/such/program") && text.to_lowercase().contains("no such file or directory")
+}
+
+/// Why it does not run is told, once among the reasons and once with the container.
+fn a_container_that_cannot_start_says_why(node: &mut Node) -> Result<()> {
+    let file = "/var/lib/ballast/pods/mute.yaml";
+    node.guest.ask(&format!("printf %s {} >{file}", quote(&[without_program()])))?;
+    node.status_when("the runtime's sentence is shown", 60, |status| {
+        let is_told = status.reasons.iter().any(|reason| reason.starts_with("pod mute: ") && names_the_program(reason));
+        let ended = status.pod("mute").and_then(|pod| pod.containers.first()?.ended.as_ref());
+        status.ready && is_told && ended.is_some_and(|ended| ended.exit_code != 0 && names_the_program(&ended.message))
+    })?;
+    node.guest.ask(&format!("rm {file}"))?;
+    node.status_when("the pod that did not start is gone", 60, |status| status.pod("mute").is_none())?;
+    Ok(())
+}
+
 #[test]
 fn operators_pod_follows_its_manifest() {
     Scenario::run("operators_pod", |scenario| {
@@ -84,8 +127,11 @@ fn operators_pod_follows_its_manifest() {
         node.guest.ask("cat /run/guestbook/boot_id").context("the hostPath volume")?;
         invariants::check(&mut node, &scenario.lab.image)?;
 
-        write(&mut node, manifest("two", true))?;
+        // By its digest the image is on the node as well; no registry has it.
+        let by_digest = canary_by_digest(&scenario.lab.image)?;
+        write(&mut node, manifest_of(&by_digest, "two", true))?;
         tells(&mut node, "two").context("the changed manifest did not change the pod")?;
+        a_container_that_cannot_start_says_why(&mut node)?;
 
         node.guest.ask("echo 'spec: [' >/var/lib/ballast/pods/broken.yaml")?;
         node.status_when("the broken manifest is named", 30, |status| {

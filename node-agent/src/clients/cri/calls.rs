@@ -119,6 +119,17 @@ impl Cri {
         Ok(reply.id)
     }
 
+    /// The address of a sandbox with a network of its own; empty if it has none.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn sandbox_address(&self, id: &str) -> Result<String> {
+        let request = wire::IdRequest { id: id.to_owned() };
+        let reply: wire::PodSandboxStatusResponse =
+            self.call("/runtime.v1.RuntimeService/PodSandboxStatus", request, QUICK).await?;
+        Ok(reply.status.and_then(|status| status.network).map(|network| network.ip).unwrap_or_default())
+    }
+
     /// Stops a sandbox and what still runs in it, at once.
     ///
     /// # Errors
@@ -147,7 +158,7 @@ impl Cri {
     ) -> Result<String> {
         let request = wire::CreateContainerRequest {
             pod_sandbox_id: sandbox_id.to_owned(),
-            config: Some(container_config(spec, sandbox.host_network)),
+            config: Some(container_config(spec)),
             sandbox_config: Some(sandbox_config(sandbox)),
         };
         let reply: wire::IdResponse = self.call("/runtime.v1.RuntimeService/CreateContainer", request, START).await?;

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{ContainerSpec, ContainerState, ContainerStatus, Dns, Resources, Sandbox, SandboxSpec, wire};
+use super::{
+    ContainerSpec, ContainerState, ContainerStatus, Dns, MountPropagation, Namespaces, PidNamespace, Resources,
+    Sandbox, SandboxSpec, wire,
+};
 
 /// Linux' default period for CPU quotas, in microseconds.
 const CPU_PERIOD_US: i64 = 100_000;
@@ -37,7 +40,7 @@ pub(super) fn sandbox_config(spec: &SandboxSpec) -> wire::PodSandboxConfig {
         attempt: spec.attempt,
     };
     let security_context = wire::LinuxSandboxSecurityContext {
-        namespace_options: Some(namespaces(spec.host_network)),
+        namespace_options: Some(namespaces(spec.namespaces)),
         privileged: spec.privileged,
         seccomp: Some(seccomp(spec.privileged)),
     };
@@ -60,11 +63,16 @@ fn dns_config(dns: &Dns) -> wire::DnsConfig {
     wire::DnsConfig { servers, searches, options }
 }
 
-pub(super) fn container_config(spec: &ContainerSpec, host_network: bool) -> wire::ContainerConfig {
+pub(super) fn container_config(spec: &ContainerSpec) -> wire::ContainerConfig {
     let mount = |mount: &super::MountSpec| wire::Mount {
         container_path: mount.container_path.clone(),
         host_path: mount.host_path.clone(),
         readonly: mount.read_only,
+        propagation: match mount.propagation {
+            None => 0,
+            Some(MountPropagation::HostToContainer) => 1,
+            Some(MountPropagation::Bidirectional) => 2,
+        },
     };
     let hidden = |paths: &[&str]| match spec.privileged {
         true => Vec::new(),
@@ -76,12 +84,15 @@ pub(super) fn container_config(spec: &ContainerSpec, host_network: bool) -> wire
             drop_capabilities: spec.drop_capabilities.clone(),
         }),
         privileged: spec.privileged,
-        namespace_options: Some(namespaces(host_network)),
+        namespace_options: Some(namespaces(spec.namespaces)),
         run_as_user: spec.run_as_user.map(|value| wire::Int64Value { value }),
+        run_as_group: spec.run_as_group.map(|value| wire::Int64Value { value }),
+        supplemental_groups: spec.supplemental_groups.clone(),
+        no_new_privs: spec.no_new_privileges,
         readonly_rootfs: spec.read_only_root,
         masked_paths: hidden(&MASKED_PATHS),
         readonly_paths: hidden(&READ_ONLY_PATHS),
-        seccomp: Some(seccomp(spec.privileged)),
+        seccomp: Some(seccomp(spec.is_unconfined)),
     };
     let env = |(key, value): &(String, String)| wire::KeyValue { key: key.clone(), value: value.clone() };
     wire::ContainerConfig {
@@ -95,6 +106,9 @@ pub(super) fn container_config(spec: &ContainerSpec, host_network: bool) -> wire
         labels: spec.labels.clone(),
         annotations: spec.annotations.clone(),
         log_path: spec.log_path.clone(),
+        stdin: spec.stdin,
+        stdin_once: spec.stdin_once,
+        tty: spec.tty,
         linux: Some(wire::LinuxContainerConfig {
             resources: Some(resources(spec.resources)),
             security_context: Some(security_context),
@@ -122,16 +136,20 @@ pub(super) fn image_spec(image: &str) -> wire::ImageSpec {
     wire::ImageSpec { image: image.to_owned(), user_specified_image: image.to_owned() }
 }
 
-fn namespaces(host_network: bool) -> wire::NamespaceOption {
+fn namespaces(shared: Namespaces) -> wire::NamespaceOption {
     wire::NamespaceOption {
-        network: if host_network { NAMESPACE_NODE } else { NAMESPACE_POD },
-        pid: NAMESPACE_CONTAINER,
-        ipc: NAMESPACE_POD,
+        network: if shared.host_network { NAMESPACE_NODE } else { NAMESPACE_POD },
+        pid: match shared.pid {
+            PidNamespace::Container => NAMESPACE_CONTAINER,
+            PidNamespace::Pod => NAMESPACE_POD,
+            PidNamespace::Host => NAMESPACE_NODE,
+        },
+        ipc: if shared.host_ipc { NAMESPACE_NODE } else { NAMESPACE_POD },
     }
 }
 
-fn seccomp(privileged: bool) -> wire::SecurityProfile {
-    wire::SecurityProfile { profile_type: if privileged { PROFILE_UNCONFINED } else { PROFILE_RUNTIME_DEFAULT } }
+fn seccomp(is_unconfined: bool) -> wire::SecurityProfile {
+    wire::SecurityProfile { profile_type: if is_unconfined { PROFILE_UNCONFINED } else { PROFILE_RUNTIME_DEFAULT } }
 }
 
 pub(super) fn sandbox(sandbox: wire::PodSandbox) -> Sandbox {
@@ -179,7 +197,7 @@ fn time(nanos: i64) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::MountSpec, *};
 
     #[test]
     fn zero_and_negative_times_are_never() {
@@ -189,10 +207,47 @@ mod tests {
     }
 
     #[test]
+    fn what_a_container_shares_and_may_do_is_told_in_the_cris_numbers() {
+        let mount = |propagation| MountSpec { propagation, ..MountSpec::default() };
+        let shared = [MountPropagation::HostToContainer, MountPropagation::Bidirectional].map(|one| mount(Some(one)));
+        let spec = ContainerSpec {
+            mounts: [mount(None)].into_iter().chain(shared).collect(),
+            run_as_user: Some(1),
+            run_as_group: Some(2),
+            supplemental_groups: vec![3],
+            no_new_privileges: true,
+            add_capabilities: vec!["NET_ADMIN".to_owned()],
+            drop_capabilities: vec!["ALL".to_owned()],
+            namespaces: Namespaces { host_network: true, host_ipc: true, pid: PidNamespace::Host },
+            ..ContainerSpec::default()
+        };
+        let config = container_config(&spec);
+        assert_eq!(config.mounts.iter().map(|mount| mount.propagation).collect::<Vec<_>>(), [0, 1, 2]);
+        let security = config.linux.and_then(|linux| linux.security_context).unwrap();
+        let ids = (security.run_as_user.unwrap().value, security.run_as_group.unwrap().value);
+        assert_eq!((ids, security.supplemental_groups, security.no_new_privs), ((1, 2), vec![3], true));
+        let capabilities = security.capabilities.unwrap();
+        assert_eq!(
+            (capabilities.add_capabilities.join(" "), capabilities.drop_capabilities.join(" ")),
+            ("NET_ADMIN".to_owned(), "ALL".to_owned())
+        );
+        for (pid, expected) in [
+            (PidNamespace::Container, NAMESPACE_CONTAINER),
+            (PidNamespace::Pod, NAMESPACE_POD),
+            (PidNamespace::Host, NAMESPACE_NODE),
+        ] {
+            let found = namespaces(Namespaces { pid, ..Namespaces::default() });
+            assert_eq!((found.network, found.ipc, found.pid), (NAMESPACE_POD, NAMESPACE_POD, expected));
+        }
+        let host = namespaces(spec.namespaces);
+        assert_eq!((host.network, host.ipc, host.pid), (NAMESPACE_NODE, NAMESPACE_NODE, NAMESPACE_NODE));
+    }
+
+    #[test]
     fn only_a_privileged_container_sees_the_kernel_unmasked() {
         for privileged in [false, true] {
-            let spec = ContainerSpec { privileged, ..ContainerSpec::default() };
-            let security = container_config(&spec, false).linux.and_then(|linux| linux.security_context).unwrap();
+            let spec = ContainerSpec { privileged, is_unconfined: privileged, ..ContainerSpec::default() };
+            let security = container_config(&spec).linux.and_then(|linux| linux.security_context).unwrap();
             assert_eq!(security.masked_paths.is_empty(), privileged);
             assert_eq!(security.seccomp.unwrap().profile_type == PROFILE_UNCONFINED, privileged);
         }

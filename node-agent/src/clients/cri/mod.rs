@@ -8,6 +8,7 @@ mod channel;
 mod convert;
 mod disk;
 mod import;
+mod security;
 mod transfer;
 mod types;
 mod wire;
@@ -22,8 +23,8 @@ use tonic_prost::ProstCodec;
 
 use self::channel::Channel;
 pub use self::types::{
-    ContainerSpec, ContainerState, ContainerStatus, Dns, Image, Layer, MountSpec, Resources, RuntimeStatus, Sandbox,
-    SandboxSpec,
+    ContainerSpec, ContainerState, ContainerStatus, Dns, Image, Layer, MountPropagation, MountSpec, Namespaces,
+    PidNamespace, Resources, RuntimeStatus, Sandbox, SandboxSpec,
 };
 
 /// Where containerd listens.

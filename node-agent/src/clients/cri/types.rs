@@ -34,10 +34,42 @@ pub struct SandboxSpec {
     pub cgroup_parent: String,
     /// What its resolv.conf says; None, or without a name server, for a copy of the node's.
     pub dns: Option<Dns>,
-    /// Whether it shares the node's network.
-    pub host_network: bool,
+    /// What it shares with the node.
+    pub namespaces: Namespaces,
     /// Whether one of its containers is privileged.
     pub privileged: bool,
+}
+
+/// What containers share with the node and with each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    /// Whether the network is the node's.
+    pub host_network: bool,
+    /// Whether System V and POSIX queues and memory are the node's.
+    pub host_ipc: bool,
+    /// Whose processes are seen.
+    pub pid: PidNamespace,
+}
+
+/// Whose processes a container sees.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PidNamespace {
+    /// Its own.
+    #[default]
+    Container,
+    /// Those of its pod.
+    Pod,
+    /// Those of the node.
+    Host,
+}
+
+/// On which side of a bind mount later mounts are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountPropagation {
+    /// What the host mounts, inside.
+    HostToContainer,
+    /// Also what is mounted inside, on the host.
+    Bidirectional,
 }
 
 /// The lines of a resolv.conf(5).
@@ -101,18 +133,34 @@ pub struct ContainerSpec {
     pub privileged: bool,
     /// The user id that it runs as; None: the image's.
     pub run_as_user: Option<i64>,
+    /// The group id that it runs as; None: the image's.
+    pub run_as_group: Option<i64>,
+    /// Groups that its processes are in besides.
+    pub supplemental_groups: Vec<i64>,
     /// Whether its root file system is read-only.
     pub read_only_root: bool,
+    /// Whether no program may give it more privileges than it has.
+    pub no_new_privileges: bool,
     /// Capabilities beside the runtime's usual ones, without the prefix `CAP_`.
     pub add_capabilities: Vec<String>,
     /// Capabilities that it does not get.
     pub drop_capabilities: Vec<String>,
+    /// Whether it may make all system calls.
+    pub is_unconfined: bool,
+    /// Whether its standard input stays open.
+    pub stdin: bool,
+    /// Whether that is closed after the first who used it.
+    pub stdin_once: bool,
+    /// Whether it has a terminal.
+    pub tty: bool,
+    /// What it shares.
+    pub namespaces: Namespaces,
     /// Limits.
     pub resources: Resources,
 }
 
 /// One bind mount.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MountSpec {
     /// Absolute path inside.
     pub container_path: String,
@@ -120,6 +168,8 @@ pub struct MountSpec {
     pub host_path: String,
     /// Whether it is read-only inside.
     pub read_only: bool,
+    /// Where later mounts are seen; None: on neither side.
+    pub propagation: Option<MountPropagation>,
 }
 
 /// Limits of a container in the kernel's terms; 0 is none.

@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
+pub(super) use super::security::{
+    Capability, Int64Value, LinuxContainerSecurityContext, LinuxSandboxSecurityContext, NamespaceOption,
+    SecurityProfile,
+};
+
 /// A request that only names one sandbox, container or nothing; and a reply that says nothing we use.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Empty {}
@@ -114,34 +119,6 @@ pub(super) struct LinuxPodSandboxConfig {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct LinuxSandboxSecurityContext {
-    #[prost(message, optional, tag = "1")]
-    pub(super) namespace_options: Option<NamespaceOption>,
-    #[prost(bool, tag = "6")]
-    pub(super) privileged: bool,
-    #[prost(message, optional, tag = "9")]
-    pub(super) seccomp: Option<SecurityProfile>,
-}
-
-/// NamespaceMode: POD 0, CONTAINER 1, NODE 2.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct NamespaceOption {
-    #[prost(int32, tag = "1")]
-    pub(super) network: i32,
-    #[prost(int32, tag = "2")]
-    pub(super) pid: i32,
-    #[prost(int32, tag = "3")]
-    pub(super) ipc: i32,
-}
-
-/// ProfileType: RuntimeDefault 0, Unconfined 1.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct SecurityProfile {
-    #[prost(int32, tag = "1")]
-    pub(super) profile_type: i32,
-}
-
-#[derive(Clone, PartialEq, Message)]
 pub(super) struct RunPodSandboxRequest {
     #[prost(message, optional, tag = "1")]
     pub(super) config: Option<PodSandboxConfig>,
@@ -182,6 +159,24 @@ pub(super) struct ListPodSandboxResponse {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxStatusResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) status: Option<PodSandboxStatus>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxStatus {
+    #[prost(message, optional, tag = "5")]
+    pub(super) network: Option<PodSandboxNetworkStatus>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PodSandboxNetworkStatus {
+    #[prost(string, tag = "1")]
+    pub(super) ip: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct ImageSpec {
     #[prost(string, tag = "1")]
     pub(super) image: String,
@@ -206,6 +201,9 @@ pub(super) struct Mount {
     pub(super) host_path: String,
     #[prost(bool, tag = "3")]
     pub(super) readonly: bool,
+    /// MountPropagation: PRIVATE 0, HOST_TO_CONTAINER 1, BIDIRECTIONAL 2.
+    #[prost(int32, tag = "5")]
+    pub(super) propagation: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -238,6 +236,12 @@ pub(super) struct ContainerConfig {
     pub(super) annotations: BTreeMap<String, String>,
     #[prost(string, tag = "11")]
     pub(super) log_path: String,
+    #[prost(bool, tag = "12")]
+    pub(super) stdin: bool,
+    #[prost(bool, tag = "13")]
+    pub(super) stdin_once: bool,
+    #[prost(bool, tag = "14")]
+    pub(super) tty: bool,
     #[prost(message, optional, tag = "15")]
     pub(super) linux: Option<LinuxContainerConfig>,
 }
@@ -265,40 +269,6 @@ pub(super) struct LinuxContainerResources {
     /// Files of the control group (cgroup-v2.rst), by name.
     #[prost(btree_map = "string, string", tag = "9")]
     pub(super) unified: BTreeMap<String, String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Int64Value {
-    #[prost(int64, tag = "1")]
-    pub(super) value: i64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct LinuxContainerSecurityContext {
-    #[prost(message, optional, tag = "1")]
-    pub(super) capabilities: Option<Capability>,
-    #[prost(bool, tag = "2")]
-    pub(super) privileged: bool,
-    #[prost(message, optional, tag = "3")]
-    pub(super) namespace_options: Option<NamespaceOption>,
-    #[prost(message, optional, tag = "5")]
-    pub(super) run_as_user: Option<Int64Value>,
-    #[prost(bool, tag = "7")]
-    pub(super) readonly_rootfs: bool,
-    #[prost(string, repeated, tag = "13")]
-    pub(super) masked_paths: Vec<String>,
-    #[prost(string, repeated, tag = "14")]
-    pub(super) readonly_paths: Vec<String>,
-    #[prost(message, optional, tag = "15")]
-    pub(super) seccomp: Option<SecurityProfile>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Capability {
-    #[prost(string, repeated, tag = "1")]
-    pub(super) add_capabilities: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    pub(super) drop_capabilities: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

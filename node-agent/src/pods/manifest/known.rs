@@ -1,7 +1,7 @@
 //! Fields that Kubernetes knows in a Pod and this node does not act on: refused with another sentence than a typing error.
 
-/// Sorted. From the reference of v1 Pod; a name that `source` has in another place may be here too.
-const FIELDS: [&str; 108] = [
+/// Sorted. From the reference of v1 Pod; a name that is supported in another place may be here too.
+const FIELDS: [&str; 112] = [
     "activeDeadlineSeconds",
     "affinity",
     "allowPrivilegeEscalation",
@@ -14,6 +14,7 @@ const FIELDS: [&str; 108] = [
     "cinder",
     "claims",
     "configMap",
+    "configMapKeyRef",
     "creationTimestamp",
     "csi",
     "deletionGracePeriodSeconds",
@@ -48,6 +49,7 @@ const FIELDS: [&str; 108] = [
     "iscsi",
     "lifecycle",
     "livenessProbe",
+    "localhostProfile",
     "managedFields",
     "mountPropagation",
     "nfs",
@@ -72,6 +74,7 @@ const FIELDS: [&str; 108] = [
     "recursiveReadOnly",
     "resizePolicy",
     "resourceClaims",
+    "resourceFieldRef",
     "resourceVersion",
     "resources",
     "restartPolicy",
@@ -85,6 +88,7 @@ const FIELDS: [&str; 108] = [
     "seLinuxOptions",
     "seccompProfile",
     "secret",
+    "secretKeyRef",
     "securityContext",
     "selfLink",
     "serviceAccount",

@@ -1,15 +1,20 @@
-//! From a manifest's text to a pod. A manifest that is not understood in full is refused, with the line and the key.
+//! From a file's text to the pods in it. A pod that is not understood in full is refused, with all lines and keys.
 
-mod check;
+mod container;
+mod documents;
+mod env;
 mod expand;
 mod known;
 mod names;
+mod pod;
 mod quantity;
-mod source;
+mod reader;
+mod security;
+mod tree;
+mod volume;
 
 use std::{fs, path::Path};
 
-use serde_saphyr::{Error, Location};
 use sha2::{Digest, Sha256};
 
 use super::model::{Pod, Spec};
@@ -37,96 +42,63 @@ fn at_key(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!("{key}: ") }
 }
 
-/// The pod that `text`, which is YAML or JSON, describes; `source` is the file's name.
-///
-/// # Errors
-/// If the text is not a v1 Pod, or asks for something that this node does not do.
-pub fn parse(source: &str, text: &str) -> Result<Pod, ManifestError> {
-    let spec = parse_spec(text)?;
-    let uid = uid(&spec);
-    Ok(Pod { source: source.to_owned(), text: text.to_owned(), uid, spec })
+/// What a file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Read {
+    /// The file, as the operator knows it.
+    pub source: String,
+    /// The pods in it that are understood.
+    pub pods: Vec<Pod>,
+    /// Why others are not, all of it.
+    pub problems: Vec<ManifestError>,
+    /// What beside the pods has no effect.
+    pub notes: Vec<ManifestError>,
 }
 
-/// The pod that the file at `path` describes, which the operator knows as `source`.
-///
-/// # Errors
-/// As [`parse`], or if the file cannot be read.
-pub fn load(path: &Path, source: &str) -> Result<Pod, ManifestError> {
-    let whole = |message: String| ManifestError { line: None, key: String::new(), message };
-    let size = fs::metadata(path).map_err(|error| whole(error.to_string()))?.len();
-    if size > MAX_BYTES {
-        return Err(whole(format!("is larger than {} KiB", MAX_BYTES / 1024)));
+impl Read {
+    /// A file, or a folder of files, that could not be read.
+    pub fn unreadable(source: &str, message: String) -> Self {
+        let problem = ManifestError { line: None, key: String::new(), message };
+        Self { source: source.to_owned(), problems: vec![problem], ..Self::default() }
     }
-    let text = fs::read_to_string(path).map_err(|error| whole(error.to_string()))?;
-    parse(source, &text)
 }
 
-fn parse_spec(text: &str) -> Result<Spec, ManifestError> {
-    let mut key = String::new();
-    let manifest = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-        serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            key = error.path().to_string();
-            error.into_inner()
-        })
-    });
-    let manifest: source::Manifest = manifest.map_err(|error| explain(&key, error.without_snippet()))?;
-    check::spec(manifest)
-}
-
-/// One sentence from the parser's error, without its hints to programmers.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's errors are many and may become more")]
-fn explain(key: &str, error: &Error) -> ManifestError {
-    let message = match error {
-        Error::SerdeUnknownField { field, .. } if known::to_kubernetes(field) => {
-            format!("is not supported on this node, {}", expected(error))
-        }
-        Error::SerdeUnknownField { .. } => format!("unknown field, {}", expected(error)),
-        Error::SerdeMissingField { field, .. } => format!("the field `{field}` is missing"),
-        Error::SerdeUnknownVariant { variant, .. } => format!("`{variant}` is unknown, {}", expected(error)),
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is given twice"),
-        Error::InvalidBooleanStrict { .. } | Error::InvalidScalar { ty: "boolean", .. } => {
-            "expected true or false".to_owned()
-        }
-        Error::InvalidScalar { ty, .. } if ty.starts_with(['u', 'i']) => "expected a number".to_owned(),
-        Error::NullIntoString { .. } => "expected a text, found nothing".to_owned(),
-        Error::Unexpected { expected, .. } => match *expected {
-            "sequence start" => "expected a list".to_owned(),
-            "mapping start" => "expected a mapping".to_owned(),
-            "string scalar" => "expected a text".to_owned(),
-            other => format!("expected {other}"),
-        },
-        Error::MultipleDocuments { .. } => "expected one document, found a second".to_owned(),
-        Error::Eof { .. } => "the file is empty or ends too early".to_owned(),
-        other => plain(other),
+/// The pods that `text`, which is YAML or JSON, describes; `source` is the file's name.
+pub fn read(source: &str, text: &str) -> Read {
+    let documents::Documents { pods, problems, notes } = documents::read(text);
+    let pod = |(spec, notes): (Spec, Vec<ManifestError>)| Pod {
+        source: source.to_owned(),
+        text: text.to_owned(),
+        uid: uid(&spec),
+        spec,
+        notes: notes.iter().map(|note| note.to_string().trim().to_owned()).collect(),
     };
-    // Of what is missing the parser has the place where it stopped to look for it.
-    let known = !matches!(error, Error::SerdeMissingField { .. });
-    ManifestError { line: line(error.location()).filter(|_| known), key: written_key(key), message }
+    Read { source: source.to_owned(), pods: pods.into_iter().map(pod).collect(), problems, notes }
 }
 
-/// The key as it is written. serde_path_to_error says `.` for the whole and `?` for a key that it did not get to see; and
-/// what we want to know the line of shows as a `.value` more, which only a variable's value really is.
-fn written_key(key: &str) -> String {
-    let key = key.replace(".value[", "[").trim_end_matches(".?").trim_matches('.').to_owned();
-    match key.strip_suffix(".value") {
-        Some(parent) if !parent.rsplit('.').next().is_some_and(|last| last.starts_with("env[")) => parent.to_owned(),
-        Some(_) | None => key,
+/// What the file at `path` says, which the operator knows as `source`.
+pub fn load(path: &Path, source: &str) -> Read {
+    let size = match fs::metadata(path) {
+        Ok(found) => found.len(),
+        Err(error) => return Read::unreadable(source, error.to_string()),
+    };
+    if size > MAX_BYTES {
+        return Read::unreadable(source, format!("is larger than {} KiB", MAX_BYTES / 1024));
+    }
+    match fs::read_to_string(path) {
+        Ok(text) => read(source, &text),
+        Err(error) => Read::unreadable(source, error.to_string()),
     }
 }
 
-/// `unknown field …, expected one of a, b at line 7, column 3` → `expected one of a, b`
-fn expected(error: &Error) -> String {
-    let text = plain(error);
-    text.split_once(", ").map_or(text.clone(), |(_, expected)| expected.to_owned())
-}
-
-fn plain(error: &Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
-}
-
-fn line(location: Option<Location>) -> Option<u64> {
-    location.map(|location| location.line())
+/// The one pod of `text`, else what is wrong with it first.
+#[cfg(test)]
+pub(in crate::pods) fn parse(source: &str, text: &str) -> Result<Pod, ManifestError> {
+    let mut read = read(source, text);
+    match (read.problems.is_empty(), read.pods.pop()) {
+        (true, Some(pod)) => Ok(pod),
+        (_, _) => Err(read.problems.remove(0)),
+    }
 }
 
 /// A uid in the form of RFC 9562, version 8, from the meaning of the manifest.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::pods::model::{HostPathKind, MemoryDir, Mount, PullPolicy, RestartPolicy, Volume};
+use crate::pods::model::{HostPathKind, MemoryDir, Mount, PullPolicy, RestartPolicy, Seccomp, Volume};
 
 const FULL: &str = r#"
 apiVersion: v1
@@ -51,7 +51,7 @@ fn a_full_manifest_is_understood() {
     assert_eq!(container.image.to_string(), "docker.io/library/busybox:latest");
     assert_eq!(container.pull, PullPolicy::Always);
     assert_eq!(container.args, ["echo world"]);
-    let mount = Mount { volume: "data".to_owned(), path: "/data".to_owned(), read_only: true };
+    let mount = Mount { volume: "data".to_owned(), path: "/data".to_owned(), read_only: true, propagation: None };
     assert_eq!(container.mounts, [mount]);
     assert_eq!((container.run_as_user, container.read_only_root), (Some(1000), true));
     assert_eq!(container.capabilities.add, ["NET_RAW"]);
@@ -83,22 +83,32 @@ fn the_uid_follows_the_meaning() {
 fn a_bad_manifest_is_refused_with_line_and_key() {
     let table = [
         ("    image: busybox", "    imagee: busybox", "19: spec.containers[0].imagee: unknown field, expected one of "),
-        ("  hostNetwork: true", "  hostPID: true", "9: spec.hostPID: is not supported on this node, expected one of "),
+        ("  hostNetwork: true", "  hostUsers: false", "9: spec.hostUsers: is not supported on this node"),
         ("  hostNetwork: true", "  hostNetwork: maybe", "9: spec.hostNetwork: expected true or false"),
-        ("    image: busybox\n", "", " spec.containers[0]: the field `image` is missing"),
-        ("kind: Pod", "kind: Deployment", "3: kind: expected Pod"),
+        ("    image: busybox\n", "", "18: spec.containers[0]: the field `image` is missing"),
+        ("kind: Pod", "kind: Deployment", "3: kind: expected Pod, found Deployment: write what stands in its template"),
+        ("kind: Pod", "kind: Service", "3: kind: expected Pod, found Service, which needs a Kubernetes API server"),
         ("apiVersion: v1", "apiVersion: v2", "2: apiVersion: expected v1"),
         ("name: web\n", "name: Web\n", "5: metadata.name: expected small letters, digits and hyphens (RFC 1123)"),
         ("OnFailure", "Sometimes", "10: spec.restartPolicy: `Sometimes` is unknown, expected one of Always, OnFailure"),
         ("path: /var/data", "path: data", "14: spec.volumes[0].hostPath.path: expected an absolute path without `..`"),
         ("path: /var/data", "path: /a/../b", "14: spec.volumes[0].hostPath.path: expected an absolute path without"),
-        ("hostPath: {", "secret: {", "14: spec.volumes[0].secret: is not supported on this node, expected one of name"),
+        ("hostPath: {", "secret: {", "14: spec.volumes[0].secret: is not supported on this node"),
         ("name: tmp", "name: data", "15: spec.volumes[1].name: this name is given to two volumes"),
         ("16Mi", "lots", "16: spec.volumes[1].emptyDir.sizeLimit: expected an amount such as 500m or 64Mi"),
         ("{name: data, mount", "{name: dat, mount", "26: spec.containers[0].volumeMounts[0].name: expected one of the"),
         ("mountPath: /data", "mountPath: data", "26: spec.containers[0].volumeMounts[0].mountPath: expected an absolu"),
         ("command: [sh, -c]", "command: sh", "20: spec.containers[0].command: expected a list"),
-        ("value: world", "valueFrom: {}", "23: spec.containers[0].env[0].valueFrom: is not supported on this node, "),
+        (
+            "value: world",
+            "valueFrom: {fieldRef: {fieldPath: spec.x}}",
+            "23: spec.containers[0].env[0].valueFrom.fieldRef.fieldPa",
+        ),
+        (
+            "value: world",
+            "valueFrom: {secretKeyRef: {}}",
+            "23: spec.containers[0].env[0].valueFrom.secretKeyRef: is not sup",
+        ),
         ("value: world", "value: [a]", "23: spec.containers[0].env[0].value: expected a text"),
         ("cpu: 2", "cpu: two", "28: spec.containers[0].resources.limits.cpu: expected an amount such as 500m or 64Mi"),
         ("runAsUser: 1000", "runAsUser: root", "27: spec.containers[0].securityContext.runAsUser: "),
@@ -112,16 +122,201 @@ fn a_bad_manifest_is_refused_with_line_and_key() {
             "net_raw",
             "27: spec.containers[0].securityContext.capabilities.add[0]: expected a capability such as",
         ),
-        ("  labels: {app: web}", "  labels: {app: [web}", "7: metadata.labels.app: expected a text"),
+        ("  labels: {app: web}", "  labels: {app: [web]}", "7: metadata.labels.app: expected a text"),
     ];
     for (good, bad, expected) in table {
         assert!(FULL.contains(good), "{good}");
-        let error = parse("web.yaml", &FULL.replacen(good, bad, 1)).unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{bad}\n{error}\n{expected}");
+        let found = problems(&FULL.replacen(good, bad, 1));
+        assert!(found.iter().any(|found| found.starts_with(expected)), "{bad}\n{found:#?}\n{expected}");
     }
     let twice = FULL.replace("    image: busybox", "    image: busybox\n    image: a");
     let error = parse("web.yaml", &twice).unwrap_err().to_string();
     assert_eq!(error, "20: spec.containers[0]: the key `image` is given twice");
-    let empty = parse("web.yaml", "").unwrap_err().to_string();
-    assert_eq!(empty, "1: the file is empty or ends too early");
+    let empty = parse("web.yaml", "---\n---\n").unwrap_err().to_string();
+    assert_eq!(empty, " the file has nothing in it, expected a v1 Pod");
+}
+
+/// What is wrong with a text, all of it.
+fn problems(text: &str) -> Vec<String> {
+    read("f.yaml", text).problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_by_line() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: A\n  colour: red\nspec:\n  hostUsers: false\n  containers:\n  - name: \
+                c\n    image: x\n    livenessProbe: {}\n  - name: c\n    image: X\n";
+    let expected = [
+        "4: metadata.name: expected small letters, digits and hyphens (RFC 1123)",
+        "5: metadata.colour: unknown field, expected one of name",
+        "7: spec.hostUsers: is not supported on this node",
+        "11: spec.containers[0].livenessProbe: is not supported on this node",
+        "13: spec.containers[1].image: \"library/X\" is not a repository",
+    ];
+    let found = problems(text);
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}\n{expected}");
+    }
+}
+
+#[test]
+fn an_item_of_a_list_is_named_by_its_own_line() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  securityContext:\n    supplementalGroups:\n    - 1\n    - wheel\n  \
+                containers:\n  - name: c\n    image: x\n    securityContext:\n      capabilities:\n        drop:\n        - ALL\n        - \
+                net_raw\n        - {}\n";
+    let expected = [
+        "8: spec.securityContext.supplementalGroups[1]: expected a group's number",
+        "16: spec.containers[0].securityContext.capabilities.drop[1]: expected a capability such as NET_RAW, or ALL",
+        "17: spec.containers[0].securityContext.capabilities.drop[2]: expected a text",
+    ];
+    assert_eq!(problems(text), expected);
+}
+
+#[test]
+fn a_file_may_have_many_documents_and_lists() {
+    let pod = |name: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{containers: [{{name: c, image: x}}]}}}}"
+        )
+    };
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n- {}\n- {}\n", pod("b"), pod("c"));
+    let text = format!("---\n# a chart\n---\n{}\n---\n{list}---\n", pod("a"));
+    let names = |read: &Read| read.pods.iter().map(|pod| pod.spec.key.name.clone()).collect::<Vec<_>>();
+    let all = read("f.yaml", &text);
+    assert_eq!((names(&all), all.problems.as_slice()), (vec!["a".to_owned(), "b".to_owned(), "c".to_owned()], &[][..]));
+    // One that is wrong keeps no other from being taken.
+    let one = read("f.yaml", &text.replace("name: b", "name: B"));
+    assert_eq!((names(&one), one.problems.len()), (vec!["a".to_owned(), "c".to_owned()], 1));
+    assert_eq!(one.problems[0].key, "items[0].metadata.name");
+}
+
+#[test]
+fn security_is_the_pods_unless_the_container_says_otherwise() {
+    let text = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {securityContext: {runAsUser: 1, runAsGroup: 2, runAsNonRoot: \
+                true, supplementalGroups: [7], seccompProfile: {type: Unconfined}}, containers: [{name: c, image: x}, {name: d, image: \
+                x, securityContext: {runAsUser: 3, seccompProfile: {type: RuntimeDefault}, allowPrivilegeEscalation: false, \
+                capabilities: {add: [NET_ADMIN], drop: [ALL]}}}]}}";
+    let spec = parse("f.yaml", text).unwrap().spec;
+    let who = |index: usize| {
+        let container: &crate::pods::model::Container = &spec.containers[index];
+        (container.run_as_user, container.run_as_group, container.seccomp, container.no_new_privileges)
+    };
+    assert_eq!(who(0), (Some(1), Some(2), Some(Seccomp::Unconfined), false));
+    assert_eq!(who(1), (Some(3), Some(2), Some(Seccomp::RuntimeDefault), true));
+    let container = &spec.containers[1];
+    assert_eq!(
+        (container.capabilities.add.as_slice(), container.capabilities.drop.as_slice()),
+        (&["NET_ADMIN".to_owned()][..], &["ALL".to_owned()][..])
+    );
+    assert_eq!(spec.supplemental_groups, [7]);
+    for (context, expected) in [
+        ("runAsNonRoot: true", "needs runAsUser on this node"),
+        ("runAsNonRoot: true, runAsUser: 0", "is not possible with runAsUser: 0"),
+        ("runAsGroup: 1", "needs runAsUser beside it"),
+        ("privileged: true, allowPrivilegeEscalation: false", "false is not possible with privileged"),
+        ("capabilities: {add: [CAP_SYS_TIME]}", "expected a capability such as NET_RAW, or ALL"),
+        ("seccompProfile: {type: Localhost}", "`Localhost` is unknown, expected one of RuntimeDefault, Unconfined"),
+    ] {
+        let text = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{name: c, image: x, securityContext: \
+             {{{context}}}}}]}}}}"
+        );
+        let found = problems(&text);
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{context}: {found:?}");
+    }
+}
+
+#[test]
+fn variables_may_be_of_the_pod() {
+    let variables = [
+        ("metadata.name", "a"),
+        ("metadata.namespace", "default"),
+        ("metadata.labels['app']", "web"),
+        ("metadata.annotations['none']", ""),
+        ("spec.nodeName", "\0spec.nodeName\0"),
+        ("status.podIP", "\0status.podIP\0"),
+    ];
+    for (path, expected) in variables {
+        let text = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: a, labels: {{app: web}}}}, spec: {{containers: [{{name: c, image: x, args: \
+             [x$(V)], env: [{{name: V, valueFrom: {{fieldRef: {{fieldPath: \"{path}\"}}}}}}]}}]}}}}"
+        );
+        let container = parse("f.yaml", &text).unwrap().spec.containers.remove(0);
+        assert_eq!(
+            (container.env[0].1.as_str(), container.args[0].as_str()),
+            (expected, &*format!("x{expected}")),
+            "{path}"
+        );
+    }
+}
+
+/// What people have: made after public reports.
+const CASES: [(&str, &str, &[&str]); 10] = [
+    ("p01-kubectl-run", include_str!("../../../tests/manifests/p01-kubectl-run.yaml"), &[]),
+    ("p02-static-web", include_str!("../../../tests/manifests/p02-static-web.yaml"), &[]),
+    (
+        "p03-node-exporter",
+        include_str!("../../../tests/manifests/p03-node-exporter.yaml"),
+        &["spec.containers[0].livenessProbe"],
+    ),
+    (
+        "p05-etcd",
+        include_str!("../../../tests/manifests/p05-etcd.yaml"),
+        &["spec.containers[0].livenessProbe", "spec.containers[0].startupProbe"],
+    ),
+    (
+        "p06-fluent-bit",
+        include_str!("../../../tests/manifests/p06-fluent-bit.yaml"),
+        &[
+            "spec.serviceAccountName",
+            "spec.containers[0].envFrom",
+            "spec.containers[0].volumeMounts[0].subPath",
+            "spec.volumes[0].configMap",
+        ],
+    ),
+    (
+        "p07-app",
+        include_str!("../../../tests/manifests/p07-app.yaml"),
+        &["spec.initContainers", "spec.containers[0].lifecycle", "spec.containers[0].readinessProbe"],
+    ),
+    ("p10-docstart-end", include_str!("../../../tests/manifests/p10-docstart-end.yaml"), &[]),
+    ("p11-two-docs", include_str!("../../../tests/manifests/p11-two-docs.yaml"), &[]),
+    ("p14-kubectl-get", include_str!("../../../tests/manifests/p14-kubectl-get.yaml"), &[]),
+    ("p18-digest", include_str!("../../../tests/manifests/p18-digest.yaml"), &[]),
+];
+
+#[test]
+fn manifests_that_people_have_are_taken_or_refused_for_what_is_missing_alone() {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    for (name, text, expected) in CASES {
+        let read = read(name, &text.replace("DIGEST", &digest));
+        let refused: Vec<&str> = read.problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(refused, expected, "{name}: {:#?}", read.problems);
+        assert_eq!(read.pods.len(), usize::from(expected.is_empty()), "{name}");
+    }
+    let read = read("p14", CASES[8].1);
+    let notes = &read.pods[0].notes;
+    for key in ["metadata.creationTimestamp", "metadata.uid", "spec.enableServiceLinks", "spec.schedulerName"] {
+        assert!(
+            notes.iter().any(|note| note.ends_with(&format!(": {key}: without effect on this node"))),
+            "{key}: {notes:?}"
+        );
+    }
+}
+
+#[test]
+fn no_text_is_too_much() {
+    for (_, text, _) in CASES {
+        let lines: Vec<&str> = text.lines().collect();
+        for index in 0..lines.len() {
+            let without: Vec<&str> =
+                lines.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, line)| *line).collect();
+            read("f.yaml", &without.join("\n"));
+            read("f.yaml", &lines[..index].join("\n"));
+            read("f.yaml", &lines[index..].join("\n"));
+        }
+        for (end, _) in text.char_indices() {
+            read("f.yaml", &text[..end]);
+        }
+    }
 }

@@ -134,6 +134,8 @@ pub struct Status {
     pub phase: Phase,
     /// Its containers, in the manifest's order.
     pub containers: Vec<ContainerStatus>,
+    /// What of its manifest has no effect.
+    pub notes: Vec<String>,
     /// What is wrong with it, in one sentence.
     pub problem: Option<String>,
 }

@@ -244,6 +244,7 @@ impl<'a> PodPlan<'a> {
             key: key.clone(),
             phase: if self.eviction.is_some() { Phase::Failed } else { phase::phase(self.pod, &self.latest) },
             containers: containers.collect(),
+            notes: self.pod.notes.clone(),
             problem: self.problem().map(|problem| format!("pod {key}: {problem}")),
         }
     }

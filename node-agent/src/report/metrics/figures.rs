@@ -223,6 +223,7 @@ mod tests {
             namespace: "default".to_owned(),
             phase: "Running".to_owned(),
             containers: vec![Container { name: "c".to_owned(), state: "running".to_owned(), restarts: 2, ended: None }],
+            without_effect: vec![],
         };
         let cluster = Cluster {
             name: "prod".to_owned(),

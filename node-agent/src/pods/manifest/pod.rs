@@ -1,0 +1,191 @@
+//! A Pod: its metadata, and what holds for all of its containers.
+//! (kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1)
+
+use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+
+use super::{
+    container,
+    env::Metadata,
+    names,
+    reader::{Fields, Report},
+    security, volume,
+};
+use crate::pods::model::{Container, DEFAULT_NAMESPACE, Key, RestartPolicy, Spec};
+
+/// What Kubernetes gives a pod that does not say.
+const DEFAULT_GRACE_SECS: u64 = 30;
+
+/// A year: longer is a mistake.
+const LONGEST_GRACE_SECS: u64 = 366 * 24 * 3600;
+
+/// A name of RFC 1123, as all that follows it is refused.
+pub(super) const NAME: &str = "expected small letters, digits and hyphens (RFC 1123)";
+
+const POLICIES: [(&str, RestartPolicy); 3] =
+    [("Always", RestartPolicy::Always), ("OnFailure", RestartPolicy::OnFailure), ("Never", RestartPolicy::Never)];
+
+/// What an API server writes into metadata, and what only it reads.
+const METADATA_WITHOUT_EFFECT: [&str; 10] = [
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+    "uid",
+];
+
+/// What a scheduler or a person reads: this node is the only one there is to choose.
+const SPEC_WITHOUT_EFFECT: [&str; 12] = [
+    "affinity",
+    "enableServiceLinks",
+    "nodeName",
+    "nodeSelector",
+    "os",
+    "overhead",
+    "preemptionPolicy",
+    "priority",
+    "priorityClassName",
+    "schedulerName",
+    "tolerations",
+    "topologySpreadConstraints",
+];
+
+/// Who answers a pod's questions for names is the node's resolver with all of these; without a cluster there is no cluster's.
+const DNS_POLICIES: [(&str, bool); 4] =
+    [("ClusterFirst", true), ("ClusterFirstWithHostNet", true), ("Default", true), ("None", false)];
+
+/// The pod; None if something is missing without which nothing can be said.
+pub(super) fn pod<'a>(mut fields: Fields<'a>, report: &'a RefCell<Report>) -> Option<Spec> {
+    fields.without_effect(&["status"]);
+    let (metadata, spec) = (need(&mut fields, "metadata", report), need(&mut fields, "spec", report));
+    fields.finish();
+    let metadata = metadata.map(self::metadata);
+    let spec = spec?;
+    self::spec(metadata?, spec)
+}
+
+fn need<'a>(fields: &mut Fields<'a>, key: &'static str, report: &'a RefCell<Report>) -> Option<Fields<'a>> {
+    match fields.take(key) {
+        Some(node) => Fields::of(node, &fields.key(key), report),
+        None => {
+            fields.refuse_at(fields.line(), "", &format!("the field `{key}` is missing"));
+            None
+        }
+    }
+}
+
+fn metadata(mut fields: Fields<'_>) -> Metadata {
+    let name = fields.need("name");
+    if let Some(name) = name {
+        fields.require(names::is_subdomain(name.text), name, "name", NAME);
+    }
+    let namespace = fields.text("namespace");
+    if let Some(namespace) = namespace {
+        fields.require(names::is_label(namespace.text), namespace, "namespace", NAME);
+    }
+    let metadata = Metadata {
+        key: Key {
+            namespace: namespace.map_or(DEFAULT_NAMESPACE, |namespace| namespace.text).to_owned(),
+            name: name.map_or("", |name| name.text).to_owned(),
+        },
+        labels: fields.map("labels"),
+        annotations: fields.map("annotations"),
+    };
+    fields.without_effect(&METADATA_WITHOUT_EFFECT);
+    fields.finish();
+    metadata
+}
+
+fn spec(metadata: Metadata, mut fields: Fields<'_>) -> Option<Spec> {
+    fields.without_effect(&SPEC_WITHOUT_EFFECT);
+    service_account(&mut fields);
+    dns(&mut fields);
+    let host_network = fields.flag("hostNetwork").unwrap_or_default();
+    let host_pid = fields.flag("hostPID").unwrap_or_default();
+    let share_pid = fields.flag("shareProcessNamespace").unwrap_or_default();
+    if host_pid && share_pid {
+        fields.refuse_at(fields.line(), "shareProcessNamespace", "is not possible with hostPID");
+    }
+    let host_ipc = fields.flag("hostIPC").unwrap_or_default();
+    let hostname = fields.text("hostname");
+    if let Some(hostname) = hostname {
+        fields.require(names::is_label(hostname.text), hostname, "hostname", NAME);
+    }
+    let security = fields.fields("securityContext").map(security::of_pod).unwrap_or_default();
+    let volumes = volumes(&mut fields);
+    let mut containers: Vec<Container> = Vec::new();
+    let written = fields.all("containers");
+    if written.is_empty() {
+        fields.refuse_at(fields.line(), "containers", "expected at least one container");
+    }
+    let context = container::Context { metadata: &metadata, volumes: &volumes, host_network, security: &security };
+    for written in written {
+        let (key, line) = (written.key("name"), written.line());
+        let Some(container) = container::container(written, &context) else { continue };
+        if containers.iter().any(|other| other.name == container.name) {
+            fields.refuse_whole(line, &key, "this name is given to two containers");
+        }
+        containers.push(container);
+    }
+    let spec = Spec {
+        labels: metadata.labels.clone(),
+        annotations: metadata.annotations.clone(),
+        host_network,
+        host_pid,
+        host_ipc,
+        share_pid,
+        hostname: hostname.map(|hostname| hostname.text.to_owned()),
+        supplemental_groups: security.supplemental_groups.clone(),
+        restart_policy: fields.word("restartPolicy", &POLICIES).unwrap_or(RestartPolicy::Always),
+        grace: Duration::from_secs(
+            fields.number("terminationGracePeriodSeconds", LONGEST_GRACE_SECS).unwrap_or(DEFAULT_GRACE_SECS),
+        ),
+        key: metadata.key.clone(),
+        volumes,
+        containers,
+    };
+    fields.finish();
+    Some(spec)
+}
+
+fn volumes(fields: &mut Fields<'_>) -> BTreeMap<String, crate::pods::model::Volume> {
+    let mut volumes = BTreeMap::new();
+    for written in fields.all("volumes") {
+        let (key, line) = (written.key("name"), written.line());
+        let Some((name, volume)) = volume::volume(written) else { continue };
+        if volumes.insert(name, volume).is_some() {
+            fields.refuse_whole(line, &key, "this name is given to two volumes");
+        }
+    }
+    volumes
+}
+
+/// A pod gets a token from an API server, of which this node has none.
+fn service_account(fields: &mut Fields<'_>) {
+    let is_off = fields.flag("automountServiceAccountToken") == Some(false);
+    for key in ["serviceAccountName", "serviceAccount"] {
+        let Some(account) = fields.text(key) else { continue };
+        if is_off || account.text == "default" {
+            fields.note(key, "without effect on this node");
+        } else {
+            let message = "needs a Kubernetes API server for its token; if the pod can do without, say \
+                           automountServiceAccountToken: false";
+            fields.refuse_at(account.line, key, message);
+        }
+    }
+}
+
+fn dns(fields: &mut Fields<'_>) {
+    match fields.word("dnsPolicy", &DNS_POLICIES) {
+        Some(true) => fields.note("dnsPolicy", "without effect on this node: its own resolver is asked"),
+        Some(false) => {
+            let line = fields.line();
+            fields.refuse_at(line, "dnsPolicy", "None is not supported on this node");
+        }
+        None => {}
+    }
+}

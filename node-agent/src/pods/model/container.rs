@@ -1,0 +1,148 @@
+//! A container of a pod, as its manifest means it.
+
+use ballast_types::ImageReference;
+use serde::{Serialize, Serializer};
+
+/// A container of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Container {
+    /// Its name within the pod.
+    pub name: String,
+    /// The image.
+    #[serde(serialize_with = "as_text")]
+    pub image: ImageReference,
+    /// When to ask the registry.
+    pub pull: PullPolicy,
+    /// Replaces the image's entry point, unless empty. `$(NAME)` is already expanded.
+    pub command: Vec<String>,
+    /// Replaces the image's arguments, unless empty. `$(NAME)` is already expanded.
+    pub args: Vec<String>,
+    /// Environment, in order.
+    pub env: Vec<(String, String)>,
+    /// Replaces the image's working directory, unless empty.
+    pub working_dir: String,
+    /// Where it sees the pod's volumes.
+    pub mounts: Vec<Mount>,
+    /// Whether it may do anything that root on the node may.
+    pub privileged: bool,
+    /// The user id that it runs as; None: the image's.
+    pub run_as_user: Option<i64>,
+    /// The group id that it runs as; None: the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<i64>,
+    /// Whether its root file system is read-only.
+    pub read_only_root: bool,
+    /// Whether no program may give it more privileges than it has.
+    #[serde(skip_serializing_if = "is_false")]
+    pub no_new_privileges: bool,
+    /// What it may besides, or may not, of what root may.
+    #[serde(skip_serializing_if = "Capabilities::is_empty")]
+    pub capabilities: Capabilities,
+    /// Which system calls it may make; None: the runtime's usual ones, unless privileged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<Seccomp>,
+    /// Whether its standard input stays open.
+    #[serde(skip_serializing_if = "is_false")]
+    pub stdin: bool,
+    /// Whether that is closed after the first who used it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub stdin_once: bool,
+    /// Whether it has a terminal.
+    #[serde(skip_serializing_if = "is_false")]
+    pub tty: bool,
+    /// Limits.
+    pub resources: Resources,
+}
+
+/// spec.containers\[\].securityContext.capabilities
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// Beside the runtime's usual ones, without the prefix `CAP_`; or `ALL`.
+    pub add: Vec<String>,
+    /// Of the runtime's usual ones, likewise.
+    pub drop: Vec<String>,
+}
+
+impl Capabilities {
+    fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.drop.is_empty()
+    }
+}
+
+fn as_text<S: Serializer>(image: &ImageReference, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(image)
+}
+
+/// spec.containers\[\].imagePullPolicy
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum PullPolicy {
+    /// On every start.
+    Always,
+    /// If it is not on the node.
+    IfNotPresent,
+    /// Never.
+    Never,
+}
+
+/// spec.containers\[\].volumeMounts\[\]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mount {
+    /// A volume of the pod.
+    pub volume: String,
+    /// Absolute path inside.
+    pub path: String,
+    /// Whether it is read-only inside.
+    pub read_only: bool,
+    /// Whether what is mounted later is seen on the other side; None: on neither.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Propagation>,
+}
+
+/// spec.containers\[\].volumeMounts\[\].mountPropagation
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Propagation {
+    /// What the host mounts is seen inside.
+    HostToContainer,
+    /// And what is mounted inside is seen on the host.
+    Bidirectional,
+}
+
+/// securityContext.seccompProfile.type
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Seccomp {
+    /// The runtime's.
+    RuntimeDefault,
+    /// All system calls.
+    Unconfined,
+}
+
+/// What of a pod is known only when its container is made, by the names of the downward API.
+pub const LATE: [&str; 4] = ["metadata.uid", "spec.nodeName", "status.hostIP", "status.podIP"];
+
+/// What stands for one of [`LATE`] until then: no manifest can have a NUL in it.
+pub fn late(name: &str) -> String {
+    format!("\0{name}\0")
+}
+
+pub(super) fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// spec.containers\[\].resources; None is no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Resources {
+    /// Thousandths of a CPU that it may use.
+    pub cpu_limit_milli: Option<u64>,
+    /// Thousandths of a CPU that it gets when the CPU is short.
+    pub cpu_request_milli: Option<u64>,
+    /// Bytes that it may use.
+    pub memory_limit_bytes: Option<u64>,
+    /// Bytes that it needs.
+    pub memory_request_bytes: Option<u64>,
+    /// Bytes of the disk that it may use before its pod is ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_limit_bytes: Option<u64>,
+    /// Bytes of the disk that it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_request_bytes: Option<u64>,
+}
