@@ -120,3 +120,15 @@ fn each_kind_of_breach_is_found() {
     assert_eq!(function("    pub(crate) async fn r01_x(a: u32) {"), Some("r01_x"));
     assert_eq!(function("// a fn nobody(calls)"), None);
 }
+
+/// The table at the end says where what is.
+#[test]
+fn the_files_that_are_named_exist() -> Result<()> {
+    let text = fs::read_to_string(top().join("docs/scenarios.md")).context("reading docs/scenarios.md")?;
+    let (_, table) = text.split_once("## Where it is in the source").context("the table of files is missing")?;
+    let files: Vec<&str> = table.split('`').skip(1).step_by(2).filter(|name| name.contains('/')).collect();
+    ensure!(files.len() >= 14, "only {} files are named", files.len());
+    let missing: Vec<&str> = files.into_iter().filter(|file| !top().join(file).exists()).collect();
+    ensure!(missing.is_empty(), "docs/scenarios.md names files that are not there: {}", missing.join(", "));
+    Ok(())
+}
