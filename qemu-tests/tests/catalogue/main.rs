@@ -1,6 +1,8 @@
 //! `docs/scenarios.md` against the tests: every id in a test's name is defined there, and every id that is defined there has a test
 //! or a reason why it has none. Reads source files; boots nothing.
 
+mod links;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

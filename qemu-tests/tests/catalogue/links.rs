@@ -1,0 +1,53 @@
+//! Links of the manual and the READMEs: each relative one leads to a file that is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::top;
+
+/// The Markdown files of the repository.
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            pages(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Where the links of `text` lead that are relative: `](path)`, without what stands behind `#`. Code blocks have none.
+fn links(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    let after = prose.flat_map(|part| part.split("](").skip(1));
+    let targets = after.filter_map(|rest| rest.split(')').next()?.split('#').next());
+    targets.filter(|target| !target.is_empty() && !target.contains("://") && !target.contains(' ')).collect()
+}
+
+#[test]
+fn relative_links_lead_somewhere() -> Result<()> {
+    let mut files = Vec::new();
+    pages(&top(), &mut files)?;
+    ensure!(files.len() > 25, "only {} pages were found", files.len());
+    let mut broken = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let beside = file.parent().context("a page without a folder")?;
+        for target in links(&text).into_iter().filter(|target| !beside.join(target).exists()) {
+            broken.push(format!("{}: {target}", file.strip_prefix(top()).unwrap_or(&file).display()));
+        }
+    }
+    ensure!(broken.is_empty(), "links that lead nowhere: {}", broken.join("; "));
+    Ok(())
+}
+
+#[test]
+fn a_link_is_found_wherever_it_stands() {
+    let text = "[a](b.md) and [c](../d/e.md#f), [g](https://h.example/)\n```\n[i](j.md)\n```\n![k](l.svg) [m](#n)";
+    assert_eq!(links(text), ["b.md", "../d/e.md", "l.svg"]);
+}
