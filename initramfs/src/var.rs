@@ -1,10 +1,19 @@
 //! VAR: checked, mounted, and with a machine identity. Nothing that lies in it can stop the boot: what is damaged is set aside or
 //! done without, and told.
 
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+
 use crate::check;
 use crate::identity::{self, Identity};
 use crate::mounts;
 use crate::root::{self, Root};
+
+/// Is there while /var is in memory: ballast-first-boot.service and the health of a release on trial go by it.
+const IN_MEMORY: &str = "/run/ballast/var-in-memory";
+const FOLDER: &str = "/run/ballast";
 
 /// What came of it.
 #[derive(Debug)]
@@ -27,6 +36,7 @@ pub fn establish(root: &Root) -> anyhow::Result<Var> {
         Ok(device) => device,
         Err(error) => {
             mounts::volatile_var()?;
+            mark()?;
             problems.push(format!(
                 "/var cannot be mounted, so this node runs with an empty one in memory, without its settings, images and \
                  identity, until the next boot; check or replace the disk: {error:#}"
@@ -37,6 +47,12 @@ pub fn establish(root: &Root) -> anyhow::Result<Var> {
     let Identity { first_boot, problems: more } = identity::establish()?;
     problems.extend(more);
     Ok(Var { device, first_boot, problems })
+}
+
+/// For those who must not take this for a first boot, nor for a healthy one.
+fn mark() -> anyhow::Result<()> {
+    mounts::folder(Path::new(FOLDER), 0o755)?;
+    fs::write(IN_MEMORY, "").with_context(|| format!("writing {IN_MEMORY}"))
 }
 
 fn mount(root: &Root, problems: &mut Vec<String>) -> anyhow::Result<String> {

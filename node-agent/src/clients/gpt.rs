@@ -109,6 +109,8 @@ impl Table {
         for (own, other, entries) in [(last, 1, before), (1, last, number(&self.header, ENTRIES_BLOCK, 8))] {
             let header = self.header_for(own, other, entries);
             disk.write_all_at(&self.entries, entries * self.block_bytes).with_context(doing)?;
+            // /init goes by the entries alone: never a new header over old ones.
+            disk.sync_all().with_context(doing)?;
             disk.write_all_at(&header, own * self.block_bytes).with_context(doing)?;
             disk.sync_all().with_context(doing)?;
         }

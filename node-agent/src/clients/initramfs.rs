@@ -10,6 +10,14 @@ use super::host::Host;
 /// Where.
 pub const RECORD: &str = "/run/ballast/initramfs.json";
 
+/// Is there while /var is in memory, since it could not be mounted.
+const IN_MEMORY: &str = "/run/ballast/var-in-memory";
+
+/// Whether /var is in memory: nothing of what the node knew is there.
+pub fn is_var_in_memory(host: &Host) -> bool {
+    host.path(IN_MEMORY).exists()
+}
+
 /// The part that says what was wrong.
 #[derive(Debug, Default, Deserialize)]
 struct Record {

@@ -38,6 +38,8 @@ pub struct Trial {
     pub restarting_units: Vec<String>,
     /// Why there is no network, if there is none and there has to be one.
     pub network_problem: Option<String>,
+    /// Why /var is not the node's own, if it is not: without state every release looks healthy.
+    pub var_problem: Option<String>,
     /// Since when nothing was missing, at each look.
     pub steady: Option<Steady>,
     /// How far the blessing is.

@@ -8,7 +8,7 @@ use super::{
     judge::Judge,
     model::{Observed, Trial, UNTIL},
 };
-use crate::clients::{esp, host::Host, network, proc, systemd::Systemd};
+use crate::clients::{esp, host::Host, initramfs, network, proc, systemd::Systemd};
 
 /// systemd has started all that a boot starts.
 const BOOTED: &str = "multi-user.target";
@@ -69,6 +69,7 @@ async fn trial(host: &Host, judge: &mut Judge) -> Result<Option<Trial>> {
         is_booted: None,
         restarting_units: Vec::new(),
         network_problem: None,
+        var_problem: initramfs::is_var_in_memory(host).then(|| "/var is in memory: it could not be mounted".to_owned()),
         steady: judge.steady,
         blessing: judge.blessing().await,
     }))

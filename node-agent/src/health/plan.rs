@@ -85,6 +85,7 @@ fn missing_of_system(observed: &Observed, trial: &Trial) -> Vec<String> {
         missing.push("the boot entries cannot be seen: nothing is mounted on /efi".to_owned());
     }
     missing.extend(trial.network_problem.clone());
+    missing.extend(trial.var_problem.clone());
     missing
 }
 

@@ -15,6 +15,7 @@ fn healthy() -> (Observed, Trial) {
         is_booted: Some(true),
         restarting_units: vec![],
         network_problem: None,
+        var_problem: None,
         steady: Some(Steady { since: Duration::from_secs(10), restarts: 0 }),
         blessing: Blessing::New,
     };
@@ -78,6 +79,7 @@ fn what_is_missing_is_waited_for_and_then_condemned() {
         ),
         (None, |_, trial| trial.has_esp = false, "the boot entries cannot be seen: nothing is mounted on /efi"),
         (None, |_, trial| trial.network_problem = Some("no network".to_owned()), "no network"),
+        (None, |_, trial| trial.var_problem = Some("/var is in memory".to_owned()), "/var is in memory"),
         (None, |observed, _| observed.checks = vec![check("db", CheckState::New)], "health check db has not ended"),
         (None, |observed, _| observed.checks = vec![check("db", CheckState::Running)], "health check db has not ended"),
         (

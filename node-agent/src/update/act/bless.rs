@@ -26,6 +26,9 @@ pub async fn bless(host: &Host) -> Result<String> {
     let counted = counted.trim_start_matches('/').to_owned();
     let good = without_counter(&counted).with_context(|| format!("{counted} has no counter in its name"))?;
     let is_there = |name: &str| esp::path(host, name).exists();
+    // While the boot was counted a damaged ROOT was to end it; from now on no other release would boot. Before the entry is written: once it
+    // is, nobody comes here again.
+    ext4::on_damage_read_only(host, ROOT)?;
     match (is_there(&counted), is_there(&good)) {
         (false, true) => return Ok(format!("{good} is blessed already")),
         (false, false) => bail!("there is neither {counted} nor {good} on the EFI system partition"),
@@ -36,8 +39,6 @@ pub async fn bless(host: &Host) -> Result<String> {
     let (told, host_there) = (format!("{good} is blessed"), host.clone());
     let written = spawn_blocking(move || Writable::open(&host_there, turn)?.replace(&counted, &good));
     written.await.context("writing to the ESP")?.context("writing the boot entry")?;
-    // While the boot was counted a damaged ROOT was to end it; from now on no other release would boot.
-    ext4::on_damage_read_only(host, ROOT)?;
     Ok(told)
 }
 

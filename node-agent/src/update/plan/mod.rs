@@ -23,11 +23,12 @@ use super::model::{Bad, BootEntry, Command, Deployment, DeploymentId, Digest, Ob
 /// What `observed` calls for by itself, the most important first; `arguments` are those that the settings want the kernel to have, `now` is
 /// in seconds since 1970.
 pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u64) -> Option<Step> {
-    if observed.memory_damage.is_some() {
-        return Some(Step::MendMemory);
-    }
+    // Before what writes to /var: where that cannot be, the boot entries are needed all the more.
     if let Some(device) = observed.unmounted_esp.clone() {
         return Some(Step::MountEsp { device });
+    }
+    if observed.memory_damage.is_some() {
+        return Some(Step::MendMemory);
     }
     if let Some(bad) = to_condemn(observed, now) {
         return Some(Step::Condemn { bad });
