@@ -47,7 +47,7 @@ pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u
         Unattended { is_on: true, is_open: true, is_due: true, .. } => Some(Step::Upgrade),
         _ => None,
     };
-    unasked.or_else(|| trust::to_learn(observed))
+    unasked.or_else(|| trust::to_learn(observed)).or_else(|| trust::to_forget(observed, unattended))
 }
 
 /// Whether a release that has never booted is the next to boot, and the one that runs has proved itself.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{bootable, booted_digest, booted_entry, compare_versions};
-use crate::update::model::{BootEntry, Observed, Step};
+use crate::update::model::{BootEntry, Observed, Step, Unattended};
 
 /// The version below which a release is taken only if that is asked for: what runs, or what proved itself here before.
 pub fn floor(observed: &Observed) -> &str {
@@ -30,6 +30,11 @@ pub(super) fn to_learn(observed: &Observed) -> Option<Step> {
         .then(|| Step::Learn { floor, revoked: observed.revoked.clone() })
 }
 
+/// What the registry offered last is old news to a node that does not ask it by itself.
+pub(super) fn to_forget(observed: &Observed, unattended: Unattended) -> Option<Step> {
+    (!unattended.is_on && observed.memory.offered.is_some()).then_some(Step::ForgetOffered)
+}
+
 /// One sentence each.
 pub(super) fn reasons(observed: &Observed, now: u64) -> Vec<String> {
     let mut reasons = observed.revoked_problems.clone();
@@ -48,7 +53,7 @@ pub(super) fn reasons(observed: &Observed, now: u64) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::update::{
-        model::{Offered, Revoked, Unattended},
+        model::{Offered, Revoked},
         plan::{
             plan,
             tests::{digest, node},
@@ -107,5 +112,14 @@ mod tests {
         assert_eq!(told, ["release 1 (sha256:aaaaaaaaaaaa) runs although it was revoked: upgrade to a newer one"]);
         observed.memory.offered = Some(Offered::new("2", 1_000_000, None));
         assert_eq!(reasons(&observed, 1_000_000).len(), 2);
+    }
+
+    #[test]
+    fn what_was_offered_is_forgotten_by_a_node_that_does_not_ask() {
+        let mut observed = node("a1", "a");
+        observed.memory.offered = Some(Offered::new("2", 1_000_000, None));
+        for (is_on, expected) in [(true, None), (false, Some(Step::ForgetOffered))] {
+            assert_eq!(plan(&observed, Unattended { is_on, ..Unattended::default() }, "", 0), expected);
+        }
     }
 }
