@@ -18,7 +18,8 @@ pub fn running(observed: &Observed) -> &str {
 }
 
 /// What of the release that runs is not remembered yet. The floor rises once it has proved itself, and not while something else is
-/// prepared, which may be an older one that was asked for.
+/// prepared, which may be an older one that was asked for. What a release on trial revokes holds while it runs; one that falls back is
+/// not believed for good.
 pub(super) fn to_learn(observed: &Observed) -> Option<Step> {
     let booted = observed.booted.as_ref()?;
     let stays = bootable(observed).first().is_some_and(|next| next.deployment == *booted);
@@ -26,7 +27,7 @@ pub(super) fn to_learn(observed: &Observed) -> Option<Step> {
     let reached = floor(observed);
     let is_new = stays && has_proved_itself && observed.memory.floor.as_deref() != Some(reached);
     let floor = is_new.then(|| reached.to_owned());
-    (floor.is_some() || observed.revoked != observed.memory.revoked)
+    (floor.is_some() || has_proved_itself && observed.revoked != observed.memory.revoked)
         .then(|| Step::Learn { floor, revoked: observed.revoked.clone() })
 }
 
@@ -105,7 +106,13 @@ mod tests {
         observed.memory.floor = Some("1".to_owned());
         assert_eq!(plan(&observed, Unattended::default(), "", 0), None);
         observed.revoked = Revoked { keys: [digest("e")].into(), releases: [digest("a")].into() };
+        // Whatever else there is to do, which may fail each time.
+        assert!(matches!(plan(&observed, Unattended::default(), "nosmt", 0), Some(Step::Learn { .. })));
         assert_eq!(learnt(&observed), Some(None));
+        let mut on_trial = Observed { revoked: observed.revoked.clone(), ..node("a1 b2+2", "b") };
+        assert_eq!(learnt(&on_trial), None);
+        on_trial.entries = node("a1 b2", "b").entries;
+        assert_eq!(learnt(&on_trial), Some(None));
         observed.memory.revoked = observed.revoked.clone();
         assert_eq!(learnt(&observed), None);
         let told = reasons(&observed, 0);
