@@ -55,7 +55,7 @@ image-4k: image ## the same disk for drives with sectors of 4096 bytes: target/i
 release: image ## push the release: REGISTRY=HOST/PATH[:TAG], signed: KEY=FILE [PASSPHRASE_FILE=FILE]
 	@image/release/push target/tools $(OUT)/image "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
 
-sign: setup ## sign a release in a registry anew, or with another key: REGISTRY=HOST/PATH:TAG KEY=FILE [PASSPHRASE_FILE=FILE]
+sign: setup ## sign a release in a registry anew, or with another key: REGISTRY=HOST/PATH:TAG@sha256:DIGEST KEY=FILE [PASSPHRASE_FILE=FILE]
 	@image/release/sign target/tools "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
 
 $(OUT)/image/manifest.json: $(wildcard target/keys target/prior.json) $(SOURCES) $(filter-out ./,$(sort $(dir $(SOURCES))))

@@ -205,12 +205,17 @@ fn reach(socket: &Path) -> Result<OwnedFd> {
 /// Folders of which the service sees everything.
 const OPEN: [&str; 2] = ["/usr", "/etc"];
 
-/// What a policy is to the service: with the keys in it that it does not see.
+/// What a policy is to the service: with the keys in it that it does not see. One that cannot be read is an empty one to it.
 pub(crate) fn whole_policy(root: &Path, text: &str) -> String {
     let is_open = |file: &str| OPEN.iter().any(|folder| Path::new(file).starts_with(folder));
     with_keys(text, |files| {
-        let all = || files.iter().map(|file| fs::read(in_root(root, file)).ok()).collect();
-        if files.iter().all(|file| is_open(file)) { None } else { all() }
+        let key = |file: &&str| {
+            fs::read(in_root(root, file)).unwrap_or_else(|error| {
+                log::warn!("{file}, a key that the policy names, cannot be read: {error}");
+                Vec::new()
+            })
+        };
+        (!files.iter().all(|file| is_open(file))).then(|| files.iter().map(key).collect())
     })
 }
 
@@ -238,6 +243,37 @@ mod tests {
         assert_eq!(fs::read_to_string(&words[3]).unwrap(), "one and two");
         OpenOptions::new().append(true).open(&words[5]).unwrap().write_all(b"x").unwrap();
         assert_eq!(fs::read_to_string(&failures).unwrap(), "x");
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_costs_only_itself() {
+        const PEM: &str = include_str!("../tests/fixtures/skopeo/key.pub");
+        // As `openssl pkey -pubin -in key.pub -outform DER | sha256sum` says it.
+        const FINGERPRINT: &str = "sha256:846d8d04784168862123d3fe8df071f22e3eb3772b011290fbe17d89edea0d22";
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        // The last letters of the key are those of its point.
+        let at = PEM.rfind("-----END").unwrap() - 8;
+        let other = format!("{}{}{}", &PEM[..at], if &PEM[at..=at] == "A" { "B" } else { "A" }, &PEM[at + 1..]);
+        write("usr/lib/ballast/keys/revoked.pub", PEM);
+        write("usr/lib/ballast/keys/empty.pub", "");
+        write("var/lib/ballast/keys/good.pub", &other);
+        let whole = |names: &[&str]| {
+            let policy = serde_json::json!({"default": [{"type": "sigstoreSigned", "keyPaths": names, "revokedKeys": [FINGERPRINT]}]});
+            let text = whole_policy(folder.path(), &policy.to_string());
+            assert!(!text.contains("keyPaths"), "{text}");
+            let read = |file: &str| anyhow::bail!("{file} is for root alone");
+            crate::policy::model::Policy::parse(&text).and_then(|mut policy| policy.load_keys(read))
+        };
+        let (revoked, good) = ("/usr/lib/ballast/keys/revoked.pub", "/var/lib/ballast/keys/good.pub");
+        whole(&[revoked, good]).unwrap();
+        whole(&[good, "/usr/lib/ballast/keys/empty.pub", "/var/lib/ballast/keys/missing.pub"]).unwrap();
+        let error = format!("{:#}", whole(&[revoked, "/var/lib/ballast/keys/missing.pub"]).unwrap_err());
+        assert!(error.contains("none of the keys can be used: key 1 of keyData: this key was revoked"), "{error}");
     }
 
     #[test]

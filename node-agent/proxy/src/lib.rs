@@ -49,11 +49,11 @@ fn run(arguments: Arguments) -> Result<()> {
     if arguments.is_handed_over() {
         return Err(handover::become_proxy());
     }
+    log::set_logger(&StandardError).context("setting up the log")?;
+    log::set_max_level(arguments.level());
     if let Some((service, call)) = arguments.call()? {
         return call.run(&service);
     }
-    log::set_logger(&StandardError).context("setting up the log")?;
-    log::set_max_level(arguments.level());
     let options = arguments.options()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("setting up the event loop")?.block_on(serve::serve(options))

@@ -95,6 +95,9 @@ async fn what_is_damaged_is_fetched_from_the_image_of_each_release() {
         let origin =
             format!("[ballast]\ndigest={}\nversion=20261121.1\nimage=oci.example.com/os:stable\n", digest("a"));
         node.write(&format!("{DEPLOYMENTS}/{commit}.0.origin"), &origin);
+        // What is on the disk was signed before all this was asked for.
+        node.write("/usr/lib/ballast/revoked", &format!("key {}\n", digest("e")));
+        node.write("/var/lib/ballast/settings.toml", "[update]\nkeys_threshold = 2\nsignature_max_days = 8\n");
     });
     node.wait_until("the agent", || node.path("/run/ballast/agent.sock").exists()).await;
     let answers = |first: &str, then: &str| {
@@ -111,6 +114,10 @@ async fn what_is_damaged_is_fetched_from_the_image_of_each_release() {
     let calls = node.read(&format!("{FOLDER}/calls"));
     let asked: Vec<&str> = calls.lines().filter_map(|line| line.split(' ').nth(2)).collect();
     assert_eq!(asked, [format!("oci.example.com/os@{}", digest("a")), format!("r.example/os@{}", digest("b"))]);
+
+    let policy = node.read("/run/ballast/policy.json");
+    assert!(policy.contains("\"threshold\":1") && policy.contains("\"revokedKeys\":[]"), "{policy}");
+    assert!(!policy.contains("maxAgeDays"), "{policy}");
 
     // Some of it remains, because the other release cannot be had any more.
     answers(left, r#"{"error":{"kind":"not-found","message":"no such manifest"}}"#);

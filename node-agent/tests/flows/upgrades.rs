@@ -194,10 +194,26 @@ async fn the_floor_and_what_was_revoked_are_remembered() {
     let inspect = format!("{FOLDER}/inspect");
     let soon = node.read(&inspect).replace("\"os_id\"", &format!("\"signed_until\":{},\"os_id\"", now + 86400 + 3600));
     node.write(&inspect, &soon);
-    let failure = node.operate(upgrade(|_| {})).await.unwrap_err();
+    let settings = node.read("/var/lib/ballast/settings.toml");
+    let check = || node.operate(upgrade(|upgrade| upgrade.check = true));
+    let failure = check().await.unwrap_err();
     assert!(failure.message.contains("release 20261120.1 is older than 20261121.1, which runs"), "{failure}");
+    // By hand: nobody would ask again.
+    assert!(!memory().contains("signed_until"), "{}", memory());
+    let auto = format!("{settings}auto = true\nwindow = [\"Sun 03:00-03:01 UTC\"]\n");
+    node.write("/var/lib/ballast/settings.toml", &auto);
     let runs_out = "the signature of release 20261120.1, which the registry offered last, runs out in 1 day";
+    for _ in 0..100 {
+        check().await.unwrap_err();
+        if memory().contains("signed_until") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     node.wait_for("that signatures run out is told", |status| told(status, runs_out)).await;
+    node.write("/var/lib/ballast/settings.toml", &settings);
+    node.wait_for("what was offered is forgotten", |status| !told(status, runs_out)).await;
+    assert!(!memory().contains("signed_until"), "{}", memory());
     node.operate(upgrade(|upgrade| upgrade.allow_downgrade = true)).await.unwrap();
     assert!(memory().contains("\"floor\": \"20261120.1\""), "{}", memory());
 }

@@ -48,7 +48,7 @@ fn a_release_is_pushed_under_its_version_and_its_tag_and_signed() {
     assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
     let said = String::from_utf8(pushed.stdout).unwrap();
     for tag in ["20261122.1", "stable"] {
-        assert!(said.contains(&format!("release: {repository}:{tag} is {}", release.digest)), "{said}");
+        assert!(said.contains(&format!("release: {repository}:{tag}@{}", release.digest)), "{said}");
         let into = bench.place(tag);
         bench.fetch_signed_as(&bench.depot.name(tag), &repository, &bench.depot.key.public, &into).unwrap();
         let index = fs::read_to_string(into.join("index.json")).unwrap();
@@ -61,22 +61,43 @@ fn a_release_is_pushed_under_its_version_and_its_tag_and_signed() {
 #[test]
 fn a_release_is_signed_once_more_and_keeps_its_signatures() {
     let bench = Bench::open();
-    let image = built(&bench, &bench.release("20261122.1"));
+    let release = bench.release("20261122.1");
+    let image = built(&bench, &release);
     let repository = format!("{}/ballast", bench.depot.open_address());
     let tagged = format!("{repository}:20261122.1");
     let pushed = push(&bench, &image, &[&repository, bench.depot.key.private.to_str().unwrap()]);
     assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    // Who owns the registry puts something else under the tag.
+    let tools = &bench.tools;
+    let open = bench.place("open.json");
+    fs::write(&open, r#"{"default":[{"type":"insecureAcceptAnything"}]}"#).unwrap();
+    let other = bench.release("20261123.1");
+    let mut skopeo = tools.command("skopeo");
+    skopeo.arg("--policy").arg(&open).args(["copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false"]);
+    skopeo.arg(format!("oci:{}", other.folder.display())).arg(format!("docker://{tagged}"));
+    qemu_tests::tools::output("skopeo", &mut skopeo).unwrap();
     let second = SigningKey::make(&bench.tools, bench.depot.folder(), "second").unwrap();
     let name = bench.depot.name("20261122.1");
     bench.fetch_signed_as(&name, &repository, &second.public, &bench.place("before")).unwrap_err();
-    let signed = script(&bench, "sign", &[&tagged, second.private.to_str().unwrap()], &image);
+    let sign = |what: &str| script(&bench, "sign", &[what, second.private.to_str().unwrap()], &image);
+    let refused = sign(&tagged);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && said.contains("HOST/PATH:TAG@sha256:DIGEST"), "{said}");
+    let signed = sign(&format!("{tagged}@{}", release.digest));
     assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
     for (key, into) in [(&bench.depot.key.public, "first"), (&second.public, "second")] {
         bench.fetch_signed_as(&name, &repository, key, &bench.place(into)).unwrap();
+        let index = fs::read_to_string(bench.place(into).join("index.json")).unwrap();
+        assert!(index.contains(&release.digest), "another digest: {index}");
     }
+    let by_digest = bench.depot.name("20261122.1").replace(":20261122.1", &format!("@{}", other.digest));
+    bench.fetch_signed_as(&by_digest, &repository, &second.public, &bench.place("other")).unwrap_err();
     let nothing = script(&bench, "sign", &["", ""], &image);
     let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
-    assert!(nothing.status.code() == Some(2) && said.contains("make sign REGISTRY=HOST/PATH:TAG KEY=FILE"), "{said}");
+    assert!(
+        nothing.status.code() == Some(2) && said.contains("make sign REGISTRY=HOST/PATH:TAG@sha256:DIGEST KEY=FILE"),
+        "{said}"
+    );
 }
 
 #[test]

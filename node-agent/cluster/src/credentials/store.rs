@@ -57,6 +57,13 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             // The folder is none; what is written next sets that aside.
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+            // A disk that fails in passing has damaged nothing, and for another certificate a token is needed.
+            Err(error)
+                if kept == Kept::Client
+                    && !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory) =>
+            {
+                Err(format!("{} cannot be read: {error}", path.display()))
+            }
             Err(error) => {
                 let kept = set_aside(&path).map_err(|failed| {
                     format!("{} cannot be read ({error}) and not be set aside: {failed}", path.display())
@@ -205,6 +212,14 @@ mod tests {
                 assert_eq!(store.read(kept).await, Ok(Some("anew".to_owned())));
             }
         }
+        // A disk that fails as it is read, as this file does.
+        let folder = tempfile::tempdir().unwrap();
+        let client = folder.path().join(Kept::Client.name());
+        std::os::unix::fs::symlink("/proc/self/mem", &client).unwrap();
+        let error = Store::new(folder.path().to_owned()).read(Kept::Client).await.unwrap_err();
+        assert!(error.contains("client.pem cannot be read: Input/output error"), "{error}");
+        assert!(fs::symlink_metadata(&client).is_ok() && fs::read_dir(folder.path()).unwrap().count() == 1);
+
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("prod"), "no folder").unwrap();
         let store = Store::new(folder.path().join("prod"));

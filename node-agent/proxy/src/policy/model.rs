@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
@@ -156,12 +156,20 @@ fn read(requirement: source::Requirement) -> Result<Requirement> {
     let threshold = threshold.unwrap_or(NonZeroUsize::MIN);
     let max_age = max_age_days.map(|days| DAY.saturating_mul(days));
     let mut signed = Signed { key_files, keys: Vec::new(), identity, threshold, max_age, revoked_keys };
-    for data in data.into_iter().chain(datas.into_iter().flatten()) {
-        let pem = STANDARD.decode(data.trim()).context("sigstoreSigned: keyData is not in base64")?;
-        PublicKey::parse("keyData", &pem).and_then(|key| signed.add(key)).context("sigstoreSigned")?;
+    let mut unusable = None;
+    for (number, data) in data.into_iter().chain(datas.into_iter().flatten()).enumerate() {
+        let origin = format!("key {} of keyData", number + 1);
+        let pem = STANDARD.decode(data.trim()).with_context(|| format!("{origin} is not in base64"));
+        if let Err(error) = pem.and_then(|pem| signed.add(PublicKey::parse(&origin, &pem)?)) {
+            log::warn!("a key in the policy is left out: {error:#}");
+            unusable = unusable.or(Some(error));
+        }
     }
     if signed.key_files.is_empty() && signed.keys.is_empty() {
-        bail!("sigstoreSigned: there is no key in the list, expected at least one");
+        return Err(match unusable {
+            Some(error) => error.context("sigstoreSigned: none of the keys can be used"),
+            None => anyhow!("sigstoreSigned: there is no key in the list, expected at least one"),
+        });
     }
     Ok(Requirement::Signed(signed))
 }
@@ -214,6 +222,24 @@ mod tests {
         let text = text.replace("\"keyPaths\"", &format!("\"revokedKeys\":[\"{revoked}\"],\"keyPaths\""));
         let error = format!("{:#}", Policy::parse(&text).unwrap().load_keys(|_| Ok(PEM.to_owned())).unwrap_err());
         assert_eq!(error, format!("reading a key that the policy names: /a: this key was revoked ({revoked})"));
+    }
+
+    #[test]
+    fn a_key_in_the_policy_that_cannot_be_used_costs_only_itself() {
+        let (good, revoked) = (STANDARD.encode(PEM), PublicKey::parse("k", PEM.as_bytes()).unwrap().fingerprint());
+        let keys = |more: &str, keys: &[&str]| {
+            let requirement = format!(r#"{{"type":"sigstoreSigned"{more},"keyDatas":{}}}"#, serde_json::json!(keys));
+            let mut policy = Policy::parse(&format!(r#"{{"default":[{requirement}]}}"#))?;
+            policy.load_keys(|file| panic!("{file} is asked for"))?;
+            let Requirement::Signed(signed) = &policy.default[0] else { panic!("{policy:?}") };
+            anyhow::Ok(signed.keys.len())
+        };
+        assert_eq!(keys("", &["?", "eA==", &good]).unwrap(), 1);
+        let revoked = format!(r#","revokedKeys":["{revoked}"]"#);
+        let error = format!("{:#}", keys(&revoked, &["eA==", &good]).unwrap_err());
+        assert!(error.contains("none of the keys can be used: key 1 of keyData: it has 0 keys"), "{error}");
+        let error = format!("{:#}", keys(r#","threshold":2"#, &["eA==", &good]).unwrap_err());
+        assert!(error.contains("2 keys must have signed"), "{error}");
     }
 
     #[test]
@@ -273,7 +299,7 @@ mod tests {
             (signed(""), "expected exactly one of keyPath"),
             (signed(r#","keyPath":"/a","keyData":"eA==""#), "expected exactly one of keyPath"),
             (signed(r#","keyPaths":[]"#), "there is no key in the list"),
-            (signed(r#","keyData":"?""#), "keyData is not in base64"),
+            (signed(r#","keyData":"?""#), "none of the keys can be used: key 1 of keyData is not in base64"),
             (signed(r#","keyData":"eA==""#), "expected an ECDSA P-256 public key"),
             (signed(r#","keyPath":"/a","fulcio":{}"#), "unknown field `fulcio`"),
             (signed(r#","keyPath":"/a","signedIdentity":{"type":"x"}"#), "unknown variant `x`"),

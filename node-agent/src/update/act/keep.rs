@@ -104,7 +104,7 @@ async fn repaired(work: &Work) -> Result<(Checked, String), Failure> {
     let observed = work.look().await?;
     let sources = sources(&observed, work.settings.update.image.as_deref())?;
     for (number, source) in sources.into_iter().enumerate() {
-        match repaired_from(work, &source, &observed).await {
+        match repaired_from(work, &source).await {
             Ok(checked) => all = Checked { repaired: all.repaired + checked.repaired, ..checked },
             // Nothing is forgotten yet, and without the release that runs the others are of little use.
             Err(failure) if number == 0 => return Err(failure),
@@ -118,11 +118,7 @@ async fn repaired(work: &Work) -> Result<(Checked, String), Failure> {
     Ok((all, remedy))
 }
 
-async fn repaired_from(
-    work: &Work,
-    Source { version, image }: &Source,
-    observed: &Observed,
-) -> Result<Checked, Failure> {
+async fn repaired_from(work: &Work, Source { version, image }: &Source) -> Result<Checked, Failure> {
     let image = image.as_ref().ok_or_else(|| Failure {
         kind: FailureKind::Failed,
         message: format!(
@@ -130,7 +126,7 @@ async fn repaired_from(
         ),
     })?;
     work.tell(|progress| progress.image = Some(image.clone()));
-    let registry = work.registry_for_repair(image, &observed.revoked).await?;
+    let registry = work.registry_for_repair(image).await?;
     let checked = work.worker(&["fsck", "--repair", image], Some(&registry), CHECK_DEADLINE).await;
     checked.map_err(|failure| failure.while_doing(&format!("fetching release {version} anew")))
 }

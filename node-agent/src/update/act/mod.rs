@@ -160,7 +160,12 @@ impl Operations {
             // One that cannot be mounted is told to who asks.
             Step::MountEsp { .. } => !self.mounting.as_ref().is_some_and(JoinHandle::is_finished),
             Step::Condemn { .. } | Step::MendMemory => true,
-            Step::Resume { .. } | Step::Learn { .. } | Step::Upgrade | Step::Reboot | Step::Arguments => false,
+            Step::Resume { .. }
+            | Step::Learn { .. }
+            | Step::ForgetOffered
+            | Step::Upgrade
+            | Step::Reboot
+            | Step::Arguments => false,
         }
     }
 
@@ -176,6 +181,7 @@ impl Operations {
             Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
             Step::Learn { floor, revoked } => self.learn(floor.clone(), revoked.clone()).await?,
+            Step::ForgetOffered => self.memory.change(|memory| memory.offered = None).await?,
             Step::Upgrade => self.upgrade_unattended(settings),
             Step::Reboot => self.reboot("the settings say so"),
             Step::Arguments if Instant::now() < self.arguments_again => {}

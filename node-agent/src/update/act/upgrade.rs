@@ -35,10 +35,13 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     work.tell(|progress| progress.image = Some(image.clone()));
     let registry = work.registry(&image, &observed.revoked).await?;
     let offer = resolve(work, &image, &registry).await?;
-    let max_days = work.settings.update.signature_max_days;
-    let offered = offer.signed_until.map(|until| Offered::new(&offer.version, until, max_days));
-    if offered != observed.memory.offered {
-        work.remember(|memory| memory.offered = offered).await;
+    // Whoever does not ask by themselves again would be told of it for ever.
+    if work.settings.update.auto && upgrade.image.is_none() {
+        let max_days = work.settings.update.signature_max_days;
+        let offered = offer.signed_until.map(|until| Offered::new(&offer.version, until, max_days));
+        if offered != observed.memory.offered {
+            work.remember(|memory| memory.offered = offered).await;
+        }
     }
     let about = |message: String, changed: bool| Outcome {
         message,

@@ -140,10 +140,11 @@ impl Work {
         Ok(self.host.read("reading the kernels on /efi", |host| Ok(observe::kernels(host))).await?)
     }
 
-    /// How a release may be fetched anew that is on the disk already: `image` has its digest, so that its signatures are old changes
-    /// nothing.
-    pub(super) async fn registry_for_repair(&self, image: &str, revoked: &Revoked) -> Result<Registry, Failure> {
-        self.registry_by(image, &Update { signature_max_days: None, ..self.settings.update.clone() }, revoked).await
+    /// How a release may be fetched anew that is on the disk already: `image` has its digest, so one signature will do, however old, and
+    /// whatever was revoked since.
+    pub(super) async fn registry_for_repair(&self, image: &str) -> Result<Registry, Failure> {
+        let update = Update { signature_max_days: None, keys_threshold: 1, ..self.settings.update.clone() };
+        self.registry_by(image, &update, &Revoked::default()).await
     }
 
     /// How `image` may be fetched, without the keys that are `revoked`; the policy is written for it.

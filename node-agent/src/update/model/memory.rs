@@ -28,7 +28,7 @@ pub struct Memory {
     pub floor: Option<String>,
     /// What releases that ran here have revoked. It is never forgotten.
     pub revoked: Revoked,
-    /// What the registry offered last, if its signatures run out.
+    /// What the registry offered last to a node that upgrades by itself, if its signatures run out.
     pub offered: Option<Offered>,
 }
 

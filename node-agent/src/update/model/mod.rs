@@ -104,6 +104,8 @@ pub enum Step {
         /// All that is revoked.
         revoked: Revoked,
     },
+    /// Forget what the registry offered last: the node does not ask it by itself any more.
+    ForgetOffered,
     /// Look for another release, and take it.
     Upgrade,
     /// Boot the release that is prepared.

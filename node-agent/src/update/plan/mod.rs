@@ -38,6 +38,10 @@ pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u
     if let Some(command) = observed.memory.wanted.as_ref().filter(goes_on).cloned() {
         return (!observed.lacks_network).then_some(Step::Resume { command });
     }
+    // Before what may fail again and again.
+    if let Some(learn) = trust::to_learn(observed) {
+        return Some(learn);
+    }
     if arguments::is_missing(observed, arguments) {
         return Some(Step::Arguments);
     }
@@ -48,7 +52,7 @@ pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u
         Unattended { is_on: true, is_open: true, is_due: true, .. } => Some(Step::Upgrade),
         _ => None,
     };
-    unasked.or_else(|| trust::to_learn(observed))
+    unasked.or_else(|| trust::to_forget(observed, unattended))
 }
 
 /// Whether a release that has never booted is the next to boot, and the one that runs has proved itself.

@@ -12,23 +12,23 @@ pub fn target(observed: &Observed) -> Result<&BootEntry, Failure> {
     let entries = bootable(observed);
     let booted = booted_entry(observed);
     let runs = |entry: &BootEntry| observed.booted.as_ref() == Some(&entry.deployment);
+    let is_revoked = |entry: &BootEntry| {
+        observed.origin(&entry.deployment).is_some_and(|origin| observed.revoked.releases.contains(&origin.digest))
+    };
+    let refused =
+        |entry: &BootEntry, why: &str| Failure::refused(format!("release {} was revoked, {why}", entry.version));
     if let (Some(next), Some(booted)) = (entries.first(), booted)
         && !runs(next)
         && next.is_blessed()
     {
-        return Ok(booted);
+        let stays = "so the rollback from it, which waits for its reboot, is not taken back";
+        return if is_revoked(booted) { Err(refused(booted, stays)) } else { Ok(booted) };
     }
-    let mut good = entries.iter().filter(|entry| !runs(entry) && entry.is_blessed());
-    let is_revoked = |entry: &&&BootEntry| {
-        observed.origin(&entry.deployment).is_some_and(|origin| observed.revoked.releases.contains(&origin.digest))
-    };
-    let revoked = good.clone().find(is_revoked);
-    let good = good.find(|entry| !is_revoked(entry)).copied();
     let is_prepared = entries.first().is_some_and(|next| !runs(next));
-    good.or(booted.filter(|_| is_prepared)).ok_or_else(|| match revoked {
-        Some(entry) => {
-            Failure::refused(format!("release {} was revoked, and there is no other to go back to", entry.version))
-        }
+    let good = entries.iter().copied().filter(|entry| !runs(entry) && entry.is_blessed());
+    let wanted: Vec<&BootEntry> = good.chain(booted.filter(|_| is_prepared)).collect();
+    wanted.iter().find(|entry| !is_revoked(entry)).copied().ok_or_else(|| match wanted.first() {
+        Some(entry) => refused(entry, "and there is no other to go back to"),
         None => no_other(),
     })
 }
@@ -55,7 +55,7 @@ pub fn entry(target: &BootEntry) -> New {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::update::plan::tests::node;
+    use crate::update::plan::tests::{digest, node};
 
     #[test]
     fn the_last_good_release_that_does_not_run_is_taken() {
@@ -75,6 +75,27 @@ mod tests {
             let observed = node(entries, booted);
             let found = target(&observed).ok().map(|entry| &entry.deployment.commit[..1]);
             assert_eq!(found, expected, "{entries} booted {booted}");
+        }
+    }
+
+    #[test]
+    fn none_is_gone_back_to_that_was_revoked() {
+        for (entries, booted, revoked, expected) in [
+            ("a1 b2", "b", "a", None),
+            ("a1 b2 c3", "c", "b", Some("a")),
+            // A rollback that waits for its reboot stays.
+            ("a1 b2 a3", "b", "b", None),
+            // A prepared upgrade stays.
+            ("a1 c3+3", "a", "a", None),
+            ("a1 b2 c3+3", "b", "b", Some("a")),
+        ] {
+            let mut observed = node(entries, booted);
+            observed.revoked.releases.insert(digest(revoked));
+            let found = target(&observed);
+            let letter = found.as_ref().ok().map(|entry| &entry.deployment.commit[..1]);
+            assert_eq!(letter, expected, "{entries} booted {booted}");
+            let is_told = |failure: &Failure| failure.message.contains(" was revoked, ");
+            assert!(found.is_ok() || found.as_ref().is_err_and(is_told), "{found:?}");
         }
     }
 }

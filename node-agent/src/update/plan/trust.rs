@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{bootable, booted_digest, booted_entry, compare_versions};
-use crate::update::model::{BootEntry, Observed, Step};
+use crate::update::model::{BootEntry, Observed, Step, Unattended};
 
 /// The version below which a release is taken only if that is asked for: what runs, or what proved itself here before.
 pub fn floor(observed: &Observed) -> &str {
@@ -18,7 +18,8 @@ pub fn running(observed: &Observed) -> &str {
 }
 
 /// What of the release that runs is not remembered yet. The floor rises once it has proved itself, and not while something else is
-/// prepared, which may be an older one that was asked for.
+/// prepared, which may be an older one that was asked for. What a release on trial revokes holds while it runs; one that falls back is
+/// not believed for good.
 pub(super) fn to_learn(observed: &Observed) -> Option<Step> {
     let booted = observed.booted.as_ref()?;
     let stays = bootable(observed).first().is_some_and(|next| next.deployment == *booted);
@@ -26,8 +27,13 @@ pub(super) fn to_learn(observed: &Observed) -> Option<Step> {
     let reached = floor(observed);
     let is_new = stays && has_proved_itself && observed.memory.floor.as_deref() != Some(reached);
     let floor = is_new.then(|| reached.to_owned());
-    (floor.is_some() || observed.revoked != observed.memory.revoked)
+    (floor.is_some() || has_proved_itself && observed.revoked != observed.memory.revoked)
         .then(|| Step::Learn { floor, revoked: observed.revoked.clone() })
+}
+
+/// What the registry offered last is old news to a node that does not ask it by itself.
+pub(super) fn to_forget(observed: &Observed, unattended: Unattended) -> Option<Step> {
+    (!unattended.is_on && observed.memory.offered.is_some()).then_some(Step::ForgetOffered)
 }
 
 /// One sentence each.
@@ -48,7 +54,7 @@ pub(super) fn reasons(observed: &Observed, now: u64) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::update::{
-        model::{Offered, Revoked, Unattended},
+        model::{Offered, Revoked},
         plan::{
             plan,
             tests::{digest, node},
@@ -100,12 +106,27 @@ mod tests {
         observed.memory.floor = Some("1".to_owned());
         assert_eq!(plan(&observed, Unattended::default(), "", 0), None);
         observed.revoked = Revoked { keys: [digest("e")].into(), releases: [digest("a")].into() };
+        // Whatever else there is to do, which may fail each time.
+        assert!(matches!(plan(&observed, Unattended::default(), "nosmt", 0), Some(Step::Learn { .. })));
         assert_eq!(learnt(&observed), Some(None));
+        let mut on_trial = Observed { revoked: observed.revoked.clone(), ..node("a1 b2+2", "b") };
+        assert_eq!(learnt(&on_trial), None);
+        on_trial.entries = node("a1 b2", "b").entries;
+        assert_eq!(learnt(&on_trial), Some(None));
         observed.memory.revoked = observed.revoked.clone();
         assert_eq!(learnt(&observed), None);
         let told = reasons(&observed, 0);
         assert_eq!(told, ["release 1 (sha256:aaaaaaaaaaaa) runs although it was revoked: upgrade to a newer one"]);
         observed.memory.offered = Some(Offered::new("2", 1_000_000, None));
         assert_eq!(reasons(&observed, 1_000_000).len(), 2);
+    }
+
+    #[test]
+    fn what_was_offered_is_forgotten_by_a_node_that_does_not_ask() {
+        let mut observed = node("a1", "a");
+        observed.memory.offered = Some(Offered::new("2", 1_000_000, None));
+        for (is_on, expected) in [(true, None), (false, Some(Step::ForgetOffered))] {
+            assert_eq!(plan(&observed, Unattended { is_on, ..Unattended::default() }, "", 0), expected);
+        }
     }
 }
