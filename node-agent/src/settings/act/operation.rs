@@ -169,7 +169,7 @@ async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> an
         Ok(()) => host.change(doing, move |host| files::told(host, &brought)).await,
         Err(error) => Err(error),
     };
-    let loaded = sysctls::load_modules(host, &settings.kernel).await;
+    let loaded = sysctls::load_modules(host, &settings.kernel, systemd).await;
     let failures: Vec<String> =
         [done, told, loaded].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     if failures.is_empty() { Ok(()) } else { Err(anyhow!("{}", failures.join("; "))) }
