@@ -102,6 +102,8 @@ pub async fn run(host: Host) -> Result<()> {
 struct Agent {
     host: Host,
     started: Instant,
+    /// Whether the console was told by now if the node is not READY.
+    is_patience_over: bool,
     changed: Arc<Notify>,
     systemd: systemd::Link,
     runtime: runtime::observe::Watcher,
@@ -177,6 +179,7 @@ impl Agent {
         complaints.note(socket::serve(&host, answers));
         Self {
             started: Instant::now(),
+            is_patience_over: false,
             runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
             pods: pods::observe::Observer::default(),
             jobs: pods::act::Jobs::new(host.clone(), Arc::clone(&changed)),

@@ -7,7 +7,8 @@ use crate::{
     clients::{damage, identity, proc},
     report::{
         compose::{self, Facts},
-        status::{Node, summary},
+        console,
+        status::{Node, not_ready_line, summary},
     },
     storage, update,
 };
@@ -78,6 +79,12 @@ impl Agent {
         .await;
         if status.ready || self.started.elapsed() >= READY_PATIENCE {
             self.notifier.ready();
+        }
+        if !self.is_patience_over && self.started.elapsed() >= READY_PATIENCE {
+            self.is_patience_over = true;
+            if let Some(line) = not_ready_line(&status) {
+                self.complaints.note(console::print(&self.host, &line));
+            }
         }
         self.notifier.status(&summary(&status));
         self.status.send_replace(status);

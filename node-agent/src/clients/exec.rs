@@ -59,11 +59,31 @@ where
 /// # Errors
 /// If it cannot be started, takes too long, or ends with another status than 0: with what it said last, wherever it said it.
 pub async fn check(program: &Path, deadline: Duration) -> Result<()> {
+    watched(Command::new(program), program, deadline).await
+}
+
+/// The same by `systemd_run`, as a unit of its own: with all rights that root has on the node, which the agent gave up for itself.
+///
+/// # Errors
+/// As [`check`].
+pub async fn check_as_unit(systemd_run: &Path, program: &Path, deadline: Duration) -> Result<()> {
+    let mut command = Command::new(systemd_run);
+    // systemd chooses its name, run-…: the node's health is not judged by it. As the agent it does not wait for the rest of the boot.
+    command.args(["--wait", "--pipe", "--collect", "--quiet", "--service-type=exec"]);
+    command.args(["--property=DefaultDependencies=no", "--property=Conflicts=shutdown.target"]);
+    command.args(["--property=Before=shutdown.target", "--property=KillSignal=SIGKILL"]);
+    // If nobody waits any more, it ends all the same, with all that it started.
+    command.arg(format!("--property=RuntimeMaxSec={}", deadline.as_secs() + 1));
+    command.arg(format!("--setenv=PATH={PATH}")).arg("--").arg(program);
+    watched(command, program, deadline).await
+}
+
+/// Runs `command`, which is there for `program`.
+async fn watched(mut command: Command, program: &Path, deadline: Duration) -> Result<()> {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     let doing = || format!("{name} cannot be run");
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).with_context(doing)?;
     let mut output = Receiver::from_owned_fd(reader).with_context(doing)?;
-    let mut command = Command::new(program);
     command.env_clear().env("PATH", PATH).stdin(Stdio::null()).process_group(0);
     command.stdout(writer.try_clone().with_context(doing)?).stderr(writer);
     let mut child = command.spawn().with_context(doing)?;

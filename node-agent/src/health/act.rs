@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{
     judge::{Judge, Progress},
-    model::{CHECKS, Observed, STAYS, UNTIL, Verdict},
+    model::{Observed, STAYS, UNTIL, Verdict},
     plan,
 };
 use crate::clients::{
@@ -50,9 +50,8 @@ impl Judge {
             Verdict::Good => self.bless(observed, systemd),
             Verdict::Bad { reason } => return self.reboot(reason, host, systemd).await,
         }
-        let folder = host.path(CHECKS);
         for check in plan::due_checks(observed) {
-            self.checks.start(check, &folder);
+            self.checks.start(check, host);
         }
         Ok(())
     }

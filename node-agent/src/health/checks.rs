@@ -19,6 +19,8 @@ use crate::clients::{exec, host::Host};
 /// A check that needs longer does not tell whether the node is healthy now.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
+
 /// A check that fails at once is not run in a tight circle.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -69,11 +71,16 @@ impl Checks {
         Ok(checks)
     }
 
-    /// Runs `check`, which lies in `folder`.
-    pub(super) fn start(&mut self, check: &Check, folder: &Path) {
-        let (program, changed) = (folder.join(&check.name), Arc::clone(&self.changed));
+    /// Runs `check`.
+    pub(super) fn start(&mut self, check: &Check, host: &Host) {
+        let (program, changed) = (host.path(CHECKS).join(&check.name), Arc::clone(&self.changed));
+        // In a tree of files that tests make it is not there.
+        let systemd_run = Some(host.path(SYSTEMD_RUN)).filter(|path| path.exists());
         let task = tokio::spawn(async move {
-            let result = exec::check(&program, DEADLINE).await;
+            let result = match systemd_run {
+                Some(systemd_run) => exec::check_as_unit(&systemd_run, &program, DEADLINE).await,
+                None => exec::check(&program, DEADLINE).await,
+            };
             changed.notify_one();
             result
         });
@@ -133,4 +140,45 @@ fn list(folder: &Path) -> Result<Vec<Check>> {
     }
     checks.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(checks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a child of the agent it would have the agent's few capabilities.
+    #[tokio::test]
+    async fn a_check_runs_as_a_unit_of_its_own() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let write = |path: &str, text: &str| {
+            let path = host.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let record = host.path("/arguments").display().to_string();
+        write(
+            SYSTEMD_RUN,
+            &format!("echo \"$*\" >{record}; while [ \"$1\" != -- ]; do shift; done; shift; exec \"$@\""),
+        );
+        write(&format!("{CHECKS}/db"), "echo no leader; exit 3");
+        let changed = Arc::new(Notify::new());
+        let mut checks = Checks::new(Arc::clone(&changed));
+        let found = checks.observe(&host).await.unwrap();
+        checks.start(&found[0], &host);
+        tokio::time::timeout(DEADLINE, changed.notified()).await.unwrap();
+        let state = loop {
+            let state = checks.observe(&host).await.unwrap().remove(0).state;
+            if state != CheckState::Running {
+                break state;
+            }
+        };
+        let CheckState::Failed { reason, .. } = state else { panic!("{state:?}") };
+        assert_eq!(reason, "db failed (exit status: 3): no leader");
+        let arguments = fs::read_to_string(&record).unwrap();
+        for expected in ["--wait ", "--pipe ", "--collect ", "RuntimeMaxSec=61 ", "--setenv=PATH=/", "health.d/db\n"] {
+            assert!(arguments.contains(expected), "{expected} in {arguments}");
+        }
+    }
 }

@@ -194,9 +194,21 @@ pub fn summary(status: &Status) -> String {
     }
 }
 
+/// The line on the console for a node that does not get READY: whoever looks there may have no other way to ask.
+pub fn not_ready_line(status: &Status) -> Option<String> {
+    (!status.ready).then(|| format!("ballast: {}", summary(status)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_console_is_told_why_a_node_is_not_ready() {
+        let status = |ready| Status { ready, reasons: vec!["a".to_owned()], ..Status::default() };
+        assert_eq!(not_ready_line(&status(false)).as_deref(), Some("ballast: not ready: a"));
+        assert_eq!(not_ready_line(&status(true)), None);
+    }
 
     #[test]
     fn the_summary_names_the_first_reason() {

@@ -63,12 +63,14 @@ pub struct Found {
     pub failed: bool,
     /// The volume that it is on, or that could not be read.
     pub volume: Option<VolumeId>,
+    /// Whether anybody was asked at all: if not, what is known from before stays.
+    pub was_asked: bool,
 }
 
 impl Found {
     /// All that is there.
     pub fn all(given: Given, what: impl Into<String>) -> Self {
-        Self { given, what: what.into(), failed: false, volume: None }
+        Self { given, what: what.into(), failed: false, volume: None, was_asked: true }
     }
 
     /// Nothing, and why.
@@ -76,10 +78,15 @@ impl Found {
         Self::all(Vec::new(), why)
     }
 
+    /// Nobody was asked, and why.
+    fn not_asked(why: impl Into<String>) -> Self {
+        Self { was_asked: false, ..Self::nothing(why) }
+    }
+
     /// As it is written down, now.
     pub fn look(&self) -> Look {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let Self { given, what, failed, volume } = self;
+        let Self { given, what, failed, volume, was_asked: _ } = self;
         let (found, what, volume) = (!given.is_empty(), what.clone(), volume.clone());
         Look { at: now.as_secs(), found, what, failed: *failed, volume }
     }
@@ -105,7 +112,7 @@ pub async fn look_again(host: &Host, giver: Giver, before: Option<&Look>) -> Fou
     let known = before.and_then(|before| before.volume.as_ref()).filter(|known| !known.location.is_empty());
     let Some(known) = known else {
         let is_unknown = before.is_some_and(|before| before.found || before.failed);
-        return Found::nothing(if is_unknown {
+        return Found::not_asked(if is_unknown {
             "it was not written down which volume the first boot used, so none is asked"
         } else {
             "the first boot found no volume, so none is asked"
@@ -127,11 +134,11 @@ async fn same_volume(host: &Host, known: &VolumeId) -> Result<Found> {
     let Some(volume) = same.first() else {
         let what =
             format!("the volume that the first boot used ({}, {}) is not there{others}", known.label, known.location);
-        return Ok(Found::nothing(what));
+        return Ok(Found::not_asked(what));
     };
     if !volume::is_from_boot(host, &volume.device).await? {
         let what = format!("{} was plugged in while the node ran, and is not asked{others}", name(volume));
-        return Ok(Found::nothing(what));
+        return Ok(Found::not_asked(what));
     }
     let found = first_with_files(host, &same).await;
     Ok(Found { what: format!("{}{others}", found.what), ..found })
@@ -181,7 +188,8 @@ async fn first_with_files(host: &Host, all: &[Volume]) -> Found {
                 Ok(given) => {
                     let told: Vec<String> = without.into_iter().chain([name]).collect();
                     let volume = Some(id(volume));
-                    return Found { given, what: told.join("; "), failed: failed.is_some(), volume };
+                    let what = told.join("; ");
+                    return Found { given, what, failed: failed.is_some(), volume, was_asked: true };
                 }
                 Err(error) => {
                     failed.get_or_insert_with(|| id(volume));
@@ -360,14 +368,14 @@ mod tests {
     #[tokio::test]
     async fn who_found_no_volume_at_the_first_boot_asks_none() {
         let (_tree, host) = machine(PLACE, None, 11);
-        let nothing = Found::nothing("there is no volume").look();
+        let nothing = Found::not_asked("there is no volume").look();
         let of_an_older_release = Look { found: true, ..nothing.clone() };
         for (before, expected) in [
             (None, "the first boot found no volume, so none is asked"),
             (Some(&nothing), "the first boot found no volume, so none is asked"),
             (Some(&of_an_older_release), "it was not written down which volume the first boot used, so none is asked"),
         ] {
-            assert_eq!(look_again(&host, Giver::Volume, before).await, Found::nothing(expected));
+            assert_eq!(look_again(&host, Giver::Volume, before).await, Found::not_asked(expected));
         }
         // Who cannot tell when it came does not ask it.
         let first = look(&host, Giver::Volume).await.look();

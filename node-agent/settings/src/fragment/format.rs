@@ -6,7 +6,7 @@ pub(super) const CLOUD_CONFIG: &str = "#cloud-config";
 /// What a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// `#cloud-config` in any case, also behind blank lines and comments.
+    /// `#cloud-config` in any case, alone in its line, also behind blank lines and comments.
     CloudConfig,
     /// A format of cloud-init's that is not run here, in words.
     Foreign(&'static str),
@@ -38,7 +38,8 @@ impl Format {
         let mut comments = std::iter::once(first).chain(lines).take_while(|line| line.starts_with('#'));
         let is_header = |line: &str| {
             let rest = line.get(CLOUD_CONFIG.len()..).filter(|_| starts_with(line, CLOUD_CONFIG));
-            rest.is_some_and(|rest| !rest.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '-'))
+            // More words make it a comment, as TOML may begin with.
+            rest.is_some_and(|rest| rest.trim().is_empty())
         };
         if comments.any(is_header) { Self::CloudConfig } else { Self::Toml }
     }
@@ -60,13 +61,21 @@ mod tests {
             "#cloud-config\r\n",
             "\n\n  #cloud-config\n",
             "#CLOUD-CONFIG\n",
-            "#cloud-config # of the lab\n",
-            "#cloud-config: x\n",
+            "#cloud-config \t\n",
             "# vim: syntax=yaml\n\n#Cloud-Config\n",
         ] {
             assert_eq!(Format::of(text), Format::CloudConfig, "{text:?}");
         }
-        for text in ["", "\n", "hostname = \"a\"\n#cloud-config\n", "# a #cloud-config\n", "#cloud-configs\n", "# ä"] {
+        for text in [
+            "",
+            "\n",
+            "hostname = \"a\"\n#cloud-config\n",
+            "# a #cloud-config\n",
+            "#cloud-configs\n",
+            "# ä",
+            "#cloud-config is not used here\nhostname = \"a\"\n",
+            "#cloud-config: x\n",
+        ] {
             assert_eq!(Format::of(text), Format::Toml, "{text:?}");
         }
     }

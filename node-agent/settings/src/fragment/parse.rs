@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Fragment, Kind, Source,
+    Fragment, Kind, Rank, Source,
     cloud_config::{self, CloudConfig},
     format::{CLOUD_CONFIG, Format},
     limits::Budget,
@@ -22,6 +22,8 @@ impl Fragment {
         // What a platform says of itself may be long; it must not use up what the operator may say.
         let mut own = Budget::new();
         let mut fragments = match source.kind {
+            // What ballast itself writes is TOML, whatever its first comment says.
+            Kind::Settings if source.rank == Rank::Node => vec![Self::own(source, budget)],
             Kind::Settings => Self::user_data(source.name, source.bytes, budget),
             Kind::VendorData => match vendor_data::text(source.bytes) {
                 Ok(text) => Self::user_data(source.name, &text, &mut own),
@@ -43,6 +45,13 @@ impl Fragment {
     fn unreadable(name: &str, problem: Problem) -> Self {
         let (source, table) = (Arc::from(name), Table::default());
         Self { source, table, problems: vec![problem], notes: Vec::new(), is_of_platform: false }
+    }
+
+    fn own(source: &Source<'_>, budget: &mut Budget) -> Self {
+        match Text::new(source.name, source.bytes) {
+            Ok(text) => Self::toml(&text, budget),
+            Err(problem) => Self::unreadable(source.name, problem),
+        }
     }
 
     /// Of several parts the last counts most, as cloud-init merges them.

@@ -10,10 +10,31 @@ use crate::{
 pub(super) fn registries(root: &mut Reader<'_>) -> Vec<Registry> {
     // What is no host names nothing: it may have a password in it.
     let identity = |table: &Table| table.text("host").and_then(|host| RegistryHost::parse(host).ok());
-    root.keyed_tables("registry", |table| identity(table).map(|host| host.to_string()), registry)
+    let mut known = Vec::new();
+    let name = |table: &Table| identity(table).map(|host| host.to_string());
+    root.keyed_tables("registry", name, |table| registry(table, &mut known))
 }
 
-fn registry(table: &mut Reader<'_>) -> Option<Registry> {
+/// The hosts of mirrors with their credentials.
+type Known = Vec<(String, Credentials)>;
+
+/// containerd has credentials by host and port: of two mirrors there it gives the first's to both.
+fn refuse_others(table: &mut Reader<'_>, place: &MirrorPlace, access: &Access, known: &mut Known) {
+    let Some(credentials) = &access.credentials else { return };
+    match known.iter().find(|(host, _)| host == place.host()) {
+        Some((_, first)) if first != credentials => {
+            let what = format!(
+                "are other credentials than those of a mirror at {} before it, which pods' images are pulled with",
+                place.host()
+            );
+            table.refuse_keys(&CREDENTIALS, &what, "one account for all mirrors at a HOST:PORT");
+        }
+        Some(_) => {}
+        None => known.push((place.host().to_owned(), credentials.clone())),
+    }
+}
+
+fn registry(table: &mut Reader<'_>, credentials: &mut Known) -> Option<Registry> {
     let is_plain = is_plain(table);
     let host: Option<RegistryHost> = table.need("host");
     let mut known: Vec<MirrorPlace> = Vec::new();
@@ -28,6 +49,7 @@ fn registry(table: &mut Reader<'_>) -> Option<Registry> {
             return None;
         }
         known.push(place.clone());
+        refuse_others(table, &place, &access, credentials);
         Some(Mirror { place, access })
     });
     let access = access(table, is_plain);

@@ -50,6 +50,38 @@ fn nothing_said_is_not_a_problem() {
     }
 }
 
+/// Neither a comment nor the first key makes it anything else.
+#[test]
+fn the_nodes_own_document_is_toml_whatever_it_begins_with() {
+    for comment in ["#cloud-config", "#!/bin/sh", "#include", "## template: jinja"] {
+        let (found, problems) = settings("f", format!("{comment}\nhostname = \"a\"\n").as_bytes());
+        assert_eq!(
+            (found.hostname.map(|name| name.to_string()).as_deref(), problems),
+            (Some("a"), vec![]),
+            "{comment}"
+        );
+    }
+}
+
+#[test]
+fn mirrors_at_one_host_and_port_have_one_account() {
+    const FIRST: &str = "[[registry]]\nhost = \"docker.io\"\nmirrors = [{ host = \"m.example:5000/hub\", token = \"one\" }]\n\
+                         [[registry]]\nhost = \"quay.io\"\n";
+    let of = |mirror: &str| told(&format!("{FIRST}mirrors = [{{ host = {mirror} }}]\n"));
+    let found = of("\"m.example:5000/quay\", token = \"two\"");
+    assert!(
+        matches!(&found[..], [told] if told.starts_with("f:6:") && told.contains("m.example:5000") && !told.contains("two")),
+        "{found:?}"
+    );
+    for right in [
+        "\"m.example:5000/quay\", token = \"one\"",
+        "\"m.example:5001/quay\", token = \"two\"",
+        "\"m.example:5000/quay\"",
+    ] {
+        assert_eq!(of(right), [""; 0], "{right}");
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_named_with_its_place() {
     let windows = Window::EXPECTED;

@@ -68,7 +68,7 @@ const SYSCTLS: [&str; 26] = [
 ];
 
 /// Those that are not for operators, and why; where a name ends with a point or `_`, all that begin so. Also of those above.
-const NOT_SYSCTLS: [(&str, &str); 31] = [
+const NOT_SYSCTLS: [(&str, &str); 28] = [
     ("fs.may_detach_mounts", "only old kernels of Red Hat have it, and this one always does what it switched on"),
     ("fs.protected_", PROTECTS),
     ("fs.suid_dumpable", PROTECTS),
@@ -97,12 +97,9 @@ const NOT_SYSCTLS: [(&str, &str); 31] = [
     ("net.ipv6.route.flush", COMMAND),
     ("vm.compact_memory", COMMAND),
     ("vm.drop_caches", COMMAND),
-    ("vm.mmap_", PROTECTS),
     ("vm.nr_hugepages", HUGE_PAGES),
     ("vm.nr_hugepages_mempolicy", HUGE_PAGES),
-    ("vm.nr_overcommit_hugepages", HUGE_PAGES),
     ("vm.panic_on_oom", REBOOTS),
-    ("vm.unprivileged_userfaultfd", PROTECTS),
 ];
 
 const COMMAND: &str = "it is a command";
@@ -232,7 +229,17 @@ mod tests {
 
     #[test]
     fn only_harmless_sysctls_are_taken() {
-        for right in ["net.core.somaxconn", "vm.swappiness", "kernel.pid_max", "net.ipv4.conf.eth0/100.rp_filter"] {
+        for right in [
+            "net.core.somaxconn",
+            "vm.swappiness",
+            "kernel.pid_max",
+            "net.ipv4.conf.eth0/100.rp_filter",
+            // Takes memory only when a program asks for it.
+            "vm.nr_overcommit_hugepages",
+            "vm.mmap_min_addr",
+            "vm.mmap_rnd_bits",
+            "vm.unprivileged_userfaultfd",
+        ] {
             assert!(SysctlKey::parse(right).is_ok(), "{right}");
         }
         for wrong in [

@@ -23,7 +23,7 @@ const NO_THREADS: &str = "with less, the node cannot start what it runs";
 
 /// The first whose name fits holds. They begin at the kernel's defaults, where those do not grow with the machine, or well below the
 /// defaults of a small one. (Documentation/admin-guide/sysctl/)
-const LIMITS: [Limit; 16] = [
+const LIMITS: [Limit; 17] = [
     at_least("fs.file-max", 65_536, NO_FILES),
     at_least("fs.inotify.max_", 128, NO_WATCHES),
     at_least("fs.nr_open", 1_048_576, NO_FILES),
@@ -45,6 +45,7 @@ const LIMITS: [Limit; 16] = [
         most: 131_072,
         why: "with less the kernel can hang, with more programs are killed",
     },
+    at_least("vm.mmap_min_addr", 4096, "with less, a mistake in the kernel is easier to use against it"),
     Limit { name: "vm.overcommit_memory", least: 0, most: 1, why: "strict accounting keeps services from starting" },
 ];
 
@@ -98,6 +99,7 @@ mod tests {
             ("vm.max_map_count", "10", "262144"),
             ("vm.min_free_kbytes", "900000", "67584"),
             ("vm.min_free_kbytes", "0", "1024"),
+            ("vm.mmap_min_addr", "0", "65536"),
             ("vm.overcommit_memory", "2", "1"),
             ("kernel.pid_max", "-1", "40000"),
             ("kernel.pid_max", "many", "40000"),

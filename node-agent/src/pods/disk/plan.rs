@@ -83,7 +83,9 @@ pub(in crate::pods) fn evictions<'a>(
         pods.clone().filter(not_yet).filter_map(|pod| Some((pod.uid.clone(), over_limit(pod, usage(pod)?)?))).collect();
     // One at a time: what it frees is seen before the next.
     let are_measured = pods.clone().filter(not_yet).all(|pod| usage(pod).is_some());
-    if !over.is_empty() || !disk.is_short || disk.exhausted_at.is_none() || !are_measured {
+    // Its sandbox goes after its volumes, so until then it has not freed everything: a grace may take minutes.
+    let is_one_ending = pods.clone().any(|pod| disk.evicted.contains_key(&pod.uid));
+    if !over.is_empty() || !disk.is_short || disk.exhausted_at.is_none() || !are_measured || is_one_ending {
         return over;
     }
     let largest = pods

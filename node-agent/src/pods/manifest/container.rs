@@ -48,7 +48,7 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
         fields.require(names::is_label(name.text), name, "name", NAME);
     }
     let written = fields.need("image");
-    let image = written.and_then(|written| match ImageReference::parse(written.text) {
+    let image = written.as_ref().and_then(|written| match ImageReference::parse(written.text) {
         Ok(image) => Some(image),
         Err(why) => {
             fields.refuse_at(written.line, "image", &why.to_string());
@@ -73,6 +73,7 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
     fields.finish();
     Some(Container {
         name: name?.text.to_owned(),
+        written: full_reference(written?.text),
         image: image?,
         pull,
         command,
@@ -92,6 +93,19 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
         tty,
         resources,
     })
+}
+
+/// `busybox` → `docker.io/library/busybox:latest`. It never changes: each release must derive the same uid from a manifest, or its
+/// emptyDirs are lost at an upgrade. Nothing else may go by it; images are an [`ImageReference`]'s to complete.
+fn full_reference(image: &str) -> String {
+    let (domain, rest) = match image.split_once('/') {
+        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => (first, rest),
+        _ => ("docker.io", image),
+    };
+    let library = if domain == "docker.io" && !rest.contains('/') { "library/" } else { "" };
+    let has_tag = rest.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    let tag = if rest.contains('@') || has_tag { "" } else { ":latest" };
+    format!("{domain}/{library}{rest}{tag}")
 }
 
 fn security(fields: &mut Fields<'_>, context: &Context<'_>) -> OfContainer {

@@ -79,6 +79,29 @@ fn the_uid_follows_the_meaning() {
     assert_ne!(plain, uid(&FULL.replace("world", "moon")));
 }
 
+/// A pod's emptyDirs are found by its uid: an upgrade must not lose them. These are the uids of the first releases.
+#[test]
+fn the_uid_is_the_same_in_each_release() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    for (image, expected) in [
+        ("busybox", "8bcf2789-587f-8bc6-89ad-0a4b8b0c2b30"),
+        ("team/app:2", "97809533-0690-8045-82af-b1fff7c65edc"),
+        ("localhost/a:1", "b8dfadce-111c-851b-859d-c8f6165b5815"),
+        ("quay.io/a@DIGEST", "bc188912-a1a9-8cfb-8769-8be36883dd95"),
+        ("quay.io/a:1@DIGEST", "858573e2-75b7-881d-86da-da3a938bf612"),
+        ("a:latest@DIGEST", "7b612070-8682-8fe3-8642-d9c770e0043d"),
+        ("index.docker.io/library/busybox:1", "775f1e9b-ae0c-89e5-87b9-4e274084c18c"),
+        ("index.docker.io/team/app", "a502c621-d120-82b7-8ed0-f8fee7c49033"),
+    ] {
+        let image = image.replace("DIGEST", &digest);
+        let text = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: web}}, spec: {{volumes: [{{name: v, emptyDir: {{}}}}], containers: \
+             [{{name: c, image: '{image}', volumeMounts: [{{name: v, mountPath: /v}}]}}]}}}}"
+        );
+        assert_eq!(parse("web.yaml", &text).unwrap().uid, expected, "{image}");
+    }
+}
+
 #[test]
 fn a_bad_manifest_is_refused_with_line_and_key() {
     let table = [

@@ -1,15 +1,18 @@
 //! A container of a pod, as its manifest means it.
 
 use ballast_types::ImageReference;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// A container of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Container {
     /// Its name within the pod.
     pub name: String,
+    /// The image as the first releases completed it: the pod's uid, and so its emptyDirs, depend on this text.
+    #[serde(rename = "image")]
+    pub written: String,
     /// The image.
-    #[serde(serialize_with = "as_text")]
+    #[serde(skip)]
     pub image: ImageReference,
     /// When to ask the registry.
     pub pull: PullPolicy,
@@ -67,10 +70,6 @@ impl Capabilities {
     fn is_empty(&self) -> bool {
         self.add.is_empty() && self.drop.is_empty()
     }
-}
-
-fn as_text<S: Serializer>(image: &ImageReference, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(image)
 }
 
 /// spec.containers\[\].imagePullPolicy

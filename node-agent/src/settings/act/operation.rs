@@ -115,7 +115,7 @@ async fn refetch(host: &Host, systemd: Option<&Systemd>) -> Result<Outcome, Fail
             let given = found.given.clone();
             host.change(KEEPING, move |host| keep::keep(host, giver, &given)).await?;
             looks.push((giver, found.look()));
-        } else if found.failed || before.account.looked.get(&giver).is_some_and(has_failed) {
+        } else if found.was_asked && (found.failed || before.account.looked.get(&giver).is_some_and(has_failed)) {
             let had_some = before.account.looked.get(&giver).is_some_and(|look| look.found);
             looks.push((giver, Look { found: had_some, ..found.look() }));
         }
@@ -169,8 +169,26 @@ async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> an
         Ok(()) => host.change(doing, move |host| files::told(host, &brought)).await,
         Err(error) => Err(error),
     };
-    let loaded = sysctls::load_modules(host, &settings.kernel).await;
+    let loaded = sysctls::load_modules(host, &settings.kernel, systemd).await;
     let failures: Vec<String> =
         [done, told, loaded].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     if failures.is_empty() { Ok(()) } else { Err(anyhow!("{}", failures.join("; "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failure_stays_known_if_refetch_asked_nobody() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        // Of a release that did not write down which volume it was.
+        let failed = Look { at: 1, found: false, what: "it has a bad sector".to_owned(), failed: true, volume: None };
+        keep::note(&host, vec![(Giver::Volume, failed.clone())]).unwrap();
+        let outcome = refetch(&host, None).await.unwrap();
+        assert!(outcome.message.contains("it was not written down which volume"), "{}", outcome.message);
+        let account = &read(&host).await.unwrap().account;
+        assert_eq!(account.looked.get(&Giver::Volume), Some(&failed));
+    }
 }

@@ -14,7 +14,7 @@ use ballast_settings::{
     values::{SysctlKey, SysctlValue},
 };
 
-use crate::clients::{exec, host::Host, store};
+use crate::clients::{host::Host, store, systemd::Systemd};
 
 /// By its path below /proc/sys, what each was. In /run: a boot begins with the kernel's own values.
 const RECORD: &str = "/run/ballast/settings-sysctls";
@@ -28,10 +28,8 @@ const MODULES: [(&str, &str); 3] = [
     ("net/nf_conntrack_max", "nf_conntrack"),
 ];
 
-const MODPROBE: &str = "/usr/sbin/modprobe";
-
 /// A module is loaded within moments.
-const MODPROBE_DEADLINE: Duration = Duration::from_secs(20);
+const MODULE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Of each pair the kernel zeroes the one when the other is set, and takes no zero: what they were is known from both.
 const PAIRS: [[&str; 2]; 2] =
@@ -64,11 +62,24 @@ pub(super) fn bring(host: &Host, now: &Kernel, wanted: &Kernel) -> Result<()> {
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
 }
 
-/// Loads the modules that sysctls of `wanted` belong to, and sets those: systemd-sysctl found nothing to set.
+/// Has `systemd` load the modules that sysctls of `wanted` belong to, which the agent itself may not, and sets those: systemd-sysctl
+/// found nothing to set.
 ///
 /// # Errors
 /// If a module cannot be loaded, or the kernel does not take a value; the others are set all the same.
-pub(super) async fn load_modules(host: &Host, wanted: &Kernel) -> Result<()> {
+pub(super) async fn load_modules(host: &Host, wanted: &Kernel, systemd: Option<&Systemd>) -> Result<()> {
+    let load = |module| async move {
+        let systemd = systemd.context("systemd cannot be asked")?;
+        systemd.start_and_wait(&format!("modprobe@{module}.service"), MODULE_DEADLINE).await
+    };
+    set_those_of_modules(host, wanted, load).await
+}
+
+async fn set_those_of_modules<F: Future<Output = Result<()>>>(
+    host: &Host,
+    wanted: &Kernel,
+    load: impl Fn(&'static str) -> F,
+) -> Result<()> {
     let mut failures = Vec::new();
     for (start, module) in MODULES {
         let is_missing = |path: &String| path.starts_with(start) && value(host, path).is_none();
@@ -77,14 +88,15 @@ pub(super) async fn load_modules(host: &Host, wanted: &Kernel) -> Result<()> {
         if missing.is_empty() {
             continue;
         }
-        let modprobe = host.path(MODPROBE).display().to_string();
-        if let Err(error) = exec::run(&modprobe, [module], MODPROBE_DEADLINE).await {
+        if let Err(error) = load(module).await {
             let error = error.context(format!("loading {module} for kernel.sysctl"));
             failures.push(format!("{error:#}"));
             continue;
         }
         for (path, value) in missing {
-            let set = set(host, &path, value.as_str()).with_context(|| format!("setting {PROC_SYS}/{path}"));
+            // That unit does not tell when the module cannot be loaded; its files do.
+            let set = set(host, &path, value.as_str())
+                .with_context(|| format!("setting {PROC_SYS}/{path} after loading {module}"));
             failures.extend(set.err().map(|error| format!("{error:#}")));
         }
     }
@@ -147,7 +159,7 @@ fn keep(host: &Host, old: &BTreeMap<String, String>, new: &BTreeMap<String, Stri
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{future::ready, os::unix::fs::PermissionsExt};
 
     use ballast_settings::{Rank, Source};
 
@@ -241,21 +253,23 @@ mod tests {
     async fn the_module_of_a_sysctl_is_loaded_and_the_value_set() {
         let (_tree, host) = node();
         let wanted = kernel("net.bridge.bridge-nf-call-iptables = 0\nnet.core.somaxconn = 1");
-        let told = load_modules(&host, &wanted).await.unwrap_err().to_string();
-        assert!(told.starts_with("loading br_netfilter for kernel.sysctl: "), "{told}");
-        // What modprobe(8) does to /proc/sys.
+        let told = load_modules(&host, &wanted, None).await.unwrap_err().to_string();
+        assert_eq!(told, "loading br_netfilter for kernel.sysctl: systemd cannot be asked");
+        // modprobe@.service ends well, whatever modprobe(8) says.
+        let told = set_those_of_modules(&host, &wanted, |_| ready(Ok(()))).await.unwrap_err().to_string();
+        let expected = "setting /proc/sys/net/bridge/bridge-nf-call-iptables after loading br_netfilter: ";
+        assert!(told.starts_with(expected), "{told}");
         let file = host.path("/proc/sys/net/bridge/bridge-nf-call-iptables");
-        let script =
-            format!("#!/bin/sh\nmkdir -p {0} && echo $1 >{1}\n", file.parent().unwrap().display(), file.display());
-        let modprobe = host.path(MODPROBE);
-        fs::create_dir_all(modprobe.parent().unwrap()).unwrap();
-        fs::write(&modprobe, script).unwrap();
-        fs::set_permissions(&modprobe, fs::Permissions::from_mode(0o755)).unwrap();
-        load_modules(&host, &wanted).await.unwrap();
+        let modprobe = |module| {
+            assert_eq!(module, "br_netfilter");
+            load(&host, "net/bridge/bridge-nf-call-iptables", "1\n");
+            ready(Ok(()))
+        };
+        set_those_of_modules(&host, &wanted, modprobe).await.unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "0");
         // Once it is there, systemd-sysctl sets it.
         fs::write(&file, "1\n").unwrap();
-        load_modules(&host, &wanted).await.unwrap();
+        load_modules(&host, &wanted, None).await.unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "1\n");
     }
 

@@ -99,6 +99,14 @@ impl Says<'_> {
     }
 }
 
+impl<'a> Says<'a> {
+    /// The source of the first key of `table`.
+    fn source(&self, table: &str) -> Option<&'a str> {
+        let of_table = |(name, _): &(&String, &Origin)| name.starts_with(&format!("{table}."));
+        self.origins.iter().find(of_table).map(|(_, origin)| &*origin.source)
+    }
+}
+
 /// Whether networkd configures `link` by the file of the entry number `index`.
 fn follows(link: &Link, index: usize) -> bool {
     let rest = link.file.strip_prefix(&format!("10-ballast-{index:03}"));
@@ -115,16 +123,28 @@ fn is_meant(which: &InterfaceMatch, link: &Link) -> bool {
 fn interfaces(says: &Says<'_>, network: &Network, links: &[Link]) -> Vec<Problem> {
     let mut all = Vec::new();
     for (index, interface) in network.interfaces.iter().enumerate().filter(|(_, interface)| interface.required) {
-        let table = format!("network.interface.{}", quoted(&interface.which.to_string()));
+        let table = table_of(&interface.which);
         let own: Vec<&Link> = links.iter().filter(|link| follows(link, index)).collect();
         if own.is_empty() {
-            all.push(of_no_interface(says, &table, &interface.which, links));
+            all.extend(of_no_interface(says, network, &table, &interface.which, links));
         } else if !own.iter().any(|link| link.setup == "configured") {
             // Of several that a pattern means one is enough.
             all.extend(own.first().map(|link| not_configured(says, &table, interface, link)));
         }
     }
     all
+}
+
+fn table_of(which: &InterfaceMatch) -> String {
+    format!("network.interface.{}", quoted(&which.to_string()))
+}
+
+/// The table of the entry or bond that `link` follows.
+fn followed(network: &Network, link: &Link) -> Option<String> {
+    let entry = network.interfaces.iter().enumerate().find(|(index, _)| follows(link, *index));
+    let bond = || network.bonds.iter().find(|bond| link.file.starts_with(&format!("05-ballast-{}-", bond.name)));
+    let of_bond = || bond().map(|bond| format!("network.bond.{}", quoted(bond.name.as_str())));
+    entry.map(|(_, interface)| table_of(&interface.which)).or_else(of_bond)
 }
 
 /// The devices that there are, for people.
@@ -134,12 +154,22 @@ fn devices(links: &[Link]) -> String {
     if names.is_empty() { "no interface at all".to_owned() } else { names.join(", ") }
 }
 
-fn of_no_interface(says: &Says<'_>, table: &str, which: &InterfaceMatch, links: &[Link]) -> Problem {
+/// Of different sources the entry of one may be for the ports that another does not name: an operator's pattern beside the platform's list.
+fn of_no_interface(
+    says: &Says<'_>,
+    network: &Network,
+    table: &str,
+    which: &InterfaceMatch,
+    links: &[Link],
+) -> Option<Problem> {
     let keys = ["name", "mac"];
-    match links.iter().find(|link| is_meant(which, link)) {
+    let problem = match links.iter().find(|link| is_meant(which, link)) {
         Some(link) if link.file.is_empty() => {
             let what = format!("systemd-networkd does not configure {}", link.name);
             says.problem(table, &keys, what, "")
+        }
+        Some(link) if followed(network, link).is_some_and(|other| says.source(&other) != says.source(table)) => {
+            return None;
         }
         Some(link) => {
             let what = format!("{} follows {}, which comes before it", link.name, link.file);
@@ -149,7 +179,8 @@ fn of_no_interface(says: &Says<'_>, table: &str, which: &InterfaceMatch, links: 
             let what = format!("this node has no such interface; it has {}", devices(links));
             says.problem(table, &keys, what, "one of these, or required = false")
         }
-    }
+    };
+    Some(problem)
 }
 
 fn not_configured(says: &Says<'_>, table: &str, interface: &Interface, link: &Link) -> Problem {
@@ -287,6 +318,31 @@ mod tests {
         }
         // Before networkd has looked at them nothing is known.
         assert_eq!(told(STATIC, &Seen::default()), [""; 0]);
+    }
+
+    /// The platform's list comes first, since a hardware address is more exact than a pattern.
+    #[test]
+    fn a_pattern_beside_the_platforms_entries_is_no_mistake() {
+        const OPERATOR: &str = "[[network.interface]]\nname = \"e*\"\n";
+        const EXACT: &str = "[[network.interface]]\nmac = \"52:54:00:12:34:56\"\n";
+        let sources = [
+            Source::new("operator", Rank::Node, OPERATOR.as_bytes()),
+            Source::new("platform", Rank::Volume, EXACT.as_bytes()),
+        ];
+        let told = |sources: &[Source<'_>]| {
+            let outcome = ballast_settings::read(sources);
+            assert_eq!(outcome.problems, []);
+            let is_exact = |one: &Interface| matches!(one.which, InterfaceMatch::Mac(_));
+            let exact = outcome.settings.network.interfaces.iter().position(is_exact).unwrap();
+            let links = vec![link("eth0", "configured", "routable", &format!("10-ballast-{exact:03}.network"))];
+            let seen = Seen { links, ..Seen::default() };
+            let pending = pending(&outcome.settings, &outcome.origins, &seen);
+            pending.iter().map(|pending| pending.problem.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&sources), [""; 0]);
+        let both = format!("{EXACT}{OPERATOR}");
+        let told = told(&[Source::new("operator", Rank::Node, both.as_bytes())]);
+        assert!(matches!(&told[..], [told] if told.contains("eth0 follows 10-ballast-000.network")), "{told:?}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{eventually, hostname, processes, secrets_are_kept, sysctl};
 
 const FILE: &str = "/var/lib/ballast/settings.toml";
 const BACKLOG: &str = "kernel.sysctl.\"net.core.somaxconn\"";
+const BRIDGE: &str = "kernel.sysctl.\"net.bridge.bridge-nf-call-iptables\"";
 const SECRET: &str = "s3cret-that-was-typed";
 
 type Case = (&'static str, fn(&mut Node) -> Result<()>);
@@ -63,6 +64,9 @@ fn untouched(node: &mut Node) -> Result<()> {
 fn set_get_unset(node: &mut Node) -> Result<()> {
     let guest = &mut node.guest;
     let before = sysctl(guest, "net.core.somaxconn")?;
+    // Of a module that nothing has loaded yet.
+    set(guest, BRIDGE, "0")?;
+    ensure!(sysctl(guest, "net.bridge.bridge-nf-call-iptables")? == "0", "{BRIDGE} is not set");
     let said = set(guest, BACKLOG, "1234")?;
     ensure!(said.contains("+") && said.contains("1234"), "there is no diff: {said}");
     ensure!(!said.contains('\u{1b}'), "it is coloured although nobody looks: {said:?}");

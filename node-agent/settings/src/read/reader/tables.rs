@@ -12,7 +12,7 @@ impl<'a> Reader<'a> {
         &mut self,
         key: &'static str,
         identity: impl Fn(&Table) -> Option<String>,
-        read: impl Fn(&mut Reader<'a>) -> Option<T>,
+        mut read: impl FnMut(&mut Reader<'a>) -> Option<T>,
     ) -> Vec<T> {
         let mut groups: Vec<(Option<String>, Vec<&'a Table>, &'a Origin)> = Vec::new();
         for list in self.take(key) {
@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
         };
         let paths: Vec<String> = groups.iter().enumerate().map(|(index, (name, _, _))| path(name, index)).collect();
         let groups = groups.into_iter().zip(paths);
-        groups.filter_map(|((_, layers, origin), path)| self.within(layers, path, Some(origin), &read)).collect()
+        groups.filter_map(|((_, layers, origin), path)| self.within(layers, path, Some(origin), &mut read)).collect()
     }
 
     /// What `read` makes of each table in the list `key`, which is taken as a whole.

@@ -123,6 +123,30 @@ fn a_short_disk_ends_who_is_furthest_above_what_it_asked_for() {
     assert_eq!(measured(all.into_iter(), &short(&usage)).len(), 4);
 }
 
+/// As passes go: removing images finds nothing to remove in between, and takes milliseconds.
+#[test]
+fn a_short_disk_ends_no_other_pod_before_the_first_is_gone() {
+    let pods = [pod("a", "{}", "{}"), pod("b", "{}", "{}"), pod("c", "{}", "{}")];
+    let mut running: Vec<&Pod> = pods.iter().collect();
+    let usage = [(&pods[0], 30, 0), (&pods[1], 20, 0), (&pods[2], 10, 0)];
+    let mut disk = Observed { is_short: true, exhausted_at: Some(at(1)), ..disk(&usage) };
+    for expected in &pods[..2] {
+        let evicted = evictions(running.iter().copied(), &disk);
+        assert_eq!(evicted.iter().map(|(uid, _)| uid).collect::<Vec<_>>(), [&expected.uid]);
+        disk.evicted.insert(expected.uid.clone(), Eviction { at: 1, message: String::new() });
+        disk.usage.remove(&expected.uid);
+        // In its grace.
+        for pass in 2..5 {
+            disk.exhausted_at = Some(at(pass));
+            assert_eq!(evictions(running.iter().copied(), &disk), []);
+        }
+        running.retain(|pod| pod.uid != expected.uid);
+    }
+    // What went was enough.
+    disk.is_short = false;
+    assert_eq!(evictions(running.iter().copied(), &disk), []);
+}
+
 #[test]
 fn an_ended_pod_starts_again_after_a_while_if_it_is_to_run_always() {
     let always = pod("web", "{}", "{}");
