@@ -95,16 +95,3 @@ async fn a_node_that_was_made_without_the_taint_says_what_to_do() {
     })
     .await;
 }
-
-#[tokio::test]
-async fn a_name_that_many_machines_have_is_made_unique() {
-    let api = Api::start(&[b"h2"]).await;
-    let folder = tempfile::tempdir().unwrap();
-    let machine_id = "0123456789abcdef0123456789abcdef".to_owned();
-    let facts = Facts { hostname: "ballast".to_owned(), machine_id, ..facts() };
-    let mut machine = Machine::start(config(&api), folder.path(), facts);
-    machine.until("connected", |report| report.state == State::Connected).await;
-    assert_eq!(machine.report.borrow().node.as_deref(), Some("ballast-0123456789ab"));
-    api.until("registered", |api| api.object("/api/v1/nodes/ballast-0123456789ab").is_some()).await;
-    assert!(api.object("/api/v1/nodes/ballast").is_none());
-}
