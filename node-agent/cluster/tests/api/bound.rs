@@ -1,6 +1,8 @@
 //! A node without a kubelet: what it says of itself, and what becomes of pods that are bound to it.
 
-use ballast_cluster::model::{Facts, State};
+use std::time::Duration;
+
+use ballast_cluster::model::{Facts, Report, State};
 use serde_json::{Value, json};
 
 use crate::{
@@ -94,4 +96,27 @@ async fn a_node_that_was_made_without_the_taint_says_what_to_do() {
         conditions.contains("kubectl taint node")
     })
     .await;
+}
+
+/// An admission webhook, or the API server's own checks, may refuse one.
+#[tokio::test]
+async fn a_pod_that_is_refused_keeps_no_other() {
+    let api = Api::start(&[b"h2"]).await;
+    api.state.lock().unwrap().watch = Duration::from_secs(3);
+    let refused = format!("PATCH {}/status", path("a"));
+    let no = [Fault::Status(403, None), Fault::Status(422, None)];
+    api.fault(&refused, no.into_iter().cycle().take(99));
+    for name in ["a", "b"] {
+        api.put(&path(name), pod(name, "n1", &json!({})));
+    }
+    let (_folder, mut machine) = joined(&api, facts()).await;
+    let has_failed = |api: &Api, name: &str| api.object(&path(name)).unwrap()["status"]["phase"] == "Failed";
+    api.until("the other is handed back", |api| has_failed(api, "b")).await;
+    assert!(!has_failed(&api, "a"));
+    let is_told = |report: &Report| report.problems.iter().any(|problem| problem.contains("default/a"));
+    machine.until("told", is_told).await;
+    // Somebody mends that, and the watch ends.
+    api.state.lock().unwrap().faults.clear();
+    api.until("handed back, too", |api| has_failed(api, "a")).await;
+    machine.until("told no more", |report| report.problems.is_empty()).await;
 }
