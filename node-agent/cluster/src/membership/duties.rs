@@ -86,7 +86,7 @@ impl Member {
         let status = self.status();
         let mut node = plan::node::node(&self.applicant.config, &self.known, Vec::new());
         node.status = Some(status.clone());
-        let registered = act::register(&self.access.client.own(), &node).await?;
+        let registered = act::register(&self.access.client.own(), &node, SystemTime::now()).await?;
         let now = self.now();
         let is_new = registered.found.is_none();
         self.is_tainted = registered.found.as_ref().is_none_or(plan::node::is_tainted);

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use ballast_cluster::model::{Facts, Report, State};
+use k8s_openapi::chrono;
 use serde_json::{Value, json};
 
 use crate::{
-    machine::{Machine, NODE, NODE_OS, config, facts},
+    machine::{LEASE, Machine, NODE, NODE_OS, config, facts},
     server::{Api, Fault},
 };
 
@@ -118,5 +119,40 @@ async fn a_pod_that_is_refused_keeps_no_other() {
     // Somebody mends that, and the watch ends.
     api.state.lock().unwrap().faults.clear();
     api.until("handed back, too", |api| has_failed(api, "a")).await;
+    machine.until("told no more", |report| report.problems.is_empty()).await;
+}
+
+/// Two machines have one name: the pods of one are not for the other to end, nor is its Node.
+#[tokio::test]
+async fn the_node_of_another_machine_is_left_alone() {
+    let api = Api::start(&[b"h2"]).await;
+    let renewed = |ago: u64| {
+        let at = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now() - Duration::from_secs(ago));
+        json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "n1" },
+            "spec": { "renewTime": at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true) } })
+    };
+    let info = json!({ "machineID": "other", "architecture": "", "bootID": "", "containerRuntimeVersion": "",
+        "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": "", "operatingSystem": "", "osImage": "",
+        "systemUUID": "" });
+    let node =
+        json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n1" }, "status": { "nodeInfo": info } });
+    api.put(NODE, node);
+    api.put(LEASE, renewed(10));
+    api.put(&path("a"), pod("a", "n1", &json!({})));
+    let facts = || Facts { machine_id: "own".to_owned(), ..facts() };
+    let folder = tempfile::tempdir().unwrap();
+    let mut machine = Machine::start(config(&api), folder.path(), facts());
+    let is_told = |report: &Report| {
+        report.problems.iter().any(|problem| problem.contains("Node n1 is another machine's: set cluster.node_name"))
+    };
+    machine.until("told", is_told).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(api.object(&path("a")).unwrap()["status"]["phase"], "Pending");
+    let written = ["PATCH /api/v1", "PUT /api/v1", "PUT /apis/coordination", "GET /api/v1/pods"];
+    assert_eq!(written.map(|request| api.count(request)), [0; 4]);
+    // It is gone, or it was this one before it was installed anew.
+    api.put(LEASE, renewed(41));
+    api.until("the pod is handed back", |api| api.object(&path("a")).unwrap()["status"]["phase"] == "Failed").await;
+    assert_eq!(api.object(NODE).unwrap()["status"]["nodeInfo"]["machineID"], "own");
     machine.until("told no more", |report| report.problems.is_empty()).await;
 }
