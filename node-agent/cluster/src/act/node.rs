@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use k8s_openapi::api::{
     coordination::v1::Lease,
-    core::v1::{Node, NodeStatus},
+    core::v1::{Node, NodeSpec, NodeStatus},
 };
 use kube::{ResourceExt, core::params::Patch};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     model::CLAIM_NAMESPACE,
     plan::{
         heartbeat::is_alive,
-        node::{is_anothers, labels_patch},
+        node::{is_anothers, is_tainted, labels_patch},
     },
 };
 
@@ -56,11 +57,18 @@ async fn is_node_alive(client: &ApiClient, name: &str, now: SystemTime) -> Resul
     }
 }
 
-/// Reports the status. Conditions of others (of a network plugin) stay: the list is merged by type.
-pub(crate) async fn report(client: &ApiClient, name: &str, status: &NodeStatus) -> Result<(), Failure> {
+/// A Node, as far as a report is answered by it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    spec: NodeSpec,
+}
+
+/// Reports the status; gives whether the Node keeps pods away. Conditions of others (of a network plugin) stay: the list is merged by type.
+pub(crate) async fn report(client: &ApiClient, name: &str, status: &NodeStatus) -> Result<bool, Failure> {
     let patch = Patch::Strategic(patch_of(status)?);
-    Api::<Node>::all(client).patch_status(name, &patch).await?;
-    Ok(())
+    let Answer { spec } = Api::<Node>::all(client).change_status(name, &patch).await?;
+    Ok(is_tainted(&Node { spec: Some(spec), ..Node::default() }))
 }
 
 fn patch_of(status: &NodeStatus) -> Result<Value, Failure> {

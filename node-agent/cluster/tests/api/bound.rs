@@ -88,15 +88,21 @@ async fn a_kubelet_runs_its_pods_itself() {
 
 /// Its taints are not the node's to change any more: somebody has to.
 #[tokio::test]
-async fn a_node_that_was_made_without_the_taint_says_what_to_do() {
+async fn a_node_that_was_made_without_the_taint_says_what_to_do_until_it_is_done() {
     let api = Api::start(&[b"h2"]).await;
     api.put(NODE, json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n1" } }));
-    let (_folder, _machine) = joined(&api, facts()).await;
-    api.until("told", |api| {
+    let (_folder, machine) = joined(&api, facts()).await;
+    let asks = |api: &Api| {
         let conditions = api.object(NODE).unwrap()["status"]["conditions"].to_string();
         conditions.contains("kubectl taint node")
-    })
-    .await;
+    };
+    api.until("told", asks).await;
+    let mut node = api.object(NODE).unwrap();
+    node["spec"]["taints"] = json!([{ "effect": "NoSchedule", "key": "os.ballast.dev/no-kubelet" }]);
+    api.put(NODE, node);
+    // The next report shows it.
+    machine.change(|facts| facts.degraded.push("something".to_owned()));
+    api.until("told no more", |api| !asks(api)).await;
 }
 
 /// An admission webhook, or the API server's own checks, may refuse one.

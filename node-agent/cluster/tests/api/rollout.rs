@@ -271,3 +271,37 @@ async fn a_forged_status_is_not_believed() {
     api.until("goes on to its slot", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "WaitingForSlot").await;
     assert!(machine.orders.try_recv().is_err(), "it is prepared already");
 }
+
+/// Who deletes a NodeOS and makes it again wants what the tag means now. The agent may not run meanwhile.
+#[tokio::test]
+async fn a_node_os_that_is_made_again_is_resolved_again() {
+    let api = Api::start(&[b"h2"]).await;
+    let (folder, mut machine) = joined(&api).await;
+    let tag = json!({ "image": "r.example/os:stable" });
+    wish(&api, tag.clone());
+    let Order::Prepare { id, image } = next_order(&mut machine).await else { panic!("no order to prepare") };
+    machine.change(|facts| {
+        facts.os.prepared = Some(Prepared { order: id, image, digest: wanted().digest });
+        facts.os.next = Some(wanted());
+    });
+    let is_told = |api: &Api| api.object(NODE_OS).is_some_and(|os| os["status"]["observedDigest"] == wanted().digest);
+    api.until("resolved", is_told).await;
+    let is_made = |api: &Api| api.object(NODE_OS).is_some_and(|os| !os["status"].is_null());
+    for restarts in [false, true] {
+        if restarts {
+            drop(machine);
+            api.delete(NODE_OS);
+            let os = ballast_cluster::model::Os { next: Some(wanted()), ..facts().os };
+            machine = Machine::start(config(&api), folder.path(), Facts { os, ..facts() });
+        } else {
+            api.delete(NODE_OS);
+        }
+        api.until("made again", is_made).await;
+        assert!(!folder.path().join("resolved.json").exists());
+        wish(&api, tag.clone());
+        let Order::Prepare { id, image } = next_order(&mut machine).await else { panic!("no order to prepare") };
+        machine.change(|facts| facts.os.prepared = Some(Prepared { order: id, image, digest: wanted().digest }));
+        api.until("resolved again", is_told).await;
+        assert!(folder.path().join("resolved.json").exists());
+    }
+}
