@@ -30,6 +30,8 @@ pub(super) struct Known<'a> {
     pub(super) health: Option<&'a health::model::Observed>,
     pub(super) update: Option<&'a update::model::Observed>,
     pub(super) settings_problems: Vec<String>,
+    /// Whether the settings say the machine's name.
+    pub(super) hostname_is_set: bool,
     pub(super) status: &'a Status,
     /// What was told of the clusters themselves: a cluster learns nothing of another.
     pub(super) reports: &'a [Report],
@@ -187,10 +189,11 @@ impl Agent {
         }
         let os = self.os.clone();
         let machine = self.host.read("looking at this machine", move |host| Ok(cluster::observe::machine(host, &os)));
-        let (machine, errors) = machine.await.unwrap_or_else(|error| (Facts::default(), vec![error]));
+        let (machine, errors) = known_machine(machine.await);
         errors
             .iter()
             .for_each(|error| self.complaints.tell(format!("telling the clusters of this machine: {error:#}")));
+        let Some(machine) = machine else { return };
         let mut facts = facts(machine, known);
         facts.boot.ready_ms = self.boot.as_ref().and_then(|boot| boot.ready_ms);
         facts.os.operation = self.orders.operation(self.update.running());
@@ -222,9 +225,18 @@ async fn listen(
     changed.notify_one();
 }
 
+/// The machine, if it could be looked at. Else clusters keep what they were told last: a machine without processors, in another boot, is news that
+/// ends rollouts.
+fn known_machine(read: anyhow::Result<(Facts, Vec<anyhow::Error>)>) -> (Option<Facts>, Vec<anyhow::Error>) {
+    match read {
+        Ok((machine, errors)) => (Some(machine).filter(|machine| !machine.boot_id.is_empty()), errors),
+        Err(error) => (None, vec![error]),
+    }
+}
+
 /// The machine's facts with what the domains know.
 fn facts(machine: Facts, known: Known<'_>) -> Facts {
-    let Known { runtime, health, update, settings_problems, status, reports } = known;
+    let Known { runtime, health, update, settings_problems, hostname_is_set, status, reports } = known;
     let of_clusters: Vec<String> = reports.iter().flat_map(cluster::plan::reasons).collect();
     let own = |reason: &&String| !settings_problems.contains(reason) && !of_clusters.contains(reason);
     Facts {
@@ -237,6 +249,7 @@ fn facts(machine: Facts, known: Known<'_>) -> Facts {
         degraded: status.reasons.iter().filter(own).cloned().collect(),
         settings_problems,
         runtime_restarts: runtime.restarts,
+        hostname_is_set,
         os: Os {
             on_trial: health.is_none_or(|health| health.trial.is_some()),
             ..update.map(|update| os(update, &status.os.version)).unwrap_or_default()
@@ -352,6 +365,23 @@ mod tests {
         orders.take(asked("a", 2));
         assert!(orders.underway.is_none() && listening.await.unwrap_err().is_cancelled());
         assert!(ending.is_closed());
+    }
+
+    #[test]
+    fn a_machine_that_could_not_be_looked_at_is_no_news() {
+        let machine = || Facts { boot_id: "b".to_owned(), ..Facts::default() };
+        let failure = || anyhow::anyhow!("the disk did not answer in time");
+        let table = [
+            (Ok((machine(), Vec::new())), true, 0),
+            // One fact that is missing takes no other along.
+            (Ok((machine(), vec![failure()])), true, 1),
+            (Ok((Facts::default(), vec![failure()])), false, 1),
+            (Err(failure()), false, 1),
+        ];
+        for (read, is_told, complaints) in table {
+            let (told, errors) = known_machine(read);
+            assert_eq!((told.is_some(), errors.len()), (is_told, complaints));
+        }
     }
 
     #[test]

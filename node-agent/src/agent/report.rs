@@ -73,6 +73,7 @@ impl Agent {
                 .chain(self.settings.effects())
                 .map(ToString::to_string)
                 .collect(),
+            hostname_is_set: read.as_ref().is_some_and(|read| read.settings.hostname.is_some()),
             status: &status,
             reports: &reports,
         })

@@ -1,12 +1,22 @@
 //! The Node: made, kept right, its status reported.
 
-use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use std::time::SystemTime;
+
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{Node, NodeSpec, NodeStatus},
+};
 use kube::{ResourceExt, core::params::Patch};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     client::{Api, ApiClient, Failure},
-    plan::node::labels_patch,
+    model::CLAIM_NAMESPACE,
+    plan::{
+        heartbeat::is_alive,
+        node::{is_anothers, is_tainted, labels_patch},
+    },
 };
 
 /// A Node that is there.
@@ -19,8 +29,9 @@ pub(crate) struct Registered {
 }
 
 /// Makes the Node as it is wanted, status and taints included. One that is there only gets its labels right: taints are for whoever put them
-/// there, or took them away (and NodeRestriction would refuse them).
-pub(crate) async fn register(client: &ApiClient, wanted: &Node) -> Result<Registered, Failure> {
+/// there, or took them away (and NodeRestriction would refuse them). One that another machine keeps alive by `now` is left alone: of two machines
+/// with one name each would report over the other, and end its pods.
+pub(crate) async fn register(client: &ApiClient, wanted: &Node, now: SystemTime) -> Result<Registered, Failure> {
     let nodes: Api<Node> = Api::all(client);
     match nodes.create(wanted).await {
         Ok(made) => return Ok(Registered { uid: made.uid().unwrap_or_default(), found: None }),
@@ -29,17 +40,35 @@ pub(crate) async fn register(client: &ApiClient, wanted: &Node) -> Result<Regist
     }
     let name = wanted.name_any();
     let found = nodes.get(&name).await?;
+    if is_anothers(&found, wanted) && is_node_alive(client, &name, now).await? {
+        return Err(Failure::Strange(format!("Node {name} is another machine's: set cluster.node_name")));
+    }
     if let Some(patch) = labels_patch(&found, wanted.labels()) {
         nodes.patch(&name, &Patch::Merge(patch)).await?;
     }
     Ok(Registered { uid: found.uid().unwrap_or_default(), found: Some(found) })
 }
 
-/// Reports the status. Conditions of others (of a network plugin) stay: the list is merged by type.
-pub(crate) async fn report(client: &ApiClient, name: &str, status: &NodeStatus) -> Result<(), Failure> {
+async fn is_node_alive(client: &ApiClient, name: &str, now: SystemTime) -> Result<bool, Failure> {
+    match Api::<Lease>::namespaced(client, CLAIM_NAMESPACE).get(name).await {
+        Ok(lease) => Ok(is_alive(&lease, now)),
+        Err(failure) if failure.is_not_found() => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A Node, as far as a report is answered by it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    spec: NodeSpec,
+}
+
+/// Reports the status; gives whether the Node keeps pods away. Conditions of others (of a network plugin) stay: the list is merged by type.
+pub(crate) async fn report(client: &ApiClient, name: &str, status: &NodeStatus) -> Result<bool, Failure> {
     let patch = Patch::Strategic(patch_of(status)?);
-    Api::<Node>::all(client).patch_status(name, &patch).await?;
-    Ok(())
+    let Answer { spec } = Api::<Node>::all(client).change_status(name, &patch).await?;
+    Ok(is_tainted(&Node { spec: Some(spec), ..Node::default() }))
 }
 
 fn patch_of(status: &NodeStatus) -> Result<Value, Failure> {

@@ -193,6 +193,15 @@ impl<K: DeserializeOwned + Clone> Api<K> {
         self.client.send(built(self.build.patch_subresource("status", name, &PatchParams::default(), patch))?).await
     }
 
+    /// Changes its status, and gives of what it is then what `T` reads.
+    pub(crate) async fn change_status<P, T>(&self, name: &str, patch: &Patch<P>) -> Result<T, Failure>
+    where
+        P: Serialize,
+        T: DeserializeOwned,
+    {
+        self.client.ask(built(self.build.patch_subresource("status", name, &PatchParams::default(), patch))?).await
+    }
+
     pub(crate) async fn delete(&self, name: &str, params: &DeleteParams) -> Result<(), Failure> {
         self.client.send(built(self.build.delete(name, params))?).await
     }

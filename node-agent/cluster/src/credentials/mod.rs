@@ -21,7 +21,7 @@ use thiserror::Error;
 
 pub use self::{
     certificate::Certificate,
-    request::{certificate, user_of},
+    request::{certificate, node_of, user_of},
     store::{Kept, Store},
 };
 use crate::{

@@ -56,6 +56,11 @@ pub fn user_of(node: &str) -> String {
     format!("system:node:{node}")
 }
 
+/// The node that API servers know as `user`.
+pub fn node_of(user: &str) -> Option<&str> {
+    user.strip_prefix("system:node:")
+}
+
 /// A key and what is asked for it.
 struct Asked {
     /// The same for the same key, so that an agent that is restarted finds its request.

@@ -21,6 +21,9 @@ const AT_ONCE: usize = 20;
 /// Between two passes. Whoever binds pods to this node by its name makes others at once when these have failed.
 const PASS_WAIT: Duration = Duration::from_secs(5);
 
+/// What is wrong where the cluster does not let pods be handed back.
+const REFUSED: &str = "handing back single pods";
+
 /// The watch of the node's pods, and those that are to be handed back.
 #[derive(Default)]
 pub(super) struct Pods {
@@ -31,6 +34,8 @@ pub(super) struct Pods {
     /// From where on it goes on.
     version: Option<String>,
     waiting: BTreeMap<PodId, HandBack>,
+    /// Those that the cluster did not let be handed back; tried again when the watch is opened anew.
+    refused: BTreeMap<PodId, HandBack>,
     passed: Option<Duration>,
 }
 
@@ -56,6 +61,11 @@ impl Member {
         }
         self.pods.stream = Some(opened?);
         self.pods.opened = self.now();
+        let refused = std::mem::take(&mut self.pods.refused);
+        if !refused.is_empty() {
+            self.pods.waiting.extend(refused);
+            self.schedule.set(Duty::HandBack, self.now());
+        }
         Ok(())
     }
 
@@ -66,6 +76,9 @@ impl Member {
             Some(Ok(change)) => {
                 self.pods.version = change.version.or(self.pods.version.take());
                 let Some((id, what)) = change.hand_back else { return };
+                if self.pods.refused.get(&id) == Some(&what) {
+                    return;
+                }
                 self.pods.waiting.insert(id, what);
                 let next = self.pods.passed.map_or(now, |passed| now.max(passed + PASS_WAIT));
                 self.schedule.set(Duty::HandBack, next);
@@ -86,20 +99,32 @@ impl Member {
         self.schedule.set(Duty::WatchPods, now + watch_pause(self.pods.short));
     }
 
-    /// Hands back the next of those that wait.
+    /// Hands back the next of those that wait. One that is refused (by an admission webhook, say) keeps no other.
     pub(super) async fn hand_back(&mut self) -> Result<(), Failure> {
         self.schedule.rest(Duty::HandBack);
         self.pods.passed = Some(self.now());
         let own = self.access.client.own();
         for _ in 0..AT_ONCE {
             let Some((id, what)) = self.pods.waiting.first_key_value().map(|(id, what)| (id.clone(), *what)) else {
+                if self.pods.refused.is_empty() {
+                    self.desk.is_right(REFUSED);
+                }
                 return Ok(());
             };
-            match what {
-                HandBack::Fail => act::fail(&own, &id).await?,
-                HandBack::Remove => act::remove(&own, std::slice::from_ref(&id)).await?,
-            }
+            let done = match what {
+                HandBack::Fail => act::fail(&own, &id).await,
+                HandBack::Remove => act::remove(&own, std::slice::from_ref(&id)).await,
+            };
             let (cluster, PodId { namespace, name, .. }) = (&self.applicant.config.name, &id);
+            match done {
+                Err(failure) if matches!(failure.kind(), Kind::Forbidden | Kind::Rejected) => {
+                    self.desk.is_wrong(REFUSED, format!("{namespace}/{name}: {failure}"));
+                    self.pods.waiting.remove(&id);
+                    self.pods.refused.insert(id, what);
+                    continue;
+                }
+                done => done?,
+            }
             log::info!("cluster {cluster}: the pod {namespace}/{name} was handed back, since no kubelet runs here");
             self.pods.waiting.remove(&id);
         }

@@ -86,7 +86,7 @@ impl Member {
         let status = self.status();
         let mut node = plan::node::node(&self.applicant.config, &self.known, Vec::new());
         node.status = Some(status.clone());
-        let registered = act::register(&self.access.client.own(), &node).await?;
+        let registered = act::register(&self.access.client.own(), &node, SystemTime::now()).await?;
         let now = self.now();
         let is_new = registered.found.is_none();
         self.is_tainted = registered.found.as_ref().is_none_or(plan::node::is_tainted);
@@ -164,8 +164,13 @@ impl Member {
         let status = self.status();
         let reported = act::report(&self.access.client.own(), &self.identity.name, &status).await;
         self.is_node_there(&reported);
-        reported?;
+        let is_tainted = reported?;
         self.is_reported(status);
+        // Somebody set the taint, or took it away: the condition that asks for it is another.
+        if self.is_tainted != is_tainted {
+            self.is_tainted = is_tainted;
+            self.compare();
+        }
         Ok(())
     }
 
@@ -181,7 +186,11 @@ impl Member {
         if !self.watch.is_made {
             // What was made is what there is: the watch goes on from there, and the server need not look for it among all.
             match act::create(&own, &self.identity.name).await.map_err(explained)? {
-                act::Created::Made(made) => self.watched(Some(Ok(Change::Is(made)))),
+                act::Created::Made(made) => {
+                    // There was none: what an earlier one asked for is not what this one will.
+                    self.forget_resolved().await;
+                    self.watched(Some(Ok(Change::Is(made)))).await;
+                }
                 act::Created::IsThere => {}
                 act::Created::MayNot => {
                     let name = &self.identity.name;
@@ -204,11 +213,14 @@ impl Member {
     }
 
     /// What the watch of the NodeOS told.
-    pub(super) fn watched(&mut self, change: Option<Result<Change, Failure>>) {
+    pub(super) async fn watched(&mut self, change: Option<Result<Change, Failure>>) {
         let now = self.now();
         match change {
             Some(Ok(Change::Is(object))) => {
                 self.watch.version = object.resource_version().map(str::to_owned);
+                if self.watch.last.as_ref().is_some_and(|last| last.uid() != object.uid()) {
+                    self.forget_resolved().await;
+                }
                 // Somebody else wrote there. Nothing is done by it, and it is put right.
                 if self.applied.as_ref().is_some_and(|applied| !applied.says_the_same(object.status())) {
                     self.schedule.hasten(Duty::Apply, (self.applied_at + REWRITE).max(now));
@@ -219,6 +231,7 @@ impl Member {
             }
             Some(Ok(Change::Same(version))) => self.watch.version = Some(version),
             Some(Ok(Change::Gone)) => {
+                self.forget_resolved().await;
                 (self.watch.last, self.watch.is_made, self.applied) = (None, false, None);
                 self.schedule.set(Duty::Watch, now);
             }

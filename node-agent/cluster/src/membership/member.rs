@@ -228,7 +228,7 @@ impl Member {
                     changed?;
                     self.learn();
                 }
-                Woken::Watch(change) => self.watched(change),
+                Woken::Watch(change) => self.watched(change).await,
                 Woken::Pods(change) => self.pods_changed(change),
                 Woken::Renewed(renewed) => self.renewed(*renewed),
             }

@@ -10,6 +10,7 @@ mod bound;
 mod desk;
 mod duties;
 mod member;
+mod name;
 mod pace;
 mod rollout;
 
@@ -24,12 +25,9 @@ use tokio::{
 use self::{desk::Desk, member::Member};
 use crate::{
     client::Counters,
-    credentials::{Access, Applicant, Certificate, Kept, Problem, Store, user_of},
+    credentials::{Access, Applicant, Problem, Store},
     model::{Config, Credentials, Facts, Identity, Order, Report, State},
-    plan::{
-        backoff,
-        node::{has_shared_name, name},
-    },
+    plan::{backoff, node::name},
     random,
 };
 
@@ -84,20 +82,19 @@ async fn run(
     let first = Report { name: config.name.clone(), role: config.role, ..Report::default() };
     let mut desk = Desk::new(first, Arc::clone(&counters), report);
     desk.stands(State::WaitingForClock);
-    let (mut name, is_shared, hostname) =
-        match facts.wait_for(|facts| facts.clock_is_set && !name(&config, facts).is_empty()).await {
-            Ok(facts) => (name(&config, &facts), has_shared_name(&config, &facts), facts.hostname.to_ascii_lowercase()),
-            Err(error) => return error.into(),
-        };
-    let store = Store::new(folder);
-    if is_shared {
-        name = own_name(&config, &store, name, hostname).await;
+    if let Err(error) = facts.wait_for(|facts| facts.clock_is_set && !name(&config, facts).is_empty()).await {
+        return error.into();
     }
+    desk.stands(State::Joining);
+    let store = Store::new(folder);
+    let name = match name::settle(&config, &store, &mut facts).await {
+        Ok(name) => name,
+        Err(error) => return error.into(),
+    };
     desk.is_called(&name);
     // A host that is renamed is another node from the next start on: its certificate has its name.
     config.node_name = Some(name.clone());
     let identity = Identity { name, role: config.role, pool: config.pool.clone() };
-    desk.stands(State::Joining);
     let applicant = Arc::new(Applicant { node: identity.name.clone(), config, store, counters });
     let access = enter(&applicant, &mut desk, false).await;
     let resolved = applicant.store.resolved().await;
@@ -115,23 +112,6 @@ async fn run(
         let access = enter(&applicant, &mut member.desk, anew).await;
         member.enters(access);
     }
-}
-
-/// The name of a machine to which nobody gave one, and says so. What was given to it under its hostname, and can be had no more, is used on.
-async fn own_name(config: &Config, store: &Store, name: String, hostname: String) -> String {
-    let cluster = &config.name;
-    let kept = if config.credentials == Credentials::Kept { store.read(Kept::Client).await } else { Ok(None) };
-    let kept = kept.ok().flatten().and_then(|pem| Certificate::parse(&pem).ok());
-    if kept.is_some_and(|certificate| certificate.name == user_of(&hostname)) {
-        log::warn!(
-            "cluster {cluster}: it is {hostname:?} there, as any machine without a name; set hostname in the settings and give it a token"
-        );
-        return hostname;
-    }
-    log::warn!(
-        "cluster {cluster}: any machine without a name is {hostname:?}, so this one joins as {name:?}; hostname or node_name in the settings give it another"
-    );
-    name
 }
 
 /// Gets in, however long that takes.

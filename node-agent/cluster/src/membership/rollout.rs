@@ -10,6 +10,7 @@ use super::{
 use crate::{
     act,
     client::{Failure, Kind},
+    credentials::Kept,
     model::{Decision, Order, Phase, Resolved, Role, Step},
     observe,
     plan::{
@@ -91,6 +92,18 @@ impl Member {
         match self.applicant.store.keep_resolved(resolved).await {
             Ok(()) => self.desk.is_right(DOING),
             Err(error) => self.desk.is_wrong(DOING, error),
+        }
+    }
+
+    /// The NodeOS is another than the one that asked for it: whatever it asks for is resolved anew.
+    pub(super) async fn forget_resolved(&mut self) {
+        if self.resolved.take().is_none() {
+            return;
+        }
+        // What was prepared before is no answer, either.
+        self.memory.about.1 = None;
+        if let Err(error) = self.applicant.store.remove(Kept::Resolved).await {
+            log::warn!("cluster {}: {error}", self.applicant.config.name);
         }
     }
 

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 pub struct Facts {
     /// Its name, as the kernel has it.
     pub hostname: String,
+    /// Whether the settings say that name; else it may be a DHCP server's, which comes late, or the one that any machine has.
+    pub hostname_is_set: bool,
     /// `/etc/machine-id`
     pub machine_id: String,
     /// `/proc/sys/kernel/random/boot_id`: another one is another boot.
@@ -55,6 +57,7 @@ impl Default for Facts {
     fn default() -> Self {
         Self {
             hostname: String::new(),
+            hostname_is_set: false,
             machine_id: String::new(),
             boot_id: String::new(),
             system_uuid: String::new(),

@@ -36,6 +36,8 @@ pub struct Claim {
     pub resource_version: String,
     /// What the node says.
     pub reason: String,
+    /// It stands on the slot itself, where an agent of a release before claims took it. That one sees no claims, so it never lets go for one.
+    pub is_old: bool,
 }
 
 /// The object of a node that Events are about, and that its Lease goes with.

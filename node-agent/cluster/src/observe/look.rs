@@ -27,20 +27,27 @@ async fn node(client: &ApiClient, name: &str) -> Result<SeenNode, Failure> {
     Ok(plan::drain::node(&Api::<Node>::all(client).get(name).await?))
 }
 
-/// A thousand nodes that wait ask what the API server keeps in memory. One that claims a slot asks for what there is.
+/// Two lists each time. A thousand nodes that wait make them every 20 s, a hundred lists a second, so they ask for what the API server keeps in
+/// memory. One that claims a slot asks for what there is. Of nodes' Leases only the metadata is sent: a stolen node may fill the rest of its own.
 async fn slots(client: &ApiClient, identity: &Identity, is_fresh: bool) -> Result<Vec<Slot>, Failure> {
-    let list = async |namespace: &str, label: &str, is_fresh: bool| {
+    let params = |label: &str, is_fresh: bool| {
         let all = ListParams::default().labels(label);
-        let all = if is_fresh { all } else { all.match_any() };
-        Api::<Lease>::namespaced(client, namespace).list(&all).await.map(|list| list.items)
+        if is_fresh { all } else { all.match_any() }
     };
-    let defined = list(SLOT_NAMESPACE, POOL_LABEL, is_fresh).await?;
-    let mut claims = list(CLAIM_NAMESPACE, SLOT_LABEL, is_fresh).await?;
+    let claimed = async |is_fresh: bool| {
+        let leases = Api::<Lease>::namespaced(client, CLAIM_NAMESPACE);
+        let whole = |lease: PartialObjectMeta<Lease>| Lease { metadata: lease.metadata, spec: None };
+        let list = leases.list_metadata(&params(SLOT_LABEL, is_fresh)).await?;
+        Ok(list.items.into_iter().map(whole).collect::<Vec<Lease>>())
+    };
+    // Whole: an old agent that has one is in its spec. Nodes do not write here.
+    let defined = Api::<Lease>::namespaced(client, SLOT_NAMESPACE).list(&params(POOL_LABEL, is_fresh)).await?;
+    let mut claims = claimed(is_fresh).await?;
     let is_ours = |lease: &Lease| lease.metadata.name.as_deref() == Some(&identity.name);
     if !is_fresh && claims.iter().any(is_ours) {
-        claims = list(CLAIM_NAMESPACE, SLOT_LABEL, true).await?;
+        claims = claimed(true).await?;
     }
-    Ok(plan::slots::slots(&defined, &claims))
+    Ok(plan::slots::slots(&defined.items, &claims, &identity.name))
 }
 
 /// The state of the node's own Lease; empty: there is none.

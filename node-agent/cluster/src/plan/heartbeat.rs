@@ -1,8 +1,14 @@
 //! When the Lease and the status are due.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use k8s_openapi::api::core::v1::{NodeCondition, NodeStatus};
+use k8s_openapi::{
+    api::{
+        coordination::v1::Lease,
+        core::v1::{NodeCondition, NodeStatus},
+    },
+    chrono::{DateTime, Utc},
+};
 
 /// How often the Lease is renewed: the kubelet's own default (a quarter of [`LEASE_SECONDS`]).
 pub const LEASE_EVERY: Duration = Duration::from_secs(10);
@@ -10,6 +16,13 @@ pub const LEASE_EVERY: Duration = Duration::from_secs(10);
 pub const LEASE_SECONDS: i32 = 40;
 /// How often status is written although nothing changed: the kubelet's own default.
 pub const STATUS_EVERY: Duration = Duration::from_secs(300);
+
+/// Whether somebody renewed `lease` less than [`LEASE_SECONDS`] ago. One that was renewed long after `now` was so by a clock that was wrong.
+pub fn is_alive(lease: &Lease, now: SystemTime) -> bool {
+    let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
+    let apart = renewed.map(|renewed| (DateTime::<Utc>::from(now) - renewed.0).num_seconds().abs());
+    apart.is_some_and(|secs| secs < i64::from(LEASE_SECONDS))
+}
 
 /// Whether `status` is to be written, `since` after `written` was. Times of conditions are no change.
 pub fn is_status_due(status: &NodeStatus, written: Option<(&NodeStatus, Duration)>) -> bool {

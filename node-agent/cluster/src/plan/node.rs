@@ -60,6 +60,15 @@ pub fn is_tainted(node: &Node) -> bool {
     taints.into_iter().any(|taint| taint.key == NO_KUBELET_TAINT)
 }
 
+/// Whether `found` was reported by another machine than the one that `wanted` is of.
+pub fn is_anothers(found: &Node, wanted: &Node) -> bool {
+    let machine_id = |node: &Node| {
+        let id = node.status.as_ref()?.node_info.as_ref()?.machine_id.clone();
+        Some(id).filter(|id| !id.is_empty())
+    };
+    machine_id(found).zip(machine_id(wanted)).is_some_and(|(found, wanted)| found != wanted)
+}
+
 /// The Node that is made when there is none of this name.
 pub fn node(config: &Config, facts: &Facts, conditions: Vec<NodeCondition>) -> Node {
     let taint = |taint: &ballast_settings::values::Taint| WireTaint {

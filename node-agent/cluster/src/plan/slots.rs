@@ -40,7 +40,9 @@ pub fn choose<'a>(slots: &'a [Slot], identity: &Identity) -> Choice<'a> {
         return match slot.claims.iter().map(|claim| &claim.node).min() {
             _ if slot.pool != identity.pool => Choice::HasOthers(slot),
             _ if slot.claims.len() == 1 => Choice::Has(slot),
-            Some(first) if *first == identity.name => Choice::IsFirst(slot),
+            Some(first) if *first == identity.name && !slot.claims.iter().any(|claim| claim.is_old) => {
+                Choice::IsFirst(slot)
+            }
             _ => Choice::IsLate(slot),
         };
     }
@@ -62,21 +64,29 @@ fn pick(name: &str, count: usize) -> usize {
     usize::try_from(hash % count).unwrap_or(0)
 }
 
-/// The slots that the operator's Leases are, with what nodes' Leases say of them.
-pub fn slots(defined: &[Lease], claims: &[Lease]) -> Vec<Slot> {
+/// The slots that the operator's Leases are, with what nodes' Leases say of them. `own`: a holder that a slot itself names counts unless it is this node,
+/// which nobody may bring down by writing its name there. (Until no agent of a release before claims runs any more.)
+pub fn slots(defined: &[Lease], claims: &[Lease], own: &str) -> Vec<Slot> {
     let label = |lease: &Lease, key: &str| lease.metadata.labels.as_ref()?.get(key).cloned();
+    let reason = |lease: &Lease| {
+        let annotations = lease.metadata.annotations.as_ref();
+        annotations.and_then(|all| all.get(REASON_ANNOTATION)).cloned().unwrap_or_default()
+    };
     let mut slots: BTreeMap<String, Slot> = BTreeMap::new();
     for lease in defined {
         let (Some(name), Some(pool)) = (lease.metadata.name.clone(), label(lease, POOL_LABEL)) else { continue };
-        slots.insert(name.clone(), Slot { name, pool, claims: Vec::new() });
+        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
+        let holder = holder.filter(|holder| !holder.is_empty() && holder != own);
+        let claims = holder.map(|node| Claim { node, reason: reason(lease), is_old: true, ..Claim::default() });
+        slots.insert(name.clone(), Slot { name, pool, claims: claims.into_iter().collect() });
     }
     for lease in claims {
         let (Some(node), Some(name)) = (lease.metadata.name.clone(), label(lease, SLOT_LABEL)) else { continue };
-        let reason = lease.metadata.annotations.as_ref().and_then(|all| all.get(REASON_ANNOTATION));
         let claim = Claim {
             node,
             resource_version: lease.metadata.resource_version.clone().unwrap_or_default(),
-            reason: reason.cloned().unwrap_or_default(),
+            reason: reason(lease),
+            is_old: false,
         };
         slots.entry(name.clone()).or_insert_with(|| Slot { name, ..Slot::default() }).claims.push(claim);
     }
@@ -143,13 +153,17 @@ mod tests {
         Identity { name: name.to_owned(), role: Role::Node, pool: "default".to_owned() }
     }
 
-    /// `"a:one+two b gpu/c"`: slot a is claimed by one and two, slot b by nobody, so is c of the pool gpu.
+    /// `"a:one+!two b gpu/c"`: slot a is claimed by one and by the old agent two, slot b by nobody, so is c of the pool gpu.
     fn seen(text: &str) -> Vec<Slot> {
         let slot = |word: &str| {
             let (pool, word) = word.split_once('/').unwrap_or(("default", word));
             let (name, nodes) = word.split_once(':').unwrap_or((word, ""));
             let claims = nodes.split('+').filter(|node| !node.is_empty());
-            let claims = claims.map(|node| Claim { node: node.to_owned(), ..Claim::default() }).collect();
+            let claim = |node: &str| {
+                let (is_old, node) = node.strip_prefix('!').map_or((false, node), |node| (true, node));
+                Claim { node: node.to_owned(), is_old, ..Claim::default() }
+            };
+            let claims = claims.map(claim).collect();
             Slot { name: name.to_owned(), pool: pool.to_owned(), claims }
         };
         text.split_whitespace().map(slot).collect()
@@ -182,6 +196,10 @@ mod tests {
             // Two took it at once, or somebody claims what another has: at most one of them goes on.
             ("a:me+two b", "first of a"),
             ("a:me+another b", "late for a"),
+            // An old agent does not let go.
+            ("a:!two b", "take b"),
+            ("a:!two", "full 1"),
+            ("a:me+!two", "late for a"),
             // It is there no more.
             ("/gone:me a", "others' gone"),
             ("/gone:one", "none"),
@@ -201,23 +219,29 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let defined: Lease = serde_json::from_value(json!({
-            "metadata": { "name": "default-0", "labels": { POOL_LABEL: "gpu" } },
-            // Whoever may write there names no holder by it.
-            "spec": { "holderIdentity": "victim" },
-        }))
-        .unwrap();
+        let defined = |holder: &str| {
+            serde_json::from_value::<Lease>(json!({
+                "metadata": { "name": "default-0", "labels": { POOL_LABEL: "gpu" }, "annotations": { REASON_ANNOTATION: "down" } },
+                "spec": { "holderIdentity": holder },
+            }))
+            .unwrap()
+        };
         let lease = |patch: &Value| {
             let mut lease = patch.clone();
             lease["metadata"]["name"] = json!("me");
             lease["metadata"]["resourceVersion"] = json!("7");
             serde_json::from_value::<Lease>(lease).unwrap()
         };
-        let read = |claims: &[Lease]| slots(std::slice::from_ref(&defined), claims);
+        let read = |claims: &[Lease]| slots(&[defined("me")], claims, "me");
         let free = Slot { name: "default-0".to_owned(), pool: "gpu".to_owned(), claims: Vec::new() };
+        // Whoever may write there gives this node nothing by it, and another only the time that an old agent needs.
         assert_eq!(read(&[]), std::slice::from_ref(&free));
+        assert_eq!(slots(&[defined("")], &[], "me"), std::slice::from_ref(&free));
+        let old = Claim { node: "old".to_owned(), reason: "down".to_owned(), is_old: true, ..Claim::default() };
+        assert_eq!(slots(&[defined("old")], &[], "me")[0].claims, [old]);
         let found = read(&[lease(&taken("default-0", "6", "draining"))]);
-        let claim = Claim { node: "me".to_owned(), resource_version: "7".to_owned(), reason: "draining".to_owned() };
+        let (node, resource_version, reason) = ("me".to_owned(), "7".to_owned(), "draining".to_owned());
+        let claim = Claim { node, resource_version, reason, is_old: false };
         assert_eq!(found, [Slot { claims: vec![claim.clone()], ..free.clone() }]);
         assert_eq!(held(&found, &identity("me")), Some((&found[0], &claim)));
         assert_eq!(told(&claim, "stuck")["metadata"]["resourceVersion"], "7");

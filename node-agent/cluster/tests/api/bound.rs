@@ -1,10 +1,13 @@
 //! A node without a kubelet: what it says of itself, and what becomes of pods that are bound to it.
 
-use ballast_cluster::model::{Facts, State};
+use std::time::Duration;
+
+use ballast_cluster::model::{Facts, Report, State};
+use k8s_openapi::chrono;
 use serde_json::{Value, json};
 
 use crate::{
-    machine::{Machine, NODE, NODE_OS, config, facts},
+    machine::{LEASE, Machine, NODE, NODE_OS, config, facts},
     server::{Api, Fault},
 };
 
@@ -85,26 +88,77 @@ async fn a_kubelet_runs_its_pods_itself() {
 
 /// Its taints are not the node's to change any more: somebody has to.
 #[tokio::test]
-async fn a_node_that_was_made_without_the_taint_says_what_to_do() {
+async fn a_node_that_was_made_without_the_taint_says_what_to_do_until_it_is_done() {
     let api = Api::start(&[b"h2"]).await;
     api.put(NODE, json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n1" } }));
-    let (_folder, _machine) = joined(&api, facts()).await;
-    api.until("told", |api| {
+    let (_folder, machine) = joined(&api, facts()).await;
+    let asks = |api: &Api| {
         let conditions = api.object(NODE).unwrap()["status"]["conditions"].to_string();
         conditions.contains("kubectl taint node")
-    })
-    .await;
+    };
+    api.until("told", asks).await;
+    let mut node = api.object(NODE).unwrap();
+    node["spec"]["taints"] = json!([{ "effect": "NoSchedule", "key": "os.ballast.dev/no-kubelet" }]);
+    api.put(NODE, node);
+    // The next report shows it.
+    machine.change(|facts| facts.degraded.push("something".to_owned()));
+    api.until("told no more", |api| !asks(api)).await;
 }
 
+/// An admission webhook, or the API server's own checks, may refuse one.
 #[tokio::test]
-async fn a_name_that_many_machines_have_is_made_unique() {
+async fn a_pod_that_is_refused_keeps_no_other() {
     let api = Api::start(&[b"h2"]).await;
+    api.state.lock().unwrap().watch = Duration::from_secs(3);
+    let refused = format!("PATCH {}/status", path("a"));
+    let no = [Fault::Status(403, None), Fault::Status(422, None)];
+    api.fault(&refused, no.into_iter().cycle().take(99));
+    for name in ["a", "b"] {
+        api.put(&path(name), pod(name, "n1", &json!({})));
+    }
+    let (_folder, mut machine) = joined(&api, facts()).await;
+    let has_failed = |api: &Api, name: &str| api.object(&path(name)).unwrap()["status"]["phase"] == "Failed";
+    api.until("the other is handed back", |api| has_failed(api, "b")).await;
+    assert!(!has_failed(&api, "a"));
+    let is_told = |report: &Report| report.problems.iter().any(|problem| problem.contains("default/a"));
+    machine.until("told", is_told).await;
+    // Somebody mends that, and the watch ends.
+    api.state.lock().unwrap().faults.clear();
+    api.until("handed back, too", |api| has_failed(api, "a")).await;
+    machine.until("told no more", |report| report.problems.is_empty()).await;
+}
+
+/// Two machines have one name: the pods of one are not for the other to end, nor is its Node.
+#[tokio::test]
+async fn the_node_of_another_machine_is_left_alone() {
+    let api = Api::start(&[b"h2"]).await;
+    let renewed = |ago: u64| {
+        let at = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now() - Duration::from_secs(ago));
+        json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "n1" },
+            "spec": { "renewTime": at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true) } })
+    };
+    let info = json!({ "machineID": "other", "architecture": "", "bootID": "", "containerRuntimeVersion": "",
+        "kernelVersion": "", "kubeProxyVersion": "", "kubeletVersion": "", "operatingSystem": "", "osImage": "",
+        "systemUUID": "" });
+    let node =
+        json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n1" }, "status": { "nodeInfo": info } });
+    api.put(NODE, node);
+    api.put(LEASE, renewed(10));
+    api.put(&path("a"), pod("a", "n1", &json!({})));
+    let facts = || Facts { machine_id: "own".to_owned(), ..facts() };
     let folder = tempfile::tempdir().unwrap();
-    let machine_id = "0123456789abcdef0123456789abcdef".to_owned();
-    let facts = Facts { hostname: "ballast".to_owned(), machine_id, ..facts() };
-    let mut machine = Machine::start(config(&api), folder.path(), facts);
-    machine.until("connected", |report| report.state == State::Connected).await;
-    assert_eq!(machine.report.borrow().node.as_deref(), Some("ballast-0123456789ab"));
-    api.until("registered", |api| api.object("/api/v1/nodes/ballast-0123456789ab").is_some()).await;
-    assert!(api.object("/api/v1/nodes/ballast").is_none());
+    let mut machine = Machine::start(config(&api), folder.path(), facts());
+    let is_told = |report: &Report| {
+        report.problems.iter().any(|problem| problem.contains("Node n1 is another machine's: set cluster.node_name"))
+    };
+    machine.until("told", is_told).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(api.object(&path("a")).unwrap()["status"]["phase"], "Pending");
+    let written = ["PATCH /api/v1", "PUT /api/v1", "PUT /apis/coordination", "GET /api/v1/pods"];
+    assert_eq!(written.map(|request| api.count(request)), [0; 4]);
+    // It is gone, or it was this one before it was installed anew.
+    api.put(LEASE, renewed(41));
+    api.until("the pod is handed back", |api| api.object(&path("a")).unwrap()["status"]["phase"] == "Failed").await;
+    assert_eq!(api.object(NODE).unwrap()["status"]["nodeInfo"]["machineID"], "own");
+    machine.until("told no more", |report| report.problems.is_empty()).await;
 }

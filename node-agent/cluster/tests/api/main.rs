@@ -5,6 +5,7 @@
 mod bound;
 mod join;
 mod machine;
+mod name;
 mod rollout;
 mod server;
 mod trouble;

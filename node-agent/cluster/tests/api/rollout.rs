@@ -176,7 +176,7 @@ async fn spec_image_goes_through_slot_cordon_drain_and_reboot() {
     drop(machine);
 }
 
-/// Whoever may write slots (or an agent of before) names no holder by it: what a node has stands on its own Lease alone.
+/// Whoever may write slots brings no node down by it: what a node has stands on its own Lease alone.
 #[tokio::test]
 async fn nobody_is_brought_down_by_what_others_write() {
     let api = Api::start(&[b"h2"]).await;
@@ -200,6 +200,44 @@ async fn nobody_is_brought_down_by_what_others_write() {
     api.until("lets go", |api| claimed(api).is_none()).await;
     assert!(machine.orders.try_recv().is_err());
     api.delete(&other);
+    let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
+}
+
+/// While a fleet is upgraded to claims: an agent of before says on the slot itself that it has it.
+#[tokio::test]
+async fn an_old_agent_with_the_slot_is_waited_for() {
+    let api = Api::start(&[b"h2"]).await;
+    let mut held = slot("default");
+    held["spec"] = json!({ "holderIdentity": "old" });
+    api.put(SLOT, held);
+    let (_folder, mut machine) = joined(&api).await;
+    machine.change(|facts| facts.os.next = Some(wanted()));
+    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    api.until("waits for the old one", |api| {
+        let status = api.object(NODE_OS).unwrap()["status"].clone();
+        status["phase"] == "WaitingForSlot" && status["message"].as_str().is_some_and(|text| text.contains("by old"))
+    })
+    .await;
+    assert!(machine.orders.try_recv().is_err() && claimed(&api).is_none());
+    // It gives it back, or somebody clears what it left.
+    api.put(SLOT, slot("default"));
+    machine.change(|facts| facts.os.last_good = Some(facts.os.booted.clone()));
+    let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
+}
+
+/// A stolen node may write what it likes on its own Lease, and claim a slot by it.
+#[tokio::test]
+async fn a_lease_that_somebody_filled_up_stops_nobody() {
+    let api = Api::start(&[b"h2"]).await;
+    api.put(SLOT, slot("default"));
+    let other = LEASE.replace("/n1", "/stolen");
+    claim(&api, &other, "another");
+    let mut lease = api.object(&other).unwrap();
+    lease["spec"] = json!({ "holderIdentity": "x".repeat(5 << 20) });
+    api.put(&other, lease);
+    let (_folder, mut machine) = joined(&api).await;
+    machine.change(|facts| facts.os.next = Some(wanted()));
+    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
     let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
 }
 
@@ -232,4 +270,38 @@ async fn a_forged_status_is_not_believed() {
     api.until("it is put right", is_told).await;
     api.until("goes on to its slot", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "WaitingForSlot").await;
     assert!(machine.orders.try_recv().is_err(), "it is prepared already");
+}
+
+/// Who deletes a NodeOS and makes it again wants what the tag means now. The agent may not run meanwhile.
+#[tokio::test]
+async fn a_node_os_that_is_made_again_is_resolved_again() {
+    let api = Api::start(&[b"h2"]).await;
+    let (folder, mut machine) = joined(&api).await;
+    let tag = json!({ "image": "r.example/os:stable" });
+    wish(&api, tag.clone());
+    let Order::Prepare { id, image } = next_order(&mut machine).await else { panic!("no order to prepare") };
+    machine.change(|facts| {
+        facts.os.prepared = Some(Prepared { order: id, image, digest: wanted().digest });
+        facts.os.next = Some(wanted());
+    });
+    let is_told = |api: &Api| api.object(NODE_OS).is_some_and(|os| os["status"]["observedDigest"] == wanted().digest);
+    api.until("resolved", is_told).await;
+    let is_made = |api: &Api| api.object(NODE_OS).is_some_and(|os| !os["status"].is_null());
+    for restarts in [false, true] {
+        if restarts {
+            drop(machine);
+            api.delete(NODE_OS);
+            let os = ballast_cluster::model::Os { next: Some(wanted()), ..facts().os };
+            machine = Machine::start(config(&api), folder.path(), Facts { os, ..facts() });
+        } else {
+            api.delete(NODE_OS);
+        }
+        api.until("made again", is_made).await;
+        assert!(!folder.path().join("resolved.json").exists());
+        wish(&api, tag.clone());
+        let Order::Prepare { id, image } = next_order(&mut machine).await else { panic!("no order to prepare") };
+        machine.change(|facts| facts.os.prepared = Some(Prepared { order: id, image, digest: wanted().digest }));
+        api.until("resolved again", is_told).await;
+        assert!(folder.path().join("resolved.json").exists());
+    }
 }

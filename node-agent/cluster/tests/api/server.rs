@@ -223,6 +223,8 @@ async fn answer(
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let line = format!("{} {path}", parts.method);
+    let accept = parts.headers.get("accept").and_then(|value| value.to_str().ok());
+    let is_partial = accept.is_some_and(|accept| accept.contains("PartialObjectMetadataList"));
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let mut state = state.lock().unwrap();
@@ -240,6 +242,9 @@ async fn answer(
     }
     if watch {
         return Ok(state.watch(&path, &query));
+    }
+    if is_partial && parts.method == Method::GET {
+        return Ok(state.list(&path, &query, |object| json!({ "metadata": object["metadata"] })));
     }
     Ok(state.apply(&parts.method, &path, &query, &body, issuer))
 }
@@ -274,6 +279,14 @@ impl State {
         object
     }
 
+    /// Pods are listed over all namespaces. Of each object what `show` makes of it.
+    fn list(&self, path: &str, query: &str, show: impl Fn(&Value) -> Value) -> Answer {
+        let inner = format!("{}/", path.trim_start_matches("/api/v1"));
+        let here = self.objects.iter().filter(|(at, _)| at.contains(&inner)).map(|(_, found)| found);
+        let items: Vec<_> = here.filter(|found| is_selected(found, query)).map(show).collect();
+        whole(200, &json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items }))
+    }
+
     fn apply(
         &mut self,
         method: &Method,
@@ -301,13 +314,7 @@ impl State {
             }
             Method::GET => match self.objects.get(path) {
                 Some(object) => whole(200, object),
-                None if path.ends_with("/leases") || path.ends_with("/pods") => {
-                    // Pods are listed over all namespaces.
-                    let inner = format!("{}/", path.trim_start_matches("/api/v1"));
-                    let here = self.objects.iter().filter(|(at, _)| at.contains(&inner)).map(|(_, found)| found);
-                    let items: Vec<_> = here.filter(|found| is_selected(found, query)).collect();
-                    whole(200, &json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": items }))
-                }
+                None if path.ends_with("/leases") || path.ends_with("/pods") => self.list(path, query, Value::clone),
                 None => status(404, "NotFound", None),
             },
             Method::PUT | Method::PATCH => {

@@ -71,7 +71,7 @@ impl Cluster {
                     return Answer::Conflict;
                 }
                 let resource_version = self.changed(name);
-                let claim = Claim { node: name.to_owned(), resource_version, reason: reason.clone() };
+                let claim = Claim { node: name.to_owned(), resource_version, reason: reason.clone(), is_old: false };
                 self.claims.insert(name.to_owned(), (slot.clone(), claim));
                 Answer::Done
             }
