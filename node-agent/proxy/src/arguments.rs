@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use log::LevelFilter;
 
 use crate::{
+    config::ClientKeys,
     handover::{Call, whole_policy},
     in_root,
     options::Options,
@@ -42,6 +43,10 @@ pub(crate) struct Arguments {
     /// Credentials, as in containers-auth.json(5)
     #[arg(long, value_name = "FILE", conflicts_with = "no_creds")]
     authfile: Option<PathBuf>,
+
+    /// Keys of our own certificates by file, which only root may read there (JSON)
+    #[arg(long, value_name = "FILE", hide = true)]
+    client_keys: Option<PathBuf>,
 
     /// Uses no credentials
     #[arg(long)]
@@ -116,6 +121,9 @@ impl Arguments {
         if let Some(credentials) = credentials {
             call.copy("--authfile", &credentials, str::to_owned)?;
         }
+        if let Some(keys) = ClientKeys::secret(&self.root).text()? {
+            call.give("--client-keys", &keys).context("handing over the keys of our own certificates")?;
+        }
         if let Some(failures) = &self.failures {
             call.append("--failures", failures)?;
         }
@@ -138,7 +146,7 @@ impl Arguments {
     /// What they come to.
     ///
     /// # Errors
-    /// If a time is none.
+    /// If a time is none, or the keys that were handed over are none.
     pub(crate) fn options(self) -> Result<Options> {
         let credentials = self.credentials();
         Ok(Options {
@@ -147,6 +155,7 @@ impl Arguments {
             failures: self.failures,
             credentials,
             certificates: self.cert_dir,
+            client_keys: self.client_keys.as_deref().map(ClientKeys::read).transpose()?.unwrap_or_default(),
             is_unchecked: self.insecure_skip_tls_verification || !self.tls_verify,
             idle: Duration::try_from_secs_f64(self.idle_timeout).context("reading --idle-timeout")?,
             attempts: self.attempts,

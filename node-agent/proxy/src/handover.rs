@@ -82,11 +82,15 @@ impl Call {
 
     /// `option` names a file that is read: the service gets a copy of it, in which `change` made something else of the text.
     pub(crate) fn copy(&mut self, option: &str, file: &Path, change: impl Fn(&str) -> String) -> Result<()> {
-        let doing = || format!("handing over {}", file.display());
-        let text = fs::read_to_string(file).with_context(doing)?;
+        let text = fs::read_to_string(file).with_context(|| format!("handing over {}", file.display()))?;
+        self.give(option, &change(&text)).with_context(|| format!("handing over {}", file.display()))
+    }
+
+    /// `option` names a file that is read: the service gets `text`.
+    pub(crate) fn give(&mut self, option: &str, text: &str) -> Result<()> {
         // Its mode lets everybody read it who has its descriptor, whoever that is.
-        let copy = File::from(memfd_create("file", MemfdFlags::CLOEXEC).with_context(doing)?);
-        (&copy).write_all(change(&text).as_bytes()).with_context(doing)?;
+        let copy = File::from(memfd_create("file", MemfdFlags::CLOEXEC).context("making a file in memory")?);
+        (&copy).write_all(text.as_bytes()).context("writing a file in memory")?;
         self.files.push(option.to_owned());
         self.descriptors.push(copy.into());
         Ok(())

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use crate::config::ClientKeys;
+
 /// What the command line says.
 pub(crate) struct Options {
     /// Where the configuration lies: `/`, but for tests.
@@ -16,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) credentials: Option<PathBuf>,
     /// A folder with certificates for all registries, in place of the one for each.
     pub(crate) certificates: Option<PathBuf>,
+    /// Keys of our own certificates that we may not read.
+    pub(crate) client_keys: ClientKeys,
     /// No registry's certificate is checked.
     pub(crate) is_unchecked: bool,
     /// How long a registry may be silent.

@@ -201,7 +201,14 @@ fn source(options: &Options, config: &Config, name: ImageName) -> Result<(Source
         let credentials = config.keyring.of(&location.name).cloned();
         let usual = || in_root(&options.root, CERTIFICATES).join(&location.name.host);
         let certificates = options.certificates.clone().unwrap_or_else(usual);
-        match Registry::new(location, credentials, &certificates, options.is_unchecked, options.idle) {
+        match Registry::new(
+            location,
+            credentials,
+            &certificates,
+            &options.client_keys,
+            options.is_unchecked,
+            options.idle,
+        ) {
             Ok(registry) => registries.push(registry),
             Err(error) => {
                 log::warn!("{name} is left out: {error:#}");

@@ -48,6 +48,18 @@ impl Registry {
         Self { folder, open, guarded, doors: vec![one, two] }
     }
 
+    /// Where only who shows the registry's own certificate comes in, over TLS.
+    pub(crate) fn mutual(&mut self) -> String {
+        let path = self.folder.path().display();
+        let config = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {path}/data}}}}\n\
+             http: {{addr: \"127.0.0.1:0\", tls: {{certificate: {path}/tls.crt, key: {path}/tls.key, clientcas: [{path}/tls.crt]}}}}\n"
+        );
+        let (child, address) = door(self.folder.path(), "mutual", &config);
+        self.doors.push(child);
+        address
+    }
+
     pub(crate) fn certificate(&self) -> PathBuf {
         self.folder.path().join("tls.crt")
     }

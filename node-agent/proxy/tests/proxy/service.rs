@@ -129,6 +129,28 @@ async fn a_service_that_may_read_nothing_fetches_with_what_it_is_handed() {
 }
 
 #[tokio::test]
+async fn a_service_shows_a_certificate_whose_key_it_may_not_read() {
+    let mut registry = Registry::start();
+    let mutual = registry.mutual();
+    let (service, signer) = (Service::start(), Signer::new());
+    let image = Image::new(1, 10);
+    image.push(&registry, "os", "1");
+    let name = format!("{mutual}/os:1");
+    signer.sign(&registry, "os", &image.digest(), &name, &image.digest());
+    let node = node(&registry, &service, &signer.public_key());
+    node.trust_at(&mutual, &registry);
+    let error = node.refusal(&format!("docker://{name}")).await;
+    assert!(error.contains("ertificate"), "{error}");
+    for (ours, file) in [("node.cert", "tls.crt"), ("node.key", "tls.key")] {
+        let text = fs::read_to_string(registry.folder.path().join(file)).unwrap();
+        node.write(&format!("etc/containers/certs.d/{mutual}/{ours}"), &text);
+    }
+    mode(&node.path(&format!("etc/containers/certs.d/{mutual}/node.key")), 0o600);
+    node.fetch(&format!("docker://{name}"), &image).await;
+    assert_eq!(service.started.load(Ordering::SeqCst), 2, "the service did not do it");
+}
+
+#[tokio::test]
 async fn a_service_ends_with_its_client() {
     let registry = Registry::start();
     let service = Service::start();

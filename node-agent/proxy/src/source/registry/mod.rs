@@ -29,7 +29,7 @@ use self::{
     http::{Answer, Http, Origin, Question, place},
 };
 use crate::{
-    config::{Credentials, Location},
+    config::{ClientKeys, Credentials, Location},
     content::manifest,
     failure::{Failed, Kind},
 };
@@ -49,15 +49,16 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// `certificates` is a folder as in containers-certs.d(5); `is_unchecked` believes every certificate; `idle` is how long the registry may be silent.
+    /// `certificates` is a folder as in containers-certs.d(5), `keys` has those in it that we may not read; `is_unchecked` believes every certificate; `idle` is how long the registry may be silent.
     pub(crate) fn new(
         location: Location,
         credentials: Option<Credentials>,
         certificates: &Path,
+        keys: &ClientKeys,
         is_unchecked: bool,
         idle: Duration,
     ) -> Result<Self> {
-        let tls = tls::config(certificates, is_unchecked)?;
+        let tls = tls::config(certificates, keys, is_unchecked)?;
         let home = Origin::of(&uri(&location, "/v2/")?);
         let http = Http::new(home, tls, idle);
         Ok(Self { location, http, credentials, authorization: Mutex::default() })

@@ -15,13 +15,14 @@ use rustls::{
 };
 
 use super::http::Tls;
+use crate::config::ClientKeys;
 
 /// The settings for one registry. `folder` may hold certificate authorities (`*.crt`), and a certificate of our own
-/// (`*.cert` with `*.key`), as containers-certs.d(5) says; it need not be there. What cannot be used is left out: that
+/// (`*.cert` with `*.key`), as containers-certs.d(5) says; it need not be there. `keys` are those that we may not read. What cannot be used is left out: that
 /// makes nobody believed who was not.
 ///
 /// Authorities hold for where the registry sends us too, a certificate of our own for the registry alone.
-pub(super) fn config(folder: &Path, is_unchecked: bool) -> Result<Tls> {
+pub(super) fn config(folder: &Path, keys: &ClientKeys, is_unchecked: bool) -> Result<Tls> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = if is_unchecked {
@@ -44,7 +45,7 @@ pub(super) fn config(folder: &Path, is_unchecked: bool) -> Result<Tls> {
         builder.with_root_certificates(authorities)
     };
     let elsewhere = builder.clone().with_no_client_auth();
-    let at_home = match files(folder, "cert").into_iter().next().map(|file| (pair(&file), file)) {
+    let at_home = match files(folder, "cert").into_iter().next().map(|file| (pair(&file, keys), file)) {
         None => elsewhere.clone(),
         Some((Ok((certificates, key)), file)) => {
             let doing = || format!("using {} as our certificate", file.display());
@@ -58,9 +59,11 @@ pub(super) fn config(folder: &Path, is_unchecked: bool) -> Result<Tls> {
     Ok(Tls { at_home, elsewhere })
 }
 
-fn pair(file: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+fn pair(file: &Path, keys: &ClientKeys) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let key_file = file.with_extension("key");
-    let key = PrivateKeyDer::from_pem_file(&key_file)
+    let handed_over = keys.get(&key_file).map(|pem| PrivateKeyDer::from_pem_slice(pem.as_bytes()));
+    let key = handed_over
+        .unwrap_or_else(|| PrivateKeyDer::from_pem_file(&key_file))
         .with_context(|| format!("reading {}, the key of {}", key_file.display(), file.display()))?;
     Ok((certificates(file)?, key))
 }
