@@ -21,16 +21,15 @@ type Known = Vec<(String, Credentials)>;
 /// containerd has credentials by host and port: of two mirrors there it gives the first's to both.
 fn refuse_others(table: &mut Reader<'_>, place: &MirrorPlace, access: &Access, known: &mut Known) {
     let Some(credentials) = &access.credentials else { return };
-    match known.iter().find(|(host, _)| host == place.host()) {
+    let host = place.host();
+    match known.iter().find(|(known, _)| known == host) {
         Some((_, first)) if first != credentials => {
-            let what = format!(
-                "are other credentials than those of a mirror at {} before it, which pods' images are pulled with",
-                place.host()
-            );
+            let what =
+                format!("has other credentials than a mirror at {host} before it; containerd uses those for both");
             table.refuse_keys(&CREDENTIALS, &what, "one account for all mirrors at a HOST:PORT");
         }
         Some(_) => {}
-        None => known.push((place.host().to_owned(), credentials.clone())),
+        None => known.push((host.to_owned(), credentials.clone())),
     }
 }
 

@@ -66,6 +66,20 @@ fn registry() -> impl Strategy<Value = Registry> {
     })
 }
 
+/// Mirrors at one host and port have the same credentials, or none.
+fn with_one_account(mut all: Vec<Registry>) -> Vec<Registry> {
+    let mut known: Vec<(String, Credentials)> = Vec::new();
+    for mirror in all.iter_mut().flat_map(|registry| &mut registry.mirrors) {
+        let Some(credentials) = mirror.access.credentials.take() else { continue };
+        let host = mirror.place.host().to_owned();
+        let first = known.iter().find(|(other, _)| *other == host).map(|(_, first)| first.clone());
+        let credentials = first.unwrap_or(credentials);
+        known.push((host, credentials.clone()));
+        mirror.access.credentials = Some(credentials);
+    }
+    all
+}
+
 fn route() -> impl Strategy<Value = Route> {
     let to = prop_oneof![
         Just((Destination::Default, "192.0.2.1")),
@@ -288,7 +302,8 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
     });
     let health = (any::<bool>(), 30_u64..=3600)
         .prop_map(|(network, secs)| Health { network, deadline: Duration::from_secs(secs) });
-    let registries = vec(registry(), 0..3).prop_map(|all| once(all, |registry| registry.host.to_string()));
+    let registries =
+        vec(registry(), 0..3).prop_map(|all| with_one_account(once(all, |registry| registry.host.to_string())));
     let first = (option::of(text(NAME)), network(), time, kernel(), registries, runtime(), images());
     let clusters = vec(cluster(), 0..3).prop_map(|all| once(all, |cluster| cluster.name.to_string()));
     let second = (pods, update(), health, clusters, metrics(), log());

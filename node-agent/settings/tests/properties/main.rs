@@ -84,7 +84,7 @@ proptest! {
     #[test]
     fn no_bytes_bring_the_node_down(one in garble(), other in garble(), is_meta_data in any::<bool>()) {
         for kind in Kind::ALL {
-            let sources = [Source { kind, ..Source::new("one", Rank::Node, &one) }];
+            let sources = [Source { kind, ..Source::new("one", Rank::Credential, &one) }];
             for told in read(&sources).notes {
                 prop_assert!(!told.what.is_empty() && !told.to_string().contains('\n'), "{told:?}");
             }
