@@ -46,7 +46,8 @@ pub(crate) struct Node {
 impl Node {
     /// A node with what the kernel, the image and /init leave for the agent. It has no runtime and no systemd yet.
     pub(crate) fn new() -> Self {
-        let tree = tempfile::tempdir().unwrap();
+        // In memory: the agent looks how full /var is, and the disk of whoever builds may be.
+        let tree = tempfile::tempdir_in("/dev/shm").unwrap();
         let host = Host::new(tree.path());
         let node = Self { tree, host, agent: None };
         for folder in ["dev", "run/containerd", "run/dbus", "run/ballast", "usr/lib/ballast/pods"] {
