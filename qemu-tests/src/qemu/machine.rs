@@ -199,9 +199,9 @@ impl Drive {
         let mut arguments = vec!["-drive".into(), backend];
         arguments.extend(words(&device));
         if let Some(device) = arguments.last_mut() {
-            // Among several it is the system's that the firmware starts.
+            // Among several it is the system's that the firmware starts. 0 is the kernel's, where QEMU starts that itself.
             if index == 0 && drives > 1 {
-                device.push_str(",bootindex=0");
+                device.push_str(",bootindex=1");
             }
             if self.sector_bytes != SECTOR_BYTES {
                 let bytes = self.sector_bytes;
@@ -286,7 +286,7 @@ mod tests {
         let drive = |bus, sector_bytes| Drive { file: "/d".into(), format: "raw", bus, read_only: false, sector_bytes };
         let drives = vec![drive(Bus::Nvme, 4096), drive(Bus::Virtio, SECTOR_BYTES)];
         let arguments = Machine { drives, ..machine() }.arguments();
-        let large = "nvme,drive=disk0,serial=disk0,bootindex=0,logical_block_size=4096,physical_block_size=4096";
+        let large = "nvme,drive=disk0,serial=disk0,bootindex=1,logical_block_size=4096,physical_block_size=4096";
         assert!(arguments.contains(&large.to_owned()), "{arguments:?}");
         assert!(arguments.contains(&"virtio-blk-pci,drive=disk1".to_owned()), "{arguments:?}");
     }
