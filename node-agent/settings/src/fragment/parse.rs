@@ -48,10 +48,22 @@ impl Fragment {
     }
 
     fn own(source: &Source<'_>, budget: &mut Budget) -> Self {
-        match Text::new(source.name, source.bytes) {
-            Ok(text) => Self::toml(&text, budget),
-            Err(problem) => Self::unreadable(source.name, problem),
+        let text = match Text::new(source.name, source.bytes) {
+            Ok(text) => text,
+            Err(problem) => return Self::unreadable(source.name, problem),
+        };
+        let fragment = Self::toml(&text, budget);
+        // What is no TOML and begins as something else is called by its name.
+        match Format::of(text.text) {
+            Format::Foreign(what) if !fragment.problems.is_empty() => Self::foreign(&text, what),
+            Format::Foreign(_) | Format::CloudConfig | Format::Toml => fragment,
         }
+    }
+
+    fn foreign(text: &Text<'_>, what: &str) -> Self {
+        let what = format!("it is {what}, which this node does not run; nothing in it applies");
+        let expected = format!("TOML, or a text that begins with {CLOUD_CONFIG}");
+        Self::new(text, Table::default(), vec![whole(&text.name(), &what, &expected)])
     }
 
     /// Of several parts the last counts most, as cloud-init merges them.
@@ -69,11 +81,7 @@ impl Fragment {
         };
         match Format::of(text.text) {
             Format::CloudConfig => Self::cloud_config(&text, budget),
-            Format::Foreign(what) => {
-                let what = format!("it is {what}, which this node does not run; nothing in it applies");
-                let expected = format!("TOML, or a text that begins with {CLOUD_CONFIG}");
-                vec![Self::new(&text, Table::default(), vec![whole(&text.name(), &what, &expected)])]
-            }
+            Format::Foreign(what) => vec![Self::foreign(&text, what)],
             Format::Toml if part.is_cloud_config => Self::cloud_config(&text, budget),
             Format::Toml => vec![Self::toml(&text, budget)],
         }

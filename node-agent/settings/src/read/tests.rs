@@ -61,6 +61,8 @@ fn the_nodes_own_document_is_toml_whatever_it_begins_with() {
             "{comment}"
         );
     }
+    let (_, problems) = settings("f", b"#!/bin/sh\nrm -rf /\n");
+    assert!(problems.len() == 1 && problems[0].what.contains("a script"), "{problems:?}");
 }
 
 #[test]
