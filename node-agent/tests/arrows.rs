@@ -89,7 +89,7 @@ fn wrong_arrows(source: &Source) -> Vec<String> {
         DOMAINS.iter().for_each(|domain| forbid(domain, "settings know no domain"));
     }
     if room == "clients" {
-        forbid("settings", "clients are told what to do");
+        forbid("settings", "clients are reported what to do");
     }
     if DOMAINS.contains(&room) || matches!(room, "clients" | "settings") {
         for other in ["agent", "cli", "report"] {

@@ -31,7 +31,7 @@ pub struct Cluster {
     pub certificate_until: Option<u64>,
 }
 
-/// What the operator wants of the node, as far as it is told: not the values.
+/// What the operator wants of the node, as far as it is reported: not the values.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "see Status")]
 pub struct Settings {

@@ -66,7 +66,7 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Parses the command line, does what it says, and tells the exit status.
+/// Parses the command line, does what it says, and returns the exit status.
 pub fn run() -> ExitCode {
     let Arguments { command, root } = Arguments::parse();
     let host = Host::new(root);

@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Tells which pods a file describes, what in it has no effect here, and all that is refused
+    /// Shows which pods a file describes, what in it has no effect here, and all that is refused
     #[command(
         after_help = "Exit status: 0 all of it is taken; 1 it failed; 2 wrong usage; 4 something in the file is refused."
     )]
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_without_effect_and_refused_is_told() {
+    fn what_is_taken_without_effect_and_refused_is_reported() {
         let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  nodeName: n\n  containers: [{name: c, image: x}]\n\
                     ---\napiVersion: v1\nkind: Secret\n---\napiVersion: apps/v1\nkind: Deployment\n";
         let shown = explain(&manifest::read("f.yaml", text));

@@ -198,7 +198,7 @@ PODS
     }
 
     #[test]
-    fn a_trial_of_settings_is_told() {
+    fn a_trial_of_settings_is_reported() {
         let trial = Some(TrialShown { until_s: 0, left_s: 299 });
         let screen = render(&Status { settings: Sources { trial, ..Sources::default() }, ..status() }, false);
         assert!(screen.contains("  Settings  on trial, taken back in 299 s unless"), "{screen}");

@@ -12,7 +12,7 @@ use crate::clients::{
     proc::{self, CpuTime},
 };
 
-/// Where the agent keeps the figures of this boot, so that it tells the same after a restart.
+/// Where the agent keeps the figures of this boot, so that it reports the same after a restart.
 const BOOT_RECORD: &str = "/run/ballast/boot.json";
 
 /// The figures of one boot. What was not measured is null, never guessed.
@@ -91,7 +91,7 @@ pub fn measure(host: &Host) -> Result<Boot> {
 ///
 /// # Errors
 /// If the kernel's account cannot be read.
-pub fn account(host: &Host, boot: &mut Boot) -> Result<()> {
+pub fn record(host: &Host, boot: &mut Boot) -> Result<()> {
     let services = cgroup::services_cpu_us(host)?;
     boot.cpu.extend(services.into_iter().map(|(name, cpu_us)| Cpu { name, cpu_us }));
     Ok(())

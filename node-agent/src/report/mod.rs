@@ -1,8 +1,7 @@
-//! What the agent tells: the READY line on the console, systemd, the status socket, and metrics. Only this publishes, and it
+//! What the agent reports: the READY line on the console, systemd, the status socket, and metrics. Only this publishes, and it
 //! never feeds back into what the agent does.
 
 pub mod boot;
-pub mod complaints;
 pub mod compose;
 mod connections;
 pub mod console;
@@ -11,3 +10,4 @@ pub mod notify;
 pub mod releases;
 pub mod socket;
 pub mod status;
+pub mod warnings;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::backoff;
 use crate::model::{
-    Blocked, CORDON_ANNOTATION, CORDON_VALUE, Cordon, Eviction, Memory, PodId, PodKind, SeenNode, SeenPod,
+    Blocked, CORDON_ANNOTATION, CORDON_VALUE, Cordon, Eviction, Memory, NodeSnapshot, PodId, PodKind, PodSnapshot,
 };
 
 /// The annotation of a pod that only shows in the API what the node runs by itself.
@@ -38,7 +38,7 @@ pub enum Drain {
 }
 
 /// What is to be done next with `pods`, of which `blocked` are held back by a budget.
-pub fn drain(pods: &[SeenPod], blocked: &BTreeMap<String, Blocked>, now: Duration) -> Drain {
+pub fn drain(pods: &[PodSnapshot], blocked: &BTreeMap<String, Blocked>, now: Duration) -> Drain {
     let of = |kind: PodKind| pods.iter().filter(move |pod| pod.kind == kind).map(|pod| &pod.id);
     let is_due = |id: &&PodId| blocked.get(&id.uid).is_none_or(|blocked| blocked.until <= now);
     let due: Vec<PodId> = of(PodKind::Runs).filter(is_due).take(AT_ONCE).cloned().collect();
@@ -81,7 +81,7 @@ impl Memory {
 }
 
 /// A pod as the cluster has it, as far as a drain goes. None: it has no name, as no object of the API is.
-pub fn pod(pod: &Pod) -> Option<SeenPod> {
+pub fn pod(pod: &Pod) -> Option<PodSnapshot> {
     let metadata = &pod.metadata;
     let is_mirror = metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR_ANNOTATION));
     let owners = metadata.owner_references.iter().flatten();
@@ -94,11 +94,11 @@ pub fn pod(pod: &Pod) -> Option<SeenPod> {
         (false, false) => PodKind::Runs,
     };
     let id = PodId { namespace: metadata.namespace.clone()?, name: metadata.name.clone()?, uid: metadata.uid.clone()? };
-    Some(SeenPod { id, kind })
+    Some(PodSnapshot { id, kind })
 }
 
 /// A Node as the cluster has it, as far as a drain goes.
-pub fn node(node: &Node) -> SeenNode {
+pub fn node(node: &Node) -> NodeSnapshot {
     let is_cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
     let by = node.metadata.annotations.as_ref().and_then(|all| all.get(CORDON_ANNOTATION));
     let cordon = match (is_cordoned, by.map(String::as_str)) {
@@ -107,7 +107,7 @@ pub fn node(node: &Node) -> SeenNode {
         (true, Some(CORDON_VALUE)) => Cordon::Ours,
         (true, _) => Cordon::Others,
     };
-    SeenNode { cordon, resource_version: node.metadata.resource_version.clone().unwrap_or_default() }
+    NodeSnapshot { cordon, resource_version: node.metadata.resource_version.clone().unwrap_or_default() }
 }
 
 /// The merge patch that cordons the Node in our name, if it is still as it was read.
@@ -130,7 +130,7 @@ pub fn uncordon(resource_version: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn seen(text: &str) -> Vec<SeenPod> {
+    fn seen(text: &str) -> Vec<PodSnapshot> {
         let pod = |word: &str| {
             let kind = match word.as_bytes().first() {
                 Some(b'-') => PodKind::Stays,
@@ -138,7 +138,7 @@ mod tests {
                 _ => PodKind::Runs,
             };
             let name = word.trim_start_matches(['-', '~']).to_owned();
-            SeenPod { id: PodId { namespace: "default".to_owned(), uid: name.clone(), name }, kind }
+            PodSnapshot { id: PodId { namespace: "default".to_owned(), uid: name.clone(), name }, kind }
         };
         text.split_whitespace().map(pod).collect()
     }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_told_apart() {
+    fn pods_are_distinguished() {
         let kind = |extra: Value, phase: &str| {
             let mut value =
                 json!({"metadata": {"namespace": "n", "name": "p", "uid": "u"}, "status": {"phase": phase}});

@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod bound;
 pub mod conditions;
+pub mod desired_state;
 pub mod drain;
 pub mod event;
 pub mod heartbeat;
@@ -12,4 +13,3 @@ pub mod rollout;
 pub mod rotation;
 pub mod slots;
 pub mod status;
-pub mod wish;

@@ -31,7 +31,7 @@ pub(super) fn change(host: &Host, edit: Edit, manner: &Manner) -> Result<ExitCod
 pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<ExitCode> {
     let mut talk = Conversation::open(host, "settings", &Request::Change { operation: command })?;
     let end = loop {
-        let reply = talk.next().context("waiting for the settings to change; ballast settings show tells what holds");
+        let reply = talk.next().context("waiting for the settings to change; ballast settings show says what holds");
         match reply? {
             Reply::Working {} => {}
             Reply::Planned(planned) if output.is_json() => drop(planned),
@@ -50,7 +50,7 @@ pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<
     ended(&end, output)
 }
 
-/// Prints how it ended, and tells the exit status.
+/// Prints how it ended, and returns the exit status.
 ///
 /// # Errors
 /// If standard output takes nothing.

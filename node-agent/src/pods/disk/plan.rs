@@ -35,8 +35,8 @@ pub(super) fn full_percent(room: &Room) -> u64 {
 
 /// What is wrong, in one sentence: /var is full and no image is left that may go.
 pub(in crate::pods) fn problem(disk: &Observed) -> Option<String> {
-    let is_told = disk.is_short && disk.exhausted_at.is_some();
-    is_told.then(|| {
+    let is_reported = disk.is_short && disk.exhausted_at.is_some();
+    is_reported.then(|| {
         format!(
             "/var is {} % full and no unused image is left to remove: pods that take more than they asked for are ended, \
              the largest first",

@@ -23,7 +23,7 @@ use super::{
 pub struct Plan {
     /// Work, at most one job for a pod.
     pub jobs: Vec<Job>,
-    /// When something is due that no event will tell.
+    /// When something is due that no event will report.
     pub wake_at: Option<SystemTime>,
     /// How the pods are.
     pub pods: Vec<Status>,
@@ -49,7 +49,7 @@ pub struct Job {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Tell containers to end, all at once, and kill them after `grace`.
+    /// Report containers to end, all at once, and kill them after `grace`.
     StopContainers {
         /// The runtime's ids.
         ids: Vec<String>,

@@ -33,7 +33,7 @@ pub(super) struct PodPlan<'a> {
     latest: Latest<'a>,
     /// That it was ended, and may not start again yet.
     eviction: Option<&'a Eviction>,
-    /// When something is due that no event will tell.
+    /// When something is due that no event will report.
     pub(super) wake_at: Option<SystemTime>,
 }
 

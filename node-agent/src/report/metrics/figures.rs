@@ -96,9 +96,9 @@ fn upgrades(text: &mut Text, releases: &Releases) {
         family.sample(&labels, 1);
     }
     let mut family =
-        text.family("ballast_release_denied_timestamp_seconds", Kind::Gauge, "Releases that failed here, and when.");
-    for bad in &releases.bad {
-        family.sample(&[("version", &bad.version), ("digest", bad.digest.as_str())], bad.at);
+        text.family("ballast_release_failed_timestamp_seconds", Kind::Gauge, "Releases that failed here, and when.");
+    for failed in &releases.failed {
+        family.sample(&[("version", &failed.version), ("digest", failed.digest.as_str())], failed.at);
     }
     let operation = releases.operation.as_ref();
     let mut family = text.family("ballast_operation_info", Kind::Gauge, "What is being done about releases; always 1.");
@@ -217,7 +217,7 @@ mod tests {
     };
 
     #[test]
-    fn the_page_tells_what_the_status_tells() {
+    fn the_page_reports_what_the_status_reports() {
         let pod = Pod {
             name: "web".to_owned(),
             namespace: "default".to_owned(),
@@ -254,7 +254,7 @@ mod tests {
             "process_resident_memory_bytes 9437184",
             "process_cpu_seconds_total 1.234",
         ] {
-            assert!(page.lines().any(|told| told == line), "{line}\n{page}");
+            assert!(page.lines().any(|reported| reported == line), "{line}\n{page}");
         }
         assert!(!page.contains("ballast_boot_seconds{part=\"kernel\"}") && !page.contains("ballast_operation_info{"));
     }

@@ -13,7 +13,7 @@ pub(super) use self::memory::is_named;
 pub use self::{
     deployment::{DeploymentId, Origin},
     entry::{BootEntry, Tries},
-    memory::{Bad, Memory},
+    memory::{FailedRelease, Memory},
     operation::{Command, Event, Failure, FailureKind, Outcome, Phase, Progress, Target, Upgrade},
     release::{Digest, Layer, Offer},
     trust::{Offered, Revoked},
@@ -93,9 +93,9 @@ pub enum Step {
         device: String,
     },
     /// Remember that a release used up its tries.
-    Condemn {
+    MarkFailed {
         /// What is written down.
-        bad: Bad,
+        failed: FailedRelease,
     },
     /// Remember what the release that runs has proved and revoked.
     Learn {
@@ -150,7 +150,7 @@ pub enum State {
     /// It has proved itself.
     Good,
     /// Its tries are used up.
-    Bad,
+    Failed,
     /// It has no entry, or none that could be read.
     Unknown,
 }

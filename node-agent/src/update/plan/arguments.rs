@@ -1,7 +1,7 @@
 //! The settings' arguments for the kernel: which boot has them.
 //!
 //! Only the release that runs and has proved itself gets others, in an entry on trial with tries of its own: arguments that do not boot fall
-//! back to the entry before, and condemn no release. An upgrade takes along what the running kernel has.
+//! back to the entry before, and fail no release. An upgrade takes along what the running kernel has.
 
 use super::{bootable, booted_entry, entry};
 use crate::update::model::{BootEntry, Observed};
@@ -70,10 +70,10 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_when_they_hold() {
-        let told = |observed| reason(&observed, "nosmt").unwrap_or_default();
-        assert!(told(with("a1", "a", &[""], "")).ends_with("from the next boot on"));
-        assert!(told(with("a1 a2+0", "a", &["", "nosmt"], "")).starts_with("the kernel did not come up"));
-        assert_eq!(told(with("a1", "a", &["nosmt"], "nosmt")), "");
+    fn it_is_reported_when_they_hold() {
+        let reported = |observed| reason(&observed, "nosmt").unwrap_or_default();
+        assert!(reported(with("a1", "a", &[""], "")).ends_with("from the next boot on"));
+        assert!(reported(with("a1 a2+0", "a", &["", "nosmt"], "")).starts_with("the kernel did not come up"));
+        assert_eq!(reported(with("a1", "a", &["nosmt"], "nosmt")), "");
     }
 }

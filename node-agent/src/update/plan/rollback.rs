@@ -94,8 +94,8 @@ mod tests {
             let found = target(&observed);
             let letter = found.as_ref().ok().map(|entry| &entry.deployment.commit[..1]);
             assert_eq!(letter, expected, "{entries} booted {booted}");
-            let is_told = |failure: &Failure| failure.message.contains(" was revoked, ");
-            assert!(found.is_ok() || found.as_ref().is_err_and(is_told), "{found:?}");
+            let is_reported = |failure: &Failure| failure.message.contains(" was revoked, ");
+            assert!(found.is_ok() || found.as_ref().is_err_and(is_reported), "{found:?}");
         }
     }
 }

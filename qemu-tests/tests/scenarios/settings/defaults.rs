@@ -1,4 +1,4 @@
-//! What holds where nothing is said: each default of the settings' tables, on a node that nobody told anything.
+//! What holds where nothing is said: each default of the settings' tables, on a node that nobody configured.
 
 use anyhow::{Result, ensure};
 use qemu_tests::guest::Guest;
@@ -8,7 +8,7 @@ use qemu_tests::settings::{Said, get};
 
 use super::{eventually, processes, sysctl};
 
-/// The name that DHCP tells the node.
+/// The name that DHCP reports the node.
 pub(crate) const DHCP_NAME: &str = "dhcp-node-7";
 
 type Case = (&'static str, fn(&mut Node) -> Result<()>);
