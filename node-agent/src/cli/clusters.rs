@@ -99,7 +99,7 @@ mod tests {
         let away = Cluster {
             name: "lab".to_owned(),
             role: "report-only".to_owned(),
-            state: "away".to_owned(),
+            state: "unreachable".to_owned(),
             since: Some(400),
             reason: Some("connecting to https://lab.example: refused".to_owned()),
             certificate_until: Some(1000),

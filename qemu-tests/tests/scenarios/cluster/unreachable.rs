@@ -124,7 +124,10 @@ fn another_authority(member: &mut Member) -> Result<()> {
 fn one_is_away(member: &mut Member) -> Result<()> {
     let status = member.node.status()?;
     let gone = status.cluster(GONE).context("the status does not report the cluster that is unreachable")?;
-    ensure!(gone.state == "away" && gone.since.is_some() && gone.reason.is_some(), "the status reports {gone:?}");
+    ensure!(
+        gone.state == "unreachable" && gone.since.is_some() && gone.reason.is_some(),
+        "the status reports {gone:?}"
+    );
     ensure!(status.is_connected(NAME), "the other suffers: {:?}", status.cluster(NAME));
     Ok(())
 }
@@ -142,7 +145,7 @@ fn report_only(member: &mut Member) -> Result<()> {
 fn away_and_back(member: &mut Member) -> Result<()> {
     member.plane.stop_api()?;
     let status = member.node.status_when("V07: the status says that it is unreachable", SOON, |status| {
-        status.cluster(NAME).is_some_and(|cluster| cluster.state == "away" && cluster.since.is_some())
+        status.cluster(NAME).is_some_and(|cluster| cluster.state == "unreachable" && cluster.since.is_some())
     })?;
     ensure!(status.ready && status.runs("canary"), "V07: the node suffers: {:?}", status.reasons);
     // Longer than the first back-offs.
