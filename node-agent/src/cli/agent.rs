@@ -39,8 +39,8 @@ fn start_logging() -> Result<()> {
     Ok(())
 }
 
-/// What this program says, and what others' code in it warns of. The rest of theirs, each step of a D-Bus handshake for one,
-/// is reported to who asks for `log.level = "debug"`.
+/// What this program logs, and warnings of libraries. Their other lines, each step of a D-Bus handshake for one,
+/// are logged with `log.level = "debug"`.
 struct Ours(Box<dyn log::Log>);
 
 impl log::Log for Ours {

@@ -47,7 +47,7 @@ pub fn config(cluster: &settings::Cluster, is_kept: impl Fn(&str) -> bool) -> Op
     })
 }
 
-/// What is informed of a cluster that cannot be joined, since the settings have nothing to join it with.
+/// What is reported about a cluster that cannot be joined, since the settings have nothing to join it with.
 pub fn without_credentials(cluster: &settings::Cluster) -> Report {
     let problem = "the settings name no token, kubeconfig or client certificate to join it with";
     let problems = vec![problem.to_owned()];

@@ -233,7 +233,7 @@ impl SettingsController {
         }
     }
 
-    /// Begins what somebody asked for. They are informed of it through `client`; it goes on when they go away.
+    /// Starts a requested change. Its progress is reported through `client`; it continues when the client disconnects.
     pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, systemd: Option<&Systemd>) {
         let (host, systemd, events) = (self.host.clone(), systemd.cloned(), client.clone());
         self.start(Some(client), None, async move { operation::run(&host, &command, &events, systemd.as_ref()).await });
