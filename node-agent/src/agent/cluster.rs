@@ -74,7 +74,7 @@ impl Orders {
         self.underway.take_if(|underway| underway.cluster == name);
     }
 
-    /// What is to be carried out now. Preparing an image waits for what goes on, whoever asked for that; a reboot does not: the slot that it
+    /// The order to carry out now. Preparing an image waits for the running operation, whoever requested that; a reboot does not: the slot that it
     /// is for may be another's by then, so its cluster asks again.
     fn next(&mut self, is_busy: bool) -> Option<Asked> {
         if !is_busy {

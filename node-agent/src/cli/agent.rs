@@ -27,7 +27,7 @@ pub(super) fn run(host: Host) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Logs go to the journal, with their fields, when systemd runs us; else to standard error, for whoever runs us by hand.
+/// Logs go to the journal, with their fields, when systemd runs the agent; else to standard error.
 fn start_logging() -> Result<()> {
     let logger: Box<dyn log::Log> = if connected_to_journal() {
         Box::new(JournalLog::new().context("connecting to the journal")?)
@@ -60,7 +60,7 @@ impl log::Log for Ours {
     }
 }
 
-/// For programs that log to whoever started them.
+/// Logs to standard error.
 struct StandardError;
 
 impl log::Log for StandardError {

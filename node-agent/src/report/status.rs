@@ -194,7 +194,7 @@ pub fn summary(status: &Status) -> String {
     }
 }
 
-/// The line on the console for a node that does not get READY: whoever looks there may have no other way to ask.
+/// The line on the console for a node that does not become READY: the console may be the only way to learn about it.
 pub fn not_ready_line(status: &Status) -> Option<String> {
     (!status.ready).then(|| format!("ballast: {}", summary(status)))
 }

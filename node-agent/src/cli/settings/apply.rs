@@ -1,4 +1,4 @@
-//! `ballast settings apply`: another document in the place of the one that is there.
+//! `ballast settings apply`: replaces the document by another one.
 
 use std::{
     fs::File,

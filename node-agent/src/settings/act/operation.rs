@@ -143,7 +143,7 @@ async fn refetch(host: &Host, systemd: Option<&Systemd>) -> Result<Outcome, Fail
     Ok(Outcome { message, changed: before.documents != now.documents, ..Outcome::default() })
 }
 
-/// Makes `settings` hold, whoever changed them.
+/// Applies `settings`, whoever changed them.
 pub(super) async fn hold(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> Result<Outcome, Failure> {
     made(host, settings, systemd).await?;
     Ok(Outcome { message: "they hold".to_owned(), ..Outcome::default() })

@@ -1,4 +1,4 @@
-//! Does what was asked of the releases: beside the loop, one operation at a time. What came of it is seen by the next look.
+//! Carries out operations on releases: beside the loop, one at a time. The next pass observes the result.
 
 pub mod bless;
 mod boot;
