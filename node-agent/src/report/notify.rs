@@ -46,6 +46,6 @@ impl Notifier {
 
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log::warn!("reporting systemd: {error}");
+        log::warn!("notifying systemd: {error}");
     }
 }

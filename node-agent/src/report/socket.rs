@@ -95,7 +95,7 @@ pub enum Reply {
 pub struct Asked {
     /// What to do.
     pub command: Command,
-    /// Where to report it; closed when they go away.
+    /// Where to report progress; closed when the client disconnects.
     pub client: mpsc::Sender<Event>,
 }
 
