@@ -1,4 +1,4 @@
-//! Volumes that somebody else made: found by their label, mounted read-only for a moment, and read with care.
+//! Volumes with user-data: found by their label, mounted read-only for a moment, and read within limits.
 
 use std::{
     fs::{self, File},

@@ -1,4 +1,4 @@
-//! Which memberships there have to be: pure functions of the settings and of those that there are.
+//! Which memberships to begin and to end: pure functions of the settings and of the existing ones.
 
 use super::model::{Asked, Authority, Config, Credentials, DEFAULT_POOL, Order, Report, Role, Secret, State, Step};
 use crate::settings::model as settings;

@@ -1,4 +1,4 @@
-//! What the node's health means: for people, and for a release on trial.
+//! What the node's health means for the status, and for a release on trial.
 
 use std::time::Duration;
 

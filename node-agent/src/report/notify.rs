@@ -1,4 +1,4 @@
-//! What systemd hears: READY, STATUS, WATCHDOG (sd_notify(3)).
+//! Notifications to systemd: READY, STATUS, WATCHDOG (sd_notify(3)).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The Node: made, kept right, its status reported.
+//! The Node: made, corrected, its status reported.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! Who may do what: the least with which it works.
+//! RBAC: the least rights with which it works.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What a membership asks of the machine, and what it says to the machine about its cluster.
+//! What a membership asks of the machine, and what it reports to the machine about its cluster.
 
 use super::Role;
 

@@ -1,4 +1,4 @@
-//! What a rollout goes by, and what it decides. The phases themselves are `NodeOS` status: [`Phase`].
+//! What a rollout depends on, and what it decides. The phases themselves are `NodeOS` status: [`Phase`].
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Which pods have to go before a reboot, and what is to be done next so that they do.
+//! Which pods must be evicted before a reboot, and the next step to that end.
 
 use std::{collections::BTreeMap, time::Duration};
 

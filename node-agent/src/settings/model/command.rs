@@ -1,4 +1,4 @@
-//! What can be asked of the settings, and how it ended.
+//! Operations on the settings, and their results.
 
 use std::fmt;
 

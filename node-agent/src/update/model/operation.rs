@@ -1,4 +1,4 @@
-//! What can be asked of the releases, how far it is, and how it ended.
+//! Operations on releases, their progress, and their results.
 
 use ballast_types::FailureKind;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What releases that ran here say of trust: keys and releases that are revoked, and until when an offer is signed.
+//! What releases that ran here say about trust: keys and releases that are revoked, and until when an offer is signed.
 
 use std::collections::BTreeSet;
 
