@@ -27,7 +27,7 @@ RELEASE := --release --target x86_64-unknown-linux-gnu
 OURS := RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/image/setup/rustc CARGO_BUILD_BUILD_DIR=$(CACHE)/cargo/release
 MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work \
 	--extra-tree=$(OUT)/stage/kernel --extra-tree=target/keys:/usr/lib/ballast/keys --environment=KERNEL=$(OUT)/stage/kernel --output-directory=$(OUT)/image
-# What the image is made from, and the folders, whose time stamps tell of removed files; tests and texts do not change it.
+# What the image is made from, and the folders, whose time stamps show removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
 .PHONY: help run test checks image image-4k release kubelet-image sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
@@ -131,11 +131,11 @@ unit: setup ## unit tests, flows over fakes, the image proxy and the tests' own 
 	@$(CARGO) test -q $(TESTS)
 
 vm: image control-plane ## the scenarios: the real image in QEMU (KERNEL=debian: with Debian's kernel, but those about ours)
-	@rm -rf $(OUT)/qemu-tests/frozen
+	@rm -rf $(OUT)/qemu-tests/snapshots
 	@$(CARGO) test $(TESTS),qemu-tests/vm --test control-plane --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
 
 soak: image control-plane ## scenarios that make test has no time for: other ways to fail, full disks, and the power cut at fifty random moments
-	@rm -rf $(OUT)/qemu-tests/frozen
+	@rm -rf $(OUT)/qemu-tests/snapshots
 	@$(CARGO) test $(TESTS),qemu-tests/soak --test scenarios -- --test-threads=3 --nocapture soak::
 
 clean: ## remove target/ (the cache outside the checkout stays)

@@ -5,7 +5,7 @@
 
 use crate::gvariant::{Value, dictionary};
 
-/// What libostree has to be told.
+/// What libostree has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booted {
     /// `st_dev` of the deployment's folder on ROOT, beneath all mounts.

@@ -115,8 +115,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_of_a_check() {
-        for (state, status, told) in [
+    fn what_is_reported_of_a_check() {
+        for (state, status, reported) in [
             (State::Unclean, 0, None),
             (State::Unclean, 1, None),
             (State::Damaged, 1, Some("was damaged")),
@@ -125,8 +125,8 @@ mod tests {
             (State::Damaged, 12, Some("could not mend")),
         ] {
             let text = describe(state, status);
-            assert_eq!(text.is_some(), told.is_some(), "{state:?} {status}");
-            assert!(text.unwrap_or_default().contains(told.unwrap_or_default()), "{state:?} {status}");
+            assert_eq!(text.is_some(), reported.is_some(), "{state:?} {status}");
+            assert!(text.unwrap_or_default().contains(reported.unwrap_or_default()), "{state:?} {status}");
         }
     }
 

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_deployment_is_told_with_those_that_are_there() {
+    fn a_missing_deployment_is_reported_with_those_that_are_there() {
         let root = std::env::temp_dir().join(format!("ballast-initramfs-deployment-{}", std::process::id()));
         let wanted: DeploymentId = format!("{}.0", "a".repeat(64)).parse().unwrap();
         let error = format!("{:#}", find(&root, &wanted).unwrap_err());

@@ -1,4 +1,4 @@
-//! What systemd-boot tells of this boot through UEFI variables (systemd.io/BOOT_LOADER_INTERFACE).
+//! What systemd-boot reports of this boot through UEFI variables (systemd.io/BOOT_LOADER_INTERFACE).
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct Loader {
     pub is_counted: bool,
 }
 
-/// Asks the firmware. A machine without UEFI, and one whose variables cannot be read, tells nothing.
+/// Asks the firmware. A machine without UEFI, and one whose variables cannot be read, says nothing.
 pub fn load() -> Loader {
     if !Path::new(FOLDER).is_dir() || mounts::efi_variables(FOLDER).is_err() {
         return Loader::default();

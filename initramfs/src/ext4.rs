@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_superblock_tells_the_state() {
+    fn the_superblock_reports_the_state() {
         let superblock = |patches: &[(usize, u8)]| {
             let mut bytes = [0; 1024];
             bytes[0x38..0x3b].copy_from_slice(&[0x53, 0xef, 1]);

@@ -74,7 +74,7 @@ pub fn reboot_because(reason: &dyn fmt::Display) -> ! {
 /// To the console for the person before it, and to the kernel's log at level err for whoever records that.
 pub fn say(line: &str) {
     for (path, text) in [("/dev/kmsg", format!("<3>{line}\n")), ("/dev/console", format!("{line}\r\n"))] {
-        // There is nobody to tell if this fails.
+        // There is nobody to report to if this fails.
         let _ = OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
     }
 }

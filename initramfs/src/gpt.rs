@@ -1,4 +1,4 @@
-//! GUID partition tables: what sysfs does not tell of a partition, its type and (before Linux 6.13) its identity.
+//! GUID partition tables: what sysfs does not say of a partition: its type and (before Linux 6.13) its identity.
 //!
 //! See UEFI 2.10, chapter 5.3. The kernel has checked the table's checksums before it showed the partitions.
 

@@ -60,7 +60,7 @@ fn load_or_make(home: &Path) -> Result<(String, Identity)> {
 fn load(path: &Path) -> Result<Option<String>> {
     let doing = || format!("reading {}", path.display());
     match fs::symlink_metadata(path) {
-        // What stands in the way of its folder is told when it is made.
+        // What stands in the way of its folder is reported when it is made.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(error).with_context(doing),
         Ok(found) if !found.is_file() => bail!("{} is no file", path.display()),

@@ -46,7 +46,7 @@ fn boot() -> Result<Infallible, Failure> {
     steps.run("etc", mounts::etc)?;
     let var = steps.run("var", || var::establish(&root))?;
     steps.run("ostree", || {
-        ostree::tell(&folder, verity)?;
+        ostree::report(&folder, verity)?;
         mounts::sysroot()
     })?;
     steps.run("switch root", switch::root)?;

@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow, bail};
 use crate::glob::glob;
 
 /// How long a `patient` driver waits for the others: an NVMe or SCSI disk is there within a fraction of it.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+pub const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The buses whose devices lead to a disk, as sysfs and modaliases name them.
 pub const BUSES: [&str; 3] = ["pci", "virtio", "scsi"];
@@ -102,7 +102,7 @@ impl Catalogue {
     }
 
     /// The modules that the devices with these modaliases want, `waited` into the wait for the root. The second value
-    /// tells whether a patient one still holds back.
+    /// says whether a patient one still holds back.
     pub fn wanted<'a>(&'a self, devices: &[String], waited: Duration) -> (Vec<&'a str>, bool) {
         let (mut now, mut patient, mut others) = (Vec::new(), Vec::new(), false);
         for device in devices {
@@ -120,7 +120,7 @@ impl Catalogue {
             }
             others |= is_storage_controller(device) && !driven_by_patient;
         }
-        let hold = !patient.is_empty() && others && waited < PATIENCE;
+        let hold = !patient.is_empty() && others && waited < TIMEOUT;
         if !hold {
             now.append(&mut patient);
         }
@@ -146,7 +146,7 @@ fn module_name(path: &str) -> String {
     file.split('.').next().unwrap_or(file).replace('-', "_")
 }
 
-/// Whether the file is compressed, so that the kernel has to be told.
+/// Whether the file is compressed, so that the kernel has to be notified.
 pub fn is_compressed(path: &Path) -> bool {
     path.extension() != Some("ko".as_ref())
 }
@@ -204,7 +204,7 @@ mod tests {
             (&[], early, &[], false),
             (&["virtio:d00000002v00001AF4"], early, &["virtio_blk"], false),
             (&[VIRTIO_PCI, "virtio:d00000002v00001AF4", AHCI], early, &["virtio_blk"], true),
-            (&[VIRTIO_PCI, "virtio:d00000002v00001AF4", AHCI], PATIENCE, &["virtio_blk", "ahci"], false),
+            (&[VIRTIO_PCI, "virtio:d00000002v00001AF4", AHCI], TIMEOUT, &["virtio_blk", "ahci"], false),
             (&[NVME, AHCI], early, &[], true),
             (&[AHCI, NIC], early, &["ahci"], false),
             (&[AHCI, NIC, "scsi:t-0x00"], early, &["sd_mod", "ahci"], false),

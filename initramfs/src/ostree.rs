@@ -15,7 +15,7 @@ use crate::mounts::{TRANSIENT_ETC, folder};
 ///
 /// # Errors
 /// Which file could not be written, and why.
-pub fn tell(deployment: &Path, verity: bool) -> Result<()> {
+pub fn report(deployment: &Path, verity: bool) -> Result<()> {
     let metadata = fs::metadata(deployment).with_context(|| format!("looking at {}", deployment.display()))?;
     let (device, inode) = (metadata.dev(), metadata.ino());
     // libostree keeps the mounts of its own running steps here, out of everybody's sight.

@@ -107,17 +107,17 @@ impl std::fmt::Display for Refused {
         let names = names.join(", ");
         write!(
             f,
-            "{what}, and nothing tells which is this node's: {names}; take the others away, or name one on the kernel's command line: \
+            "{what}, and nothing says which is this node's: {names}; take the others away, or name one on the kernel's command line: \
              root=PARTUUID=…"
         )
     }
 }
 
-/// The partition to take for ROOT; None if it is not there yet. Where the firmware tells which partition it `booted` from, only that disk
+/// The partition to take for ROOT; None if it is not there yet. Where the firmware says which partition it `booted` from, only that disk
 /// counts, whatever others carry, unless the command line names a partition by its UUID. `table` as for [`candidates`].
 ///
 /// # Errors
-/// If there are several that cannot be told apart: to take the first would let a disk that somebody plugs in take the node over.
+/// If there are several that cannot be distinguished: to take the first would let a disk that somebody plugs in take the node over.
 pub fn choose<'a>(
     spec: &RootSpec,
     booted: Option<&str>,
@@ -149,7 +149,7 @@ pub fn choose<'a>(
     }
 }
 
-/// The partitions of the disks that `counts` that are what the command line names. `table` reads the partition table of a disk, of which sysfs tells
+/// The partitions of the disks that `counts` that are what the command line names. `table` reads the partition table of a disk, that sysfs knows
 /// the labels only; it is asked if need be, once a disk. Without an explicit or a present label it is the type that counts.
 fn candidates<'a>(
     spec: &RootSpec,
@@ -266,13 +266,13 @@ mod tests {
         assert_eq!(chosen(&by_label, Some(Guid::from_bytes([5; 16]))), Ok(None), "its disk is not there yet");
         let disks = ["sda", "nvme1n1p"].map(str::to_owned).to_vec();
         assert_eq!(chosen(&by_label, Some(foreign)), Err(Refused::Disks(disks)));
-        // Without UEFI nobody tells: they are refused by name, unless the command line names one.
+        // Without UEFI nobody says which: they are refused by name, unless the command line names one.
         let names = ["sda2", "nvme0n1p2", "nvme1n1p2"].map(str::to_owned).to_vec();
         assert_eq!(chosen(&by_label, None), Err(Refused::Partitions(names)));
         let by_uuid: RootSpec = format!("PARTUUID={own}").parse().unwrap();
         assert_eq!(chosen(&by_uuid, Some(foreign)), Ok(Some("nvme0n1p1".to_owned())));
-        let told = chosen(&by_label, None).unwrap_err().to_string();
-        assert!(told.contains("sda2, nvme0n1p2, nvme1n1p2") && told.contains("root=PARTUUID="), "{told}");
+        let reported = chosen(&by_label, None).unwrap_err().to_string();
+        assert!(reported.contains("sda2, nvme0n1p2, nvme1n1p2") && reported.contains("root=PARTUUID="), "{reported}");
         let alone = choose(&by_label, None, &all[..2], distinct).unwrap().unwrap();
         assert_eq!(alone.name, "sda2");
     }

@@ -41,7 +41,7 @@ impl Steps {
     }
 }
 
-/// All that the agent is told.
+/// All that the agent learns.
 #[derive(Debug)]
 pub struct Report<'a> {
     /// The steps so far.
@@ -74,7 +74,7 @@ pub fn write(report: &Report<'_>, end: Moment) -> Result<()> {
 
 /// The report as one line of JSON. `end` is when /init was about to hand over. The `cpu_us` of a step is the processor time
 /// that /init itself used in it; that of the whole is what process 1 has used since it began as the kernel's own thread, so that
-/// systemd, which goes on as process 1, can be told from it.
+/// systemd, which goes on as process 1, can be distinguished from it.
 pub fn render(report: &Report<'_>, end: Moment, cpu_us: u64) -> String {
     let mut out = String::from("{\"steps\":[");
     for (i, Step { name, start_us, end_us, cpu_us }) in report.steps.0.iter().enumerate() {

@@ -14,7 +14,7 @@ use crate::deployment::DeploymentId;
 use crate::drivers::Drivers;
 use crate::efi::Loader;
 use crate::gpt::{Entry, TABLE_BYTES, parse_table};
-use crate::modules::PATIENCE;
+use crate::modules::TIMEOUT;
 use crate::mounts::{self, OnDamage};
 use crate::partition::{self, Partition, RootSpec};
 use crate::uevent::Uevents;
@@ -37,7 +37,7 @@ pub struct Root {
 }
 
 /// Waits for the partition that is ROOT ([`partition::choose`]) and mounts it. If the time is up and it does not hold the named
-/// deployment, it is mounted all the same, so that the next step can tell what is there.
+/// deployment, it is mounted all the same, so that the next step can say what is there.
 ///
 /// # Errors
 /// If there is no such partition, or several, or it cannot be mounted.
@@ -55,7 +55,7 @@ pub fn mount(request: &Request, loader: &Loader, drivers: &mut Drivers, uevents:
 /// Waits for the partition that is ROOT and that `attempt` accepts; if the time is up, one that it found second best.
 ///
 /// # Errors
-/// If there is neither, or several that cannot be told apart.
+/// If there is neither, or several that cannot be distinguished.
 pub fn wait(
     spec: &RootSpec,
     loader: &Loader,
@@ -79,12 +79,12 @@ pub fn wait(
         // Only now: what is there already needs no more drivers, however long its coming took.
         let patient = drivers.load_for_devices()?;
         let second_best = all.iter().find(|partition| tried.get(&partition.name) == Some(&Attempt::SecondBest));
-        let patience = match (second_best, patient) {
-            (_, true) => PATIENCE,
+        let timeout = match (second_best, patient) {
+            (_, true) => TIMEOUT,
             (Some(_), false) => SETTLE,
             (None, false) => DEADLINE,
         };
-        let device_came = uevents.wait((Instant::now() + patience).min(start + DEADLINE))?;
+        let device_came = uevents.wait((Instant::now() + timeout).min(start + DEADLINE))?;
         if device_came || (patient && start.elapsed() < DEADLINE) {
             continue;
         }

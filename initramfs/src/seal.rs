@@ -22,7 +22,7 @@ fn main() {
         Ok(files) => format!("seal: {files} files sealed, the preloaded pods' images in place\n"),
         Err(error) => format!("seal: error: {error:#}\n"),
     };
-    // Whoever started the virtual machine reads the console; there is no other way to tell.
+    // Whoever started the virtual machine reads the console; there is no other way to report.
     let _ = OpenOptions::new().write(true).open("/dev/console").and_then(|mut file| file.write_all(verdict.as_bytes()));
     let _ = reboot(RebootCommand::PowerOff);
 }

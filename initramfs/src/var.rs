@@ -1,5 +1,5 @@
 //! VAR: checked, mounted, and with a machine identity. Nothing that lies in it can stop the boot: what is damaged is set aside or
-//! done without, and told.
+//! done without, and reported.
 
 use std::fs;
 use std::path::Path;

@@ -36,7 +36,7 @@ const ALSO_PURE: [&str; 15] = [
     "pods/desired.rs",
     "pods/disk/collect.rs",
     "pods/phase.rs",
-    "pods/restart.rs",
+    "pods/restart_backoff.rs",
     "proxy/config/credentials.rs",
     "proxy/config/registries.rs",
     "proxy/policy/identity.rs",
@@ -89,7 +89,7 @@ fn wrong_arrows(source: &Source) -> Vec<String> {
         DOMAINS.iter().for_each(|domain| forbid(domain, "settings know no domain"));
     }
     if room == "clients" {
-        forbid("settings", "clients are told what to do");
+        forbid("settings", "clients are reported what to do");
     }
     if DOMAINS.contains(&room) || matches!(room, "clients" | "settings") {
         for other in ["agent", "cli", "report"] {

@@ -52,7 +52,7 @@ fn reply(status: &Status) -> String {
 }
 
 #[test]
-fn the_exit_status_tells_ready_from_not_ready_from_no_answer() {
+fn the_exit_status_reports_ready_from_not_ready_from_no_answer() {
     let error = serde_json::to_string(&Reply::Error("no".to_owned())).unwrap() + "\n";
     let table = [
         (agent(reply(&Status { ready: true, ..Status::default() })), 0, ""),
@@ -129,7 +129,7 @@ fn clusters_are_a_table_or_json() {
 }
 
 #[test]
-fn metrics_that_nobody_serves_are_told() {
+fn metrics_that_nobody_serves_are_reported() {
     let output = ballast(tempfile::tempdir().unwrap().path(), &["metrics"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     let expected = "ballast: asking the agent at /run/ballast/metrics.sock: nobody serves them; the agent does so once";
@@ -137,7 +137,7 @@ fn metrics_that_nobody_serves_are_told() {
 }
 
 #[test]
-fn boot_tells_what_it_lacks() {
+fn boot_reports_what_it_lacks() {
     let ready = Boot { ready_ms: Some(3_100), ..Boot::default() };
     let no_bus = agent(reply(&Status { boot: ready, ..Status::default() }));
     let bus = no_bus.path().join("run/dbus/system_bus_socket");
@@ -181,12 +181,12 @@ fn help_and_version_are_there() {
     assert_eq!(ballast(tree.path(), &["nonsense"]).status.code(), Some(2));
 }
 
-fn told(replies: &[Reply]) -> String {
+fn reported(replies: &[Reply]) -> String {
     replies.iter().map(|reply| serde_json::to_string(reply).unwrap() + "\n").collect()
 }
 
 #[test]
-fn a_change_of_settings_tells_by_its_status_how_it_ended() {
+fn a_change_of_settings_reports_by_its_status_how_it_ended() {
     let set = "{\"command\":\"change\",\"operation\":{\"change\":{\"edit\":{\"set\":{\"key\":\"network.dns\",\
                \"value\":\"[\\\"192.0.2.1\\\",\\\"192.0.2.2\\\"]\"}},\"dry_run\":false,\"try_secs\":300}}}\n";
     let planned = Planned {
@@ -202,7 +202,7 @@ fn a_change_of_settings_tells_by_its_status_how_it_ended() {
         (failure(FailureKind::Refused), 4, "+a = 1\nrestarts x.service\n", "ballast: why\n"),
         (failure(FailureKind::Busy), 5, "+a = 1\nrestarts x.service\n", "ballast: why\n"),
     ] {
-        let tree = asked(set, told(&[first.as_slice(), &[last]].concat()));
+        let tree = asked(set, reported(&[first.as_slice(), &[last]].concat()));
         let words = ["settings", "set", "network.dns", "192.0.2.1", "192.0.2.2", "--try", "5m"];
         let output = ballast(tree.path(), &words);
         assert_eq!(String::from_utf8(output.stdout).unwrap(), stdout);
@@ -216,7 +216,7 @@ fn a_change_of_settings_tells_by_its_status_how_it_ended() {
 #[test]
 fn a_key_is_printed_for_scripts() {
     let shown = Shown { settings: "hostname = \"a\"\n[update]\nauto = true\n".to_owned(), ..Shown::default() };
-    let tree = asked("{\"command\":\"settings\"}\n", told(&[Reply::Settings(Box::new(shown))]));
+    let tree = asked("{\"command\":\"settings\"}\n", reported(&[Reply::Settings(Box::new(shown))]));
     for (key, code, stdout) in
         [("hostname", 0, "a\n"), ("update.auto", 0, "true\n"), ("log.level", 1, ""), ("x", 1, "")]
     {
@@ -239,8 +239,8 @@ fn settings_are_written_at_boot_without_an_agent_and_never_fail_it() {
     fs::write(path("run/credentials/@system/ballast.settings"), "hostname = \"a\"\nnonsense\n").unwrap();
     let output = ballast(tree.path(), &["settings", "boot"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.starts_with("credential ballast.settings:2:"), "{told}");
+    let reported = String::from_utf8(output.stderr).unwrap();
+    assert!(reported.starts_with("credential ballast.settings:2:"), "{reported}");
     assert_eq!(fs::read_to_string(path("etc/hostname")).unwrap(), "a\n");
     assert_eq!(fs::read_to_string(path("proc/sys/kernel/hostname")).unwrap(), "a");
 
@@ -270,21 +270,21 @@ fn an_edit_that_cannot_be_made_says_what_is_missing() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ballast"));
         let output = command.arg("--root").arg(tree.path()).args(["settings", "edit"]).env("EDITOR", editor).output();
         let output = output.unwrap();
-        let told = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(told).unwrap())
+        let reported = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(reported).unwrap())
     };
-    let (code, told) = edit("/no/such/editor");
-    assert!(code == Some(1) && told.contains("there is no editor /no/such/editor on this node"), "{told}");
+    let (code, reported) = edit("/no/such/editor");
+    assert!(code == Some(1) && reported.contains("there is no editor /no/such/editor on this node"), "{reported}");
     assert_eq!(edit("true"), (Some(0), "nothing is different; nothing to do\n".to_owned()));
     assert_eq!(fs::read_dir(tree.path().join("run/ballast")).unwrap().count(), 0);
     let new = tree.path().join("new.toml");
     fs::write(&new, "hostname = \"a\"\n").unwrap();
-    let (code, told) = edit(&format!("cp {}", new.display()));
-    assert!(code == Some(1) && told.contains("the agent is not running"), "{told}");
+    let (code, reported) = edit(&format!("cp {}", new.display()));
+    assert!(code == Some(1) && reported.contains("the agent is not running"), "{reported}");
 }
 
 #[test]
-fn explain_tells_what_a_manifest_is_and_its_exit_status_whether_all_is_taken() {
+fn explain_reports_what_a_manifest_is_and_its_exit_status_whether_all_is_taken() {
     let tree = tempfile::tempdir().unwrap();
     let file = tree.path().join("web.yaml");
     let manifest =
@@ -297,8 +297,8 @@ fn explain_tells_what_a_manifest_is_and_its_exit_status_whether_all_is_taken() {
     ] {
         std::fs::write(&file, text).unwrap();
         let output = ballast(tree.path(), &["pods", "explain", file.to_str().unwrap()]);
-        let told = String::from_utf8(output.stdout).unwrap();
-        assert!(told.contains(expected), "{told}");
-        assert_eq!(output.status.code(), Some(status), "{told}");
+        let reported = String::from_utf8(output.stdout).unwrap();
+        assert!(reported.contains(expected), "{reported}");
+        assert_eq!(output.status.code(), Some(status), "{reported}");
     }
 }

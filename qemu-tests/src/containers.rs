@@ -1,4 +1,4 @@
-//! The running containers as runc tells them from its own records and the kernel's: neither the agent nor containerd is asked.
+//! The running containers as runc says them from its own records and the kernel's: neither the agent nor containerd is asked.
 
 use anyhow::Result;
 

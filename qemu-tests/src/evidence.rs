@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::guest::Guest;
 
 /// A guest that is in trouble may not answer; the failure itself should not take long to report.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What is asked of the guest, and the file that it goes to.
 const QUESTIONS: [(&str, &str); 4] = [
@@ -45,11 +45,11 @@ impl Evidence {
     /// Asks the guest for its journal and status, as far as it still answers.
     pub fn collect(folder: &Path, guest: &mut Guest) {
         for (file, question) in QUESTIONS {
-            let answer = match guest.shell_within(question, PATIENCE) {
+            let answer = match guest.shell_within(question, TIMEOUT) {
                 Ok(output) => [output.stdout, output.stderr].concat(),
                 Err(error) => format!("{error:#}\n").into_bytes(),
             };
-            // There is nobody left to tell: the failure that brought us here is being reported already.
+            // There is nobody left to report to: the failure that brought us here is being reported already.
             let _ = std::fs::write(folder.join(file), answer);
         }
     }

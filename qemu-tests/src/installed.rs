@@ -1,4 +1,4 @@
-//! A node on a disk of its own, through UEFI, with a network and a depot to upgrade from; booted as often as a test needs.
+//! A node on a disk of its own, through UEFI, with a network and a release server to upgrade from; booted as often as a test needs.
 //!
 //! A reset ends QEMU, so each boot is one run, and boots are counted exactly (R16).
 
@@ -8,11 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::console::Line;
 use crate::deadline::Deadline;
-use crate::depot::Depot;
 use crate::disk::Disk;
 use crate::disk::entries::{EntryName, Tries};
 use crate::disk::esp::Esp;
-use crate::frozen::Recipe;
 use crate::guest::quote;
 use crate::invariants;
 use crate::lab::Options;
@@ -20,8 +18,10 @@ use crate::node::{Node, PODS_SECS, READY, READY_LINE};
 use crate::qemu::firmware::FirmwareKind;
 use crate::qemu::machine::Network;
 use crate::release::{Base, Release, Written};
+use crate::release_server::ReleaseServer;
 use crate::releases::{AGAIN, Ended, Releases, when};
 use crate::scenario::Scenario;
+use crate::snapshot::Recipe;
 
 /// From READY until health checks are done and the entry is blessed, on a busy host.
 const BLESSED: u64 = 240;
@@ -36,7 +36,7 @@ pub struct Installed<'a> {
     /// The test that it belongs to
     pub scenario: &'a mut Scenario,
     /// Where it gets releases
-    pub depot: Depot,
+    pub release_server: ReleaseServer,
     /// The release that is installed
     pub base: Base,
     /// Its disk
@@ -61,7 +61,7 @@ impl<'a> Installed<'a> {
     /// # Errors
     /// When disk, registry or release cannot be made or found.
     pub fn on(scenario: &'a mut Scenario) -> Result<Self> {
-        let depot = Depot::open(&scenario.lab.tools, scenario.scratch())?;
+        let release_server = ReleaseServer::open(&scenario.lab.tools, scenario.scratch())?;
         let base = Base::of(&scenario.lab.image)?;
         let disk = scenario.disk()?;
         let options = Options {
@@ -70,11 +70,11 @@ impl<'a> Installed<'a> {
             // Several nodes run side by side, and more than once for each test; the boards' matrix has more CPUs.
             smp: 1,
             network: Network::User,
-            credentials: depot.told()?,
+            credentials: release_server.reported()?,
             ..Options::default()
         };
         let fresh = (options.clone(), disk.modified()?);
-        Ok(Self { scenario, depot, base, disk, options, fresh })
+        Ok(Self { scenario, release_server, base, disk, options, fresh })
     }
 
     /// A release that differs from the installed one in its version.
@@ -90,7 +90,7 @@ impl<'a> Installed<'a> {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, release: Release) -> Result<Written> {
-        let folder = tempfile::Builder::new().prefix("release-").tempdir_in(self.depot.folder());
+        let folder = tempfile::Builder::new().prefix("release-").tempdir_in(self.release_server.folder());
         release.write(&folder.context("making a folder for a release")?.keep().join("oci"))
     }
 
@@ -100,7 +100,7 @@ impl<'a> Installed<'a> {
     /// When one of these fails.
     pub fn publish(&self, release: Release) -> Result<(Written, String)> {
         let written = self.write(release)?;
-        let name = self.depot.publish(&written)?;
+        let name = self.release_server.publish(&written)?;
         Ok((written, name))
     }
 
@@ -114,26 +114,26 @@ impl<'a> Installed<'a> {
         self.settled(node)
     }
 
-    /// The first boot of a fresh node, thawed: for what is not about that boot. It was booted and proved itself once, without a depot, for
-    /// the first scenario that wanted it; what it has to know of this one's depot it is told now, as each later boot is told by its credential.
+    /// The first boot of a fresh node, restored: for what is not about that boot. It was booted and proved itself once, without a release server, for
+    /// the first scenario that wanted it; what it has to know of this one's release server it is reported now, as each later boot is reported by its credential.
     ///
     /// # Errors
-    /// When the node was booted before, has other options, or a disk that somebody wrote to: such a one is no frozen one.
-    /// When the one that is frozen does not boot or prove itself, or cannot be thawed; it is not booted instead.
-    pub fn thawed(&mut self) -> Result<Node> {
+    /// When the node was booted before, has other options, or a disk that somebody wrote to: such a one is no saved one.
+    /// When the one that is saved does not boot or prove itself, or cannot be restored; it is not booted instead.
+    pub fn restored(&mut self) -> Result<Node> {
         let (options, written) = &self.fresh;
-        ensure!(self.options == *options, "this node boots in another way than the one that is frozen");
-        ensure!(self.disk.modified()? == *written, "the disk of this node is not as the frozen one's was");
+        ensure!(self.options == *options, "this node boots in another way than the one that is saved");
+        ensure!(self.disk.modified()? == *written, "the disk of this node is not as the saved one's was");
         let options = Options { disk: None, credentials: Vec::new(), ..options.clone() };
         let recipe = Recipe { name: "installed", options, raw: true };
-        let mut node = self.scenario.thaw(&recipe, Some(&self.disk), |node| {
+        let mut node = self.scenario.restore(&recipe, Some(&self.disk), |node| {
             node.ready(Deadline::after(READY))?;
             settles(node)
         })?;
-        let lay_down = format!("printf %s {} | systemd-tmpfiles --create -", quote(&[self.depot.lines()?]));
-        node.guest.ask(&lay_down).context("telling a thawed node of its depot")?;
+        let lay_down = format!("printf %s {} | systemd-tmpfiles --create -", quote(&[self.release_server.lines()?]));
+        node.guest.ask(&lay_down).context("reporting a restored node of its release server")?;
         let status = node.status()?;
-        ensure!(status.ready && status.runs("canary"), "thawed, the node is not as it was: {status:?}");
+        ensure!(status.ready && status.runs("canary"), "restored, the node is not as it was: {status:?}");
         on_the_network(&mut node)?;
         Ok(node)
     }

@@ -6,7 +6,7 @@
 //!                        Machine ──argv──> QEMU ──┬─ serial ──> Console   (watched, with deadlines)
 //!   Disk (overlay|copy) ───┘                      ├─ QMP    ──> Qmp       (reset, quit)
 //!   Credentials (SMBIOS) ──┘                      └─ virtio ──> Guest     (run commands)
-//!                        Node = all of these + Evidence kept when something fails; Frozen: booted once, thawed by many
+//!                        Node = all of these + Evidence kept when something fails; Snapshot: booted once, restored by many
 //!        tests/*.rs, `exec`, `boot`, `run`, `bench`, `budget`  use Node; invariants hold after every healthy boot
 //! ```
 //! The way in is systemd credentials only: the image under test is the one that ships.
@@ -21,12 +21,10 @@ pub mod containers;
 pub(crate) mod cpio;
 pub mod credentials;
 pub mod deadline;
-pub mod depot;
 pub mod disk;
-pub mod door;
 pub mod evidence;
+pub mod fault_proxy;
 pub mod fleet;
-pub mod frozen;
 pub mod guest;
 pub mod installed;
 pub mod invariants;
@@ -37,9 +35,11 @@ pub mod node;
 pub mod qemu;
 pub mod registry;
 pub mod release;
+pub mod release_server;
 pub mod releases;
 pub mod scenario;
 pub mod settings;
+pub mod snapshot;
 pub mod status;
 pub mod tools;
 pub mod volume;

@@ -22,13 +22,13 @@ pub struct Memory {
     pub agent_bytes: u64,
 }
 
-/// Waits, at most `patience`, until the boot is over and what is used becomes less no more, and tells the least. The shell that
+/// Waits, at most `timeout`, until the boot is over and what is used becomes less no more, and returns the least. The shell that
 /// serves our commands is measured too; it has 2 MB.
 ///
 /// # Errors
 /// When the node does not come to rest in time.
-pub fn when_idle(guest: &mut Guest, patience: Duration) -> Result<Memory> {
-    let deadline = Deadline::after(patience);
+pub fn when_idle(guest: &mut Guest, timeout: Duration) -> Result<Memory> {
+    let deadline = Deadline::after(timeout);
     let mut looks: Vec<u64> = Vec::new();
     loop {
         // Its status is that of the question ("starting" fails), not of the asking.
@@ -63,7 +63,7 @@ pub fn agent_resident(guest: &mut Guest) -> Result<u64> {
 /// This process' own resident memory in bytes.
 ///
 /// # Errors
-/// When the kernel does not tell.
+/// When the kernel does not report.
 pub fn own_resident() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
     kib(&status, "VmRSS:").context("there is no VmRSS in /proc/self/status")

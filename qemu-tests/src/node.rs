@@ -10,11 +10,11 @@ use tempfile::TempDir;
 use crate::console::{Console, Line};
 use crate::deadline::Deadline;
 use crate::evidence::Evidence;
-use crate::frozen::{Folder, Frozen};
 use crate::guest::{self, AGENT, Guest};
 use crate::lab::{Lab, Options};
 use crate::qemu::firmware::VARIABLES;
 use crate::qemu::process::Process;
+use crate::snapshot::{Folder, Snapshot};
 use crate::status::Status;
 
 /// READY takes 5 to 20 s when emulated on a quiet host; this is for a busy one.
@@ -41,7 +41,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a machine; its console and complaints go to the folder `evidence`.
+    /// Starts a machine; its console and warnings go to the folder `evidence`.
     ///
     /// # Errors
     /// When a file it needs cannot be made or QEMU does not start.
@@ -58,26 +58,26 @@ impl Node {
         Ok(Self { process, console, guest, evidence, served: false, ended_well: false, folders: [scratch, sockets] })
     }
 
-    /// Starts a machine in the state in which another one was frozen, with its own copy of that one's disk: `disk`, or one that vanishes with
-    /// the node. The console begins with that of the boot that was frozen, and the clock is right.
+    /// Starts a machine in the state in which another one was saved, with its own copy of that one's disk: `disk`, or one that vanishes with
+    /// the node. The console begins with that of the boot that was saved, and the clock is right.
     ///
     /// # Errors
     /// When it cannot be started, or does not go on from there.
-    pub fn thaw(lab: &Lab, frozen: &Frozen, disk: Option<&Path>, evidence: &Path) -> Result<Self> {
+    pub fn restore(lab: &Lab, snapshot: &Snapshot, disk: Option<&Path>, evidence: &Path) -> Result<Self> {
         let scratch = lab.workspace.scratch()?;
         let sockets = sockets()?;
-        let disk = frozen.disk.duplicate(disk.map_or_else(|| scratch.path().join("disk"), Path::to_owned))?;
-        frozen.variables_to(scratch.path())?;
-        let options = Options { disk: Some(disk), ..frozen.options.clone() };
+        let disk = snapshot.disk.duplicate(disk.map_or_else(|| scratch.path().join("disk"), Path::to_owned))?;
+        snapshot.variables_to(scratch.path())?;
+        let options = Options { disk: Some(disk), ..snapshot.options.clone() };
         let mut machine = options.machine(lab, scratch.path())?;
         guest::equip(&mut machine, AGENT, sockets.path())?;
         machine.incoming = true;
         let (mut process, ports) = Process::start(&lab.tools, &machine, evidence)?;
         let stdout = process.take_stdout().context("taking QEMU's stdout")?;
-        let whole = std::io::Cursor::new(frozen.console()?).chain(stdout);
+        let whole = std::io::Cursor::new(snapshot.console()?).chain(stdout);
         let console = Console::follow(whole, &evidence.join("console.log"), options.echo, process.started)?;
-        process.thaw(&frozen.memory())?;
-        let guest = Guest::resumed(ports, frozen.boot_id()?)?;
+        process.restore(&snapshot.memory())?;
+        let guest = Guest::resumed(ports, snapshot.boot_id()?)?;
         let evidence = evidence.to_owned();
         let folders = [scratch, sockets];
         let mut node = Self { process, console, guest, evidence, served: true, ended_well: false, folders };
@@ -85,21 +85,21 @@ impl Node {
         Ok(node)
     }
 
-    /// Stops the node for good, and puts what [`Node::thaw`] needs into `folder`: all but the disk, which is whole then.
+    /// Stops the node for good, and puts what [`Node::restore`] needs into `folder`: all but the disk, which is whole then.
     ///
     /// # Errors
     /// When its state cannot be written.
-    pub(crate) fn freeze(mut self, folder: &Folder) -> Result<()> {
+    pub(crate) fn save(mut self, folder: &Folder) -> Result<()> {
         let boot = self.guest.ask("cat /proc/sys/kernel/random/boot_id")?;
-        self.process.freeze(&folder.memory())?;
+        self.process.save(&folder.memory())?;
         self.ended_well = true;
         folder.keep(&boot, &self.folders[0].path().join(VARIABLES), &self.evidence.join("console.log"))
     }
 
     /// It stood still while the machine did; the machine's own clock did not.
     fn sets_its_clock(&mut self) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("telling the time")?.as_secs();
-        self.guest.ask(&format!("date --utc --set=@{now}")).context("setting the clock of a thawed node").map(drop)
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reporting the time")?.as_secs();
+        self.guest.ask(&format!("date --utc --set=@{now}")).context("setting the clock of a restored node").map(drop)
     }
 
     /// Waits for the agent's READY line on the console and for the command channel; gives the line.
@@ -134,7 +134,7 @@ impl Node {
     pub fn status(&mut self) -> Result<Status> {
         // It ends with another status when the node is not ready, and says so in its text.
         let output = self.guest.shell("ballast status --json")?;
-        let what = || format!("reading the status {} {}", output.text(), output.complaint());
+        let what = || format!("reading the status {} {}", output.text(), output.warning());
         serde_json::from_slice(&output.stdout).with_context(what)
     }
 
@@ -224,9 +224,9 @@ impl Node {
 
     fn leave(&mut self, command: &str) -> Result<()> {
         // The machine may be gone before the answer comes; what counts is that it goes.
-        let told = self.guest.shell(command).and_then(|output| output.success(command));
+        let reported = self.guest.shell(command).and_then(|output| output.success(command));
         let gone = self.process.wait(Deadline::after(POWER_OFF));
-        gone.with_context(|| told.err().map_or_else(|| format!("after {command}"), |error| format!("{error:#}")))?;
+        gone.with_context(|| reported.err().map_or_else(|| format!("after {command}"), |error| format!("{error:#}")))?;
         self.ended_well = true;
         Ok(())
     }

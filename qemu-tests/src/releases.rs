@@ -22,7 +22,7 @@ const BUSY: u8 = 5;
 #[expect(missing_docs, reason = "the keys are the agent's, documented in its README")]
 pub struct Releases {
     pub releases: Vec<Release>,
-    pub bad: Vec<Bad>,
+    pub failed: Vec<FailedRelease>,
     pub operation: Option<Operation>,
 }
 
@@ -44,7 +44,7 @@ pub struct Release {
 /// A release that failed here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[expect(missing_docs, reason = "see Releases")]
-pub struct Bad {
+pub struct FailedRelease {
     pub digest: String,
     pub version: String,
     pub reason: String,
@@ -155,7 +155,7 @@ impl Ended {
     pub fn of(guest: &mut Guest, arguments: &[&str]) -> Result<Self> {
         let command = quote(&[&["ballast"], arguments, &["--json"]].concat());
         let output = guest.shell_within(&command, OPERATION)?;
-        let said = format!("{} {}", output.text(), output.complaint());
+        let said = format!("{} {}", output.text(), output.warning());
         Ok(Self { command, status: output.status, said, answer: serde_json::from_slice(&output.stdout) })
     }
 
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_told_apart() {
+    fn ends_are_distinguished() {
         let done =
             r#"{"done":{"message":"m","changed":true,"digest":null,"version":"2","fetch_bytes":5,"reboots":false}}"#;
         assert_eq!(ended(0, done).done().unwrap().fetch_bytes, Some(5));
@@ -240,7 +240,7 @@ mod tests {
     fn the_releases_of_the_contract_are_read() {
         let release = serde_json::json!({"digest": "sha256:a", "version": "1", "commit": "c", "image": null, "booted": true,
             "next": false, "last_good": true, "pinned": false, "state": "good"});
-        let value = serde_json::json!({"releases": [release], "bad": [], "operation": null});
+        let value = serde_json::json!({"releases": [release], "failed": [], "operation": null});
         let releases: Releases = serde_json::from_value(value).unwrap();
         assert_eq!(releases.booted().unwrap().version, "1");
         assert!(releases.next().is_err());

@@ -10,10 +10,10 @@ use crate::credentials::Credential;
 use crate::deadline::Deadline;
 use crate::disk::Disk;
 use crate::evidence::Evidence;
-use crate::frozen::{Frozen, Recipe};
 use crate::invariants;
 use crate::lab::{Lab, Options};
 use crate::node::{Node, PODS_SECS, READY};
+use crate::snapshot::{Recipe, Snapshot};
 use crate::workspace::Image;
 
 /// What a scenario has at hand.
@@ -87,27 +87,27 @@ impl Scenario {
         Ok(node)
     }
 
-    /// What [`Scenario::healthy`] gives for the default options, thawed: for what is not about the boot itself. It was booted and checked once,
+    /// What [`Scenario::healthy`] gives for the default options, restored: for what is not about the boot itself. It was booted and checked once,
     /// by the first scenario that wanted it, and counts as a boot of each.
     ///
     /// # Errors
-    /// As [`Scenario::healthy`], or when it cannot be thawed. It is not booted instead.
-    pub fn thawed(&mut self) -> Result<Node> {
+    /// As [`Scenario::healthy`], or when it cannot be restored. It is not booted instead.
+    pub fn restored(&mut self) -> Result<Node> {
         let recipe = Recipe { name: "plain", options: Options::default(), raw: false };
         let image = self.lab.image.clone();
-        self.thaw(&recipe, None, |node| is_healthy(node, &image))
+        self.restore(&recipe, None, |node| is_healthy(node, &image))
     }
 
-    /// Thaws a node, onto the disk `onto` if it shall outlive it; when nobody has booted and frozen it yet, that is done first.
-    pub(crate) fn thaw(
+    /// Restores a node, onto the disk `onto` if it shall outlive it; when nobody has booted and saved it yet, that is done first.
+    pub(crate) fn restore(
         &mut self,
         recipe: &Recipe,
         onto: Option<&Disk>,
         proves: impl Fn(&mut Node) -> Result<()>,
     ) -> Result<Node> {
         let folder = self.next_boot()?;
-        let frozen = Frozen::of(&self.lab, recipe, &self.evidence.folder().join("frozen"), proves)?;
-        let node = Node::thaw(&self.lab, &frozen, onto.map(|disk| disk.file.as_path()), &folder);
+        let snapshot = Snapshot::of(&self.lab, recipe, &self.evidence.folder().join("saved"), proves)?;
+        let node = Node::restore(&self.lab, &snapshot, onto.map(|disk| disk.file.as_path()), &folder);
         node.with_context(|| format!("thawing a node ({})", recipe.name))
     }
 
@@ -146,7 +146,7 @@ fn is_healthy(node: &mut Node, image: &Image) -> Result<()> {
     invariants::check(node, image)
 }
 
-/// What came of several cases that share a boot: all that failed are told at once, each by its name.
+/// What came of several cases that share a boot: all that failed are reported at once, each by its name.
 #[derive(Debug, Default)]
 pub struct Cases {
     failed: Vec<String>,

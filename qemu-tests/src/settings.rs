@@ -32,7 +32,7 @@ pub struct Said {
     /// What it printed
     pub text: String,
     /// What it complained about
-    pub complaint: String,
+    pub warning: String,
 }
 
 impl Said {
@@ -58,7 +58,7 @@ impl Said {
     }
 
     fn new(command: String, output: &Output) -> Self {
-        Self { command, status: output.status, text: output.text(), complaint: output.complaint() }
+        Self { command, status: output.status, text: output.text(), warning: output.warning() }
     }
 
     /// It ended well; gives what it printed.
@@ -66,20 +66,20 @@ impl Said {
     /// # Errors
     /// When it did not.
     pub fn done(self) -> Result<String> {
-        ensure!(self.status == 0, "{} ended with {}: {} {}", self.command, self.status, self.text, self.complaint);
+        ensure!(self.status == 0, "{} ended with {}: {} {}", self.command, self.status, self.text, self.warning);
         Ok(self.text)
     }
 
-    /// It ended with `status`, and complained in words that have all of `words`; gives the complaint.
+    /// It ended with `status`, and complained in words that have all of `words`; gives the warning.
     ///
     /// # Errors
     /// When it ended otherwise.
     pub fn ends(self, status: u8, words: &[&str]) -> Result<String> {
-        let Self { command, status: found, text, complaint } = self;
-        ensure!(found == status, "{command} ended with {found}, not {status}: {text} {complaint}");
-        match words.iter().find(|word| !complaint.contains(**word)) {
-            Some(word) => bail!("{command} does not complain of {word:?} but says: {complaint}"),
-            None => Ok(complaint),
+        let Self { command, status: found, text, warning } = self;
+        ensure!(found == status, "{command} ended with {found}, not {status}: {text} {warning}");
+        match words.iter().find(|word| !warning.contains(**word)) {
+            Some(word) => bail!("{command} does not warn of {word:?} but says: {warning}"),
+            None => Ok(warning),
         }
     }
 }
@@ -115,12 +115,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_are_told_apart() {
-        let said = |status, complaint: &str| Said {
+    fn ends_are_distinguished() {
+        let said = |status, warning: &str| Said {
             command: "ballast settings set".into(),
             status,
             text: String::new(),
-            complaint: complaint.into(),
+            warning: warning.into(),
         };
         assert!(said(0, "").done().is_ok());
         assert!(said(4, "no").done().unwrap_err().to_string().contains("ended with 4"));

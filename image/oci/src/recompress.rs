@@ -1,4 +1,4 @@
-//! The same layers in zstd, which saves a node a fifth of the bytes and most of the time; and nothing in it that tells when
+//! The same layers in zstd, which saves a node a fifth of the bytes and most of the time; and nothing in it that says when
 //! it was made: the same commit gives the same digest.
 
 use std::{

@@ -3,12 +3,12 @@
 //! ```text
 //!  Facts (the agent) ─┐                                   ┌──> API server: Node, Lease, NodeOS, Events, slots
 //!  Config (settings) ─┼──> plan (pure) ──> act ───────────┤
-//!  Seen (the cluster)─┘                                   └──> Order to the agent: prepare an image, reboot
+//!  ClusterSnapshot (the cluster)─┘                                   └──> Order to the agent: prepare an image, reboot
 //!      ▲                                                              │
 //!      └── observe <── API server            Facts <── the agent <────┘        Report to the agent: status, metrics
 //! ```
 //!
-//! One task for each cluster ([`Membership`]), none knows another: one that is away harms nobody. [`model`] and [`plan`] are pure: no
+//! One task for each cluster ([`Membership`]), none knows another: one that is unreachable harms nobody. [`model`] and [`plan`] are pure: no
 //! I/O, no clock, no async (`tests/pure.rs`). What came of an order is seen in the next [`model::Facts`], so phases are derived at each pass
 //! and never stored; what must outlive the agent stands in the cluster itself: slots, the node's cordon, `NodeOS` status.
 

@@ -1,4 +1,4 @@
-//! Chance, so that a fleet does not do everything at the same moment. Nothing secret hangs on it.
+//! Randomness, so that a fleet does not do everything at the same moment. Nothing secret hangs on it.
 
 use std::time::Duration;
 

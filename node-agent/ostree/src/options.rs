@@ -24,7 +24,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Tells what a release is, and what of it is missing here
+    /// Says what a release is, and what of it is missing here
     Inspect {
         #[arg(value_name = "IMAGE")]
         image: Image,
@@ -69,7 +69,7 @@ impl Command {
     }
 }
 
-/// What the image proxy is told.
+/// What the image proxy is given.
 #[derive(Debug, Args)]
 pub(crate) struct Proxy {
     /// Which images may be used (containers-policy.json(5)), in place of /etc/containers/policy.json

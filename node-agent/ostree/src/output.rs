@@ -37,6 +37,6 @@ pub(crate) fn error(error: &Error) -> ExitCode {
 }
 
 fn line(value: &Value) {
-    // Who does not listen any more need not be told; the exit status still says how it went.
+    // Who does not listen any more need not be notified; the exit status still says how it went.
     let _ = writeln!(stdout().lock(), "{value}");
 }

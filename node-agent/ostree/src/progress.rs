@@ -1,4 +1,4 @@
-//! How far a fetch is, from what ostree-ext tells of single layers.
+//! How far a fetch is, from what ostree-ext reports for single layers.
 
 use std::time::Duration;
 
@@ -66,14 +66,14 @@ mod tests {
     #[test]
     fn layers_add_up() {
         let plan = Plan { layers: vec![(2, 100), (5, 50), (0, 10)] };
-        let tell = |index, fetched| {
+        let report = |index, fetched| {
             let Progress { fetched_bytes, total_bytes, layer, layers } = plan.progress(index, fetched);
             (fetched_bytes, total_bytes, layer, layers)
         };
-        assert_eq!(tell(2, 1), (1, 160, 1, 3));
-        assert_eq!(tell(2, 101), (100, 160, 1, 3));
-        assert_eq!(tell(5, 20), (120, 160, 2, 3));
-        assert_eq!(tell(0, 10), (160, 160, 3, 3));
+        assert_eq!(report(2, 1), (1, 160, 1, 3));
+        assert_eq!(report(2, 101), (100, 160, 1, 3));
+        assert_eq!(report(5, 20), (120, 160, 2, 3));
+        assert_eq!(report(0, 10), (160, 160, 3, 3));
         assert_eq!(Plan::default().progress(0, 7).total_bytes, 0);
     }
 }

@@ -107,7 +107,7 @@ fn signed(text: &str) -> Option<u64> {
         .map(|Signed { signed_until }| signed_until)
 }
 
-/// Whether that program is there: a missing one is told by its name, not as a broken protocol.
+/// Whether that program is there: a missing one is notified by its name, not as a broken protocol.
 pub(crate) fn check(program: &Path) -> Result<()> {
     program.metadata().map(drop).with_context(|| format!("looking for the image proxy {}", program.display()))
 }

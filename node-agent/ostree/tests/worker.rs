@@ -36,7 +36,7 @@ struct Release {
 }
 
 impl Release {
-    /// As the worker is told it.
+    /// As the worker is given it.
     fn name(&self) -> String {
         format!("oci:{}@{}", self.image.display(), self.digest)
     }
@@ -122,11 +122,11 @@ impl System {
             panic!("{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
         });
         assert_eq!(output.status.success(), last.get("result").is_some(), "{text}");
-        let told = |key: &str| last["error"][key].as_str().unwrap_or_default().to_owned();
-        last.get("result").cloned().ok_or_else(|| (told("kind"), told("message")))
+        let reported = |key: &str| last["error"][key].as_str().unwrap_or_default().to_owned();
+        last.get("result").cloned().ok_or_else(|| (reported("kind"), reported("message")))
     }
 
-    /// `deploy`: what it tells; with a libostree that makes no composefs images, that it misses the image, with all else done.
+    /// `deploy`: what it reports; with a libostree that makes no composefs images, that it misses the image, with all else done.
     fn deploy(&self, release: &Release) -> Option<Value> {
         let deployed = self.worker(&["deploy", &release.digest]);
         if ostree::check_version(COMPOSEFS.0, COMPOSEFS.1) {
@@ -241,15 +241,15 @@ fn a_release_is_deployed_once_and_beside_the_others() {
     let (a, b) = (system.release("1"), system.release("2"));
     for release in [&a, &b, &a] {
         system.worker(&["fetch", &release.name()]).unwrap();
-        if let Some(told) = system.deploy(release) {
-            assert_eq!(told["deployment"], format!("{}.0", release.commit));
+        if let Some(reported) = system.deploy(release) {
+            assert_eq!(reported["deployment"], format!("{}.0", release.commit));
             assert_eq!(
-                (told["cmdline"].as_str(), told["version"].as_str().is_some()),
+                (reported["cmdline"].as_str(), reported["version"].as_str().is_some()),
                 (Some("quiet console=ttyS0"), true)
             );
-            assert_eq!(fs::read(told["kernel"].as_str().unwrap()).unwrap(), b"kernel");
-            assert_eq!(fs::read(told["initramfs"].as_str().unwrap()).unwrap(), b"initramfs");
-            assert_eq!(told["composefs"].as_str().map(str::len), Some(64));
+            assert_eq!(fs::read(reported["kernel"].as_str().unwrap()).unwrap(), b"kernel");
+            assert_eq!(fs::read(reported["initramfs"].as_str().unwrap()).unwrap(), b"initramfs");
+            assert_eq!(reported["composefs"].as_str().map(str::len), Some(64));
         }
     }
     let mut expected = [format!("{}.0", a.commit), format!("{}.0", b.commit)];

@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// Where each failure is told with its kind, and when an image's signatures run out, for a client to which the
+    /// Where each failure is reported with its kind, and when an image's signatures run out, for a client to which the
     /// protocol's words are not enough
     #[arg(long, value_name = "FILE", hide = true)]
     failures: Option<PathBuf>,
@@ -69,7 +69,7 @@ pub(crate) struct Arguments {
     #[arg(long, hide = true, default_value = "/", value_name = "FOLDER")]
     root: PathBuf,
 
-    /// Tells on standard error what happens
+    /// Reports on standard error what happens
     #[arg(long)]
     debug: bool,
 
@@ -138,7 +138,7 @@ impl Arguments {
         if self.no_creds { None } else { self.authfile.clone().or_else(usual) }
     }
 
-    /// How much is told.
+    /// How much is reported.
     pub(crate) fn level(&self) -> LevelFilter {
         if self.debug { LevelFilter::Debug } else { LevelFilter::Warn }
     }

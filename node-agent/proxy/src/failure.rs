@@ -41,20 +41,20 @@ pub(super) fn kind(error: &Error) -> Option<Kind> {
     error.downcast_ref::<Failed>().map(|known| known.kind)
 }
 
-/// Appends what kind of failure `error` is to the file. A failure without a kind is not told.
-pub(super) fn tell(file: &Path, error: &Error) -> Result<()> {
+/// Appends what kind of failure `error` is to the file. A failure without a kind is not reported.
+pub(super) fn report(file: &Path, error: &Error) -> Result<()> {
     let Some(kind) = kind(error) else { return Ok(()) };
     append(file, &json!({ "kind": kind, "message": format!("{error:#}") }))
 }
 
 /// Appends until when the signatures of an image that was opened are good.
-pub(super) fn tell_signed_until(file: &Path, until: u64) -> Result<()> {
+pub(super) fn report_signed_until(file: &Path, until: u64) -> Result<()> {
     append(file, &json!({ "signed_until": until }))
 }
 
 fn append(file: &Path, line: &Value) -> Result<()> {
     let file = OpenOptions::new().append(true).open(file);
-    file.and_then(|mut file| writeln!(file, "{line}")).context("telling what the protocol has no words for")
+    file.and_then(|mut file| writeln!(file, "{line}")).context("reporting what the protocol has no words for")
 }
 
 #[cfg(test)]
@@ -64,15 +64,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_told() {
+    fn kinds_are_reported() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let refused = Error::new(Failed::new(Kind::Refused, "no")).context("opening x");
-        tell(file.path(), &anyhow!("other")).unwrap();
-        tell(file.path(), &refused).unwrap();
-        tell(file.path(), &anyhow!("y").context(Failed::new(Kind::NotFound, "none"))).unwrap();
-        tell_signed_until(file.path(), 7).unwrap();
-        let told = std::fs::read_to_string(file.path()).unwrap();
+        report(file.path(), &anyhow!("other")).unwrap();
+        report(file.path(), &refused).unwrap();
+        report(file.path(), &anyhow!("y").context(Failed::new(Kind::NotFound, "none"))).unwrap();
+        report_signed_until(file.path(), 7).unwrap();
+        let reported = std::fs::read_to_string(file.path()).unwrap();
         let expected = "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n{\"signed_until\":7}\n";
-        assert_eq!(told, expected);
+        assert_eq!(reported, expected);
     }
 }

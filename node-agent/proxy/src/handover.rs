@@ -108,7 +108,7 @@ impl Call {
     pub(crate) fn run(self, socket: &Path) -> Result<()> {
         let doing = || format!("asking the image proxy's service at {}", socket.display());
         let connection = reach(socket)
-            .with_context(|| format!("{}: systemctl status image-proxy.socket tells why it is not there", doing()))?;
+            .with_context(|| format!("{}: systemctl status image-proxy.socket says why it is not there", doing()))?;
         self.send(&connection).with_context(doing)?;
         drop(self);
         // It never says anything: what comes is its end.

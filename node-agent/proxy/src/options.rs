@@ -12,7 +12,7 @@ pub(crate) struct Options {
     pub(crate) socket: i32,
     /// The policy, if it is not the usual file.
     pub(crate) policy: Option<PathBuf>,
-    /// Where each failure is told, with its kind, one JSON object a line.
+    /// Where each failure is reported, with its kind, one JSON object a line.
     pub(crate) failures: Option<PathBuf>,
     /// A file as in containers-auth.json(5).
     pub(crate) credentials: Option<PathBuf>,

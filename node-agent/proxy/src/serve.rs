@@ -11,7 +11,7 @@ use crate::{
 /// Serves one client until it says Shutdown or goes away.
 ///
 /// # Errors
-/// If the socket is none, or breaks. What goes wrong with an image is told to the client.
+/// If the socket is none, or breaks. What goes wrong with an image is reported to the client.
 pub(crate) async fn serve(options: Options) -> Result<()> {
     let socket = Socket::inherited(options.socket)?;
     let mut session = Session::new(options);

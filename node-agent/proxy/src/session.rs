@@ -52,7 +52,7 @@ impl Session {
         Some(answer.unwrap_or_else(|error| {
             log::debug!("error: {error:#}");
             if let Some(file) = &self.options.failures
-                && let Err(error) = failure::tell(file, &error)
+                && let Err(error) = failure::report(file, &error)
             {
                 log::warn!("{error:#}");
             }
@@ -139,7 +139,7 @@ impl Session {
         match opened.await {
             Ok(image) => {
                 if let (Some(file), Some(until)) = (&self.options.failures, image.signed_until) {
-                    failure::tell_signed_until(file, until)?;
+                    failure::report_signed_until(file, until)?;
                 }
                 self.last_image = self.last_image.checked_add(1).context("numbering the image")?;
                 self.images.insert(self.last_image, Arc::new(image));

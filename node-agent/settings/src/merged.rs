@@ -147,8 +147,8 @@ mod tests {
             merged(&["hostname = \"no_de\"\n[log]\nlevel = \"loud\"", "hostname = \"node\"\n[log]\nlevel = \"warn\""]);
         assert_eq!(settings.hostname.unwrap().as_str(), "node");
         assert_eq!(settings.log.level, crate::model::LogLevel::Warn);
-        let told: Vec<&str> = problems.iter().map(|problem| problem.file.as_str()).collect();
-        assert_eq!(told, ["Node", "Node"]);
+        let reported: Vec<&str> = problems.iter().map(|problem| problem.file.as_str()).collect();
+        assert_eq!(reported, ["Node", "Node"]);
         assert_eq!(&*origins["hostname"].source, "Credential");
         assert_eq!(origins["log.level"].place.unwrap().line, 3);
     }
@@ -164,10 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_told_source_by_source() {
+    fn problems_are_reported_source_by_source() {
         let sources = [Source::new("b", Rank::Image, b"y = 1\nx = 1\n"), Source::new("a", Rank::Node, b"z = 1")];
-        let told: Vec<String> =
+        let reported: Vec<String> =
             settings(&sources).1.iter().map(|problem| format!("{}{:?}", problem.file, problem.key)).collect();
-        assert_eq!(told, ["aSome(\"z\")", "bSome(\"y\")", "bSome(\"x\")"]);
+        assert_eq!(reported, ["aSome(\"z\")", "bSome(\"y\")", "bSome(\"x\")"]);
     }
 }

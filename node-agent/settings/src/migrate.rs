@@ -97,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn a_version_from_which_nothing_leads_here_is_told() {
+    fn a_version_from_which_nothing_leads_here_is_reported() {
         for (text, expected) in [
             ("version = 7", "settings: version: is 7, from which nothing leads to 1, expected a version up to 1"),
             ("version = 0", "settings: version: is 0, from which nothing leads to 1"),
             ("version = \"1\"", "settings: version: is no number"),
         ] {
-            let told = up(text).unwrap_err().to_string();
-            assert!(told.starts_with(expected), "{told}");
+            let reported = up(text).unwrap_err().to_string();
+            assert!(reported.starts_with(expected), "{reported}");
         }
         assert!(up("version = [").is_err());
     }

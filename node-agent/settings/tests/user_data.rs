@@ -39,9 +39,9 @@ fn a_cloud_config_is_read_however_it_comes() {
 fn a_mime_message_is_read_part_by_part() {
     let found = volume(&[("multipart-mime", Kind::Settings)]);
     assert_eq!(hostname(&found), "from-multipart");
-    let told: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+    let reported: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
     let expected = "multipart-mime:init.sh: it is a script, which this node does not run";
-    assert!(matches!(told.as_slice(), [told] if told.starts_with(expected)), "{told:?}");
+    assert!(matches!(reported.as_slice(), [reported] if reported.starts_with(expected)), "{reported:?}");
 }
 
 #[test]
@@ -53,10 +53,10 @@ fn what_proxmox_writes_gives_a_static_address_and_is_nobody_s_mistake() {
         ("proxmox/meta-data", Kind::MetaData),
     ]);
     assert_eq!((hostname(&found), &found.problems), ("pve-node7", &vec![]));
-    let told: Vec<String> = found.notes.iter().map(ToString::to_string).collect();
+    let reported: Vec<String> = found.notes.iter().map(ToString::to_string).collect();
     let names = "manage_etc_hosts, user, password, ssh_authorized_keys, chpasswd, users, package_upgrade";
-    assert!(matches!(told.as_slice(), [told] if told.ends_with(names)), "{told:?}");
-    assert!(!told[0].contains("$5$"), "{told:?}");
+    assert!(matches!(reported.as_slice(), [reported] if reported.ends_with(names)), "{reported:?}");
+    assert!(!reported[0].contains("$5$"), "{reported:?}");
     assert_eq!(found.settings.time.zone.as_ref().unwrap().as_str(), "Europe/Vienna");
     let network = &found.settings.network;
     let [one] = network.interfaces.as_slice() else { panic!("{network:?}") };

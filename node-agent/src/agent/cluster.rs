@@ -1,4 +1,4 @@
-//! What the loop does for the clusters: tells them what the domains know, and has their orders carried out by the one that releases are the
+//! What the loop does for the clusters: says them what the domains know, and has their orders carried out by the one that releases are the
 //! business of.
 
 use std::{collections::VecDeque, sync::Arc};
@@ -12,7 +12,7 @@ use super::Agent;
 use crate::{
     cluster::{
         self,
-        model::{Asked, Denied, Facts, Failed, Operation, Order, Os, Prepared, Release, Report},
+        model::{Asked, Facts, Failed, FailedRelease, Operation, Order, Os, Prepared, Release, Report},
     },
     health,
     report::status::Status,
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// What the domains know of the machine at one moment, as far as clusters are told of it.
+/// What the domains know of the machine at one moment, as far as clusters are informed of it.
 pub(super) struct Known<'a> {
     pub(super) runtime: &'a runtime::model::Observed,
     pub(super) health: Option<&'a health::model::Observed>,
@@ -33,7 +33,7 @@ pub(super) struct Known<'a> {
     /// Whether the settings say the machine's name.
     pub(super) hostname_is_set: bool,
     pub(super) status: &'a Status,
-    /// What was told of the clusters themselves: a cluster learns nothing of another.
+    /// What was reported about the clusters themselves: a cluster learns nothing of another.
     pub(super) reports: &'a [Report],
 }
 
@@ -99,10 +99,10 @@ impl Orders {
         Some((underway.cluster.clone(), underway.result(result)))
     }
 
-    /// What clusters are told of the operation that runs. One of theirs that has ended is told until its outcome is known here: with neither
-    /// of them told, the cluster would take its order for lost, and give it again.
+    /// What clusters are informed of the operation that runs. One of theirs that has ended is reported until its outcome is known here: with neither
+    /// of them reported, the cluster would take its order for lost, and give it again.
     fn operation(&self, running: Option<(&Command, Progress)>) -> Option<Operation> {
-        let told = running.map(|(command, progress)| Operation {
+        let reported = running.map(|(command, progress)| Operation {
             name: command.name().to_owned(),
             phase: progress.phase.name().to_owned(),
             image: progress.image,
@@ -115,7 +115,7 @@ impl Orders {
             image: Some(underway.image.clone()),
             ..Operation::default()
         };
-        told.or_else(|| self.underway.as_ref().map(ends))
+        reported.or_else(|| self.underway.as_ref().map(ends))
     }
 }
 
@@ -182,8 +182,8 @@ impl Agent {
         self.orders.underway = Some(Underway { cluster, id, image, end, listening });
     }
 
-    /// Tells the clusters what is known now.
-    pub(super) async fn tell_clusters(&mut self, known: Known<'_>) {
+    /// Sends the clusters what is known now.
+    pub(super) async fn report_clusters(&mut self, known: Known<'_>) {
         if self.memberships.is_empty() {
             return;
         }
@@ -192,16 +192,16 @@ impl Agent {
         let (machine, errors) = known_machine(machine.await);
         errors
             .iter()
-            .for_each(|error| self.complaints.tell(format!("telling the clusters of this machine: {error:#}")));
+            .for_each(|error| self.warnings.report(format!("reporting this machine to its clusters: {error:#}")));
         let Some(machine) = machine else { return };
         let mut facts = facts(machine, known);
         facts.boot.ready_ms = self.boot.as_ref().and_then(|boot| boot.ready_ms);
         facts.os.operation = self.orders.operation(self.update.running());
-        self.memberships.tell(&facts);
+        self.memberships.report(&facts);
     }
 }
 
-/// An older release is taken only where exactly that one is named: a tag that moved back is no such wish.
+/// An older release is taken only where exactly that one is named: a tag that moved back is no such request.
 fn upgrade(image: &str) -> Upgrade {
     Upgrade { image: Some(image.to_owned()), allow_downgrade: image.contains("@sha256:"), ..Upgrade::default() }
 }
@@ -225,7 +225,7 @@ async fn listen(
     changed.notify_one();
 }
 
-/// The machine, if it could be looked at. Else clusters keep what they were told last: a machine without processors, in another boot, is news that
+/// The machine, if it could be looked at. Else clusters keep what they received last: a machine without processors, in another boot, is news that
 /// ends rollouts.
 fn known_machine(read: anyhow::Result<(Facts, Vec<anyhow::Error>)>) -> (Option<Facts>, Vec<anyhow::Error>) {
     match read {
@@ -261,18 +261,18 @@ fn facts(machine: Facts, known: Known<'_>) -> Facts {
 fn os(observed: &update::model::Observed, booted_version: &str) -> Os {
     let deployments = update::plan::deployments(observed);
     let find = |is: fn(&Deployment) -> bool| deployments.iter().find(|one| is(one)).map(release);
-    let denied = observed.memory.bad.iter().map(|bad| Denied {
-        digest: bad.digest.to_string(),
-        version: bad.version.clone(),
-        reason: bad.reason.clone(),
-        at: bad.at,
+    let failed = observed.memory.failed.iter().map(|failed| FailedRelease {
+        digest: failed.digest.to_string(),
+        version: failed.version.clone(),
+        reason: failed.reason.clone(),
+        at: failed.at,
     });
     Os {
         booted: find(|one| one.booted)
             .unwrap_or_else(|| Release { version: booted_version.to_owned(), ..Release::default() }),
         next: find(|one| one.next && !one.booted),
         last_good: find(|one| one.last_good),
-        denied: denied.collect(),
+        failed: failed.collect(),
         ..Os::default()
     }
 }
@@ -296,11 +296,11 @@ mod tests {
 
     /// As `a1 b1`.
     fn waiting(orders: &Orders) -> String {
-        let told = orders.waiting.iter().map(|asked| match &asked.order {
+        let reported = orders.waiting.iter().map(|asked| match &asked.order {
             Order::Prepare { id, .. } => format!("{}{id}", asked.cluster),
             Order::Reboot { .. } => format!("{} reboot", asked.cluster),
         });
-        told.collect::<Vec<_>>().join(" ")
+        reported.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_came_of_an_order_is_told_once() {
+    async fn what_came_of_an_order_is_reported_once() {
         let underway = |end, cluster: &str| {
             let listening = tokio::spawn(async {}).abort_handle();
             Underway { cluster: cluster.to_owned(), id: 7, image: "i".to_owned(), end, listening }
@@ -339,8 +339,8 @@ mod tests {
         let mut orders = Orders { underway: Some(underway(end, "a")), ..Orders::default() };
         assert_eq!(orders.ended(), None);
         // It runs no more, and what came of it is still on its way.
-        let told = orders.operation(None).unwrap();
-        assert_eq!((told.name.as_str(), told.image.as_deref()), ("upgrade", Some("i")));
+        let reported = orders.operation(None).unwrap();
+        assert_eq!((reported.name.as_str(), reported.image.as_deref()), ("upgrade", Some("i")));
         ending.send(Err(Failure::refused("no"))).unwrap();
         let failed = Failed { order: 7, image: "i".to_owned(), refused: true, message: "no".to_owned(), digest: None };
         assert_eq!(orders.ended(), Some(("a".to_owned(), Err(failed))));
@@ -378,9 +378,9 @@ mod tests {
             (Ok((Facts::default(), vec![failure()])), false, 1),
             (Err(failure()), false, 1),
         ];
-        for (read, is_told, complaints) in table {
-            let (told, errors) = known_machine(read);
-            assert_eq!((told.is_some(), errors.len()), (is_told, complaints));
+        for (read, is_reported, warnings) in table {
+            let (reported, errors) = known_machine(read);
+            assert_eq!((reported.is_some(), errors.len()), (is_reported, warnings));
         }
     }
 

@@ -39,20 +39,21 @@ use crate::{
     pods::{self, desired::Desired, disk::model::Marks},
     report::{
         boot::{self, Boot},
-        complaints::Complaints,
         console,
         metrics::{Server, Source},
         notify::Notifier,
+        ready_line::ready_line,
         releases::Releases,
         socket::{self, Asked, AskedSettings},
         status::Status,
+        warnings::Warnings,
     },
     runtime::{
         self,
         model::{Health, PROBE_AGAIN, PROBE_EVERY},
     },
     settings::{
-        act::Keeper,
+        act::SettingsController,
         model::{Read, Shown},
     },
     storage, update,
@@ -68,7 +69,7 @@ const RUNTIME_PATIENCE: Duration = Duration::from_secs(5);
 /// The socket's appearing wakes us; this, doubling, is for the moment between the socket and the first answer.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 
-/// If the runtime does not tell of changes to containers, they are looked for this often.
+/// If the runtime does not report changes to containers, they are looked for this often.
 const RELIST: Duration = Duration::from_secs(3);
 
 /// What the agent keeps over boots: a change in it may be one of the settings.
@@ -102,26 +103,26 @@ pub async fn run(host: Host) -> Result<()> {
 struct Agent {
     host: Host,
     started: Instant,
-    /// Whether the console was told by now if the node is not READY.
+    /// Whether the console has a message by now if the node is not READY.
     is_patience_over: bool,
     changed: Arc<Notify>,
     systemd: systemd::Link,
     runtime: runtime::observe::Watcher,
     pods: pods::observe::Observer,
     jobs: pods::act::Jobs,
-    storage: storage::act::Grower,
+    storage: storage::act::Resizer,
     update: update::act::Operations,
     asked: mpsc::Receiver<Asked>,
-    settings: Keeper,
+    settings: SettingsController,
     asked_settings: mpsc::Receiver<AskedSettings>,
     memberships: Memberships,
     orders: Orders,
-    judge: health::judge::Judge,
+    judge: health::gate::HealthGate,
     /// The figures of this boot; there since it was READY.
     boot: Option<Boot>,
     retry: Duration,
     notifier: Notifier,
-    complaints: Complaints,
+    warnings: Warnings,
     /// What /init found wrong on its way.
     init_problems: Vec<String>,
     os: OsRelease,
@@ -145,9 +146,9 @@ struct Observed {
 }
 
 impl Agent {
-    /// What cannot be set up is told and done without: a node with a full disk needs its agent all the more.
+    /// What cannot be set up is reported and done without: a node with a full disk needs its agent all the more.
     fn new(host: Host) -> Self {
-        let mut complaints = Complaints::default();
+        let mut warnings = Warnings::default();
         let changed = Arc::new(Notify::new());
         let socket = host.path(cri::SOCKET);
         let mut folders = pods::observe::folders(&host);
@@ -155,18 +156,18 @@ impl Agent {
         folders.push(host.path(STATE));
         folders.extend(socket.parent().map(Path::to_owned));
         for folder in &folders {
-            complaints.note(watching::ensure_folder(folder));
+            warnings.note(watching::ensure_folder(folder));
         }
-        complaints.note(watching::folders(&folders, Arc::clone(&changed)));
-        let os = complaints.note(identity::os_release(&host)).unwrap_or_default();
-        let init_problems = complaints.note(initramfs::problems(&host)).unwrap_or_default();
+        warnings.note(watching::folders(&folders, Arc::clone(&changed)));
+        let os = warnings.note(identity::os_release(&host)).unwrap_or_default();
+        let init_problems = warnings.note(initramfs::problems(&host)).unwrap_or_default();
         let starting = Status { reasons: vec!["the agent has just started".to_owned()], ..Status::default() };
         let (status, published) = watch::channel(starting);
         let (releases, published_releases) = watch::channel(Releases::default());
         let (shown, published_settings) = watch::channel(Shown::default());
         let (asking, asked) = mpsc::channel(ASKED);
         let (asking_settings, asked_settings) = mpsc::channel(ASKED);
-        let esp = esp::Turns::default();
+        let esp = esp::EspLock::default();
         let metrics = Source { host: host.clone(), status: published.clone(), releases: published_releases.clone() };
         let answers = socket::Answers {
             status: published,
@@ -176,27 +177,27 @@ impl Agent {
             asked_settings: asking_settings,
             changed: Arc::clone(&changed),
         };
-        complaints.note(socket::serve(&host, answers));
+        warnings.note(socket::serve(&host, answers));
         Self {
             started: Instant::now(),
             is_patience_over: false,
             runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
             pods: pods::observe::Observer::default(),
             jobs: pods::act::Jobs::new(host.clone(), Arc::clone(&changed)),
-            storage: storage::act::Grower::new(host.clone(), Arc::clone(&changed)),
+            storage: storage::act::Resizer::new(host.clone(), Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), esp.clone(), Arc::clone(&changed)),
             asked,
-            settings: Keeper::new(host.clone(), Arc::clone(&changed)),
+            settings: SettingsController::new(host.clone(), Arc::clone(&changed)),
             asked_settings,
             memberships: Memberships::new(host.clone(), Arc::clone(&changed)),
             orders: Orders::default(),
-            judge: health::judge::Judge::new(esp, Arc::clone(&changed)),
+            judge: health::gate::HealthGate::new(esp, Arc::clone(&changed)),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
             boot: boot::recall(&host),
             retry: FIRST_RETRY,
             notifier: Notifier::default(),
-            complaints,
+            warnings,
             init_problems,
             os,
             status,
@@ -236,7 +237,7 @@ impl Agent {
         }
     }
 
-    /// One turn of the loop; tells how long to wait for an event before the next.
+    /// One turn of the loop; returns how long to wait for an event before the next.
     async fn pass(&mut self) -> Duration {
         let ended = self.update.ended();
         let changed = self.settings.ended().await;
@@ -252,7 +253,7 @@ impl Agent {
             let _ = ended.send(());
         }
         if let Some(changed) = changed {
-            changed.tell().await;
+            changed.report().await;
         }
         wait
     }
@@ -273,9 +274,9 @@ impl Agent {
         observed.settings = self.observe_settings().await;
         observed.health = Some(self.observe_health(&observed).await);
         let releases = self.host.read(update::observe::DOING, update::observe::observe).await;
-        observed.update = self.complaints.note(releases);
+        observed.update = self.warnings.note(releases);
         let storage = self.host.read("looking at the node's disk", storage::observe::observe).await;
-        observed.storage = self.complaints.note(storage).flatten();
+        observed.storage = self.warnings.note(storage).flatten();
         if observed.runtime.is_ready() {
             observed.runtime.version = self.runtime.settle().await;
             observed.pods = self.observe_pods(marks(observed.settings())).await;
@@ -286,17 +287,17 @@ impl Agent {
     async fn observe_health(&mut self, observed: &Observed) -> health::model::Observed {
         let (systemd, wants_network) = (observed.systemd.as_ref(), observed.settings().health.network);
         let (health, errors) = health::observe::observe(&self.host, systemd, &mut self.judge, wants_network).await;
-        errors.iter().for_each(|error| self.complaints.tell(format!("{error:#}")));
+        errors.iter().for_each(|error| self.warnings.report(format!("{error:#}")));
         health
     }
 
     async fn observe_pods(&mut self, marks: Marks) -> Option<(Desired, pods::model::Observed)> {
         let cri = self.runtime.cri()?;
         let observed = self.pods.observe(&self.host, cri, &mut self.jobs, marks).await;
-        let observed = self.complaints.note(observed)?;
+        let observed = self.warnings.note(observed)?;
         let manifests =
             self.host.read("reading the manifests of pods", |host| Ok(pods::observe::manifests(host))).await;
-        let desired = pods::desired::desired(self.complaints.note(manifests)?, &observed.sandboxes);
+        let desired = pods::desired::desired(self.warnings.note(manifests)?, &observed.sandboxes);
         Some((desired, observed))
     }
 
@@ -307,27 +308,27 @@ impl Agent {
 
     /// The moment that the boot is for. Everything that can wait comes after it.
     fn become_ready(&mut self) {
-        let mut boot = self.complaints.note(boot::measure(&self.host)).unwrap_or_default();
-        let line = boot::ready_line(&self.os.version, &boot);
-        self.complaints.note(console::print(&self.host, &line));
-        self.complaints.note(boot::account(&self.host, &mut boot));
+        let mut boot = self.warnings.note(boot::measure(&self.host)).unwrap_or_default();
+        let line = ready_line(&self.os.version, &boot);
+        self.warnings.note(console::print(&self.host, &line));
+        self.warnings.note(boot::record(&self.host, &mut boot));
         self.notifier.ready();
         log::info!("{line}");
-        self.complaints.note(boot::remember(&self.host, &boot));
+        self.warnings.note(boot::remember(&self.host, &boot));
         self.boot = Some(boot);
     }
 
     async fn act(&mut self, observed: &Observed, plan: &Plan) {
         if let (Some(step), Some(systemd)) = (plan.runtime, &observed.systemd) {
             let result = self.runtime.act(step, systemd).await;
-            self.complaints.note(result);
+            self.warnings.note(result);
         }
         if let Some(health) = &observed.health
             && !self.judge.is_rebooting()
         {
             let verdict = self.executable(&plan.health, observed).await;
             let result = self.judge.act(&verdict, health, &self.host, observed.systemd.as_ref()).await;
-            self.complaints.note(result);
+            self.warnings.note(result);
         }
         self.act_on_settings(observed).await;
         self.act_on_releases(observed, plan).await;
@@ -344,13 +345,13 @@ impl Agent {
             }
             self.jobs.clean(plan.leftovers.clone());
             let kept = self.jobs.keep_room(&plan.disk, cri);
-            self.complaints.note(kept);
+            self.warnings.note(kept);
         }
     }
 
     fn wait(&mut self, observed: &Observed, plan: &Plan) -> Duration {
         let mut wait = match observed.runtime.health {
-            // It is still on its way; its socket will tell.
+            // It is still on its way; its socket will report.
             _ if self.boot.is_none() && observed.systemd.is_none() => RUNTIME_PATIENCE,
             Health::Ready | Health::NotReady { .. } => PROBE_EVERY,
             Health::Down { .. } | Health::Silent => PROBE_AGAIN,
@@ -365,7 +366,7 @@ impl Agent {
             wait = wait.min(left);
         }
         wait = wait.min(self.settings.due_in().unwrap_or(wait));
-        if observed.pods.is_some() && !self.runtime.tells_changes() {
+        if observed.pods.is_some() && !self.runtime.reports_changes() {
             wait = wait.min(RELIST);
         }
         if self.boot.is_none() && matches!(observed.runtime.health, Health::NotReady { .. }) {

@@ -10,7 +10,7 @@ use crate::{
     settings::model::Settings,
     update::{
         self,
-        model::{Bad, Unattended},
+        model::{FailedRelease, Unattended},
         plan::gate::{Gate, gate},
     },
 };
@@ -38,11 +38,11 @@ impl Agent {
         }
     }
 
-    /// The time, if somebody has set the clock. A node waits for that in each boot; that it waits long is told.
+    /// The time, if somebody has set the clock. A node waits for that in each boot; that it waits long is reported.
     fn set_clock(&mut self, now: SystemTime) -> Option<SystemTime> {
-        let is_set = self.complaints.note(clock::is_set(&self.host, now)).unwrap_or(false);
+        let is_set = self.warnings.note(clock::is_set(&self.host, now)).unwrap_or(false);
         if !is_set && self.started.elapsed() >= CLOCK_PATIENCE {
-            self.complaints.tell(
+            self.warnings.report(
                 "update.window: the clock is not set, so the node neither upgrades nor reboots by itself; see that time.servers can be reached"
                     .to_owned(),
             );
@@ -64,7 +64,7 @@ impl Agent {
     }
 
     /// Does what the releases call for by themselves, then what was asked for. Nothing is begun before the releases are looked at, the boot
-    /// entries can be seen and what they tell of a bad release is written down: collecting would take last good releases for surplus, and
+    /// entries can be seen and what they say of a failed release is written down: collecting would take last good releases for surplus, and
     /// the proof of a bad one with it.
     pub(super) async fn act_on_releases(&mut self, observed: &Observed, plan: &Plan) {
         let settings = self.update_settings(observed.settings());
@@ -72,7 +72,7 @@ impl Agent {
         if let Some(step) = &plan.update {
             let comes_first = self.update.comes_first(step);
             let done = self.update.act(step, &settings).await;
-            let is_done = self.complaints.note(done).is_some();
+            let is_done = self.warnings.note(done).is_some();
             if comes_first && is_done {
                 is_seen = false;
                 if !matches!(step, update::model::Step::MountEsp { .. }) {
@@ -89,23 +89,25 @@ impl Agent {
     /// What can be done of `verdict`: a bad release is left only if another one could boot, and not before it is written
     /// down why.
     pub(super) async fn executable(&mut self, verdict: &Verdict, observed: &Observed) -> Verdict {
-        let (Verdict::Bad { reason }, Some(releases)) = (verdict, &observed.update) else { return verdict.clone() };
+        let (Verdict::Failed { reason }, Some(releases)) = (verdict, &observed.update) else {
+            return verdict.clone();
+        };
         if !update::plan::has_alternative(releases) {
-            self.complaints.tell(format!("{reason}; no other release could boot, so this one stays up"));
-            let told = health::act::stay(&self.host);
-            self.complaints.note(told);
+            self.warnings.report(format!("{reason}; no other release could boot, so this one stays up"));
+            let reported = health::act::stay(&self.host);
+            self.warnings.note(reported);
             return Verdict::Waiting { for_what: reason.clone() };
         }
         if let Some(digest) = update::plan::booted_digest(releases) {
-            let bad = Bad {
+            let failed = FailedRelease {
                 digest: digest.clone(),
                 version: releases.booted_version.clone(),
                 reason: reason.clone(),
                 at: unix_secs(SystemTime::now()),
             };
             // A full /var is no reason to stay with a bad release; only its reason is lost.
-            let written = self.update.give_up(bad).await;
-            self.complaints.note(written);
+            let written = self.update.give_up(failed).await;
+            self.warnings.note(written);
         }
         verdict.clone()
     }

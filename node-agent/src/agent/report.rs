@@ -19,26 +19,26 @@ impl Agent {
         let Observed { systemd: _, runtime, health, update, storage: _, pods, settings: read } = observed;
         if let Some(read) = &read {
             let served = self.metrics.serve_root();
-            self.complaints.note(served);
+            self.warnings.note(served);
             let served = self.metrics.serve_others(&read.settings.metrics);
-            self.complaints.note(served);
+            self.warnings.note(served);
         }
         if let (Some((desired, _)), Some(plan)) = (pods, plan.pods) {
             self.last = Some((desired, plan));
         }
         let mut problems = self.init_problems.clone();
         problems.extend(self.storage.problem().await);
-        problems.extend(self.complaints.note(storage::observe::var_problem(&self.host)).flatten());
+        problems.extend(self.warnings.note(storage::observe::var_problem(&self.host)).flatten());
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
-        problems.extend(damage::told(&self.host));
+        problems.extend(damage::reported(&self.host));
         if let (Some(read), Some(update)) = (&read, &update) {
             problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
         }
         let settings = self.show_settings(read.as_deref());
-        self.settings.problems().into_iter().for_each(|problem| self.complaints.tell(problem));
-        problems.extend(self.complaints.take());
-        // While the runtime is away its pods run on, as they were when it was last seen.
+        self.settings.problems().into_iter().for_each(|problem| self.warnings.report(problem));
+        problems.extend(self.warnings.take());
+        // While the runtime is unreachable its pods run on, as they were when it was last seen.
         let pods = self.last.as_ref().map_or(&[][..], |(desired, plan)| {
             problems.extend(desired.problems.iter().cloned());
             problems.extend(plan.disk_problem.iter().cloned());
@@ -57,13 +57,13 @@ impl Agent {
             health: health.as_ref(),
             update: update.as_ref(),
             pods,
-            disk: self.jobs.disk_account(),
+            disk: self.jobs.disk_use(),
             clusters: &reports,
             settings,
             problems,
             now: unix_secs(SystemTime::now()),
         });
-        self.tell_clusters(Known {
+        self.report_clusters(Known {
             runtime: &runtime,
             health: health.as_ref(),
             update: update.as_ref(),
@@ -84,7 +84,7 @@ impl Agent {
         if !self.is_patience_over && self.started.elapsed() >= READY_PATIENCE {
             self.is_patience_over = true;
             if let Some(line) = not_ready_line(&status) {
-                self.complaints.note(console::print(&self.host, &line));
+                self.warnings.note(console::print(&self.host, &line));
             }
         }
         self.notifier.status(&summary(&status));

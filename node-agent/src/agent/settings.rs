@@ -22,22 +22,22 @@ impl Observed {
 }
 
 impl Agent {
-    /// The settings; what is wrong with them is told.
+    /// The settings; what is wrong with them is reported.
     pub(super) async fn observe_settings(&mut self) -> Option<Arc<Read>> {
         let (read, trial) = self.settings.read().await;
-        self.complaints.note(trial);
+        self.warnings.note(trial);
         let read = read?;
-        read.problems.iter().for_each(|problem| self.complaints.tell(problem.to_string()));
+        read.problems.iter().for_each(|problem| self.warnings.report(problem.to_string()));
         if read.settings.update.signatures == Signatures::Unchecked {
-            let told = "development: releases are taken whoever signed them (update.signatures in the settings)";
-            self.complaints.tell(told.to_owned());
+            let reported = "development: releases are taken whoever signed them (update.signatures in the settings)";
+            self.warnings.report(reported.to_owned());
         }
         let observed = self.settings.observe_effects(&read);
-        self.complaints.note(observed);
+        self.warnings.note(observed);
         let effects: Vec<String> = self.settings.effects().iter().map(ToString::to_string).collect();
-        effects.into_iter().for_each(|effect| self.complaints.tell(effect));
+        effects.into_iter().for_each(|effect| self.warnings.report(effect));
         let named = self.settings.follow_dhcp(&read);
-        self.complaints.note(named);
+        self.warnings.note(named);
         log::set_max_level(level(read.settings.log.level));
         Some(read)
     }
@@ -58,7 +58,7 @@ impl Agent {
         self.settings.go_on(read, systemd).await;
     }
 
-    /// Publishes them, and tells what of them the status has.
+    /// Publishes them, and returns what of them the status has.
     pub(super) fn show_settings(&mut self, read: Option<&Read>) -> Sources {
         let Some(read) = read else { return Sources::default() };
         let mut shown = Shown::of(read, self.settings.effects(), self.settings.trial(unix_secs(SystemTime::now())));

@@ -40,7 +40,7 @@ fn start_logging() -> Result<()> {
 }
 
 /// What this program says, and what others' code in it warns of. The rest of theirs, each step of a D-Bus handshake for one,
-/// is told to who asks for `log.level = "debug"`.
+/// is reported to who asks for `log.level = "debug"`.
 struct Ours(Box<dyn log::Log>);
 
 impl log::Log for Ours {

@@ -21,13 +21,10 @@ use crate::{
 /// The agent answers at once, from memory; a machine that is busy beyond its means gives it its turn later.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// For scripts that wait for a node: told apart from "the question could not be asked" (1) and wrong usage (2).
-pub(super) const EXIT_NOT_READY: u8 = 3;
-
 /// A conversation with the agent.
 pub(super) struct Conversation {
     lines: BufReader<UnixStream>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Conversation {
@@ -48,16 +45,16 @@ impl Conversation {
             }
         })?;
         let doing = "asking the agent";
-        let patience = match request {
+        let timeout = match request {
             Request::Status {} | Request::Releases {} | Request::Settings {} => DEADLINE,
             // Three heartbeats may get lost on a busy machine.
             Request::Run { .. } | Request::Change { .. } => HEARTBEAT * 4,
         };
-        stream.set_read_timeout(Some(patience)).context(doing)?;
+        stream.set_read_timeout(Some(timeout)).context(doing)?;
         let mut text = serde_json::to_vec(request).context(doing)?;
         text.push(b'\n');
         stream.write_all(&text).context(doing)?;
-        Ok(Self { lines: BufReader::new(stream), patience })
+        Ok(Self { lines: BufReader::new(stream), timeout })
     }
 
     /// The agent's next word.
@@ -68,7 +65,7 @@ impl Conversation {
         let mut line = String::new();
         match self.lines.read_line(&mut line) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                bail!("the agent did not answer within {} s", self.patience.as_secs())
+                bail!("the agent did not answer within {} s", self.timeout.as_secs())
             }
             read => read.context("asking the agent")?,
         };

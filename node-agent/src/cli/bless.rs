@@ -12,7 +12,7 @@ pub(super) struct Arguments {}
 
 pub(super) fn run(host: &Host) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let told = runtime.context("setting up the event loop")?.block_on(bless::bless(host))?;
-    println!("{told}");
+    let reported = runtime.context("setting up the event loop")?.block_on(bless::bless(host))?;
+    println!("{reported}");
     Ok(ExitCode::SUCCESS)
 }

@@ -71,7 +71,7 @@ fn line(row: &[String; 6], rows: &[[String; 6]]) -> String {
     format!("{}\n", cells.collect::<Vec<_>>().join("   ").trim_end())
 }
 
-/// A time as kubectl tells it: in one unit, so that two of it are told apart.
+/// A time as kubectl shows it: in one unit, so that two times are distinguished.
 fn age(secs: u64) -> String {
     match secs {
         0..120 => format!("{secs}s"),
@@ -99,7 +99,7 @@ mod tests {
         let away = Cluster {
             name: "lab".to_owned(),
             role: "report-only".to_owned(),
-            state: "away".to_owned(),
+            state: "unreachable".to_owned(),
             since: Some(400),
             reason: Some("connecting to https://lab.example: refused".to_owned()),
             certificate_until: Some(1000),
@@ -117,7 +117,7 @@ lab    report-only   away 10m    -                       ended         -
     }
 
     #[test]
-    fn times_are_told_in_one_unit() {
+    fn times_are_reported_in_one_unit() {
         for (secs, expected) in [(0, "0s"), (119, "119s"), (120, "2m"), (10_800, "3h"), (172_800, "2d")] {
             assert_eq!(age(secs), expected);
         }

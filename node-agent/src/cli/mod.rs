@@ -6,6 +6,7 @@ mod bless;
 mod boot;
 mod change;
 mod clusters;
+mod exit;
 mod import;
 mod metrics;
 mod operate;
@@ -66,7 +67,7 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Parses the command line, does what it says, and tells the exit status.
+/// Parses the command line, does what it says, and returns the exit status.
 pub fn run() -> ExitCode {
     let Arguments { command, root } = Arguments::parse();
     let host = Host::new(root);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     ask::{Conversation, print, unexpected},
+    exit,
     progress::Bar,
 };
 use crate::{
@@ -15,17 +16,7 @@ use crate::{
     update::model::{Command, Failure, FailureKind, Outcome},
 };
 
-/// The release is not for this node, or not to be trusted.
-pub(super) const EXIT_REFUSED: u8 = 4;
-
-/// Another operation is running.
-pub(super) const EXIT_BUSY: u8 = 5;
-
-/// Told by `--help` of each of them.
-pub(super) const EXIT_STATUS: &str = "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 the release is \
-                                      refused; 5 another operation is running.";
-
-/// What all of them can be told.
+/// What all of them can be given.
 #[derive(Debug, clap::Args)]
 pub(super) struct Output {
     /// Prints JSON, for programs: {"done": …} or {"failed": {"kind", "message"}}
@@ -47,7 +38,7 @@ enum End<'a, D, F> {
     Failed(&'a F),
 }
 
-/// Prints how something ended, for programs or for people; `message` is what people are told of a good end.
+/// Prints how something ended, for programs or for people; `message` is what people read at a good end.
 ///
 /// # Errors
 /// If standard output takes nothing.
@@ -69,7 +60,7 @@ pub(super) fn print_end<D: Serialize, F: Serialize + Display>(
     }
 }
 
-/// Has the agent do `command`, tells how far it is, and how it ended.
+/// Has the agent do `command`, returns how far it is, and how it ended.
 ///
 /// # Errors
 /// If the agent cannot be asked, or goes away before the end.
@@ -107,7 +98,7 @@ pub(super) fn run(host: &Host, command: Command, is_shown: bool) -> Result<Resul
     }
 }
 
-/// Prints how it ended; tells the exit status, and whether something is different now.
+/// Prints how it ended; returns the exit status, and whether something is different now.
 ///
 /// # Errors
 /// If standard output takes nothing.
@@ -117,8 +108,8 @@ pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<(
         Ok(outcome) => Ok((ExitCode::SUCCESS, outcome.changed)),
         Err(failure) => {
             let code = match failure.kind {
-                FailureKind::Refused => EXIT_REFUSED,
-                FailureKind::Busy => EXIT_BUSY,
+                FailureKind::Refused => exit::REFUSED,
+                FailureKind::Busy => exit::BUSY,
                 FailureKind::Unreachable
                 | FailureKind::Unauthorized
                 | FailureKind::NotFound

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_and_rate_are_told() {
+    fn bytes_and_rate_are_reported() {
         let progress = Progress { fetched_bytes: 2_500_000, total_bytes: 10_000_000, ..Progress::default() };
         assert_eq!(fetched(&progress, 2.0), "2.5 of 10.0 MB, 1.2 MB/s");
         assert_eq!(bar(50), format!("[{}{}]", "#".repeat(15), "-".repeat(15)));

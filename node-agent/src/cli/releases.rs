@@ -37,11 +37,11 @@ fn render(releases: &Releases) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{}", text.trim_end());
     }
-    if !releases.bad.is_empty() {
+    if !releases.failed.is_empty() {
         out.push_str("\nBAD, not tried again until ballast allow VERSION\n");
     }
-    for bad in &releases.bad {
-        let _ = writeln!(out, "  {:<14} {:<19}  {}", bad.version, bad.digest.short(), bad.reason);
+    for failed in &releases.failed {
+        let _ = writeln!(out, "  {:<14} {:<19}  {}", failed.version, failed.digest.short(), failed.reason);
     }
     if let Some(operation) = &releases.operation {
         let progress = &operation.progress;
@@ -75,7 +75,7 @@ fn short(digest: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::update::model::{Bad, Digest};
+    use crate::update::model::{Digest, FailedRelease};
 
     #[test]
     fn the_table_says_what_is_what() {
@@ -86,7 +86,7 @@ mod tests {
             state: state.to_owned(),
             ..Release::default()
         };
-        let bad = Bad {
+        let failed = FailedRelease {
             digest: Digest::parse(&digest("c")).unwrap(),
             version: "20261123.1".to_owned(),
             reason: "unit x.service failed".to_owned(),
@@ -97,7 +97,7 @@ mod tests {
                 Release { booted: true, last_good: true, ..release("a", "20261121.1", "good") },
                 Release { next: true, ..release("b", "20261122.1", "trial") },
             ],
-            bad: vec![bad],
+            failed: vec![failed],
             operation: None,
         };
         let expected = "  VERSION        DIGEST               STATE    \n\

@@ -190,7 +190,8 @@ PODS
             server: server.map(str::to_owned),
             ..Cluster::default()
         };
-        let clusters = vec![cluster("prod", "connected", Some("https://a.example")), cluster("lab", "away", None)];
+        let clusters =
+            vec![cluster("prod", "connected", Some("https://a.example")), cluster("lab", "unreachable", None)];
         let screen = render(&Status { clusters, ..status() }, false);
         let expected = "\nCLUSTERS\n  prod                         connected         https://a.example\n  lab                          away\n\nPODS\n";
         assert!(screen.contains(expected), "{screen}");
@@ -198,7 +199,7 @@ PODS
     }
 
     #[test]
-    fn a_trial_of_settings_is_told() {
+    fn a_trial_of_settings_is_reported() {
         let trial = Some(TrialShown { until_s: 0, left_s: 299 });
         let screen = render(&Status { settings: Sources { trial, ..Sources::default() }, ..status() }, false);
         assert!(screen.contains("  Settings  on trial, taken back in 299 s unless"), "{screen}");

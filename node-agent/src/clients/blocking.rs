@@ -149,8 +149,8 @@ mod tests {
     #[tokio::test]
     async fn changes_keep_their_order_also_of_those_who_stop_waiting() {
         let host = Host::new("/nowhere");
-        let (told, order) = mpsc::channel();
-        let (first, last) = (told.clone(), told);
+        let (reported, order) = mpsc::channel();
+        let (first, last) = (reported.clone(), reported);
         let started = Instant::now();
         let given_up = host.change_within(Duration::from_millis(50), "writing", move |_| {
             thread::sleep(Duration::from_millis(300));

@@ -28,7 +28,7 @@ const MOVED_SECS: u64 = 60;
 /// When this boot began, by the clock as it is now: setting the clock moves it.
 ///
 /// # Errors
-/// If /proc/stat does not tell it.
+/// If /proc/stat does not say it.
 pub fn booted_at(host: &Host) -> Result<SystemTime> {
     Ok(UNIX_EPOCH + Duration::from_secs(booted_at_secs(host)?))
 }
@@ -43,7 +43,7 @@ pub fn is_set_by_timesyncd(host: &Host) -> bool {
 /// PID 1 sets a clock that stands before its own build to that (systemd(1)); what is ahead of the machine's clock was made up.
 ///
 /// # Errors
-/// If the kernel does not tell when the boot began, or what was seen at the first look cannot be kept.
+/// If the kernel does not say when the boot began, or what was seen at the first look cannot be kept.
 pub fn is_set(host: &Host, now: SystemTime) -> Result<bool> {
     let booted_at = booted_at_secs(host)?;
     let first = first_look(host, booted_at)?;

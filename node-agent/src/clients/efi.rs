@@ -1,4 +1,4 @@
-//! What systemd-boot tells through UEFI variables (systemd.io/BOOT_LOADER_INTERFACE).
+//! What systemd-boot reports through UEFI variables (systemd.io/BOOT_LOADER_INTERFACE).
 
 use std::{fs, io::ErrorKind};
 

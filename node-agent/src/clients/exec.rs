@@ -18,7 +18,7 @@ const TAIL_BYTES: usize = 1024;
 /// Where programs are, on a node.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Runs `program` with `arguments` until it ends, at most for `deadline`, and tells what it wrote to standard output.
+/// Runs `program` with `arguments` until it ends, at most for `deadline`, and returns what it wrote to standard output.
 /// It is killed when the deadline passes or the caller goes away.
 ///
 /// # Errors
@@ -31,7 +31,7 @@ where
     run_allowing(program, arguments, deadline, &[]).await
 }
 
-/// The same for a program that tells with a status in `allowed`, too, that it has done its work.
+/// The same for a program that reports with a status in `allowed`, too, that it has done its work.
 ///
 /// # Errors
 /// As [`run`].
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_check_tells_what_it_said_wherever_it_said_it() {
+    async fn a_check_reports_what_it_said_wherever_it_said_it() {
         let folder = tempfile::tempdir().unwrap();
         for (text, expected) in [
             ("exit 0", None),

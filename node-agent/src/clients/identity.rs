@@ -48,20 +48,20 @@ pub fn machine_id(host: &Host) -> Result<String> {
 /// The id of this boot: each has another (random(4)).
 ///
 /// # Errors
-/// If the kernel does not tell it.
+/// If the kernel does not say it.
 pub fn boot_id(host: &Host) -> Result<String> {
     line(host, "/proc/sys/kernel/random/boot_id")
 }
 
-/// The kernel's version, as `uname -r` tells it.
+/// The kernel's version, as `uname -r` says it.
 ///
 /// # Errors
-/// If the kernel does not tell it.
+/// If the kernel does not say it.
 pub fn kernel_version(host: &Host) -> Result<String> {
     line(host, "/proc/sys/kernel/osrelease")
 }
 
-/// The firmware's UUID of the machine; empty on a machine whose firmware tells none.
+/// The firmware's UUID of the machine; empty on a machine whose firmware reports none.
 pub fn system_uuid(host: &Host) -> String {
     line(host, "/sys/class/dmi/id/product_uuid").unwrap_or_default().to_lowercase()
 }

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn problems_are_told_if_there_are_any() {
+    fn problems_are_reported_if_there_are_any() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         assert_eq!(problems(&host).unwrap(), [""; 0]);

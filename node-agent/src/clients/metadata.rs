@@ -32,7 +32,7 @@ pub enum From {
     PrivilegedPort,
 }
 
-/// Sends a request of this method for `path` to `address`, and tells the status and the body, of which at most `max_bytes` are read.
+/// Sends a request of this method for `path` to `address`, and returns the status and the body, of which at most `max_bytes` are read.
 ///
 /// # Errors
 /// If no answer comes, or a longer one.

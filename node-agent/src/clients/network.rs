@@ -69,7 +69,7 @@ fn route(any: IpAddr, far: IpAddr) -> io::Result<IpAddr> {
 /// up and have a device. Bridges and pairs that only pods use have none.
 ///
 /// # Errors
-/// If the kernel does not tell its interfaces.
+/// If the kernel does not report its interfaces.
 pub fn addresses(host: &Host) -> Result<Vec<IpAddr>> {
     let mut addresses: Vec<IpAddr> = FAR.into_iter().filter_map(|(any, far)| source(any, far).ok()).collect();
     for interface in getifaddrs().context("asking the kernel for its interfaces")? {
@@ -106,8 +106,8 @@ mod tests {
         assert_eq!(source_address_for(near).unwrap(), near);
         assert!(source(FAR[0].0, near).unwrap_err().ends_with("reaches no other network"));
         // No packet goes there without a broadcast socket.
-        let told = source_address_for(IpAddr::V4(Ipv4Addr::BROADCAST)).unwrap_err().to_string();
-        assert_eq!(told, "no route with an address leads to 255.255.255.255");
+        let reported = source_address_for(IpAddr::V4(Ipv4Addr::BROADCAST)).unwrap_err().to_string();
+        assert_eq!(reported, "no route with an address leads to 255.255.255.255");
     }
 
     #[test]

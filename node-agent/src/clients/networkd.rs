@@ -1,4 +1,4 @@
-//! systemd-networkd: what became of each interface, and what DHCP told, as its files in /run say. Its own interface for this is
+//! systemd-networkd: what became of each interface, and what DHCP reported, as its files in /run say. Its own interface for this is
 //! libsystemd's sd-network, which reads the same files; asking over D-Bus would start the bus.
 
 use std::{collections::BTreeMap, fs, io::ErrorKind, path::PathBuf};
@@ -68,7 +68,7 @@ pub fn leases(host: &Host) -> Option<PathBuf> {
     Some(host.path(LEASES)).filter(|folder| folder.is_dir())
 }
 
-/// The machine's name as DHCP servers tell it (option 12), that of the first interface first.
+/// The machine's name as DHCP servers say it (option 12), that of the first interface first.
 ///
 /// # Errors
 /// If a lease is there and cannot be read.

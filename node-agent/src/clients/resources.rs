@@ -36,7 +36,7 @@ pub struct Own {
 /// How many processors the agent may use, which are all.
 ///
 /// # Errors
-/// If the kernel does not tell.
+/// If the kernel does not report.
 pub fn processors() -> Result<u32> {
     let count = available_parallelism().context("asking the kernel for its processors")?;
     u32::try_from(count.get()).context("asking the kernel for its processors")

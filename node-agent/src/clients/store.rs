@@ -31,7 +31,7 @@ pub fn read(file: &Path) -> Result<Option<Vec<u8>>> {
     fs::read(file).map(Some).with_context(doing)
 }
 
-/// Renames `file`, which is damaged, to `NAME.damaged-N`, whatever it is, and tells that name. It is so after a power cut.
+/// Renames `file`, which is damaged, to `NAME.damaged-N`, whatever it is, and returns that name. It is so after a power cut.
 ///
 /// # Errors
 /// If it cannot be renamed.

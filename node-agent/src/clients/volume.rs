@@ -48,7 +48,7 @@ pub struct Volume {
     pub place: Place,
 }
 
-/// Where a block device is, by what is told of it whoever has filled it.
+/// Where a block device is, by what is known of it whoever has filled it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     /// What it is plugged into: its path below /sys/devices, without what is numbered anew on each boot.
@@ -102,7 +102,7 @@ fn location(above: &Path) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Whether `device` was there when the machine booted: udev saw it no later than a while after it was told of all devices that were there.
+/// Whether `device` was there when the machine booted: udev saw it no later than a while after it was informed of all devices that were there.
 ///
 /// # Errors
 /// If nobody can say when that was.
@@ -111,15 +111,15 @@ pub async fn is_from_boot(host: &Host, device: &str) -> Result<bool> {
     let number = fs::read_to_string(host.path(format!("/sys/class/block/{name}/dev")));
     let number = number.with_context(|| format!("reading the number of {device}"))?;
     let path = format!("{UDEV_DATA}{}", number.trim());
-    let told = fs::read_to_string(host.path(&path)).with_context(|| format!("reading {path}"))?;
-    let seen = told.lines().find_map(|line| line.strip_prefix("I:")?.parse().ok());
+    let reported = fs::read_to_string(host.path(&path)).with_context(|| format!("reading {path}"))?;
+    let seen = reported.lines().find_map(|line| line.strip_prefix("I:")?.parse().ok());
     let seen = Duration::from_micros(seen.with_context(|| format!("{path} does not say when {device} came"))?);
     let systemctl = host.path(SYSTEMCTL).display().to_string();
     let words = ["show", "--property=ExecMainExitTimestampMonotonic", "--value", UDEV_TRIGGER];
     let asked = exec::run(&systemctl, words, SYSTEMCTL_DEADLINE).await.context("asking when udev was started")?;
     let asked: u64 = asked.trim().parse().context("reading when udev was started")?;
     if asked == 0 {
-        bail!("udev was not told of the devices that were there");
+        bail!("udev was not informed of the devices that were there");
     }
     Ok(seen <= Duration::from_micros(asked) + COLD_PLUG)
 }
@@ -127,7 +127,7 @@ pub async fn is_from_boot(host: &Host, device: &str) -> Result<bool> {
 /// What udev knows of a block device, by its number (udev's `device-private.c`).
 const UDEV_DATA: &str = "/run/udev/data/b";
 
-/// Tells udev of all devices that are there.
+/// Notifies udev of all devices that are there.
 const UDEV_TRIGGER: &str = "systemd-udev-trigger.service";
 
 /// How long after that a device may appear that was there: its module has to be loaded.
@@ -162,8 +162,9 @@ pub async fn list(host: &Host) -> Result<Vec<Volume>> {
         }
         let program = host.path(BLKID).display().to_string();
         match exec::run(&program, ["-p", "-o", "export", "-u", "filesystem", &device], BLKID_DEADLINE).await {
-            Ok(told) => {
-                volumes.extend(parse(&device, &told).map(|volume| Volume { place: Place::of(host, &name), ..volume }));
+            Ok(reported) => {
+                volumes
+                    .extend(parse(&device, &reported).map(|volume| Volume { place: Place::of(host, &name), ..volume }));
             }
             // It says so by its status when there is nothing that it knows, or no disc in the drive.
             Err(error) => log::debug!("{error:#}"),
@@ -186,9 +187,9 @@ fn devices(host: &Host) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn parse(device: &str, told: &str) -> Option<Volume> {
+fn parse(device: &str, reported: &str) -> Option<Volume> {
     let value = |key: &str| {
-        let mut lines = told.lines().filter_map(|line| line.split_once('='));
+        let mut lines = reported.lines().filter_map(|line| line.split_once('='));
         lines.find(|(name, _)| *name == key).map(|(_, value)| value.replace('\\', ""))
     };
     let (label, file_system) = (value("LABEL")?, value("TYPE")?);
@@ -255,14 +256,14 @@ mod tests {
 
     #[test]
     fn what_blkid_says_is_read() {
-        let told = "DEVNAME=/dev/sr0\nBLOCK_SIZE=2048\nUUID=2026-11-21-00-00-00-00\nLABEL=config-2\nTYPE=iso9660\n";
+        let reported = "DEVNAME=/dev/sr0\nBLOCK_SIZE=2048\nUUID=2026-11-21-00-00-00-00\nLABEL=config-2\nTYPE=iso9660\n";
         let expected = Volume {
             device: "/dev/sr0".to_owned(),
             label: "config-2".to_owned(),
             file_system: "iso9660".to_owned(),
             place: Place::default(),
         };
-        assert_eq!(parse("/dev/sr0", told), Some(expected));
+        assert_eq!(parse("/dev/sr0", reported), Some(expected));
         assert_eq!(parse("/dev/vda1", "DEVNAME=/dev/vda1\nTYPE=ext4\n"), None);
     }
 
@@ -285,10 +286,10 @@ mod tests {
         fs::write(tree.path().join("secret"), "s3cret").unwrap();
         fs::write(folder.join("openstack/latest/user_data"), "hostname = \"a\"").unwrap();
         symlink("../secret", folder.join("user-data")).unwrap();
-        let told = |name| read_in(&folder, name, 8).map_err(|error| error.to_string());
-        assert_eq!(told("openstack/latest/user_data"), Ok(Some(b"hostname".to_vec())));
-        assert_eq!(told("none/user_data"), Ok(None));
-        assert_eq!(told("user-data"), Err("reading user-data".to_owned()));
-        assert_eq!(told("openstack"), Err("openstack is not a regular file".to_owned()));
+        let reported = |name| read_in(&folder, name, 8).map_err(|error| error.to_string());
+        assert_eq!(reported("openstack/latest/user_data"), Ok(Some(b"hostname".to_vec())));
+        assert_eq!(reported("none/user_data"), Ok(None));
+        assert_eq!(reported("user-data"), Err("reading user-data".to_owned()));
+        assert_eq!(reported("openstack"), Err("openstack is not a regular file".to_owned()));
     }
 }

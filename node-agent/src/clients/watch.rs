@@ -1,4 +1,4 @@
-//! Tells when a folder changes (inotify).
+//! Says when a folder changes (inotify).
 
 use std::{
     fs::DirBuilder,
@@ -13,7 +13,7 @@ use inotify::{Inotify, WatchMask};
 use tokio::sync::Notify;
 
 /// Watches `folders` and wakes `changed` after each change to one of their entries; several changes in a row may
-/// be told as one. A file counts when it is closed after writing or moved in, not while it is half written; a socket
+/// be reported as one. A file counts when it is closed after writing or moved in, not while it is half written; a socket
 /// when it appears and again when its permissions are set, by when its owner listens.
 ///
 /// # Errors

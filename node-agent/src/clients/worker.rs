@@ -16,7 +16,7 @@ use super::host::Host;
 /// Where it is.
 const PROGRAM: &str = "/usr/lib/ballast/ostree-worker";
 
-/// Of what it says on standard error, the end is told if it dies without a word.
+/// Of what it says on standard error, the end is reported if it dies without a word.
 const TAIL_BYTES: usize = 500;
 
 /// How the worker asks a registry.
@@ -112,10 +112,10 @@ pub struct Bytes {
     pub total: u64,
 }
 
-/// What went wrong, as the worker tells it.
+/// What went wrong, as the worker says it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, thiserror::Error)]
 #[error("{message}")]
-pub struct Complaint {
+pub struct Warning {
     /// `refused`, `unreachable`, …: see the worker's README.
     pub kind: String,
     /// A stack of tasks in one sentence.
@@ -127,13 +127,13 @@ pub struct Complaint {
 enum Line<T> {
     Progress(Bytes),
     Result(T),
-    Error(Complaint),
+    Error(Warning),
 }
 
 /// Runs the worker with `arguments`, at most for `deadline`; it is killed when that passes or the caller goes away.
 ///
 /// # Errors
-/// A [`Complaint`] if the worker says what is wrong; else that it could not be run, or did not keep to its form.
+/// A [`Warning`] if the worker says what is wrong; else that it could not be run, or did not keep to its form.
 pub async fn run<T: DeserializeOwned>(
     host: &Host,
     arguments: &[&str],
@@ -158,10 +158,10 @@ pub async fn run<T: DeserializeOwned>(
 async fn talk<T: DeserializeOwned>(mut command: Command, mut progress: impl FnMut(Bytes)) -> Result<T> {
     let mut child = command.spawn().with_context(|| format!("starting {PROGRAM}"))?;
     let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
-    let mut complaints = child.stderr.take().context("its errors")?;
+    let mut warnings = child.stderr.take().context("its errors")?;
     let said = tokio::spawn(async move {
         let mut said = Vec::new();
-        let _ = complaints.read_to_end(&mut said).await;
+        let _ = warnings.read_to_end(&mut said).await;
         String::from_utf8_lossy(&said).trim().to_owned()
     });
     let mut end = None;
@@ -169,7 +169,7 @@ async fn talk<T: DeserializeOwned>(mut command: Command, mut progress: impl FnMu
         match serde_json::from_str(&line).with_context(|| format!("reading what it says: {line}"))? {
             Line::Progress(bytes) => progress(bytes),
             Line::Result(result) => end = Some(Ok(result)),
-            Line::Error(complaint) => end = Some(Err(complaint)),
+            Line::Error(warning) => end = Some(Err(warning)),
         }
     }
     let status = child.wait().await.context("waiting for it")?;
@@ -179,7 +179,7 @@ async fn talk<T: DeserializeOwned>(mut command: Command, mut progress: impl FnMu
     }
     match end {
         Some(Ok(result)) if status.success() => Ok(result),
-        Some(Err(complaint)) => Err(complaint.into()),
+        Some(Err(warning)) => Err(warning.into()),
         Some(Ok(_)) | None => {
             let start = said.char_indices().rev().take(TAIL_BYTES).last().map_or(0, |(at, _)| at);
             Err(anyhow!("{PROGRAM} ended without a word ({status}): {}", said.get(start..).unwrap_or_default()))
@@ -204,10 +204,11 @@ mod tests {
         let pid = folder.path().join("pid");
         fs::write(&program, format!("#!/bin/sh\necho $$ >{}\n{goes_on}\n", pid.display())).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let mut told = 0;
-        let ended = run::<Fetched>(&host, &["fetch"], None, Duration::from_secs(2), |_| told += 1).await.unwrap_err();
+        let mut reported = 0;
+        let ended =
+            run::<Fetched>(&host, &["fetch"], None, Duration::from_secs(2), |_| reported += 1).await.unwrap_err();
         assert_eq!(ended.to_string(), "it did not end within 2 s");
-        assert!(told > 0, "it told of no progress");
+        assert!(reported > 0, "it informed of no progress");
         let process = Path::new("/proc").join(fs::read_to_string(pid).unwrap().trim()).join("exe");
         let gone = async {
             while process.exists() {

@@ -1,4 +1,4 @@
-//! Begins and ends memberships, brings them the facts, and collects what they ask for and tell.
+//! Begins and ends memberships, brings them the facts, and collects what they ask for and report.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ pub struct Memberships {
     host: Host,
     changed: Arc<Notify>,
     running: BTreeMap<String, Running>,
-    /// What is told of the clusters that cannot be joined.
+    /// What is informed of the clusters that cannot be joined.
     idle: Vec<Report>,
     asking: mpsc::Sender<Asked>,
     asked: mpsc::Receiver<Asked>,
@@ -55,7 +55,7 @@ impl Drop for Running {
 }
 
 impl Memberships {
-    /// None yet. What one asks for or has to tell wakes `changed`.
+    /// None yet. What one asks for or has to report wakes `changed`.
     pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         let (asking, asked) = mpsc::channel(ORDERS);
         Self { host, changed, running: BTreeMap::new(), idle: Vec::new(), asking, asked }
@@ -66,7 +66,7 @@ impl Memberships {
         self.running.is_empty()
     }
 
-    /// Begins and ends memberships until they are those that the settings want; tells which ended.
+    /// Begins and ends memberships until they are those that the settings want; returns which ended.
     pub async fn keep(&mut self, wanted: &[Cluster]) -> Vec<String> {
         let mut ended = Vec::new();
         self.running.retain(|name, running| {
@@ -114,8 +114,8 @@ impl Memberships {
         self.host.read("looking for certificates of clusters", are_kept).await
     }
 
-    /// Brings the memberships what the machine tells; each learns what became of its own orders.
-    pub fn tell(&self, facts: &Facts) {
+    /// Brings the memberships what the machine reports; each learns what became of its own orders.
+    pub fn report(&self, facts: &Facts) {
         for running in self.running.values() {
             let Done { prepared, failure } = running.done.clone();
             let os = Os { prepared, failure, ..facts.os.clone() };
@@ -159,11 +159,11 @@ impl Memberships {
     }
 
     fn begin(&mut self, config: Config) {
-        let (facts, told) = watch::channel(Arc::new(Facts::default()));
+        let (facts, reported) = watch::channel(Arc::new(Facts::default()));
         let (reporting, report) = watch::channel(Report::default());
         let (ordering, orders) = mpsc::channel(ORDERS);
         let folder: PathBuf = self.host.path(FOLDER).join(&config.name);
-        let task = Membership::start(config.clone(), folder, told, ordering, reporting);
+        let task = Membership::start(config.clone(), folder, reported, ordering, reporting);
         let follower =
             follow(config.name.clone(), orders, report.clone(), self.asking.clone(), Arc::clone(&self.changed));
         let follower = tokio::spawn(follower).abort_handle();
@@ -181,7 +181,7 @@ async fn follow(
     asking: mpsc::Sender<Asked>,
     changed: Arc<Notify>,
 ) {
-    let mut told = Report::default();
+    let mut reported = Report::default();
     loop {
         tokio::select! {
             order = orders.recv() => {
@@ -195,10 +195,10 @@ async fn follow(
                     return;
                 }
                 let now = report.borrow_and_update().clone();
-                if !is_news(&told, &now) {
+                if !is_news(&reported, &now) {
                     continue;
                 }
-                told = now;
+                reported = now;
             }
         }
         changed.notify_one();

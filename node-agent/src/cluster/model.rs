@@ -1,7 +1,7 @@
 //! What travels between the machine and its memberships: the crate's own types.
 
 pub use ballast_cluster::model::{
-    Authority, Boot, Capacity, Config, Credentials, DEFAULT_POOL, Denied, Facts, Failed, Operation, Order, Os,
+    Authority, Boot, Capacity, Config, Credentials, DEFAULT_POOL, Facts, Failed, FailedRelease, Operation, Order, Os,
     Prepared, Readings, Release, Report, Role, Secret, State,
 };
 

@@ -47,7 +47,7 @@ pub fn config(cluster: &settings::Cluster, is_kept: impl Fn(&str) -> bool) -> Op
     })
 }
 
-/// What is told of a cluster that cannot be joined, since the settings have nothing to join it with.
+/// What is informed of a cluster that cannot be joined, since the settings have nothing to join it with.
 pub fn without_credentials(cluster: &settings::Cluster) -> Report {
     let problem = "the settings name no token, kubeconfig or client certificate to join it with";
     let problems = vec![problem.to_owned()];
@@ -81,17 +81,18 @@ pub fn reasons(report: &Report) -> Vec<String> {
     let state = match &report.state {
         State::Off | State::Joining | State::Connected => None,
         State::WaitingForClock => Some(format!("cluster {name} is not joined yet: the clock is not set")),
-        State::Away { reason, .. } => Some(format!("cluster {name} does not answer: {reason}")),
+        State::Unreachable { reason, .. } => Some(format!("cluster {name} does not answer: {reason}")),
         State::Refused { reason } => Some(format!("cluster {name} refuses this node: {reason}")),
     };
     let problems = report.problems.iter().map(|problem| format!("cluster {name}: {problem}"));
     state.into_iter().chain(problems).collect()
 }
 
-/// Whether a report has something else to tell people than the one before: its counters always grow.
+/// Whether a report has something else to report people than the one before: its counters always grow.
 pub fn is_news(before: &Report, now: &Report) -> bool {
-    let told = |report: &Report| Report { requests: 0, bytes_sent: 0, bytes_received: 0, errors: 0, ..report.clone() };
-    told(before) != told(now)
+    let reported =
+        |report: &Report| Report { requests: 0, bytes_sent: 0, bytes_received: 0, errors: 0, ..report.clone() };
+    reported(before) != reported(now)
 }
 
 #[cfg(test)]
@@ -110,12 +111,12 @@ mod tests {
     }
 
     /// As `-a +b`.
-    fn told(steps: &[Step]) -> String {
-        let told = steps.iter().map(|step| match step {
+    fn reported(steps: &[Step]) -> String {
+        let reported = steps.iter().map(|step| match step {
             Step::End { name } => format!("-{name}"),
             Step::Begin { config } => format!("+{}", config.name),
         });
-        told.collect::<Vec<_>>().join(" ")
+        reported.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -132,7 +133,11 @@ mod tests {
         ];
         for (running, wanted, expected) in table {
             let running: Vec<Config> = clusters(&running).iter().filter_map(|one| config(one, |_| false)).collect();
-            assert_eq!(told(&plan(running.iter(), &clusters(&wanted), |_| false)), expected, "{running:?} {wanted}");
+            assert_eq!(
+                reported(&plan(running.iter(), &clusters(&wanted), |_| false)),
+                expected,
+                "{running:?} {wanted}"
+            );
         }
     }
 
@@ -168,7 +173,7 @@ mod tests {
             ..Report::default()
         };
         let reports = [report("a", Some("os:1")), report("b", Some("os:2")), report("idle", None)];
-        let told = |reports: &[Report], cluster: &str, image: Option<&str>| {
+        let reported = |reports: &[Report], cluster: &str, image: Option<&str>| {
             let order = match image {
                 Some(image) => Order::Prepare { id: 1, image: image.to_owned() },
                 None => Order::Reboot { reason: String::new() },
@@ -176,16 +181,16 @@ mod tests {
             overruled(&Asked { cluster: cluster.to_owned(), order }, reports, &wanted)
         };
         let refused = Some("cluster \"b\" asks for os:2; one cluster alone may name the image".to_owned());
-        assert_eq!(told(&reports, "a", Some("os:1")), refused);
-        assert_eq!(told(&reports, "a", None), refused);
-        assert_eq!(told(&reports, "a", Some("os:2")), None, "they agree");
-        assert_eq!(told(&reports, "b", Some("os:2")), None);
-        assert_eq!(told(&reports, "b", None), None);
-        assert_eq!(told(&reports[..1], "a", Some("os:1")), None, "nobody else names one");
+        assert_eq!(reported(&reports, "a", Some("os:1")), refused);
+        assert_eq!(reported(&reports, "a", None), refused);
+        assert_eq!(reported(&reports, "a", Some("os:2")), None, "they agree");
+        assert_eq!(reported(&reports, "b", Some("os:2")), None);
+        assert_eq!(reported(&reports, "b", None), None);
+        assert_eq!(reported(&reports[..1], "a", Some("os:1")), None, "nobody else names one");
     }
 
     #[test]
-    fn what_stands_in_the_way_is_told() {
+    fn what_stands_in_the_way_is_reported() {
         let report = |state, problems: &[&str]| Report {
             name: "a".to_owned(),
             state,
@@ -197,7 +202,7 @@ mod tests {
             (report(State::Connected, &[]), &[]),
             (report(State::Connected, &["x"]), &["cluster a: x"]),
             (report(State::WaitingForClock, &[]), &["cluster a is not joined yet: the clock is not set"]),
-            (report(State::Away { since: 1, reason: reason() }, &[]), &["cluster a does not answer: x"]),
+            (report(State::Unreachable { since: 1, reason: reason() }, &[]), &["cluster a does not answer: x"]),
             (report(State::Refused { reason: reason() }, &["y"]), &["cluster a refuses this node: x", "cluster a: y"]),
         ];
         for (report, expected) in table {

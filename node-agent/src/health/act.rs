@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{
-    judge::{Judge, Progress},
-    model::{Observed, STAYS, UNTIL, Verdict},
+    gate::{HealthGate, Progress},
+    model::{KEEP_BOOTED, Observed, UNTIL, Verdict},
     plan,
 };
 use crate::clients::{
@@ -24,7 +24,7 @@ const BLESS: &str = "systemd-bless-boot.service";
 /// Blessing itself takes moments; operators' units before boot-complete.target get what is left of the trial, at least this.
 const BLESS_TIME: Duration = Duration::from_secs(60);
 
-impl Judge {
+impl HealthGate {
     /// Carries `verdict` on `observed` out. It may be called on each pass, but not while the node [goes down](Self::is_rebooting).
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Judge {
                 log::debug!("on trial: healthy, and watched for {} ms more", left.as_millis());
             }
             Verdict::Good => self.bless(observed, systemd),
-            Verdict::Bad { reason } => return self.reboot(reason, host, systemd).await,
+            Verdict::Failed { reason } => return self.reboot(reason, host, systemd).await,
         }
         for check in plan::due_checks(observed) {
             self.checks.start(check, host);
@@ -65,7 +65,7 @@ impl Judge {
         let (systemd, esp, changed, time) =
             (systemd.clone(), self.esp.clone(), Arc::clone(&self.changed), left.max(BLESS_TIME));
         self.progress = Progress::Working(tokio::spawn(async move {
-            let _turn = esp.take().await;
+            let _guard = esp.take().await;
             let result = systemd.start_and_wait(BLESS, time).await;
             changed.notify_one();
             result
@@ -73,7 +73,7 @@ impl Judge {
     }
 
     async fn reboot(&mut self, reason: &str, host: &Host, systemd: Option<&Systemd>) -> Result<()> {
-        log::error!("this release is bad: {reason}; rebooting");
+        log::error!("this release failed: {reason}; rebooting");
         reboot(host, systemd).await?;
         self.rebooting = Some(Instant::now());
         Ok(())
@@ -93,16 +93,16 @@ async fn reboot(host: &Host, systemd: Option<&Systemd>) -> Result<()> {
     }
 }
 
-/// Tells trial-watch.service that this boot is kept although it is bad: a reboot would only end in the same release.
+/// Marks for trial-watch.service that this boot is kept although it is bad: a reboot would only end in the same release.
 ///
 /// # Errors
 /// If that cannot be written; the watch then reboots the node.
 pub fn stay(host: &Host) -> Result<()> {
-    let path = host.path(STAYS);
+    let path = host.path(KEEP_BOOTED);
     if path.exists() {
         return Ok(());
     }
-    fs::write(&path, "").with_context(|| format!("writing {STAYS}"))
+    fs::write(&path, "").with_context(|| format!("writing {KEEP_BOOTED}"))
 }
 
 /// By rename: trial-watch.service may read it at any time.

@@ -16,7 +16,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 use super::model::{CHECKS, Check, CheckState};
 use crate::clients::{exec, host::Host};
 
-/// A check that needs longer does not tell whether the node is healthy now.
+/// A check that needs longer does not say whether the node is healthy now.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";

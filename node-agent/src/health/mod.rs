@@ -2,7 +2,7 @@
 
 pub mod act;
 mod checks;
-pub mod judge;
+pub mod gate;
 pub mod model;
 pub mod observe;
 pub mod plan;

@@ -10,7 +10,7 @@ pub const CHECKS: &str = "/var/lib/ballast/health.d";
 pub(super) const UNTIL: &str = "/run/ballast/trial-until";
 
 /// Is there once the agent keeps a bad release because no other could boot: trial-watch.service then leaves this boot alone.
-pub(super) const STAYS: &str = "/run/ballast/stays";
+pub(super) const KEEP_BOOTED: &str = "/run/ballast/keep-booted";
 
 /// The node's health at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -138,7 +138,7 @@ pub enum Verdict {
     /// It is to be blessed.
     Good,
     /// It is to be left by a reboot.
-    Bad {
+    Failed {
         /// Why, in one sentence.
         reason: String,
     },

@@ -5,7 +5,7 @@ use std::{fs, io::ErrorKind, time::Duration};
 use anyhow::{Context, Result};
 
 use super::{
-    judge::Judge,
+    gate::HealthGate,
     model::{Observed, Trial, UNTIL},
 };
 use crate::clients::{esp, host::Host, initramfs, network, proc, systemd::Systemd};
@@ -13,11 +13,11 @@ use crate::clients::{esp, host::Host, initramfs, network, proc, systemd::Systemd
 /// systemd has started all that a boot starts.
 const BOOTED: &str = "multi-user.target";
 
-/// Looks at the node's health; what went wrong in looking is told beside it.
+/// Looks at the node's health; what went wrong in looking is reported beside it.
 pub async fn observe(
     host: &Host,
     systemd: Option<&Systemd>,
-    judge: &mut Judge,
+    judge: &mut HealthGate,
     wants_network: bool,
 ) -> (Observed, Vec<anyhow::Error>) {
     let mut errors = Vec::new();
@@ -51,7 +51,7 @@ async fn ask_systemd(trial: &mut Trial, systemd: &Systemd) -> Result<()> {
     Ok(())
 }
 
-async fn trial(host: &Host, judge: &mut Judge) -> Result<Option<Trial>> {
+async fn trial(host: &Host, judge: &mut HealthGate) -> Result<Option<Trial>> {
     let Some(entry) = judge.counted_entry(host).await? else { return Ok(None) };
     let on_esp = move |host: &Host| {
         let esp = host.path(esp::MOUNT_POINT);

@@ -50,7 +50,7 @@ pub fn verdict(observed: &Observed, runtime: Runtime<'_>, time: Duration) -> Ver
     if trial.uptime < until {
         Verdict::Waiting { for_what: missing }
     } else {
-        Verdict::Bad { reason: format!("it was not healthy in time: {missing}") }
+        Verdict::Failed { reason: format!("it was not healthy in time: {missing}") }
     }
 }
 
@@ -97,7 +97,7 @@ fn failed(unit: &str) -> String {
     format!("unit {unit} failed")
 }
 
-/// A file that may not be executed is told to people, and condemns no release: it was there before.
+/// A file that may not be executed is reported to people, and fails no release: it was there before.
 fn missing_of_check(check: &Check) -> Option<String> {
     match &check.state {
         CheckState::NotExecutable | CheckState::Passed => None,

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    disk::{self, keeper::Keeper},
+    disk::{self, controller::DiskController},
     files,
     logs::{self, LogLimits},
     model::{Failure, Key, LATE, Observed, Pod},
@@ -31,7 +31,7 @@ pub struct Jobs {
     importing: Arc<Mutex<()>>,
     pids_limit: Option<u32>,
     rotating: Option<JoinHandle<()>>,
-    disk: Keeper,
+    disk: DiskController,
 }
 
 /// A job at work.
@@ -56,7 +56,7 @@ impl Jobs {
     /// No jobs yet. The end of a job wakes `changed`.
     pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         Self {
-            disk: Keeper::new(host.clone(), Arc::clone(&changed)),
+            disk: DiskController::new(host.clone(), Arc::clone(&changed)),
             host,
             changed,
             tasks: JoinSet::new(),
@@ -83,8 +83,8 @@ impl Jobs {
     }
 
     /// What was done for it.
-    pub fn disk_account(&self) -> disk::model::Account {
-        self.disk.account()
+    pub fn disk_use(&self) -> disk::model::DiskUse {
+        self.disk.disk_use()
     }
 
     /// Starts a job.
@@ -178,7 +178,7 @@ impl Jobs {
         }
     }
 
-    pub(super) fn disk(&mut self) -> &mut Keeper {
+    pub(super) fn disk(&mut self) -> &mut DiskController {
         &mut self.disk
     }
 
@@ -274,7 +274,7 @@ impl Worker {
         Ok(BTreeMap::from([(uid, pod.uid.clone()), (node, hostname), (host, host_ip), (own, pod_ip)]))
     }
 
-    /// Makes what is missing of the pod's volumes; tells where each lies.
+    /// Makes what is missing of the pod's volumes; returns where each lies.
     async fn volumes(&self, pod: &Pod) -> Result<BTreeMap<String, String>> {
         let pod = pod.clone();
         self.host.change("making volumes", move |host| volumes::provide(host, &pod)).await

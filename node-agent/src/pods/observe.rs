@@ -73,7 +73,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// What the runtime has of ours, with what the `jobs` tell.
+    /// What the runtime has of ours, with what the `jobs` report.
     ///
     /// # Errors
     /// If the runtime does not answer.
@@ -115,8 +115,8 @@ impl Observer {
             ResolvConf::default()
         });
         let ResolvConf { servers, searches, options } = conf;
-        let is_told = !servers.is_empty() || since.elapsed() >= RESOLVER_PATIENCE;
-        is_told.then_some(Resolver { servers, searches, options })
+        let is_reported = !servers.is_empty() || since.elapsed() >= RESOLVER_PATIENCE;
+        is_reported.then_some(Resolver { servers, searches, options })
     }
 
     async fn archives(&mut self, host: &Host) -> Result<&BTreeMap<ImageReference, Archive>> {
@@ -173,7 +173,7 @@ fn instance(found: ContainerStatus, boot: &str) -> Instance {
 /// A longer sentence fills a screen, and each pass carries it along.
 const MAX_MESSAGE: usize = 1024;
 
-/// What a runtime tells may be many lines of a program's error output.
+/// What a runtime reports may be many lines of a program's error output.
 fn one_line(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let end = line.char_indices().map(|(at, _)| at).find(|at| *at >= MAX_MESSAGE);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_folder_is_told_and_a_missing_one_is_empty() {
+    fn an_unreadable_folder_is_reported_and_a_missing_one_is_empty() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         assert!(manifests(&host).is_empty());

@@ -229,7 +229,7 @@ mod tests {
     use crate::pods::model::Capabilities;
 
     #[test]
-    fn limits_are_told_in_the_kernels_terms() {
+    fn limits_are_reported_in_the_kernels_terms() {
         let resources = Resources {
             cpu_limit_milli: Some(500),
             cpu_request_milli: Some(250),

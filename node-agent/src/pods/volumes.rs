@@ -17,7 +17,7 @@ use super::{
 };
 use crate::clients::host::Host;
 
-/// Makes what is missing of the pod's volumes, and tells where on the host each lies.
+/// Makes what is missing of the pod's volumes, and returns where on the host each lies.
 ///
 /// # Errors
 /// If one cannot be made, or is not of the kind that the manifest says.

@@ -12,7 +12,7 @@ use crate::clients::{
     proc::{self, CpuTime},
 };
 
-/// Where the agent keeps the figures of this boot, so that it tells the same after a restart.
+/// Where the agent keeps the figures of this boot, so that it reports the same after a restart.
 const BOOT_RECORD: &str = "/run/ballast/boot.json";
 
 /// The figures of one boot. What was not measured is null, never guessed.
@@ -91,7 +91,7 @@ pub fn measure(host: &Host) -> Result<Boot> {
 ///
 /// # Errors
 /// If the kernel's account cannot be read.
-pub fn account(host: &Host, boot: &mut Boot) -> Result<()> {
+pub fn record(host: &Host, boot: &mut Boot) -> Result<()> {
     let services = cgroup::services_cpu_us(host)?;
     boot.cpu.extend(services.into_iter().map(|(name, cpu_us)| Cpu { name, cpu_us }));
     Ok(())
@@ -132,22 +132,10 @@ pub fn remember(host: &Host, boot: &Boot) -> Result<()> {
     fs::write(host.path(BOOT_RECORD), text).with_context(|| format!("writing {BOOT_RECORD}"))
 }
 
-/// The line on the console.
-pub fn ready_line(version: &str, boot: &Boot) -> String {
-    let secs = |ms: Option<u64>| ms.map_or("?".to_owned(), |ms| format!("{}.{:03} s", ms / 1000, ms % 1000));
-    format!(
-        "ballast {version}: READY in {} (kernel {}, initramfs {}, userspace {}; busy {})",
-        secs(boot.ready_ms),
-        secs(boot.kernel_ms),
-        secs(boot.initramfs_ms),
-        secs(boot.userspace_ms),
-        secs(boot.busy_ms),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::ready_line::ready_line;
 
     const READY: CpuTime = CpuTime { uptime_us: 4_310_000, busy_us: 4_160_000 };
 

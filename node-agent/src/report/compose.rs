@@ -44,8 +44,8 @@ pub struct Facts<'a> {
     /// The pods.
     pub pods: &'a [PodStatus],
     /// The room on /var.
-    pub disk: pods::disk::model::Account,
-    /// What the memberships of clusters tell.
+    pub disk: pods::disk::model::DiskUse,
+    /// What the memberships of clusters report.
     pub clusters: &'a [Report],
     /// Where the settings are from.
     pub settings: Sources,
@@ -112,7 +112,7 @@ pub fn releases(update: Option<&update::model::Observed>, running: Option<(&Comm
     };
     Releases {
         releases: update.map(update::plan::deployments).unwrap_or_default().into_iter().map(release).collect(),
-        bad: update.map(|update| update.memory.bad.clone()).unwrap_or_default(),
+        failed: update.map(|update| update.memory.failed.clone()).unwrap_or_default(),
         operation: running.map(|(command, progress)| Operation { command: command.name().to_owned(), progress }),
     }
 }
@@ -121,7 +121,7 @@ fn state(state: State) -> &'static str {
     match state {
         State::Trial => "trial",
         State::Good => "good",
-        State::Bad => "bad",
+        State::Failed => "failed",
         State::Unknown => "unknown",
     }
 }
@@ -132,7 +132,7 @@ fn cluster(report: &Report) -> Cluster {
         Membership::WaitingForClock => ("waiting-for-clock", None, Some("the clock is not set".to_owned())),
         Membership::Joining => ("joining", None, None),
         Membership::Connected => ("connected", None, None),
-        Membership::Away { since, reason } => ("away", Some(*since), Some(reason.clone())),
+        Membership::Unreachable { since, reason } => ("unreachable", Some(*since), Some(reason.clone())),
         Membership::Refused { reason } => ("refused", None, Some(reason.clone())),
     };
     Cluster {
@@ -154,13 +154,13 @@ fn cluster(report: &Report) -> Cluster {
     }
 }
 
-fn disk(account: pods::disk::model::Account) -> Disk {
+fn disk(disk_use: pods::disk::model::DiskUse) -> Disk {
     Disk {
-        total_bytes: account.room.bytes,
-        available_bytes: account.room.available_bytes,
-        pressure: account.is_short,
-        images_removed: account.images_removed,
-        evictions: account.evictions,
+        total_bytes: disk_use.room.bytes,
+        available_bytes: disk_use.room.available_bytes,
+        pressure: disk_use.is_short,
+        images_removed: disk_use.images_removed,
+        evictions: disk_use.evictions,
     }
 }
 

@@ -1,13 +1,14 @@
-//! What the agent tells: the READY line on the console, systemd, the status socket, and metrics. Only this publishes, and it
+//! What the agent reports: the READY line on the console, systemd, the status socket, and metrics. Only this publishes, and it
 //! never feeds back into what the agent does.
 
 pub mod boot;
-pub mod complaints;
 pub mod compose;
 mod connections;
 pub mod console;
 pub mod metrics;
 pub mod notify;
+pub mod ready_line;
 pub mod releases;
 pub mod socket;
 pub mod status;
+pub mod warnings;

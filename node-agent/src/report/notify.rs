@@ -12,9 +12,9 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// How often systemd wants to hear that the loop turns: half of its patience, as sd_watchdog_enabled(3) advises.
+    /// How often systemd wants to hear that the loop turns: half of its timeout, as sd_watchdog_enabled(3) advises.
     pub fn watchdog_every() -> Option<Duration> {
-        sd_notify::watchdog_enabled().map(|patience| patience / 2)
+        sd_notify::watchdog_enabled().map(|timeout| timeout / 2)
     }
 
     /// Says that the loop turns.
@@ -46,6 +46,6 @@ impl Notifier {
 
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log::warn!("telling systemd: {error}");
+        log::warn!("reporting systemd: {error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::update::model::{Bad, Progress};
+use crate::update::model::{FailedRelease, Progress};
 
 /// The releases, those that failed, and what is being done. The JSON keys are an interface: add, do not rename.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,7 +10,7 @@ pub struct Releases {
     /// Those on the disk, the booted one first, the others by what would boot next.
     pub releases: Vec<Release>,
     /// Those that failed here and are not tried again until they are allowed.
-    pub bad: Vec<Bad>,
+    pub failed: Vec<FailedRelease>,
     /// What is being done.
     pub operation: Option<Operation>,
 }
@@ -34,7 +34,7 @@ pub struct Release {
     pub last_good: bool,
     /// Whether it is kept until it is unpinned.
     pub pinned: bool,
-    /// `trial`, `good`, `bad`; `unknown` if there is no boot entry to tell it.
+    /// `trial`, `good`, `failed`; `unknown` if there is no boot entry to say it.
     pub state: String,
 }
 

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// So many may be connected without having asked for anything.
 const SILENT: usize = 32;
 
-/// While an operation has nothing new to tell, its last word is said again this often: who waits sees that we live.
+/// While an operation has nothing new to report, its last word is said again this often: who waits sees that we live.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// As std's listeners have it.
@@ -95,7 +95,7 @@ pub enum Reply {
 pub struct Asked {
     /// What to do.
     pub command: Command,
-    /// Where to tell of it; closed when they go away.
+    /// Where to report it; closed when they go away.
     pub client: mpsc::Sender<Event>,
 }
 
@@ -104,7 +104,7 @@ pub struct Asked {
 pub struct AskedSettings {
     /// What to do.
     pub command: settings::Command,
-    /// Where to tell of it.
+    /// Where to report it.
     pub client: mpsc::Sender<settings::Event>,
 }
 
@@ -121,7 +121,7 @@ pub struct Answers {
     pub settings: watch::Receiver<Shown>,
     /// Where changes of them are asked for.
     pub asked_settings: mpsc::Sender<AskedSettings>,
-    /// Woken when one is.
+    /// Woken up when one is.
     pub changed: Arc<Notify>,
 }
 
@@ -204,7 +204,7 @@ async fn answer(mut stream: UnixStream, line: &str, answers: &Answers) -> Result
     say(&mut stream, &reply).await
 }
 
-/// Asks for an operation and tells of it until its end, or until nobody listens any more.
+/// Asks for an operation and reports it until its end, or until nobody listens any more.
 async fn follow(mut stream: UnixStream, command: Command, answers: &Answers) -> Result<()> {
     let (client, mut events) = mpsc::channel(WORDS);
     answers.asked.send(Asked { command, client }).await.context("the agent is ending")?;
@@ -231,7 +231,7 @@ async fn follow(mut stream: UnixStream, command: Command, answers: &Answers) -> 
     }
 }
 
-/// Asks for a change of settings and tells of it until its end.
+/// Asks for a change of settings and reports it until its end.
 async fn follow_settings(mut stream: UnixStream, command: settings::Command, answers: &Answers) -> Result<()> {
     let (client, mut events) = mpsc::channel(WORDS);
     answers.asked_settings.send(AskedSettings { command, client }).await.context("the agent is ending")?;

@@ -1,4 +1,4 @@
-//! Looks at the runtime: its socket, its unit. Holds the connection, and the few facts that the host cannot tell.
+//! Looks at the runtime: its socket, its unit. Holds the connection, and the few facts that the host cannot report.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -54,8 +54,8 @@ impl Watcher {
         self.cri.as_ref()
     }
 
-    /// Whether the runtime tells of changes by itself, so that nobody needs to look again and again.
-    pub fn tells_changes(&self) -> bool {
+    /// Whether the runtime reports changes by itself, so that nobody needs to look again and again.
+    pub fn reports_changes(&self) -> bool {
         self.events.as_ref().is_some_and(|events| !events.is_finished())
     }
 
@@ -85,7 +85,7 @@ impl Watcher {
     }
 
     /// Asks for what is of use only once the node is ready: the stream of events, and the name and version, which it
-    /// tells.
+    /// reports.
     pub async fn settle(&mut self) -> Option<(String, String)> {
         let cri = self.cri.clone()?;
         if self.version.is_none() {

@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use super::{
     act::{
         document,
-        files::{self, Brought},
+        files::{self, ApplyResult},
         keep, mend,
     },
-    look,
-    model::Giver,
+    model::SourceKind,
     observe::{self, ACCOUNT, Reader},
+    probe,
 };
 use crate::clients::{exec, host::Host};
 
@@ -23,38 +23,38 @@ const SYSTEMCTL: &str = "/usr/bin/systemctl";
 /// It hands the order over and ends.
 const SYSTEMCTL_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Takes back a trial that had its boots, and writes the files that others read. Tells what went wrong: nothing of it is a reason not
+/// Takes back a trial that had its boots, and writes the files that others read. Says what went wrong: nothing of it is a reason not
 /// to boot.
 pub fn early(host: &Host) -> Vec<String> {
     // The units have yet to start, and read their files then.
-    let hold = || bring(host).and_then(|brought| files::told(host, &brought).and(brought.done()));
+    let hold = || bring(host).and_then(|applied| files::reported(host, &applied).and(applied.done()));
     let steps = [mend::mend(host), go_on_with_trial(host), hold()];
     steps.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect()
 }
 
-/// Looks for settings on volumes and on the ESP, keeps what it finds, and writes the files anew. Tells what went wrong.
+/// Looks for settings on volumes and on the ESP, keeps what it finds, and writes the files anew. Says what went wrong.
 pub async fn first(host: &Host) -> Vec<String> {
     let mut steps = vec![mend::mend(host)];
     if !host.path(ACCOUNT).exists() {
-        let mut looks = Vec::new();
-        for giver in [Giver::Credential, Giver::Volume, Giver::Esp] {
-            let found = look::look(host, giver).await;
-            looks.push((giver, found.look()));
+        let mut probes = Vec::new();
+        for source in [SourceKind::Credential, SourceKind::Volume, SourceKind::Esp] {
+            let found = probe::probe(host, source).await;
+            probes.push((source, found.probe()));
             eprintln!("{}", found.what);
             if !found.given.is_empty() {
-                steps.push(keep::keep(host, giver, &found.given));
+                steps.push(keep::keep(host, source, &found.given));
             }
         }
         // What could not be kept is looked for once more on the next boot.
         if steps.iter().all(Result::is_ok) {
-            steps.push(keep::note(host, looks));
+            steps.push(keep::note(host, probes));
         }
     }
     match bring(host) {
-        Ok(brought) => {
-            steps.push(brought.done());
-            let told = refresh(host, &brought).await;
-            steps.push(told.and_then(|()| files::told(host, &brought)));
+        Ok(applied) => {
+            steps.push(applied.done());
+            let reported = refresh(host, &applied).await;
+            steps.push(reported.and_then(|()| files::reported(host, &applied)));
         }
         Err(error) => steps.push(Err(error)),
     }
@@ -72,20 +72,20 @@ fn go_on_with_trial(host: &Host) -> Result<()> {
     }
 }
 
-fn bring(host: &Host) -> Result<Brought> {
+fn bring(host: &Host) -> Result<ApplyResult> {
     let read = Reader::default().read(host);
-    read.problems.iter().chain(&read.notes).for_each(|told| eprintln!("{told}"));
+    read.problems.iter().chain(&read.notes).for_each(|reported| eprintln!("{reported}"));
     files::bring(host, &read.settings)
 }
 
 /// What runs by then (the runtime, the journal) reads its files anew. Without waiting: what waits for us is among it.
-async fn refresh(host: &Host, brought: &Brought) -> Result<()> {
-    let owed = &brought.left.owed;
-    for (verb, units) in [("reload-or-try-restart", &owed.reload), ("try-restart", &owed.restart)] {
+async fn refresh(host: &Host, applied: &ApplyResult) -> Result<()> {
+    let pending = &applied.left.pending;
+    for (verb, units) in [("reload-or-try-restart", &pending.reload), ("try-restart", &pending.restart)] {
         if !units.is_empty() {
             let words = ["--no-block", verb].into_iter().chain(units.iter().map(String::as_str));
             let systemctl = host.path(SYSTEMCTL).display().to_string();
-            exec::run(&systemctl, words, SYSTEMCTL_DEADLINE).await.context("telling units of their settings")?;
+            exec::run(&systemctl, words, SYSTEMCTL_DEADLINE).await.context("reporting units of their settings")?;
         }
     }
     Ok(())
@@ -135,15 +135,15 @@ mod tests {
         assert_eq!(early(&host), [""; 0]);
         assert_eq!(hostname(&host), "first\n");
         assert_eq!(first(&host).await, [""; 0]);
-        let account = observe::account(&host).unwrap();
-        assert!(account.looked[&Giver::Credential].found && !account.looked[&Giver::Volume].found);
+        let record = observe::record(&host).unwrap();
+        assert!(record.probed[&SourceKind::Credential].found && !record.probed[&SourceKind::Volume].found);
 
         reboot(&host);
         write(&host, CREDENTIAL, "hostname = \"second\"\n");
         assert_eq!(early(&host), [""; 0]);
         assert_eq!(hostname(&host), "first\n");
         assert_eq!(first(&host).await, [""; 0]);
-        assert_eq!(observe::account(&host).unwrap(), account);
+        assert_eq!(observe::record(&host).unwrap(), record);
     }
 
     #[tokio::test]
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(early(&host), [""; 0]);
         assert_eq!(hostname(&host), "first\n");
         assert_eq!(first(&host).await, [""; 0]);
-        assert!(observe::account(&host).unwrap().looked[&Giver::Credential].found);
+        assert!(observe::record(&host).unwrap().probed[&SourceKind::Credential].found);
     }
 
     #[tokio::test]
@@ -192,11 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn s06_a_broken_var_is_told_and_the_boot_goes_on() {
+    fn s06_a_broken_var_is_reported_and_the_boot_goes_on() {
         let (_tree, host) = node();
         write(&host, "/var/lib/ballast", "not a folder");
         write(&host, CREDENTIAL, "hostname = \"a\"\n");
-        let told = early(&host);
-        assert!(!told.is_empty() && told.iter().all(|told| told.contains("Not a directory")), "{told:?}");
+        let reported = early(&host);
+        assert!(
+            !reported.is_empty() && reported.iter().all(|reported| reported.contains("Not a directory")),
+            "{reported:?}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Watches what comes of the settings: what does not hold within its time is told.
+//! Watches what comes of the settings: what does not hold within its time is reported.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{
     model::{Problem, Read, Settings},
-    plan::effects::{Link, Pending, Seen, pending},
+    plan::effects::{Link, Observed, Pending, pending},
 };
 use crate::clients::{clock, host::Host, networkd, resolved};
 
@@ -21,7 +21,7 @@ impl Effects {
     /// Looks at what came of `read` by `now`.
     ///
     /// # Errors
-    /// If a service's files cannot be read; what was told before is told on.
+    /// If a service's files cannot be read; what was reported before stays reported.
     pub fn observe(&mut self, host: &Host, read: &Read, now: Instant) -> Result<()> {
         let pending = pending(&read.settings, &read.origins, &seen(host, &read.settings)?);
         let sentence = |pending: &Pending| pending.problem.to_string();
@@ -33,7 +33,7 @@ impl Effects {
         self.since = since;
         let is_over = |pending: &Pending| {
             let began = self.since.get(&sentence(pending)).copied().unwrap_or(now);
-            now.saturating_duration_since(began) >= pending.patience
+            now.saturating_duration_since(began) >= pending.timeout
         };
         self.problems = pending.iter().filter(|pending| is_over(pending)).map(|one| one.problem.clone()).collect();
         Ok(())
@@ -46,9 +46,9 @@ impl Effects {
 }
 
 /// Only what the settings say something of is looked at.
-fn seen(host: &Host, settings: &Settings) -> Result<Seen> {
+fn seen(host: &Host, settings: &Settings) -> Result<Observed> {
     let network = &settings.network;
-    let mut seen = Seen { is_clock_set: true, ..Seen::default() };
+    let mut seen = Observed { is_clock_set: true, ..Observed::default() };
     if !(network.interfaces.is_empty() && network.bonds.is_empty() && network.vlans.is_empty()) {
         seen.links = networkd::links(host)?.into_iter().map(link).collect();
     }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_hold_is_told_after_its_time_and_until_it_holds() {
+    fn what_does_not_hold_is_reported_after_its_time_and_until_it_holds() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         write(&host, FILE, "[[network.interface]]\nname = \"eth0\"\naddresses = [\"192.0.2.10/24\"]\n");
@@ -99,10 +99,10 @@ mod tests {
         };
         assert_eq!(after(0, "configuring"), [""; 0]);
         assert_eq!(after(29, "configuring"), [""; 0]);
-        let told = after(30, "configuring");
+        let reported = after(30, "configuring");
         assert!(
-            told.len() == 1 && told[0].starts_with(&format!("{FILE}:3:13: network.interface.eth0.addresses: ")),
-            "{told:?}"
+            reported.len() == 1 && reported[0].starts_with(&format!("{FILE}:3:13: network.interface.eth0.addresses: ")),
+            "{reported:?}"
         );
         assert_eq!(after(40, "configured"), [""; 0]);
         // It has its time anew.

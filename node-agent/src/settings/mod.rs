@@ -6,9 +6,9 @@
 pub mod act;
 pub mod boot;
 pub mod effects;
-pub mod look;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod probe;
 
 pub use ballast_settings::window;

@@ -10,7 +10,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ballast_settings::{Kind, MAX_BYTES, Outcome, Rank, Source};
 
-use super::model::{Account, Document, FILE, Giver, Problem, Read, SOURCES, Settings, Trial, rank_name};
+use super::model::{
+    Document, FILE, Problem, ProvisioningRecord, Read, SOURCES, Settings, SourceKind, Trial, rank_name,
+};
 use crate::clients::{host::Host, proc, store};
 
 /// Where systemd puts what the machine was given (systemd.system-credentials(7)).
@@ -35,33 +37,33 @@ pub const IN_FORCE: &str = "/run/ballast/settings.toml";
 /// Keeps what was read last: as long as all sources are the same, they mean the same.
 #[derive(Debug, Default)]
 pub struct Reader {
-    last: Option<(Seen, Arc<Read>)>,
+    last: Option<(Observed, Arc<Read>)>,
 }
 
 /// What lies there, before anybody knows what it means.
 #[derive(Debug, Clone, PartialEq)]
-struct Seen {
+struct Observed {
     documents: Vec<Document>,
     problems: Vec<Problem>,
-    account: Account,
+    record: ProvisioningRecord,
 }
 
 impl Reader {
     /// What there is now; the very same as last time, if nothing is different.
     pub fn read(&mut self, host: &Host) -> Arc<Read> {
-        let account = account(host);
+        let record = record(host);
         // What cannot be read was written when it was asked.
-        let is_kept = account.as_ref().map_or(true, |account| account.has(Giver::Credential));
+        let is_kept = record.as_ref().map_or(true, |record| record.has(SourceKind::Credential));
         let (documents, mut problems) = documents(host, is_kept);
-        let account = account.unwrap_or_else(|error| {
+        let record = record.unwrap_or_else(|error| {
             problems.push(unreadable(ACCOUNT, format!("{error:#}")));
-            Account::default()
+            ProvisioningRecord::default()
         });
-        problems.extend(account.looked.iter().filter(|(_, look)| look.failed).map(|(giver, look)| {
+        problems.extend(record.probed.iter().filter(|(_, probe)| probe.failed).map(|(source, probe)| {
             let again = "no boot looks for it again; ballast settings refetch does";
-            unreadable(rank_name(giver.rank()), format!("not all of it could be read: {}; {again}", look.what))
+            unreadable(rank_name(source.rank()), format!("not all of it could be read: {}; {again}", probe.what))
         }));
-        let seen = Seen { documents, problems, account };
+        let seen = Observed { documents, problems, record };
         match &self.last {
             Some((same, read)) if *same == seen => Arc::clone(read),
             Some(_) | None => {
@@ -73,12 +75,12 @@ impl Reader {
     }
 }
 
-fn understand(seen: Seen) -> Read {
-    let Seen { documents, mut problems, account } = seen;
+fn understand(seen: Observed) -> Read {
+    let Observed { documents, mut problems, record } = seen;
     let sources: Vec<Source<'_>> = documents.iter().map(Document::source).collect();
     let Outcome { settings, problems: found, notes, origins } = ballast_settings::read(&sources);
     problems.extend(found);
-    Read { documents, settings, problems, notes, origins, account }
+    Read { documents, settings, problems, notes, origins, record }
 }
 
 /// The sources that are there, who counts most first, and what cannot be read. `is_kept` says whether the first boot's credential is kept
@@ -93,20 +95,20 @@ fn documents(host: &Host, is_kept: bool) -> (Vec<Document>, Vec<Problem>) {
     };
     take(FILE, FILE.to_owned(), Rank::Node, Kind::Settings);
     // Most nodes have none.
-    let givers = if host.path(SOURCES).is_dir() { &Giver::ALL[..] } else { &[Giver::Credential] };
-    for &giver in givers {
+    let sources = if host.path(SOURCES).is_dir() { &SourceKind::ALL[..] } else { &[SourceKind::Credential] };
+    for &source in sources {
         for kind in Kind::ALL {
-            take(&place(host, giver, kind, is_kept), giver.name(kind), giver.rank(), kind);
+            take(&place(host, source, kind, is_kept), source.name(kind), source.rank(), kind);
         }
     }
     (all, problems)
 }
 
-/// Where that is read which `giver` gave: where it is kept. The first boot keeps a credential when it is READY and there is time for
+/// Where that is read which `source` gave: where it is kept. The first boot keeps a credential when it is READY and there is time for
 /// writing to the disk; until then it counts where systemd has put it.
-fn place(host: &Host, giver: Giver, kind: Kind, is_kept: bool) -> String {
-    let kept = format!("{SOURCES}/{}", giver.file(kind));
-    let given = giver == Giver::Credential && kind == Kind::Settings;
+fn place(host: &Host, source: SourceKind, kind: Kind, is_kept: bool) -> String {
+    let kept = format!("{SOURCES}/{}", source.file(kind));
+    let given = source == SourceKind::Credential && kind == Kind::Settings;
     if given && !is_kept && !host.path(&kept).exists() { credential() } else { kept }
 }
 
@@ -143,9 +145,9 @@ pub fn read(host: &Host, path: &str) -> Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// If the account is there and cannot be read.
-pub fn account(host: &Host) -> Result<Account> {
+pub fn record(host: &Host) -> Result<ProvisioningRecord> {
     match store::read(&host.path(ACCOUNT))? {
-        None => Ok(Account::default()),
+        None => Ok(ProvisioningRecord::default()),
         Some(text) => serde_json::from_slice(&text).with_context(|| format!("reading {ACCOUNT}")),
     }
 }
@@ -196,12 +198,12 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &reader.read(&host)));
 
         fs::create_dir_all(&path).unwrap();
-        let mut told = || reader.read(&host).problems.iter().map(Problem::to_string).collect::<Vec<_>>();
-        assert_eq!(told(), [format!("{FILE}: it is not a regular file; no setting of it applies")]);
+        let mut reported = || reader.read(&host).problems.iter().map(Problem::to_string).collect::<Vec<_>>();
+        assert_eq!(reported(), [format!("{FILE}: it is not a regular file; no setting of it applies")]);
 
         fs::remove_dir(&path).unwrap();
         fs::write(&path, vec![b'#'; 300 * 1024]).unwrap();
-        assert_eq!(told(), [format!("{FILE}: it has more than 256 KiB; nothing in it applies")]);
+        assert_eq!(reported(), [format!("{FILE}: it has more than 256 KiB; nothing in it applies")]);
 
         fs::write(&path, "[update]\nauto = true\n").unwrap();
         let read = reader.read(&host);
@@ -209,19 +211,21 @@ mod tests {
     }
 
     #[test]
-    fn what_the_first_boot_could_not_read_is_told() {
+    fn what_the_first_boot_could_not_read_is_reported() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         fs::create_dir_all(host.path("/var/lib/ballast")).unwrap();
-        let look = |failed| format!(r#"{{"at": 1, "found": false, "what": "CIDATA: a reason"{failed}}}"#);
+        let probe = |failed| format!(r#"{{"at": 1, "found": false, "what": "CIDATA: a reason"{failed}}}"#);
         for (failed, count) in [("", 0), (r#", "failed": true"#, 1)] {
-            fs::write(host.path(ACCOUNT), format!(r#"{{"looked": {{"volume": {}}}}}"#, look(failed))).unwrap();
-            let told: Vec<String> = Reader::default().read(&host).problems.iter().map(Problem::to_string).collect();
-            assert_eq!(told.len(), count, "{told:?}");
-            let is_whole = |told: &String| {
-                told.starts_with("volume: ") && told.contains("CIDATA: a reason") && told.contains("refetch")
+            fs::write(host.path(ACCOUNT), format!(r#"{{"probed": {{"volume": {}}}}}"#, probe(failed))).unwrap();
+            let reported: Vec<String> = Reader::default().read(&host).problems.iter().map(Problem::to_string).collect();
+            assert_eq!(reported.len(), count, "{reported:?}");
+            let is_whole = |reported: &String| {
+                reported.starts_with("volume: ")
+                    && reported.contains("CIDATA: a reason")
+                    && reported.contains("refetch")
             };
-            assert!(told.iter().all(is_whole), "{told:?}");
+            assert!(reported.iter().all(is_whole), "{reported:?}");
         }
     }
 

@@ -21,9 +21,9 @@ const GROWFS: &str = "/usr/lib/systemd/systemd-growfs";
 /// Growing writes little; a disk that takes longer than this is broken.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// Works beside the loop, once in a boot: what failed is told and left to the next boot.
+/// Works beside the loop, once in a boot: what failed is reported and left to the next boot.
 #[derive(Debug)]
-pub struct Grower {
+pub struct Resizer {
     host: Host,
     changed: Arc<Notify>,
     progress: Progress,
@@ -36,7 +36,7 @@ enum Progress {
     Done { problem: Option<String> },
 }
 
-impl Grower {
+impl Resizer {
     /// Has done nothing yet; the end of its work wakes `changed`.
     pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         Self { host, changed, progress: Progress::NotStarted }

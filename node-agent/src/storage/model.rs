@@ -4,7 +4,7 @@
 pub const VAR_LABEL: &str = "ballast-var";
 
 /// The identities (PARTUUID) that ESP, ROOT and VAR have in every image, see image/disk/gpt. A node gives them its own at its first boot:
-/// of two disks with the same ones nobody could tell which was booted.
+/// of two disks with the same ones nobody could say which was booted.
 pub const IMAGE_IDS: [&str; 3] = [
     "ba11a570-0000-4000-8000-000000000001",
     "ba11a570-0000-4000-8000-000000000002",

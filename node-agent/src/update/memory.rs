@@ -80,7 +80,7 @@ impl Changer {
 fn changed<T>(host: &Host, change: impl FnOnce(&mut Memory) -> T) -> Result<T> {
     let Loaded { memory: before, damage } = load(host);
     if let Some(why) = &damage {
-        let (pins, failed) = (before.pinned.len(), before.bad.len());
+        let (pins, failed) = (before.pinned.len(), before.failed.len());
         let then = format!(
             "{pins} pins and {failed} failed releases could be read from it, others are forgotten; see ballast releases, and pin again \
              what is to be kept"
@@ -88,12 +88,12 @@ fn changed<T>(host: &Host, change: impl FnOnce(&mut Memory) -> T) -> Result<T> {
         damage::set_aside(host, FILE, why, &then)?;
     }
     let mut after = before.clone();
-    let told = change(&mut after);
+    let reported = change(&mut after);
     if after != before || damage.is_some() {
         let text = serde_json::to_vec_pretty(&after).context("encoding the memory of releases")?;
         store::write(&host.path(FILE), &text)?;
     }
-    Ok(told)
+    Ok(reported)
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_file_is_set_aside_told_and_made_anew() {
+    async fn a_damaged_file_is_set_aside_reported_and_made_anew() {
         let digest = format!("sha256:{}", "a".repeat(64));
         for (damaged, pins) in [
             ("{".to_owned(), 0),
@@ -131,8 +131,11 @@ mod tests {
             let Loaded { memory, damage } = load(&host);
             assert_eq!((memory.pinned.len(), damage), (pins, None), "{damaged:?}");
             assert_eq!(fs::read_to_string(host.path(format!("{FILE}.damaged-1"))).unwrap(), damaged);
-            let [told] = &damage::told(&host)[..] else { panic!("{:?}", damage::told(&host)) };
-            assert!(told.contains("is kept as update.json.damaged-1: ") && told.contains("pin again"), "{told}");
+            let [reported] = &damage::reported(&host)[..] else { panic!("{:?}", damage::reported(&host)) };
+            assert!(
+                reported.contains("is kept as update.json.damaged-1: ") && reported.contains("pin again"),
+                "{reported}"
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! Clusters: from the settings to memberships that are begun, told and ended. What a membership does is the crate `ballast-cluster`'s to test.
+//! Clusters: from the settings to memberships that are begun, reported and ended. What a membership does is the crate `ballast-cluster`'s to test.
 
 use std::fs;
 
@@ -17,9 +17,9 @@ fn cluster(name: &str, keys: &str) -> String {
 }
 
 /// As `a off, b away`.
-fn told(status: &Status) -> String {
-    let told = |cluster: &Cluster| format!("{} {}", cluster.name, cluster.state);
-    status.clusters.iter().map(told).collect::<Vec<_>>().join(", ")
+fn reported(status: &Status) -> String {
+    let reported = |cluster: &Cluster| format!("{} {}", cluster.name, cluster.state);
+    status.clusters.iter().map(reported).collect::<Vec<_>>().join(", ")
 }
 
 #[tokio::test]
@@ -30,11 +30,12 @@ async fn memberships_begin_and_end_as_the_settings_say() {
         // It was joined before, by a token that is gone.
         node.write("/var/lib/ballast/clusters/c/client.pem", "no certificate");
     });
-    // In this tree the kernel does not tell when the boot began.
-    let status =
-        node.wait_for("the clusters", |status| told(status) == "a waiting-for-clock, b off, c waiting-for-clock").await;
+    // In this tree the kernel does not say when the boot began.
+    let status = node
+        .wait_for("the clusters", |status| reported(status) == "a waiting-for-clock, b off, c waiting-for-clock")
+        .await;
     assert!(status.ready, "a cluster is none of what READY waits for: {status:#?}");
-    let has = |reason: &str| status.reasons.iter().any(|told| told == reason);
+    let has = |reason: &str| status.reasons.iter().any(|reported| reported == reason);
     assert!(has("cluster a is not joined yet: the clock is not set"), "{:?}", status.reasons);
     assert!(
         has("cluster b: the settings name no token, kubeconfig or client certificate to join it with"),
@@ -45,7 +46,7 @@ async fn memberships_begin_and_end_as_the_settings_say() {
     let stat = node.read("/proc/stat");
     node.write("/proc/stat", &format!("{stat}btime 1790000000\n"));
     node.write("/run/systemd/timesync/synchronized", "");
-    let status = node.wait_for("an attempt", |status| told(status) == "a away, b off, c refused").await;
+    let status = node.wait_for("an attempt", |status| reported(status) == "a away, b off, c refused").await;
     assert!(status.clusters[0].since.is_some() && status.clusters[0].reason.is_some(), "{:?}", status.clusters);
     assert!(!format!("{status:?}").contains("s3cret"));
 

@@ -94,16 +94,16 @@ async fn each_damaged_file_by_itself_is_survived() {
 }
 
 #[tokio::test]
-async fn what_can_be_read_of_a_damaged_memory_is_kept_and_the_rest_is_told() {
+async fn what_can_be_read_of_a_damaged_memory_is_kept_and_the_rest_is_reported() {
     let pinned = digest("a");
     let running = damaged(&[], None);
     let node = &running.node;
     node.wait_for("READY", |status| status.ready).await;
     // As a newer agent may leave it.
     node.write(&format!("{STATE}/update.json"), &format!(r#"{{"pinned":["{pinned}"],"wanted":{{"later":{{}}}}}}"#));
-    let told = "/var/lib/ballast/update.json was damaged (";
-    let status = node.wait_for("the reason", |status| status.reasons.iter().any(|one| one.starts_with(told))).await;
-    let reason = status.reasons.iter().find(|one| one.starts_with(told)).unwrap();
+    let reported = "/var/lib/ballast/update.json was damaged (";
+    let status = node.wait_for("the reason", |status| status.reasons.iter().any(|one| one.starts_with(reported))).await;
+    let reason = status.reasons.iter().find(|one| one.starts_with(reported)).unwrap();
     assert!(reason.contains("kept as update.json.damaged-1: 1 pins and 0 failed releases could be read"), "{reason}");
     assert!(node.read(&format!("{STATE}/update.json")).contains(&pinned));
     let releases = node.releases().await.unwrap();

@@ -55,7 +55,7 @@ fn pod_file(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn ready_is_told_once_with_the_figures_of_the_boot() {
+async fn ready_is_reported_once_with_the_figures_of_the_boot() {
     let mut running = start(|node, _| node.write("/run/ballast/initramfs.json", RECORD));
     let status = running.node.wait_for("READY", |status| status.ready && !status.runtime.name.is_empty()).await;
     assert_eq!((status.runtime.name.as_str(), status.runtime.version.as_str()), ("fake", "1.0"));
@@ -95,8 +95,8 @@ async fn a_runtime_that_is_not_there_yet_is_waited_for() {
 async fn s06_a_broken_var_does_not_keep_the_node_from_being_ready() {
     let Running { node, .. } = start(|node, _| node.write("/var/lib", "not a folder"));
     let status = node.wait_for("READY", |status| status.ready && !status.reasons.is_empty()).await;
-    let told = |reason: &String| reason.starts_with("/var/lib/ballast/pods: Not a directory");
-    assert!(status.reasons.iter().any(told), "{:?}", status.reasons);
+    let reported = |reason: &String| reason.starts_with("/var/lib/ballast/pods: Not a directory");
+    assert!(status.reasons.iter().any(reported), "{:?}", status.reasons);
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_bad_manifest_keeps_others_and_itself_running() {
     let status = node.wait_for("the problem", |status| !status.reasons.is_empty()).await;
     let reason =
         "/var/lib/ballast/pods/a.yaml:8: spec.containers[0].imagee: unknown field, expected one of name, image";
-    assert!(status.reasons.iter().any(|told| told.starts_with(reason)), "{:?}", status.reasons);
+    assert!(status.reasons.iter().any(|reported| reported.starts_with(reason)), "{:?}", status.reasons);
     assert!(status.ready);
     assert_eq!(shown(&status), both);
     // Even if it ends now, it is started again as it was.
@@ -206,9 +206,9 @@ async fn an_image_that_cannot_be_pulled_is_named_and_holds_up_no_other_container
 
 #[tokio::test]
 async fn an_archive_of_the_image_is_imported_once_for_all_that_need_it() {
-    let brought = ["localhost/ballast/pause:1", "localhost/brought:1"];
+    let applied = ["localhost/ballast/pause:1", "localhost/brought:1"];
     // More than the runtime takes at a time.
-    let archive = transfer::archive(&brought, 100_000);
+    let archive = transfer::archive(&applied, 100_000);
     let Running { node, runtime, .. } = start(|node, _| {
         node.write_bytes("/usr/lib/ballast/images/preloaded.tar", &archive);
         // A damaged archive costs nothing but itself.

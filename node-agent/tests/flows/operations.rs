@@ -53,8 +53,8 @@ async fn what_is_asked_for_early_waits_until_a_bad_release_is_written_down() {
     };
     let (collected, ()) = tokio::join!(node.operate(Command::Collect), later);
     assert!(collected.unwrap().changed && !node.path(&failed).exists());
-    let bad = node.releases().await.unwrap().bad;
-    assert_eq!(bad.iter().map(|bad| bad.version.as_str()).collect::<Vec<_>>(), ["20261122.1"]);
+    let failed = node.releases().await.unwrap().failed;
+    assert_eq!(failed.iter().map(|failed| failed.version.as_str()).collect::<Vec<_>>(), ["20261122.1"]);
 }
 
 #[tokio::test]
@@ -123,8 +123,8 @@ async fn what_is_damaged_is_fetched_from_the_image_of_each_release() {
     answers(left, r#"{"error":{"kind":"not-found","message":"no such manifest"}}"#);
     let failure = node.operate(Command::Fsck { repair: true }).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Damaged);
-    let told = "9 objects checked; 1 are damaged, 2 repaired; fetching release 20261122.1 anew: no such manifest; ballast collect";
-    assert!(failure.message.starts_with(told) && failure.message.ends_with(": x.file: is missing"), "{failure}");
+    let reported = "9 objects checked; 1 are damaged, 2 repaired; fetching release 20261122.1 anew: no such manifest; ballast collect";
+    assert!(failure.message.starts_with(reported) && failure.message.ends_with(": x.file: is missing"), "{failure}");
 }
 
 #[tokio::test]

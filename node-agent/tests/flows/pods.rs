@@ -10,8 +10,8 @@ async fn a_container_that_cannot_start_shows_what_the_runtime_says() {
         node.write(&pod_file("web"), &manifest("web", "localhost/c:1"));
     });
     let Running { node, runtime, .. } = &mut running;
-    let told = |status: &ballast::report::status::Status| status.reasons.iter().any(|reason| reason.contains(WHY));
-    let status = node.wait_for("the sentence", told).await;
+    let reported = |status: &ballast::report::status::Status| status.reasons.iter().any(|reason| reason.contains(WHY));
+    let status = node.wait_for("the sentence", reported).await;
     let ended = status.pods[0].containers[0].ended.clone().unwrap();
     assert_eq!((ended.exit_code, ended.reason.as_str(), ended.message.as_str()), (128, "StartError", WHY));
     // An agent that is restarted has only what the runtime remembers. Its own next attempt waits behind a pull.

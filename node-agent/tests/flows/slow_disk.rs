@@ -41,14 +41,14 @@ fn shim(folder: &Path) -> std::path::PathBuf {
     library
 }
 
-/// When the agent told systemd that it is alive.
+/// When the agent notified systemd that it is alive.
 fn watch(socket: UnixDatagram) -> Arc<Mutex<Vec<Instant>>> {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hearing = Arc::clone(&heard);
     tokio::spawn(async move {
-        let mut told = [0; 4096];
-        while let Ok(count) = socket.recv(&mut told).await {
-            if told[..count].starts_with(b"WATCHDOG=1") {
+        let mut reported = [0; 4096];
+        while let Ok(count) = socket.recv(&mut reported).await {
+            if reported[..count].starts_with(b"WATCHDOG=1") {
                 hearing.lock().unwrap().push(Instant::now());
             }
         }

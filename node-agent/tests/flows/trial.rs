@@ -16,7 +16,7 @@ const ENTRY: &str = "/efi/loader/entries/ballast-2-20261121.1-abababababab+2-1.c
 const BLESSED: &str = "/efi/loader/entries/ballast-2-20261121.1-abababababab.conf";
 const UNTIL: &str = "/run/ballast/trial-until";
 const BLESS: &str = "StartUnit systemd-bless-boot.service replace";
-const STAYS: &str = "/run/ballast/stays";
+const KEEP_BOOTED: &str = "/run/ballast/keep-booted";
 const WATCH: &str = include_str!("../../../image/root/usr/lib/systemd/system/trial-watch.service");
 const REBOOT: &str = "StartUnit reboot.target replace-irreversibly";
 
@@ -70,7 +70,7 @@ fn let_time_pass(node: &Node) {
     node.write("/proc/uptime", "4000.00 0.20\n");
 }
 
-/// Until `done`, time runs ten times as fast as it does, from 4 s on; on each look at it the agent is woken.
+/// Until `done`, time runs ten times as fast as it does, from 4 s on; on each look at it the agent is woken up.
 async fn wait_in_a_hurry(node: &Node, what: &str, done: impl Fn() -> bool) {
     node.wait_until("the trial's end to be set", || node.path(UNTIL).exists()).await;
     let start = Instant::now();
@@ -150,7 +150,7 @@ async fn a_check_that_fails_is_run_until_it_passes() {
 }
 
 #[tokio::test]
-async fn a_blessing_that_fails_is_told() {
+async fn a_blessing_that_fails_is_reported() {
     let Running { node, systemd, .. } = start(|_, systemd| systemd.state().results.push_back("dependency".to_owned()));
     let reason = "blessing the boot entry failed: starting systemd-bless-boot.service: a unit that it requires failed";
     wait_in_a_hurry(&node, "the blessing", || was_called(&systemd, BLESS) == 1).await;
@@ -211,9 +211,10 @@ async fn a_bad_release_stays_up_if_no_other_could_boot() {
     let_time_pass(&node);
     assert!(watch_fails(&node), "the watch does not end a trial that nobody judges");
     node.write("/var/lib/ballast/health.d/wake", "");
-    let told = "it was not healthy in time: unit a.service failed; no other release could boot, so this one stays up";
-    node.wait_for("the sentence", |status| status.reasons.iter().any(|reason| reason == told)).await;
-    node.wait_until("the mark for the watch", || node.path(STAYS).exists()).await;
+    let reported =
+        "it was not healthy in time: unit a.service failed; no other release could boot, so this one stays up";
+    node.wait_for("the sentence", |status| status.reasons.iter().any(|reason| reason == reported)).await;
+    node.wait_until("the mark for the watch", || node.path(KEEP_BOOTED).exists()).await;
     assert!(!watch_fails(&node), "the watch reboots what the agent keeps");
     assert_eq!(was_called(&systemd, REBOOT), 0);
 }

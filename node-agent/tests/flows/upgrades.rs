@@ -1,4 +1,4 @@
-//! Upgrades from end to end, over a worker that does as it is told and an ESP that is a folder.
+//! Upgrades from end to end, over a worker that does as it is asked and an ESP that is a folder.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -166,9 +166,11 @@ async fn the_floor_and_what_was_revoked_are_remembered() {
     let memory = || fs::read_to_string(node.path("/var/lib/ballast/update.json")).unwrap_or_default();
     node.wait_until("what was reached is remembered", || memory().contains("\"floor\": \"20261121.1\"")).await;
     assert!(memory().contains(&digest("c")) && memory().contains(&digest("e")), "{}", memory());
-    let told = |status: &Status, text: &str| status.reasons.iter().any(|reason| reason.contains(text));
-    node.wait_for("the line that is none is told", |status| told(status, "/usr/lib/ballast/revoked:3: expected key"))
-        .await;
+    let reported = |status: &Status, text: &str| status.reasons.iter().any(|reason| reason.contains(text));
+    node.wait_for("the line that is none is reported", |status| {
+        reported(status, "/usr/lib/ballast/revoked:3: expected key")
+    })
+    .await;
 
     // The next release says nothing of it any more.
     fs::remove_file(node.path(REVOKED)).unwrap();
@@ -210,9 +212,9 @@ async fn the_floor_and_what_was_revoked_are_remembered() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    node.wait_for("that signatures run out is told", |status| told(status, runs_out)).await;
+    node.wait_for("that signatures run out is reported", |status| reported(status, runs_out)).await;
     node.write("/var/lib/ballast/settings.toml", &settings);
-    node.wait_for("what was offered is forgotten", |status| !told(status, runs_out)).await;
+    node.wait_for("what was offered is forgotten", |status| !reported(status, runs_out)).await;
     assert!(!memory().contains("signed_until"), "{}", memory());
     node.operate(upgrade(|upgrade| upgrade.allow_downgrade = true)).await.unwrap();
     assert!(memory().contains("\"floor\": \"20261120.1\""), "{}", memory());
@@ -309,24 +311,24 @@ async fn kernel_arguments_of_the_settings_are_in_an_entry_on_trial() {
     let file = "ballast-2-20261121.1-abababababab+3.conf";
     node.wait_until("the entry", || entries(&node).iter().any(|entry| entry == file)).await;
     assert!(node.read(&format!("{ENTRIES}/{file}")).contains(".0 q ballast.settings nosmt hugepages=2\n"));
-    let told = "kernel.arguments of the settings hold from the next boot on";
-    node.wait_for("the sentence", |status| status.reasons.iter().any(|reason| reason == told)).await;
+    let reported = "kernel.arguments of the settings hold from the next boot on";
+    node.wait_for("the sentence", |status| status.reasons.iter().any(|reason| reason == reported)).await;
 
     // They did not boot: the entry before runs, and they are not tried again.
     let failed = file.replace("+3", "+0-3");
     fs::rename(node.path(&format!("{ENTRIES}/{file}")), node.path(&format!("{ENTRIES}/{failed}"))).unwrap();
-    let told = "the kernel did not come up healthy";
-    node.wait_for("the sentence", |status| status.reasons.iter().any(|reason| reason.starts_with(told))).await;
+    let reported = "the kernel did not come up healthy";
+    node.wait_for("the sentence", |status| status.reasons.iter().any(|reason| reason.starts_with(reported))).await;
     while let Err(failure) = node.operate(Command::Collect).await {
         // The entry was there before the operation that wrote it ended.
         assert_eq!(failure.kind, FailureKind::Busy, "{failure}");
     }
     assert_eq!(entries(&node).len(), 2);
-    assert_eq!(node.releases().await.unwrap().bad, []);
+    assert_eq!(node.releases().await.unwrap().failed, []);
 
     // What is not wanted any more needs no other entry.
     node.write(SETTINGS, "");
-    node.wait_for("nothing to tell", |status| !status.reasons.iter().any(|reason| reason.contains("kernel"))).await;
+    node.wait_for("nothing to report", |status| !status.reasons.iter().any(|reason| reason.contains("kernel"))).await;
     assert_eq!(entries(&node).len(), 2);
 }
 

@@ -1,4 +1,4 @@
-//! Reads sources as the compiler does, and tells what they name: so that checks of what a file may know see all of it but its tests.
+//! Reads sources as the compiler does, and returns what they name: so that checks of what a file may know see all of it but its tests.
 
 #![allow(dead_code, reason = "each crate's check uses what it needs")]
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
@@ -84,11 +84,11 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// A sentence for each breach in `sources`.
 pub(crate) fn breaches(sources: &[Source], forbidden: &[&str]) -> Vec<String> {
-    let told = |source: &Source| {
+    let reported = |source: &Source| {
         let found = source.breaches(forbidden);
         (!found.is_empty()).then(|| format!("{} names {}", source.name, found.join(", ")))
     };
-    sources.iter().filter_map(told).collect()
+    sources.iter().filter_map(reported).collect()
 }
 
 /// Each of these names something of `forbidden`, in a way of its own; nothing of the second table does.

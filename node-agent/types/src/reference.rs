@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_told() {
+    fn parts_are_reported() {
         let digest: Digest = format!("sha256:{}", "0a".repeat(32)).parse().unwrap();
         let tagged: ImageReference = "r.example:5000/os/app:1".parse().unwrap();
         let parts = (tagged.domain(), tagged.path(), tagged.tag(), tagged.digest());

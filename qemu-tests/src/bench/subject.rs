@@ -23,7 +23,7 @@ const SETTINGS: &str = include_str!("../../bench/settings.toml");
 const CLUSTER: &str = include_str!("../../bench/cluster.toml");
 
 /// The stock image counts 23 G instructions, at some 0.2 G a second on a slow host.
-const PATIENCE: u64 = 600;
+const TIMEOUT: u64 = 600;
 
 /// What the firmware says when it is done and starts what the disk has to boot.
 const HANDS_OVER: &str = "BdsDxe: starting";
@@ -50,7 +50,7 @@ pub(super) struct Subject {
     pub(super) ready: &'static str,
     /// The unit after which the command channel may open without disturbing the measure
     pub(super) last_unit: Option<&'static str>,
-    /// What it is told over SMBIOS
+    /// What it is given over SMBIOS
     pub(super) credentials: Vec<Credential>,
 }
 
@@ -68,17 +68,17 @@ impl Subject {
         }
     }
 
-    /// The same, which is told a kilobyte of settings.
+    /// The same, which is given a kilobyte of settings.
     pub(super) fn ours_with_settings(lab: &Lab) -> Result<Self> {
-        Self::ours_told(lab, "ours-with-settings", SETTINGS)
+        Self::ours_with(lab, "ours-with-settings", SETTINGS)
     }
 
-    /// The same, which is told of a cluster besides.
+    /// The same, which is given a cluster besides.
     pub(super) fn ours_with_a_cluster(lab: &Lab) -> Result<Self> {
-        Self::ours_told(lab, "ours-with-a-cluster", &format!("{SETTINGS}{CLUSTER}"))
+        Self::ours_with(lab, "ours-with-a-cluster", &format!("{SETTINGS}{CLUSTER}"))
     }
 
-    fn ours_told(lab: &Lab, name: &'static str, settings: &str) -> Result<Self> {
+    fn ours_with(lab: &Lab, name: &'static str, settings: &str) -> Result<Self> {
         let credentials = vec![Credential::new("ballast.settings", settings)?];
         Ok(Self { name, credentials, ..Self::ours(lab) })
     }
@@ -91,7 +91,7 @@ impl Subject {
     /// Boots to READY with nothing else plugged in.
     pub(super) fn ready(&self, lab: &Lab, accelerator: Accelerator, smp: u32) -> Result<Ready> {
         let run = Run::start(self, lab, accelerator, smp, false)?;
-        let line = run.console.wait_for(self.ready, Deadline::secs(PATIENCE));
+        let line = run.console.wait_for(self.ready, Deadline::secs(TIMEOUT));
         let line = line.with_context(|| format!("booting {}", self.name))?;
         Ok(Ready { line, firmware: run.console.find(HANDS_OVER).map(|line| line.at) })
     }
@@ -100,9 +100,9 @@ impl Subject {
     pub(super) fn ask<T>(&self, lab: &Lab, ask: impl FnOnce(&Line, &mut Guest) -> Result<T>) -> Result<T> {
         let mut run = Run::start(self, lab, Accelerator::Icount, 1, true)?;
         let what = || format!("booting {} to look at it", self.name);
-        let line = run.console.wait_for(self.ready, Deadline::secs(PATIENCE)).with_context(what)?;
+        let line = run.console.wait_for(self.ready, Deadline::secs(TIMEOUT)).with_context(what)?;
         let mut guest = run.guest.take().context("opening the command channel")?;
-        guest.greeted(Deadline::secs(PATIENCE)).with_context(what)?;
+        guest.greeted(Deadline::secs(TIMEOUT)).with_context(what)?;
         ask(&line, &mut guest).with_context(what)
     }
 }

@@ -67,16 +67,16 @@ impl NodesOwn {
     /// CPU time of `name` until READY, in nanoseconds: under the instruction counter, instructions.
     pub(super) fn instructions(&self, name: &str) -> Result<u64> {
         let share = self.busy_by.iter().find(|share| share.name == name);
-        Ok(share.with_context(|| format!("`ballast boot` tells no CPU time of {name}"))?.cpu_us * 1000)
+        Ok(share.with_context(|| format!("`ballast boot` says no CPU time of {name}"))?.cpu_us * 1000)
     }
 }
 
 impl Timeline {
-    /// Ours, as the node itself tells it.
+    /// Ours, as the node itself says it.
     pub(super) fn ours(own: &NodesOwn) -> Result<Self> {
         let one = |kind: &str| {
             let part = own.parts.iter().find(|part| part.kind == kind);
-            part.with_context(|| format!("`ballast boot` tells nothing of the {kind}"))
+            part.with_context(|| format!("`ballast boot` says nothing of the {kind}"))
         };
         let (kernel, init, systemd) = (one("kernel")?, one("init")?, one("systemd")?);
         let spans = |kind: &str, prefix: &str| -> Vec<Span> {
@@ -96,12 +96,12 @@ impl Timeline {
         })
     }
 
-    /// The stock image's: its kernel and its systemd tell when they began.
+    /// The stock image's: its kernel and its systemd say when they began.
     pub(super) fn stock(guest: &mut Guest, ready_us: u64) -> Result<Self> {
         let kernel = guest.ask("dmesg")?;
         let userspace = guest.ask("systemctl show --property=UserspaceTimestampMonotonic --value")?;
         let init = kernel.lines().find(|line| line.contains("Run /init as init process"));
-        let kernel_us = init.and_then(stamp).context("the kernel's log does not tell when /init was run")?;
+        let kernel_us = init.and_then(stamp).context("the kernel's log does not say when /init was run")?;
         let initramfs_us = userspace.parse().with_context(|| format!("reading systemd's start {userspace:?}"))?;
         let (manager, units) = (manager(guest)?, units(guest, ready_us)?);
         Ok(Self { kernel_us, initramfs_us, ready_us, manager, units, ..Self::default() })
@@ -123,7 +123,7 @@ fn stamp(line: &str) -> Option<u64> {
     Some(seconds.parse::<u64>().ok()? * 1_000_000 + micros.parse::<u64>().ok()?)
 }
 
-/// What systemd does before its first unit starts, as it tells it itself.
+/// What systemd does before its first unit starts, as it says it itself.
 fn manager(guest: &mut Guest) -> Result<Vec<Span>> {
     let moments = ["Userspace", "GeneratorsStart", "GeneratorsFinish", "UnitsLoadStart", "UnitsLoadFinish"];
     let properties = moments.map(|moment| format!("{moment}TimestampMonotonic")).join(",");
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_systemd_tells_of_itself_is_read() {
+    fn what_systemd_reports_of_itself_is_read() {
         let text = "UserspaceTimestampMonotonic=10\nGeneratorsStartTimestampMonotonic=20\n\
                     GeneratorsFinishTimestampMonotonic=50\nUnitsLoadStartTimestampMonotonic=0\n";
         let names: Vec<_> = manager_spans(text).into_iter().map(|span| (span.name, span.end_us)).collect();
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_node_tells_is_read() {
+    fn what_the_node_reports_is_read() {
         let text = r#"{"version":"1","ready_us":3000,"busy_us":2900,"parts":[
             {"kind":"kernel","name":"kernel","start_us":0,"end_us":1000,"cpu_us":900},
             {"kind":"init","name":"/init","start_us":1000,"end_us":1040,"cpu_us":40},

@@ -1,4 +1,4 @@
-//! The figures that are watched, and how they are told.
+//! The figures that are watched, and how they are reported.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub enum Figure {
     /// Guest instructions to READY
     ReadyInstructions,
-    /// The same of a node that is told a kilobyte of settings
+    /// The same of a node that is given a kilobyte of settings
     SettingsReadyInstructions,
-    /// The same of one that is told of a cluster besides
+    /// The same of one that is given a cluster besides
     ClusterReadyInstructions,
     /// Debian packages
     Packages,
@@ -29,7 +29,7 @@ pub enum Figure {
 }
 
 impl Figure {
-    /// All, in the order in which they are told.
+    /// All, in the order in which they are reported.
     pub const ALL: [Self; 10] = [
         Self::ReadyInstructions,
         Self::SettingsReadyInstructions,

@@ -113,7 +113,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_unknown_is_told() {
+    fn what_is_missing_or_unknown_is_reported() {
         let lacking = text().replace("packages = { recorded = 1_000, limit = 2_000 }\n", "");
         let error = format!("{:#}", Budget::parse(lacking).unwrap_err());
         assert!(error.contains("there is no packages"), "{error}");

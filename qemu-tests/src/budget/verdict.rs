@@ -73,14 +73,14 @@ pub fn added_costs(measured: &Measured) -> Vec<String> {
     ];
     let is_too_much = |percent: u64, with: u64| with > least + least * percent / 100;
     let added = added.into_iter().filter(|(_, with, percent)| is_too_much(*percent, measured.of(*with)));
-    let told = added.map(|(what, with, percent)| {
+    let reported = added.map(|(what, with, percent)| {
         format!(
             "{what} make {} of the {} to READY; more than {percent} % is too much, whatever is recorded",
             with.show(measured.of(with)),
             without.show(least),
         )
     });
-    told.collect()
+    reported.collect()
 }
 
 /// The most that passes as what was recorded. Whole numbers: 3 % of 120 packages are 3 of them.
@@ -174,15 +174,15 @@ mod tests {
     #[test]
     fn settings_and_a_cluster_may_not_cost_more_than_their_share() {
         let with = |settings, cluster| {
-            let told = [(Figure::SettingsReadyInstructions, settings), (Figure::ClusterReadyInstructions, cluster)];
-            let of = |figure| told.into_iter().find(|(one, _)| *one == figure).map_or(1_000_000_000, |(_, of)| of);
+            let reported = [(Figure::SettingsReadyInstructions, settings), (Figure::ClusterReadyInstructions, cluster)];
+            let of = |figure| reported.into_iter().find(|(one, _)| *one == figure).map_or(1_000_000_000, |(_, of)| of);
             added_costs(&Measured::with(of))
         };
         assert_eq!(with(1_070_000_000, 1_070_000_000), [""; 0]);
-        let told = with(1_090_000_000, 1_080_000_000);
-        assert_eq!(told.len(), 2);
-        assert!(told[0].contains("settings make 1.090 G of the 1.000 G"), "{told:?}");
-        assert!(told[1].contains("cluster make 1.080 G of the 1.000 G"), "{told:?}");
+        let reported = with(1_090_000_000, 1_080_000_000);
+        assert_eq!(reported.len(), 2);
+        assert!(reported[0].contains("settings make 1.090 G of the 1.000 G"), "{reported:?}");
+        assert!(reported[1].contains("cluster make 1.080 G of the 1.000 G"), "{reported:?}");
     }
 
     #[test]

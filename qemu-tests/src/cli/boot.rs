@@ -12,7 +12,7 @@ use crate::qemu::process::Process;
 
 /// Boot a throwaway copy with its console on this terminal, and a root shell after READY; Ctrl-A X leaves
 ///
-/// The shell comes as a systemd credential: the image has no login. The machine reboots when told to, and is thrown
+/// The shell comes as a systemd credential: the image has no login. The machine reboots when asked to, and is thrown
 /// away when QEMU ends: with Ctrl-A X, or when the node powers off.
 #[derive(Debug, Args)]
 pub(super) struct Boot {

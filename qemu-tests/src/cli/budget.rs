@@ -7,13 +7,13 @@ use serde_json::json;
 use crate::budget::{self, Budget, Finding};
 use crate::lab::Lab;
 
-/// What a figure that fails ends the tool with: told apart from the tool's own failure (125) and wrong usage (2).
+/// What a figure that fails ends the tool with: distinguished from the tool's own failure (125) and wrong usage (2).
 const EXIT_FAILED: u8 = 1;
 
 /// Measure what the image costs beside qemu-tests/budget.toml: instructions to READY, packages, bytes, memory
 ///
 /// Each figure may be 3 % above what the budget records, and never above its limit. One that fell by more than 3 % is
-/// told, to be recorded. A kilobyte of settings may add 3 % to READY. Three boots, a minute and a half on two quiet cores.
+/// reported, to be recorded. A kilobyte of settings may add 3 % to READY. Three boots, a minute and a half on two quiet cores.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit status: 0 all figures are within the budget; 1 some are not, each with a sentence on stderr; \

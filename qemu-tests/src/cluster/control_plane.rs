@@ -15,8 +15,8 @@ use super::kubectl::Kubectl;
 use super::ports;
 use super::programs::Programs;
 use crate::deadline::Deadline;
-use crate::depot::HOST;
 use crate::registry::{Authority, Pair};
+use crate::release_server::HOST;
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
@@ -96,7 +96,7 @@ impl ControlPlane {
         plane.start_api()?;
         plane._helpers = plane.start_helpers(&admin, wanted)?;
         plane.kubectl.apply(BOOTSTRAP).context("preparing the cluster for nodes that join")?;
-        plane.tell_anybody()?;
+        plane.report_anybody()?;
         Ok(plane)
     }
 
@@ -127,7 +127,7 @@ impl ControlPlane {
         Kubeconfig::new(&self.local_url(), &self.authority)
     }
 
-    /// What a node in a machine is told of this cluster to join it under this name: where it is, its authority, a token.
+    /// What a node in a machine is given to join this cluster it under this name: where it is, its authority, a token.
     ///
     /// # Errors
     /// When the authority's certificate cannot be read.
@@ -212,12 +212,12 @@ impl ControlPlane {
         ])
     }
 
-    /// The ConfigMap that nodes find the authority in, if all that they were told is its hash.
-    fn tell_anybody(&self) -> Result<()> {
+    /// The ConfigMap that nodes find the authority in, if all that they have is its hash.
+    fn report_anybody(&self) -> Result<()> {
         let info = self.kubeconfig_for_guests()?.to_string();
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"kubeconfig": info},
             "metadata": {"name": "cluster-info", "namespace": "kube-public"}});
-        self.kubectl.apply(&map.to_string()).context("telling of the cluster's authority")
+        self.kubectl.apply(&map.to_string()).context("reporting the cluster's authority")
     }
 }
 

@@ -63,7 +63,7 @@ impl Daemon {
     /// The CPU time that it has used so far.
     ///
     /// # Errors
-    /// When the kernel does not tell.
+    /// When the kernel does not report.
     pub fn cpu(&self) -> Result<Duration> {
         let file = format!("/proc/{}/stat", self.pid());
         let text = fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn last_words_are_told() {
+    fn last_words_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", "echo first; echo why >&2; exit 3"]);

@@ -1,4 +1,4 @@
-//! kubectl, as one identity, with a home of its own: it would keep what servers told it in ours.
+//! kubectl, as one identity, with a home of its own: it would keep what servers sent in ours.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ impl Kubectl {
     /// Runs `kubectl ARGUMENTS`, which must succeed; gives what it prints.
     ///
     /// # Errors
-    /// When it fails, with its complaint.
+    /// When it fails, with its warning.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
         self.reading("", arguments)
     }
@@ -56,7 +56,7 @@ impl Kubectl {
         Ok(ended.stdout.trim_end().to_owned())
     }
 
-    /// Runs what must be refused; gives the complaint.
+    /// Runs what must be refused; gives the warning.
     ///
     /// # Errors
     /// When it succeeds, or cannot be run.

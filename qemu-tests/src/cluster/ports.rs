@@ -1,11 +1,11 @@
-//! Ports for programs that have to be told theirs.
+//! Ports for programs that need one given.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result};
 
-/// Below 32768, where Linux begins to take ports for whoever calls out: nobody gets one of these by chance.
+/// Below 32768, where Linux begins to take ports for whoever calls out: nobody gets one of these at random.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 

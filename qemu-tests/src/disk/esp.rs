@@ -25,7 +25,7 @@ impl<'a> Esp<'a> {
         Ok(Self { tools, at: format!("{}@@{}", path.display(), esp.offset) })
     }
 
-    /// The boot entries, as their file names tell them.
+    /// The boot entries, as their file names say them.
     ///
     /// # Errors
     /// When the folder cannot be listed.

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_told_by_their_first_bytes() {
+    fn formats_are_reported_by_their_first_bytes() {
         let dir = tempfile::tempdir().unwrap();
         for (bytes, format) in [(&b"QFI\xfb\0\0"[..], "qcow2"), (b"\x33\xc0\x8e\xd0", "raw"), (b"", "raw")] {
             let path = dir.path().join("disk");

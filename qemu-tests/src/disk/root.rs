@@ -113,7 +113,7 @@ impl<'a> Root<'a> {
         let text = self.script(paths.iter().map(|path| format!("stat {path}")))?;
         let flags = verity_flags(&text);
         if flags.len() != paths.len() {
-            bail!("debugfs told the flags of {} files, not of {}", flags.len(), paths.len());
+            bail!("debugfs reported the flags of {} files, not of {}", flags.len(), paths.len());
         }
         Ok(flags)
     }
@@ -137,9 +137,9 @@ impl<'a> Root<'a> {
         let done = command.output().context("starting debugfs (`make setup` installs it)")?;
         let (said, complained) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
         // debugfs ends with 0 whatever happens; its stderr has its version and then what went wrong.
-        let complaints: Vec<_> = complained.lines().filter(|line| !line.starts_with("debugfs ")).collect();
-        if !done.status.success() || !complaints.is_empty() {
-            bail!("debugfs could not {request}: {}", complaints.join("; "));
+        let warnings: Vec<_> = complained.lines().filter(|line| !line.starts_with("debugfs ")).collect();
+        if !done.status.success() || !warnings.is_empty() {
+            bail!("debugfs could not {request}: {}", warnings.join("; "));
         }
         Ok(said.into_owned())
     }

@@ -122,12 +122,12 @@ mod tests {
         };
         figures(1000, 25.0, 6.5, 19.0).hold().unwrap();
         figures(999, 99.0, 99.0, 99.0).hold().unwrap();
-        let told = figures(1000, 53.1, 7.0, 61.0).hold().unwrap_err().to_string();
-        assert_eq!(told, "1000 nodes: all_ready_s is 53.1, at most 53; reconnect_all_ready_s is 61.0, at most 60");
+        let reported = figures(1000, 53.1, 7.0, 61.0).hold().unwrap_err().to_string();
+        assert_eq!(reported, "1000 nodes: all_ready_s is 53.1, at most 53; reconnect_all_ready_s is 61.0, at most 60");
     }
 
     #[test]
-    fn traffic_is_told_for_one_node_and_minute() {
+    fn traffic_is_reported_for_one_node_and_minute() {
         let report = |requests| Report { requests, bytes_sent: 10 * requests, bytes_received: 5, ..Report::default() };
         let before: Traffic = [report(5), report(7)].iter().map(Traffic::of).sum();
         let after: Traffic = [report(19), report(21)].iter().map(Traffic::of).sum();

@@ -67,11 +67,11 @@ impl Host {
     /// Lives on, boot after boot, until it is aborted.
     pub(super) async fn live(mut self, report: watch::Sender<Report>) {
         loop {
-            let (told, facts) = watch::channel(Arc::new(self.facts.clone()));
+            let (reported, facts) = watch::channel(Arc::new(self.facts.clone()));
             let (orders, asked) = mpsc::channel(4);
             let (config, folder) = (self.config.clone(), self.folder.clone());
             let membership = Membership::start(config, folder, facts, orders, report.clone());
-            self.up(&told, asked).await;
+            self.up(&reported, asked).await;
             // As a power cut: what the membership was at is seen in the cluster, or not at all.
             membership.abort();
             sleep(BOOTS).await;
@@ -80,41 +80,41 @@ impl Host {
     }
 
     /// From a boot to the order to reboot.
-    async fn up(&mut self, told: &watch::Sender<Arc<Facts>>, mut asked: mpsc::Receiver<Order>) {
+    async fn up(&mut self, reported: &watch::Sender<Arc<Facts>>, mut asked: mpsc::Receiver<Order>) {
         if self.facts.os.on_trial {
             sleep(PROVES).await;
             self.facts.os.on_trial = false;
             self.facts.os.last_good = Some(self.facts.os.booted.clone());
-            told.send_replace(Arc::new(self.facts.clone()));
+            reported.send_replace(Arc::new(self.facts.clone()));
         }
         while let Some(order) = asked.recv().await {
             match order {
                 Order::Reboot { .. } => return,
-                Order::Prepare { id, image } => self.prepare(told, id, image).await,
+                Order::Prepare { id, image } => self.prepare(reported, id, image).await,
             }
         }
         // The membership ended, which it never should: the node is not Ready from now on, and that is seen.
         std::future::pending::<()>().await;
     }
 
-    async fn prepare(&mut self, told: &watch::Sender<Arc<Facts>>, order: u64, image: String) {
+    async fn prepare(&mut self, reported: &watch::Sender<Arc<Facts>>, order: u64, image: String) {
         let operation = Operation { name: "upgrade".into(), phase: "fetch".into(), ..Operation::default() };
         self.facts.os.operation = Some(Operation { image: Some(image.clone()), ..operation });
-        told.send_replace(Arc::new(self.facts.clone()));
+        reported.send_replace(Arc::new(self.facts.clone()));
         sleep(PREPARES).await;
         let version = image.rsplit(':').next().unwrap_or_default().to_owned();
         let next = Release { digest: digest(&version), image: image.clone(), version };
         self.facts.os.operation = None;
         self.facts.os.prepared = Some(Prepared { order, image, digest: next.digest.clone() });
         self.facts.os.next = (next.digest != self.facts.os.booted.digest).then_some(next);
-        told.send_replace(Arc::new(self.facts.clone()));
+        reported.send_replace(Arc::new(self.facts.clone()));
     }
 
     fn comes_up(&mut self) {
         self.boots += 1;
         self.facts.boot_id = boot_id(&self.facts.hostname, self.boots);
         self.facts.boot.started_at = Some(SystemTime::now());
-        // What the agent was told and what it answered does not outlive it.
+        // What the agent was reported and what it answered does not outlive it.
         self.facts.os.prepared = None;
         if let Some(next) = self.facts.os.next.take() {
             self.facts.os_version.clone_from(&next.version);

@@ -37,16 +37,16 @@ impl Hosts {
             let name = name(number);
             let folder = folders.path().join(&name);
             make_private(&folder)?;
-            let (told, report) = watch::channel(Report::default());
-            hosts.push((Host::new(&name, number, config(plane)?, folder), told));
+            let (reported, report) = watch::channel(Report::default());
+            hosts.push((Host::new(&name, number, config(plane)?, folder), reported));
             reports.push(report);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting tokio")?;
         let (end, ended) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
-                for (host, told) in hosts {
-                    tokio::spawn(host.live(told));
+                for (host, reported) in hosts {
+                    tokio::spawn(host.live(reported));
                 }
                 // The handle's end is the answer.
                 let _ = ended.await;

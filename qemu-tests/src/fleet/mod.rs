@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Between two looks at what the nodes say of themselves, which no server is asked for.
 const GLANCE: Duration = Duration::from_millis(200);
 /// Longer than any of it may take, so that what is too slow is measured, too.
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(600);
 /// What comes just after registration (events, first reports) is over by then.
 const SETTLE: Duration = Duration::from_secs(30);
 
@@ -55,7 +55,7 @@ pub fn run(plan: Plan) -> Result<Figures> {
     Ok(figures)
 }
 
-/// Measures, and tells what it is at. The control plane's logs go to `target/qemu-tests/NAME`, and stay if it fails.
+/// Measures, and returns what it is at. The control plane's logs go to `target/qemu-tests/NAME`, and stay if it fails.
 ///
 /// # Errors
 /// When the control plane is missing, or a step is not over in time.
@@ -75,7 +75,7 @@ pub fn measure(name: &str, plan: Plan) -> Result<Figures> {
     // Before all have an answer there is no need to ask the server who is Ready: that would take a fifth of the CPU time.
     when(&format!("{} nodes are connected", plan.nodes), GLANCE, || Ok(hosts.connected()), plan.nodes)?;
     all_ready(&plane.kubectl, plan.nodes).context("registration")?;
-    let all_ready_s = told("all Ready", began);
+    let all_ready_s = reported("all Ready", began);
 
     std::thread::sleep(SETTLE.min(plan.steady));
     let (since, before, cpu) = (Instant::now(), hosts.traffic(), plane.api_cpu()?);
@@ -91,11 +91,11 @@ pub fn measure(name: &str, plan: Plan) -> Result<Figures> {
     plane.start_api()?;
     all_renewed(&plane.kubectl, plan.nodes, &killed).context("after the API server was started again")?;
     all_ready(&plane.kubectl, plan.nodes).context("after the API server was started again")?;
-    let reconnect_all_ready_s = told("all Ready again after the API server was killed and started", began);
+    let reconnect_all_ready_s = reported("all Ready again after the API server was killed and started", began);
 
     let began = Instant::now();
     let most_down = rollout::run(&plane.kubectl, plan.nodes, plan.max_unavailable)?;
-    let rollout_s = told(&format!("rollout over, at most {most_down} cordoned at once"), began);
+    let rollout_s = reported(&format!("rollout over, at most {most_down} cordoned at once"), began);
 
     let nodes = plan.nodes as f64;
     let figures = Figures {
@@ -157,7 +157,7 @@ fn all_renewed(kubectl: &Kubectl, nodes: usize, moment: &str) -> Result<()> {
 
 /// Counts every `look` until there are `wanted`.
 fn when(what: &str, look: Duration, mut count: impl FnMut() -> Result<usize>, wanted: usize) -> Result<()> {
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(TIMEOUT);
     let mut last = 0;
     let reached = deadline.poll(look, || {
         last = count()?;
@@ -172,7 +172,7 @@ fn now(tools: &Tools) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).trim().to_owned())
 }
 
-fn told(what: &str, since: Instant) -> f64 {
+fn reported(what: &str, since: Instant) -> f64 {
     let seconds = since.elapsed().as_secs_f64();
     println!("{what}: {seconds:.1} s");
     seconds

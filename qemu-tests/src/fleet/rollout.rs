@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use ballast_cluster::model::DEFAULT_POOL;
 
-use super::{PATIENCE, hosts};
+use super::{TIMEOUT, hosts};
 use crate::cluster::{self, Kubectl};
 use crate::deadline::Deadline;
 
@@ -21,7 +21,7 @@ pub(super) fn run(kubectl: &Kubectl, nodes: usize, max_unavailable: usize) -> Re
     cluster::slots(kubectl, DEFAULT_POOL, max_unavailable)?;
     let names: Vec<String> = (1..=nodes).map(hosts::name).collect();
     cluster::wants(kubectl, &names, &format!("registry.example/ballast:{VERSION}"))?;
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(TIMEOUT);
     let (mut most, mut done) = (0, 0);
     let over = deadline.poll(LOOK, || {
         let text = kubectl.run(&["get", "nodes", "--no-headers", "--label-columns=os.ballast.dev/version"])?;

@@ -27,7 +27,7 @@ pub struct Guest {
     stdout: Stream,
     stderr: Stream,
     next: u32,
-    // Said to another host, before the guest was frozen.
+    // Said to another host, before the guest was saved.
     said: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl Guest {
         Ok(Self { commands, replies, stdout, stderr, next: 1, said: None })
     }
 
-    /// The same, of a guest that was thawed: it has said the boot id `boot` before, and waits for commands.
+    /// The same, of a guest that was restored: it has said the boot id `boot` before, and waits for commands.
     ///
     /// # Errors
     /// As [`Guest::new`].
@@ -121,7 +121,7 @@ impl Guest {
         self.commands.write_all(line.as_bytes()).context("sending a command to the guest")?;
         let deadline = Deadline::after(allowed + GRACE);
         let end = format!("\0{mark}\0");
-        // Both at once: a person at `exec` sees complaints when they are made.
+        // Both at once: a person at `exec` sees warnings when they are made.
         let (out, err) = std::thread::scope(|scope| {
             let err = scope.spawn(|| self.stderr.copy_until(end.as_bytes(), stderr, deadline));
             let out = self.stdout.copy_until(end.as_bytes(), stdout, deadline);
@@ -186,7 +186,7 @@ mod tests {
         let mut guest = Guest::new(ports).unwrap();
         guest.greeted(Deadline::secs(10)).unwrap();
         let output = guest.shell("echo out; echo err >&2; exit 3").unwrap();
-        assert_eq!((output.status, output.text(), output.complaint()), (3, "out".into(), "err".into()));
+        assert_eq!((output.status, output.text(), output.warning()), (3, "out".into(), "err".into()));
         assert_eq!(guest.ask("printf 'a\\0b'").unwrap(), "a\0b");
         let slow = guest.shell_within("sleep 30", Duration::from_secs(1)).unwrap_err().to_string();
         assert!(slow.contains("did not end \"sleep 30\" within 1 s"), "{slow}");

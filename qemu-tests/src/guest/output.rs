@@ -20,7 +20,7 @@ impl Output {
     }
 
     /// Its stderr as text, without the last line end.
-    pub fn complaint(&self) -> String {
+    pub fn warning(&self) -> String {
         String::from_utf8_lossy(&self.stderr).trim_end().to_owned()
     }
 
@@ -30,7 +30,7 @@ impl Output {
     /// Its status and its stderr if it failed; `what` names it.
     pub fn success(self, what: &str) -> Result<Self> {
         if self.status != 0 {
-            bail!("in the guest, {what} ended with {}: {}", self.status, self.complaint());
+            bail!("in the guest, {what} ended with {}: {}", self.status, self.warning());
         }
         Ok(self)
     }

@@ -41,7 +41,7 @@ pub(super) fn check(node: &mut Node, commit: Option<&str>) -> Result<()> {
     let (claimed, running) = (claimed(&status), containers::running(guest)?);
     ensure!(
         claimed == running.len(),
-        "it tells of {claimed} running sandboxes and containers, but there run {running:?}"
+        "it reports {claimed} running sandboxes and containers, but there run {running:?}"
     );
     Ok(())
 }
@@ -73,8 +73,8 @@ fn variable(release: &str, key: &str) -> Result<String> {
     Ok(value.trim_matches('"').to_owned())
 }
 
-fn equal(what: &str, told: &str, seen: &str) -> Result<()> {
-    ensure!(told == seen, "{what} is {told:?}, the node shows {seen:?}");
+fn equal(what: &str, reported: &str, seen: &str) -> Result<()> {
+    ensure!(reported == seen, "{what} is {reported:?}, the node shows {seen:?}");
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! What must hold after every healthy boot, in every test (scenarios.md, first paragraph).
 
 mod agreement;
-mod complaints;
 mod mounts;
 mod ports;
 mod setuid;
+mod warnings;
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::workspace::Image;
 /// From READY to the end of the boot, on a busy host.
 const BOOT: Duration = Duration::from_secs(180);
 
-/// Checks all of them on a node that is READY; all that fail are told at once.
+/// Checks all of them on a node that is READY; all that fail are reported at once.
 ///
 /// # Errors
 /// One line for each that does not hold.
@@ -40,7 +40,7 @@ pub fn check_release(node: &mut Node, commit: Option<&str>, broken: &[&str]) -> 
     boot_is_over(node)?;
     let checks = [
         ("failed units", failed_units(node, broken)),
-        ("console", complaints::check(&node.console.lines())),
+        ("console", warnings::check(&node.console.lines())),
         ("immutable /usr", mounts::check(&mut node.guest)),
         ("setuid files", setuid::check(&mut node.guest)),
         ("listening ports", ports::check(&mut node.guest)),

@@ -16,8 +16,8 @@ pub(super) fn check(guest: &mut Guest) -> Result<()> {
     ensure!(!Mount::at(&table, "/var")?.is_read_only(), "/var is read-only");
 
     let write = guest.shell("touch /usr/written-by-a-test")?;
-    if write.status == 0 || !write.complaint().contains("Read-only file system") {
-        bail!("writing to /usr ended with {}: {}", write.status, write.complaint());
+    if write.status == 0 || !write.warning().contains("Read-only file system") {
+        bail!("writing to /usr ended with {}: {}", write.status, write.warning());
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::door::head::Head;
+use crate::fault_proxy::head::Head;
 use crate::qemu::machine::Identity;
 
 /// What tokens look like here.

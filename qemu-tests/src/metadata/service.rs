@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::cloud::{Cloud, Given};
-use crate::door::head::Head;
-use crate::door::lock;
+use crate::fault_proxy::head::Head;
+use crate::fault_proxy::lock;
 use crate::qemu::machine::{Network, OnLink};
 
 /// A node that says nothing for so long has gone away.

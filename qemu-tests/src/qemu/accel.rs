@@ -14,7 +14,7 @@ pub enum Accelerator {
     Icount,
 }
 
-/// All that an emulated processor has, but for what costs an emulated machine time and tells nothing of ours:
+/// All that an emulated processor has, but for what costs an emulated machine time and says nothing of ours:
 /// - the two features by which kernels clear and copy memory byte by byte (`rep stosb`, `rep movsb`): real processors move 32 bytes and
 ///   more at once then; emulated, each byte is an instruction of its own, and a slow one where the firmware's code lay. Without them
 ///   kernels take eight bytes at a time;

@@ -1,4 +1,4 @@
-//! A machine as data, and its arguments: a pure function, so that what QEMU is told can be tested.
+//! A machine as data, and its arguments: a pure function, so that what QEMU is reported can be tested.
 
 use std::path::{Path, PathBuf};
 
@@ -69,7 +69,7 @@ pub enum Serial {
     Terminal,
 }
 
-/// Everything that QEMU is told.
+/// Everything that QEMU is reported.
 #[derive(Clone, Debug)]
 pub struct Machine {
     /// How instructions are run
@@ -100,7 +100,7 @@ pub struct Machine {
     pub on_reboot: OnReboot,
     /// Where the console goes
     pub serial: Serial,
-    /// Whether it does not start, but waits for the state of one that was frozen
+    /// Whether it does not start, but waits for the state of one that was saved
     pub incoming: bool,
 }
 

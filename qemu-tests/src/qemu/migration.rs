@@ -10,7 +10,7 @@ use super::qmp::Qmp;
 use crate::deadline::Deadline;
 
 /// Half a gigabyte through a busy host's disk.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(50);
 /// Bytes in a second. QEMU's own limit spares the network between two hosts; here there is none.
 const AT_ONCE: u64 = 1 << 40;
@@ -20,7 +20,7 @@ const AT_ONCE: u64 = 1 << 40;
 /// # Errors
 /// When QEMU refuses, fails, or is not done in time.
 pub(super) fn save(qmp: &mut Qmp, file: &Path) -> Result<()> {
-    qmp.be_patient(PATIENCE)?;
+    qmp.be_patient(TIMEOUT)?;
     qmp.execute("stop")?;
     qmp.execute_with("migrate-set-parameters", &json!({ "max-bandwidth": AT_ONCE }))?;
     qmp.execute_with("migrate", &json!({ "uri": uri(file) }))?;
@@ -32,7 +32,7 @@ pub(super) fn save(qmp: &mut Qmp, file: &Path) -> Result<()> {
 /// # Errors
 /// When it is not the state of such a machine, or is not read in time.
 pub(super) fn restore(qmp: &mut Qmp, file: &Path) -> Result<()> {
-    qmp.be_patient(PATIENCE)?;
+    qmp.be_patient(TIMEOUT)?;
     qmp.execute_with("migrate-incoming", &json!({ "uri": uri(file) }))?;
     completed(qmp).with_context(|| format!("reading the machine's state from {}", file.display()))?;
     // It was stopped when it was written, and so it is now.
@@ -44,7 +44,7 @@ fn uri(file: &Path) -> String {
 }
 
 fn completed(qmp: &mut Qmp) -> Result<()> {
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(TIMEOUT);
     let done = deadline.poll(PAUSE, || {
         let state = qmp.execute("query-migrate")?;
         match state["status"].as_str() {

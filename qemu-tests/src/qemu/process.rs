@@ -25,11 +25,11 @@ pub struct Process {
     qmp: Option<Qmp>,
     /// When it was started.
     pub started: Instant,
-    complaints: PathBuf,
+    warnings: PathBuf,
 }
 
 impl Process {
-    /// Starts QEMU; gives it and the connected ports, in the machine's order. Its complaints go to `qemu.log` in `logs`.
+    /// Starts QEMU; gives it and the connected ports, in the machine's order. Its warnings go to `qemu.log` in `logs`.
     ///
     /// # Errors
     /// When it cannot be started or ends at once, with what it said.
@@ -39,8 +39,8 @@ impl Process {
             Some(folder) => names.iter().map(|name| listen(&folder.join(name))).collect::<Result<Vec<_>>>()?,
             None => Vec::new(),
         };
-        let complaints = logs.join("qemu.log");
-        let log = File::create(&complaints).with_context(|| format!("making {}", complaints.display()))?;
+        let warnings = logs.join("qemu.log");
+        let log = File::create(&warnings).with_context(|| format!("making {}", warnings.display()))?;
         let mut command = tools.qemu(QEMU);
         command.args(machine.arguments()).stderr(log);
         match machine.serial {
@@ -48,7 +48,7 @@ impl Process {
             Serial::Terminal => command.stdin(Stdio::inherit()).stdout(Stdio::inherit()),
         };
         let child = command.spawn().with_context(|| format!("starting {QEMU} (`make setup` installs it)"))?;
-        let mut process = Self { child, qmp: None, started: Instant::now(), complaints };
+        let mut process = Self { child, qmp: None, started: Instant::now(), warnings };
         let deadline = Deadline::after(START);
         let mut streams = listeners.iter().map(|listener| process.accept(listener, deadline));
         let control = streams.next().transpose()?;
@@ -117,7 +117,7 @@ impl Process {
     ///
     /// # Errors
     /// When QEMU does not do so.
-    pub fn freeze(&mut self, file: &Path) -> Result<()> {
+    pub fn save(&mut self, file: &Path) -> Result<()> {
         migration::save(self.qmp()?, file)?;
         self.end();
         Ok(())
@@ -127,7 +127,7 @@ impl Process {
     ///
     /// # Errors
     /// When it does not, with what QEMU said.
-    pub fn thaw(&mut self, file: &Path) -> Result<()> {
+    pub fn restore(&mut self, file: &Path) -> Result<()> {
         migration::restore(self.qmp()?, file).map_err(|error| match self.child.try_wait() {
             Ok(Some(status)) => self.failed(status).context(format!("{error:#}")),
             _ => error,
@@ -161,7 +161,7 @@ impl Process {
     }
 
     fn failed(&self, status: ExitStatus) -> anyhow::Error {
-        let said = std::fs::read_to_string(&self.complaints).unwrap_or_default();
+        let said = std::fs::read_to_string(&self.warnings).unwrap_or_default();
         anyhow::anyhow!("QEMU ended ({status}): {}", said.trim().replace('\n', "; "))
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 /// QEMU answers at once or is stuck.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An open control connection.
 pub struct Qmp {
@@ -21,7 +21,7 @@ impl Qmp {
     /// # Errors
     /// When QEMU does not greet or does not accept.
     pub fn open(stream: UnixStream) -> Result<Self> {
-        stream.set_read_timeout(Some(PATIENCE)).context("setting QMP's timeout")?;
+        stream.set_read_timeout(Some(TIMEOUT)).context("setting QMP's timeout")?;
         let mut qmp = Self { lines: BufReader::new(stream) };
         let greeting = qmp.read()?;
         if greeting.get("QMP").is_none() {
@@ -45,7 +45,7 @@ impl Qmp {
     /// As [`Qmp::execute`].
     pub fn execute_with(&mut self, command: &str, arguments: &Value) -> Result<Value> {
         let line = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
-        self.lines.get_mut().write_all(line.as_bytes()).with_context(|| format!("telling QEMU to {command}"))?;
+        self.lines.get_mut().write_all(line.as_bytes()).with_context(|| format!("reporting QEMU to {command}"))?;
         loop {
             let mut message = self.read().with_context(|| format!("waiting for QEMU's answer to {command}"))?;
             if let Some(error) = message.get("error") {
@@ -61,8 +61,8 @@ impl Qmp {
     ///
     /// # Errors
     /// When the socket is gone.
-    pub fn be_patient(&self, patience: Duration) -> Result<()> {
-        self.lines.get_ref().set_read_timeout(Some(patience)).context("setting QMP's timeout")
+    pub fn be_patient(&self, timeout: Duration) -> Result<()> {
+        self.lines.get_ref().set_read_timeout(Some(timeout)).context("setting QMP's timeout")
     }
 
     fn read(&mut self) -> Result<Value> {

@@ -11,7 +11,7 @@ use super::keys::SigningKey;
 use crate::tools::{self, Tools};
 
 /// The registry is on this host; a busy one may take its time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// By whom a release is signed.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ impl Push<'_> {
 /// When the registry does not take it.
 pub fn push_manifest(registry: SocketAddr, repository: &str, reference: &str, manifest: &[u8]) -> Result<()> {
     let mut stream = TcpStream::connect(registry).context("calling the registry")?;
-    stream.set_read_timeout(Some(PATIENCE)).context("setting a time limit")?;
+    stream.set_read_timeout(Some(TIMEOUT)).context("setting a time limit")?;
     let head = format!(
         "PUT /v2/{repository}/manifests/{reference} HTTP/1.1\r\nHost: {registry}\r\nConnection: close\r\n\
          Content-Type: application/vnd.oci.image.manifest.v1+json\r\nContent-Length: {}\r\n\r\n",

@@ -48,7 +48,7 @@ impl User {
     }
 }
 
-/// A running registry, both doors of it over plain HTTP on 127.0.0.1: TLS is the business of [`crate::door::Door`].
+/// A running registry, both fault proxies of it over plain HTTP on 127.0.0.1: TLS is the business of [`crate::fault_proxy::FaultProxy`].
 pub struct Registry {
     /// Where anybody may push
     pub open: SocketAddr,

@@ -67,9 +67,9 @@ fn the_authority_is_found_by_its_hash() -> Result<()> {
 fn is_found(tools: &Tools, plane: ControlPlane) -> Result<()> {
     // In the name of nobody: who looks for the authority has no other.
     let map = plane.kubectl.get(&["configmap", "cluster-info", "--namespace=kube-public", "--as=system:anonymous"])?;
-    let told: Value = serde_json::from_str(map["data"]["kubeconfig"].as_str().context("no kubeconfig in it")?)?;
-    let cluster = &told["clusters"][0]["cluster"];
-    ensure!(cluster["server"] == plane.url().as_str(), "{told}");
+    let reported: Value = serde_json::from_str(map["data"]["kubeconfig"].as_str().context("no kubeconfig in it")?)?;
+    let cluster = &reported["clusters"][0]["cluster"];
+    ensure!(cluster["server"] == plane.url().as_str(), "{reported}");
     let pem = STANDARD.decode(cluster["certificate-authority-data"].as_str().context("no authority in it")?)?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("ca.crt");
@@ -123,8 +123,8 @@ fn writes_only_its_own(_: &Tools, plane: ControlPlane) -> Result<()> {
         &["delete", "nodeos", "victim"],
     ];
     for arguments in refused {
-        let complaint = thief.refused(arguments)?;
-        ensure!(complaint.contains("forbidden") || complaint.contains("Forbidden"), "{arguments:?}: {complaint}");
+        let warning = thief.refused(arguments)?;
+        ensure!(warning.contains("forbidden") || warning.contains("Forbidden"), "{arguments:?}: {warning}");
     }
     let forged = json!({"apiVersion": "os.ballast.dev/v1alpha1", "kind": "NodeOS", "metadata": {"name": "not-yet"},
         "spec": {"image": "registry.example/ballast@sha256:00"}});

@@ -1,14 +1,14 @@
-//! Each thing that can go wrong at the door goes wrong, and nothing else does.
+//! Each thing that can go wrong at the fault proxy goes wrong, and nothing else does.
 
 use std::time::Instant;
 
-use qemu_tests::door::{Fault, On, Times};
+use qemu_tests::fault_proxy::{Fault, On, Times};
 use qemu_tests::registry::{Authority, Validity};
 
 use crate::support::Bench;
 
 fn fails(bench: &Bench, name: &str) -> String {
-    let error = bench.fetch(name, &bench.depot.key.public, &bench.place("broken")).unwrap_err();
+    let error = bench.fetch(name, &bench.release_server.key.public, &bench.place("broken")).unwrap_err();
     format!("{error:#}")
 }
 
@@ -17,9 +17,9 @@ fn fails(bench: &Bench, name: &str) -> String {
 fn layers_are_cut_truncated_and_changed() {
     let bench = Bench::open();
     let release = bench.release("20261122.1");
-    let name = bench.depot.publish(&release).unwrap();
+    let name = bench.release_server.publish(&release).unwrap();
     let layer = || On::Blob(release.layer.clone());
-    let door = &bench.depot.door;
+    let fault_proxy = &bench.release_server.fault_proxy;
     for (fault, says, sent_in_all) in [
         (Fault::Truncate { at: 1000 }, "igest did not match", Some(1000)),
         (Fault::Flip { at: 200_000 }, "igest did not match", Some(release.layer_bytes)),
@@ -27,51 +27,51 @@ fn layers_are_cut_truncated_and_changed() {
         (Fault::Drop, "EOF", Some(0)),
         (Fault::Status(404), "404", Some(0)),
     ] {
-        let mark = door.mark();
-        door.breaks(layer(), fault.clone(), Times::Always);
+        let mark = fault_proxy.mark();
+        fault_proxy.breaks(layer(), fault.clone(), Times::Always);
         let error = fails(&bench, &name);
         assert!(error.contains(says), "{fault:?}: {error}");
-        let served = door.served_since(mark);
+        let served = fault_proxy.served_since(mark);
         let sent: u64 = served.iter().filter(|one| one.path.ends_with(&release.layer)).map(|one| one.sent).sum();
         if let Some(expected) = sent_in_all {
             assert_eq!(sent, expected, "{fault:?}");
         }
-        door.heals();
+        fault_proxy.heals();
     }
-    bench.fetch(&name, &bench.depot.key.public, &bench.place("whole")).unwrap();
+    bench.fetch(&name, &bench.release_server.key.public, &bench.place("whole")).unwrap();
 }
 
 #[test]
 fn certificates_of_a_stranger_and_of_long_ago_are_shown() {
     let bench = Bench::open();
-    let name = bench.depot.publish(&bench.release("20261122.1")).unwrap();
-    let stranger = Authority::make(&bench.tools, bench.depot.folder(), "stranger").unwrap();
-    bench.depot.door.shows(stranger.issue(Validity::Current).unwrap());
+    let name = bench.release_server.publish(&bench.release("20261122.1")).unwrap();
+    let stranger = Authority::make(&bench.tools, bench.release_server.folder(), "stranger").unwrap();
+    bench.release_server.fault_proxy.shows(stranger.issue(Validity::Current).unwrap());
     assert!(fails(&bench, &name).contains("unknown authority"));
-    bench.depot.door.shows(bench.depot.authority.issue(Validity::Expired).unwrap());
+    bench.release_server.fault_proxy.shows(bench.release_server.authority.issue(Validity::Expired).unwrap());
     assert!(fails(&bench, &name).contains("expired"));
-    bench.depot.door.shows(bench.depot.authority.issue(Validity::Current).unwrap());
-    bench.fetch(&name, &bench.depot.key.public, &bench.place("whole")).unwrap();
+    bench.release_server.fault_proxy.shows(bench.release_server.authority.issue(Validity::Current).unwrap());
+    bench.fetch(&name, &bench.release_server.key.public, &bench.place("whole")).unwrap();
 }
 
 #[test]
 fn a_slow_line_is_slow_and_a_stalled_one_says_nothing_more() {
     let bench = Bench::open();
     let release = bench.release("20261122.1");
-    let name = bench.depot.publish(&release).unwrap();
+    let name = bench.release_server.publish(&release).unwrap();
     let layer = || On::Blob(release.layer.clone());
     let began = Instant::now();
-    bench.depot.door.breaks(layer(), Fault::Throttle { bytes_per_second: 150_000 }, Times::First(1));
-    bench.fetch(&name, &bench.depot.key.public, &bench.place("slow")).unwrap();
+    bench.release_server.fault_proxy.breaks(layer(), Fault::Throttle { bytes_per_second: 150_000 }, Times::First(1));
+    bench.fetch(&name, &bench.release_server.key.public, &bench.place("slow")).unwrap();
     assert!(began.elapsed().as_secs_f64() > 1.9);
 
-    bench.depot.door.breaks(layer(), Fault::Stall { after: 100 }, Times::Always);
-    let mark = bench.depot.door.mark();
+    bench.release_server.fault_proxy.breaks(layer(), Fault::Stall { after: 100 }, Times::Always);
+    let mark = bench.release_server.fault_proxy.mark();
     std::thread::scope(|scope| {
         let fetch = scope.spawn(|| fails(&bench, &name));
         let deadline = qemu_tests::deadline::Deadline::secs(30);
         let stalled = deadline.poll(std::time::Duration::from_millis(50), || {
-            let served = bench.depot.door.served_since(mark);
+            let served = bench.release_server.fault_proxy.served_since(mark);
             Ok::<_, ()>(served.iter().any(|one| one.sent == 100).then_some(()))
         });
         assert_eq!(stalled, Ok(Some(())));

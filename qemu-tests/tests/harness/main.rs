@@ -1,4 +1,4 @@
-//! The harness itself: registry, door and releases, with skopeo in a node's place; the image's units, as they lie in image/root; networkd, over
+//! The harness itself: registry, fault proxy and releases, with skopeo in a node's place; the image's units, as they lie in image/root; networkd, over
 //! what is rendered for it. Boots nothing; needs the tools tree.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests that fails is a failed test")]

@@ -1,4 +1,4 @@
-//! Whatever the settings say of interfaces, bonds and VLANs, the real systemd-networkd reads it without a complaint. It runs in namespaces
+//! Whatever the settings say of interfaces, bonds and VLANs, the real systemd-networkd reads it without a warning. It runs in namespaces
 //! of its own, in which there is no interface to be harmed; it reads all files before it looks for one.
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use qemu_tests::workspace::Workspace;
 #[path = "../../../node-agent/settings/tests/properties/any.rs"]
 mod any;
 
-/// So many settings by chance, the same each time.
+/// So many settings at random, the same each time.
 const SETTINGS: usize = 100;
 
 const FOLDER: &str = "/etc/systemd/network/";
@@ -42,7 +42,7 @@ for place in proc sys dev; do mount --rbind "/$place" "$1/$place"; done
 exec timeout 120 chroot "$1" /usr/bin/env SYSTEMD_LOG_TARGET=console SYSTEMD_LOG_LEVEL=debug /usr/lib/systemd/systemd-networkd 2>&1
 "#;
 
-/// How many network files of `folder` networkd takes, and what it complains of in the files there.
+/// How many network files of `folder` networkd takes, and what it warns of in the files there.
 fn read(tree: &Path, folder: &Path, scratch: &Path) -> (usize, Vec<String>) {
     let mut child = Command::new("unshare")
         .args([
@@ -77,8 +77,8 @@ fn read(tree: &Path, folder: &Path, scratch: &Path) -> (usize, Vec<String>) {
     child.wait().unwrap();
     assert!(said.iter().any(|line| line.contains(HAS_READ)), "networkd did not come to reading: {said:#?}");
     said.retain(|line| line.starts_with(FOLDER));
-    let (loaded, complaints): (Vec<String>, Vec<String>) = said.into_iter().partition(|line| line.ends_with(LOADED));
-    (loaded.iter().filter(|line| line.contains(".network")).count(), complaints)
+    let (loaded, warnings): (Vec<String>, Vec<String>) = said.into_iter().partition(|line| line.ends_with(LOADED));
+    (loaded.iter().filter(|line| line.contains(".network")).count(), warnings)
 }
 
 /// Writes the files of each of `all`; of two bonds or VLANs of the same name the first. Gives the number of network files.
@@ -120,10 +120,10 @@ fn networkd_reads_whatever_is_rendered_for_it() {
     }
     let count = write(&all, &folder);
     assert!(count > SETTINGS, "only {count} files are rendered");
-    let (loaded, complaints) = read(tree, &folder, scratch.path());
-    assert_eq!((loaded, complaints), (count, Vec::new()));
+    let (loaded, warnings) = read(tree, &folder, scratch.path());
+    assert_eq!((loaded, warnings), (count, Vec::new()));
 
-    // It does complain of what is wrong.
+    // It does warn of what is wrong.
     fs::write(folder.join("000-wrong.network"), "[Match]\nName=none7\n[Network]\nAddress=wrong\nUnknown=1\n").unwrap();
     assert_eq!(read(tree, &folder, scratch.path()).1.len(), 2);
 }

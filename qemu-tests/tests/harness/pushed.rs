@@ -19,7 +19,7 @@ fn push(bench: &Bench, image: &Path, arguments: &[&str]) -> Output {
 fn script(bench: &Bench, name: &str, arguments: &[&str], folder: &Path) -> Output {
     let settings = bench.place("home/.config/containers");
     fs::create_dir_all(&settings).unwrap();
-    let open = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", bench.depot.open_address());
+    let open = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", bench.release_server.open_address());
     fs::write(settings.join("registries.conf"), open).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../image/release").join(name);
     let mut command = Command::new(script);
@@ -43,14 +43,17 @@ fn a_release_is_pushed_under_its_version_and_its_tag_and_signed() {
     let bench = Bench::open();
     let release = bench.release("20261122.1");
     let image = built(&bench, &release);
-    let repository = format!("{}/ballast", bench.depot.open_address());
-    let pushed = push(&bench, &image, &[&format!("{repository}:stable"), bench.depot.key.private.to_str().unwrap()]);
+    let repository = format!("{}/ballast", bench.release_server.open_address());
+    let pushed =
+        push(&bench, &image, &[&format!("{repository}:stable"), bench.release_server.key.private.to_str().unwrap()]);
     assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
     let said = String::from_utf8(pushed.stdout).unwrap();
     for tag in ["20261122.1", "stable"] {
         assert!(said.contains(&format!("release: {repository}:{tag}@{}", release.digest)), "{said}");
         let into = bench.place(tag);
-        bench.fetch_signed_as(&bench.depot.name(tag), &repository, &bench.depot.key.public, &into).unwrap();
+        bench
+            .fetch_signed_as(&bench.release_server.name(tag), &repository, &bench.release_server.key.public, &into)
+            .unwrap();
         let index = fs::read_to_string(into.join("index.json")).unwrap();
         assert!(index.contains(&release.digest), "{tag}: another digest: {index}");
     }
@@ -63,9 +66,9 @@ fn a_release_is_signed_once_more_and_keeps_its_signatures() {
     let bench = Bench::open();
     let release = bench.release("20261122.1");
     let image = built(&bench, &release);
-    let repository = format!("{}/ballast", bench.depot.open_address());
+    let repository = format!("{}/ballast", bench.release_server.open_address());
     let tagged = format!("{repository}:20261122.1");
-    let pushed = push(&bench, &image, &[&repository, bench.depot.key.private.to_str().unwrap()]);
+    let pushed = push(&bench, &image, &[&repository, bench.release_server.key.private.to_str().unwrap()]);
     assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
     // Who owns the registry puts something else under the tag.
     let tools = &bench.tools;
@@ -76,8 +79,8 @@ fn a_release_is_signed_once_more_and_keeps_its_signatures() {
     skopeo.arg("--policy").arg(&open).args(["copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false"]);
     skopeo.arg(format!("oci:{}", other.folder.display())).arg(format!("docker://{tagged}"));
     qemu_tests::tools::output("skopeo", &mut skopeo).unwrap();
-    let second = SigningKey::make(&bench.tools, bench.depot.folder(), "second").unwrap();
-    let name = bench.depot.name("20261122.1");
+    let second = SigningKey::make(&bench.tools, bench.release_server.folder(), "second").unwrap();
+    let name = bench.release_server.name("20261122.1");
     bench.fetch_signed_as(&name, &repository, &second.public, &bench.place("before")).unwrap_err();
     let sign = |what: &str| script(&bench, "sign", &[what, second.private.to_str().unwrap()], &image);
     let refused = sign(&tagged);
@@ -85,12 +88,12 @@ fn a_release_is_signed_once_more_and_keeps_its_signatures() {
     assert!(refused.status.code() == Some(2) && said.contains("HOST/PATH:TAG@sha256:DIGEST"), "{said}");
     let signed = sign(&format!("{tagged}@{}", release.digest));
     assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
-    for (key, into) in [(&bench.depot.key.public, "first"), (&second.public, "second")] {
+    for (key, into) in [(&bench.release_server.key.public, "first"), (&second.public, "second")] {
         bench.fetch_signed_as(&name, &repository, key, &bench.place(into)).unwrap();
         let index = fs::read_to_string(bench.place(into).join("index.json")).unwrap();
         assert!(index.contains(&release.digest), "another digest: {index}");
     }
-    let by_digest = bench.depot.name("20261122.1").replace(":20261122.1", &format!("@{}", other.digest));
+    let by_digest = bench.release_server.name("20261122.1").replace(":20261122.1", &format!("@{}", other.digest));
     bench.fetch_signed_as(&by_digest, &repository, &second.public, &bench.place("other")).unwrap_err();
     let nothing = script(&bench, "sign", &["", ""], &image);
     let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
@@ -108,12 +111,12 @@ fn a_release_without_a_key_is_pushed_with_a_warning_and_not_trusted() {
     let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
     assert!(nowhere.status.code() == Some(2) && said.contains("make release REGISTRY=HOST/PATH[:TAG]"), "{said}");
 
-    let repository = format!("{}/ballast", bench.depot.open_address());
+    let repository = format!("{}/ballast", bench.release_server.open_address());
     let pushed = push(&bench, &image, &[&repository]);
     let said = String::from_utf8_lossy(&pushed.stderr).into_owned();
     assert!(pushed.status.success() && said.contains("not signed; nodes that ask for signatures refuse it"), "{said}");
-    let name = bench.depot.name("20261122.1");
-    let key = &bench.depot.key.public;
+    let name = bench.release_server.name("20261122.1");
+    let key = &bench.release_server.key.public;
     let error = bench.fetch_signed_as(&name, &repository, key, &bench.place("into")).unwrap_err();
     assert!(format!("{error:#}").contains("ignature"), "{error:#}");
 }

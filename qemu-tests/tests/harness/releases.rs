@@ -10,12 +10,12 @@ use crate::support::Bench;
 fn a_signed_release_is_fetched_and_its_bytes_are_counted() {
     let bench = Bench::open();
     let release = bench.release("20261122.1");
-    let name = bench.depot.publish(&release).unwrap();
+    let name = bench.release_server.publish(&release).unwrap();
     let into = bench.place("fetched");
-    bench.fetch(&name, &bench.depot.key.public, &into).unwrap();
+    bench.fetch(&name, &bench.release_server.key.public, &into).unwrap();
     let index = fs::read_to_string(into.join("index.json")).unwrap();
     assert!(index.contains(&release.digest), "another digest: {index}");
-    let served = bench.depot.door.served_since(0);
+    let served = bench.release_server.fault_proxy.served_since(0);
     let layer = served.iter().find(|one| one.path.ends_with(&release.layer)).unwrap();
     assert_eq!((layer.status, layer.sent), (200, release.layer_bytes));
     assert!(layer.is_blob() && release.layer_bytes > 300_000);
@@ -26,38 +26,46 @@ fn a_signed_release_is_fetched_and_its_bytes_are_counted() {
 fn what_nobody_or_a_stranger_signed_is_not_trusted() {
     let bench = Bench::open();
     let release = bench.release("20261122.1");
-    let stranger = SigningKey::make(&bench.tools, bench.depot.folder(), "stranger").unwrap();
+    let stranger = SigningKey::make(&bench.tools, bench.release_server.folder(), "stranger").unwrap();
     for (tag, signed) in [("unsigned", Signed::Not), ("strange", Signed::By(&stranger))] {
         // Signatures lie beside the digest: each case has a release of its own.
         let release = bench.base.release(tag).unwrap().write(&bench.place(tag)).unwrap();
-        let name = bench.depot.publish_as(&release, tag, signed).unwrap();
-        let error = format!("{:#}", bench.fetch(&name, &bench.depot.key.public, &bench.place("into")).unwrap_err());
+        let name = bench.release_server.publish_as(&release, tag, signed).unwrap();
+        let error =
+            format!("{:#}", bench.fetch(&name, &bench.release_server.key.public, &bench.place("into")).unwrap_err());
         assert!(error.contains("ignature"), "{tag}: {error}");
     }
-    let name = bench.depot.publish(&release).unwrap();
-    bench.fetch(&name, &bench.depot.key.public, &bench.place("trusted")).unwrap();
+    let name = bench.release_server.publish(&release).unwrap();
+    bench.fetch(&name, &bench.release_server.key.public, &bench.place("trusted")).unwrap();
 }
 
 #[test]
 fn a_mirror_has_its_own_users_and_the_signature_of_the_original() {
     let bench = Bench::open();
-    let mirror = bench.depot.mirror().unwrap();
+    let mirror = bench.release_server.mirror().unwrap();
     let release = bench.release("20261122.1");
-    let name = mirror.publish_for(&bench.depot, &release).unwrap();
+    let name = mirror.publish_for(&bench.release_server, &release).unwrap();
     assert_eq!(name, mirror.name("20261122.1"));
-    assert!(qemu_tests::depot::Depot::authfile(&[&bench.depot, &mirror]).matches("auth\":").count() == 2);
-    assert!(mirror.told().unwrap().len() == 1 && bench.depot.told_with(&[&mirror]).unwrap().len() == 1);
+    assert!(
+        qemu_tests::release_server::ReleaseServer::authfile(&[&bench.release_server, &mirror])
+            .matches("auth\":")
+            .count()
+            == 2
+    );
+    assert!(
+        mirror.reported().unwrap().len() == 1 && bench.release_server.reported_with(&[&mirror]).unwrap().len() == 1
+    );
 }
 
 #[test]
 fn a_manifest_may_claim_what_it_likes() {
     let bench = Bench::open();
     let honest = bench.release("20261122.1");
-    bench.depot.publish(&honest).unwrap();
+    bench.release_server.publish(&honest).unwrap();
     let huge = 999 << 40;
     let claim = bench.base.release("20261122.1").unwrap().bulk(300_000).claiming(huge);
     let claim = claim.write(&bench.place("claim")).unwrap();
     assert_eq!(claim.layer, honest.layer);
-    bench.depot.publish_claim(&claim).unwrap();
+    bench.release_server.publish_claim(&claim).unwrap();
     assert!(String::from_utf8(claim.manifest).unwrap().contains(&huge.to_string()));
 }

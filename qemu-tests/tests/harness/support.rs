@@ -1,11 +1,11 @@
-//! A depot, a release small enough to be made on the spot, and skopeo as the node that fetches it.
+//! A release server, a release small enough to be made on the spot, and skopeo as the node that fetches it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use qemu_tests::depot::Depot;
 use qemu_tests::release::{Base, Written};
+use qemu_tests::release_server::ReleaseServer;
 use qemu_tests::tools::{self, Tools};
 use qemu_tests::workspace::{Image, Workspace};
 use serde_json::json;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 pub(crate) struct Bench {
     pub(crate) tools: Tools,
-    pub(crate) depot: Depot,
+    pub(crate) release_server: ReleaseServer,
     pub(crate) base: Base,
     pub(crate) scratch: TempDir,
 }
@@ -25,8 +25,8 @@ impl Bench {
         let scratch = workspace.scratch().unwrap();
         let tools = Tools::find(&workspace).unwrap();
         let image = small_image(scratch.path());
-        let depot = Depot::open(&tools, scratch.path()).unwrap();
-        Self { tools, depot, base: Base::of(&image).unwrap(), scratch }
+        let release_server = ReleaseServer::open(&tools, scratch.path()).unwrap();
+        Self { tools, release_server, base: Base::of(&image).unwrap(), scratch }
     }
 
     /// A release of 300 kB.
@@ -45,8 +45,8 @@ impl Bench {
         let at = |file: &str| self.scratch.path().join(file);
         let certificates = at("certs");
         fs::create_dir_all(&certificates)?;
-        fs::write(certificates.join("ca.crt"), self.depot.authority.certificate()?)?;
-        fs::write(at("auth.json"), Depot::authfile(&[&self.depot]).replace("10.0.2.2", "127.0.0.1"))?;
+        fs::write(certificates.join("ca.crt"), self.release_server.authority.certificate()?)?;
+        fs::write(at("auth.json"), ReleaseServer::authfile(&[&self.release_server]).replace("10.0.2.2", "127.0.0.1"))?;
         fs::write(at("key.pub"), key)?;
         let signed = json!({"type": "sigstoreSigned", "keyPath": at("key.pub"),
             "signedIdentity": {"type": "exactRepository", "dockerRepository": repository}});

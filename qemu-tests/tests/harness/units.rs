@@ -24,7 +24,7 @@ fn analyze(tools: &Tools, unit: &PathBuf) -> (u32, BTreeSet<String>) {
     command.args(["security", "--offline=true", "--no-pager", "--json=short"]).arg(unit).stdin(Stdio::null());
     let text = tools::output("systemd-analyze", &mut command).unwrap();
     let table: Vec<BTreeMap<String, Value>> = serde_json::from_slice(&text).unwrap();
-    assert!(table.len() > 70, "it tells only {} of {}", table.len(), unit.display());
+    assert!(table.len() > 70, "it reports only {} of {}", table.len(), unit.display());
     let open = table.iter().filter(|row| row["set"] == Value::Bool(false));
     let names = open.map(|row| row["name"].as_str().unwrap().to_owned()).collect();
     let mut command = tools.command("systemd-analyze");

@@ -61,7 +61,7 @@ fn falls_back(
     Scenario::run(name, |scenario| {
         let mut host = Installed::on(scenario)?;
         let (bad, bad_name) = host.publish(broken(host.release(VERSION)?)?)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         prepare(&mut host, &mut node)?;
         host.upgrade_and_reboot(node, &bad_name)?;
         if tries < TRIES {
@@ -89,7 +89,7 @@ impl Fallen<'_> {
         let old = self.host.base.digest()?;
         runs(&mut self.node, &old)?;
         let releases = Releases::of(&mut self.node.guest)?;
-        let bad = releases.bad.iter().find(|bad| bad.digest == self.bad.digest);
+        let bad = releases.failed.iter().find(|bad| bad.digest == self.bad.digest);
         let bad = bad.with_context(|| format!("R15: it is not remembered: {releases:?}"))?;
         ensure!(!bad.reason.is_empty() && bad.version == self.bad.version, "R15: remembered is {bad:?}");
         let why = Ended::of(&mut self.node.guest, &["upgrade", &self.name])?.failed(4, "refused").context("R15")?;
@@ -102,7 +102,7 @@ fn nothing(_: &mut Installed<'_>, _: &mut Node) -> Result<()> {
     Ok(())
 }
 
-/// A release has five minutes to prove itself if nothing else is said. Less than two would condemn a busy host.
+/// A release has five minutes to prove itself if nothing else is said. Less than two would fail a busy host.
 fn two_minutes(_: &mut Installed<'_>, node: &mut Node) -> Result<()> {
     settings(&mut node.guest, "[health]\ndeadline = \"2min\"\n")
 }
@@ -112,7 +112,7 @@ fn two_minutes(_: &mut Installed<'_>, node: &mut Node) -> Result<()> {
 fn r04_r15_r16_new_kernel_does_not_boot() {
     let cleared = |fallen: &mut Fallen<'_>| {
         Ended::of(&mut fallen.node.guest, &["allow", &fallen.bad.version])?.done()?;
-        ensure!(Releases::of(&mut fallen.node.guest)?.bad.is_empty(), "R15: allowed, it is still bad");
+        ensure!(Releases::of(&mut fallen.node.guest)?.failed.is_empty(), "R15: allowed, it is still bad");
         let done = Ended::of(&mut fallen.node.guest, &["upgrade", &fallen.name])?.done().context("R15: allowed")?;
         ensure!(done.changed, "R15: {done:?}");
         let next = Releases::of(&mut fallen.node.guest)?.next()?.digest.clone();

@@ -108,16 +108,16 @@ fn u01_i03_i07_first_boot_grows_the_disk_and_the_second_does_not_repeat_it() {
     });
 }
 
-/// Without UEFI nobody tells which of two disks was booted: /init names both and takes none, unless the command line names one.
+/// Without UEFI nobody says which of two disks was booted: /init names both and takes none, unless the command line names one.
 #[test]
-fn i05_two_disks_that_cannot_be_told_apart_are_refused_by_name() {
+fn i05_two_disks_that_cannot_be_distinguished_are_refused_by_name() {
     Scenario::run("i05_two_disks", |scenario| {
         let other = Disk::copy(&scenario.lab.image.disk, scenario.scratch().join("other.raw"))?;
         let options = Options { volumes: vec![other.drive(Bus::Virtio)], ..Options::default() };
         let lines = scenario.start(&options)?.ends(Deadline::secs(120))?;
         let said = lines.iter().find(|line| line.text.contains("ballast-init: root: ")).context("/init took one")?;
-        for told in ["vda2, vdb2", "root=PARTUUID="] {
-            ensure!(said.text.contains(told), "{told} is not in: {}", said.text);
+        for reported in ["vda2, vdb2", "root=PARTUUID="] {
+            ensure!(said.text.contains(reported), "{reported} is not in: {}", said.text);
         }
         Ok(())
     });

@@ -18,11 +18,7 @@ fn c09_damaged_object_is_a_read_error_and_never_wrong_content() {
 
         let mut node = scenario.healthy(&Options { disk: Some(disk), ..Options::default() })?;
         let read = node.guest.run(&["cat", VICTIM])?;
-        ensure!(
-            read.status != 0 && read.complaint().contains("Input/output error"),
-            "reading it: {}",
-            read.complaint()
-        );
+        ensure!(read.status != 0 && read.warning().contains("Input/output error"), "reading it: {}", read.warning());
         ensure!(read.stdout.is_empty(), "{} bytes of a damaged block were given out", read.stdout.len());
         let run = node.guest.run(&[VICTIM, "--version"])?;
         ensure!(run.status != 0, "a damaged program ran: {}", run.text());
@@ -48,7 +44,7 @@ fn every_object_of_the_built_disk_is_sealed() {
     });
 }
 
-/// What is damaged before a boot is told above; these need several boots.
+/// What is damaged before a boot is reported above; these need several boots.
 #[cfg(feature = "soak")]
 mod soak {
     use anyhow::Context;
@@ -64,7 +60,7 @@ mod soak {
     fn c08_damaged_object_is_found_and_repaired() {
         Scenario::run("c08", |scenario| {
             let mut host = Installed::on(scenario)?;
-            let name = host.depot.publish_layout(host.base.folder(), host.base.version()?)?;
+            let name = host.release_server.publish_layout(host.base.folder(), host.base.version()?)?;
             let deployment = format!("/ostree/deploy/ballast/deploy/{}.0", host.scenario.lab.image.commit);
             Root::of(&host.scenario.lab.tools, &host.disk.file)?.damage(&format!("{deployment}{VICTIM}"))?;
 
@@ -72,9 +68,9 @@ mod soak {
             let why = Ended::of(&mut node.guest, &["fsck"])?.failed(1, "damaged")?;
             ensure!(why.contains("1 are damaged") && why.contains("--repair"), "it says {why}");
             crate::upgrade::settings(&mut node.guest, &format!("[update]\nimage = \"{name}\"\n"))?;
-            let mark = host.depot.door.mark();
+            let mark = host.release_server.fault_proxy.mark();
             Ended::of(&mut node.guest, &["fsck", "--repair"])?.done().context("repairing")?;
-            let sent: u64 = host.depot.door.served_since(mark).iter().map(|one| one.sent).sum();
+            let sent: u64 = host.release_server.fault_proxy.served_since(mark).iter().map(|one| one.sent).sum();
             ensure!(sent > 0, "nothing was fetched");
             let done = Ended::of(&mut node.guest, &["fsck"])?.done().context("after the repair")?;
             ensure!(!done.changed, "after the repair: {done:?}");
@@ -82,7 +78,7 @@ mod soak {
 
             let mut node = host.boot().context("after the repair")?;
             let whole = node.guest.run(&["cat", VICTIM])?;
-            ensure!(whole.status == 0 && whole.stdout.starts_with(b"\x7fELF"), "reading it: {}", whole.complaint());
+            ensure!(whole.status == 0 && whole.stdout.starts_with(b"\x7fELF"), "reading it: {}", whole.warning());
             node.power_off()
         });
     }
@@ -108,7 +104,7 @@ mod soak {
             };
             ensure!(failed.iter().all(says), "/init did not say that there is no such deployment");
             crate::upgrade::runs(&mut node, &old)?;
-            ensure!(Releases::of(&mut node.guest)?.bad.is_empty(), "no release failed");
+            ensure!(Releases::of(&mut node.guest)?.failed.is_empty(), "no release failed");
             Ended::of(&mut node.guest, &["collect"])?.done()?;
             let entries = node.guest.ask("ls /efi/loader/entries")?;
             ensure!(!entries.contains("000000000000"), "the bogus entry is still there: {entries}");

@@ -23,7 +23,7 @@ const LOADING: Duration = Duration::from_secs(300);
 #[test]
 fn modules_of_clusters_load_and_strangers_are_refused() {
     Scenario::run("kernel-modules", |scenario| {
-        let mut node = scenario.thawed()?;
+        let mut node = scenario.restored()?;
         let names: Vec<&str> =
             MODULES.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_whitespace().next()).collect();
         ensure!(names.len() > 40, "kernel.modules names only {}", names.len());
@@ -54,7 +54,7 @@ fn modules_of_clusters_load_and_strangers_are_refused() {
             );
             let output = node.guest.shell_within(&tried, LOADING)?;
             ensure!(output.status != 0, "a module that is {what} was loaded");
-            ensure!(output.complaint().contains("rejected"), "{what}: another refusal: {}", output.complaint());
+            ensure!(output.warning().contains("rejected"), "{what}: another refusal: {}", output.warning());
         }
         let tainted = node.guest.ask("cat /proc/sys/kernel/tainted")?;
         ensure!(tainted == "0", "the kernel is tainted: {tainted}");
@@ -65,7 +65,7 @@ fn modules_of_clusters_load_and_strangers_are_refused() {
 #[test]
 fn the_kernel_is_guarded_and_explains_its_types() {
     Scenario::run("kernel-guarded", |scenario| {
-        let mut node = scenario.thawed()?;
+        let mut node = scenario.restored()?;
         let tainted = node.guest.ask("cat /proc/sys/kernel/tainted")?;
         ensure!(tainted == "0", "the kernel is tainted after a boot: {tainted}");
         node.guest.ask("test -s /sys/kernel/btf/vmlinux")?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use qemu_tests::deadline::Deadline;
-use qemu_tests::door::{Fault, On, Times};
+use qemu_tests::fault_proxy::{Fault, On, Times};
 use qemu_tests::installed::Installed;
 use qemu_tests::node::Node;
 use qemu_tests::release::Written;
@@ -34,14 +34,14 @@ fn harmed(node: &mut Node, name: &str, phase: &str, harm: &str) -> Result<()> {
     match output.status {
         0 => Ok(()),
         9 => bail!("the phase {phase:?} never began"),
-        status => bail!("harming ended with {status}: {}", output.complaint()),
+        status => bail!("harming ended with {status}: {}", output.warning()),
     }
 }
 
 /// The agent is back, whatever was under way goes on or ends, and then the release can be had.
 fn then_upgrades(host: &Installed<'_>, node: &mut Node, release: &Written) -> Result<()> {
     node.agent_is_back(90)?;
-    let done = Ended::once_idle(&mut node.guest, &["upgrade", &host.depot.name(&release.version)])?.done()?;
+    let done = Ended::once_idle(&mut node.guest, &["upgrade", &host.release_server.name(&release.version)])?.done()?;
     ensure!(done.digest.as_deref() == Some(&release.digest), "it prepared {done:?}");
     let releases = Releases::of(&mut node.guest)?;
     ensure!(releases.next()?.digest.as_deref() == Some(&release.digest), "{:?} boots next", releases.next()?);
@@ -58,7 +58,7 @@ const KILL_AGENT: &str = "kill -KILL $(systemctl show --property=MainPID --value
 fn k01_k02_k05_agent_killed_in_each_phase() {
     Scenario::run("k01_k02_k05", |scenario| {
         let mut host = Installed::on(scenario)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         let terminate = "systemctl kill --signal=TERM ballast.service";
         let harms = PHASES.iter().map(|phase| ("K01", *phase, KILL_AGENT)).chain([("K02", "fetching", terminate)]);
         let mut last = None;
@@ -82,7 +82,7 @@ fn cancelled(host: &Installed<'_>, node: &mut Node) -> Result<()> {
     let (release, name) = host.publish(host.release("20261123.1")?.bulk(500_000))?;
     let before = Releases::of(&mut node.guest)?.next()?.digest.clone();
     let slow = Fault::Throttle { bytes_per_second: 10_000 };
-    host.depot.door.breaks(On::Blob(release.layer.clone()), slow, Times::Always);
+    host.release_server.fault_proxy.breaks(On::Blob(release.layer.clone()), slow, Times::Always);
     // As a terminal does, to the command alone.
     let script = format!("timeout --foreground --signal=INT 20 ballast upgrade {name}");
     let output = node.guest.shell_within(&script, OPERATION)?;
@@ -90,7 +90,7 @@ fn cancelled(host: &Installed<'_>, node: &mut Node) -> Result<()> {
     when(&mut node.guest, "the operation ends with the command", Deadline::secs(30), |releases| {
         releases.operation.is_none()
     })?;
-    host.depot.door.heals();
+    host.release_server.fault_proxy.heals();
     let next = Releases::of(&mut node.guest)?.next()?.digest.clone();
     ensure!(next == before, "cancelled, {next:?} boots next");
     ensure!(node.guest.ask("cat /proc/[0-9]*/comm")?.lines().all(|name| name != "ostree-worker"), "the worker runs on");
@@ -135,9 +135,9 @@ fn p_upgrade_goes_on_after_a_power_cut() {
     Scenario::run("p_goes_on", |scenario| {
         let mut host = Installed::on(scenario)?;
         let (release, name) = host.publish(host.release("20261122.1")?.bulk(600_000))?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         let slow = Fault::Throttle { bytes_per_second: 20_000 };
-        host.depot.door.breaks(On::Blob(release.layer.clone()), slow, Times::First(1));
+        host.release_server.fault_proxy.breaks(On::Blob(release.layer.clone()), slow, Times::First(1));
         node.guest.ask(&format!("ballast upgrade {name} >/run/upgrade.log 2>&1 &"))?;
         let is_fetching =
             |releases: &Releases| releases.operation.as_ref().is_some_and(|running| running.phase == "fetch");
@@ -187,7 +187,7 @@ fn power_cuts(name: &str, times: u32) {
         println!("{name}: BALLAST_SEED={seed}");
         let mut moments = Moments::of(seed, name);
         let mut host = Installed::on(scenario)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         for number in 1..=times {
             let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
             let moment = moments.next(UPGRADE);
@@ -231,7 +231,7 @@ mod soak {
     fn k03_reboot_ff() {
         Scenario::run("k03", |scenario| {
             let mut host = Installed::on(scenario)?;
-            let mut node = host.thawed()?;
+            let mut node = host.restored()?;
             for (number, phase) in (1..).zip(["fetching", "making the deployment", "writing the boot entry"]) {
                 let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
                 // The answer may not come any more.
@@ -251,12 +251,12 @@ mod soak {
             let below = host.write(host.release("20261122.0")?.bulk(300_000))?;
             let above = Base::above(&host.scenario.lab.image, &below)?;
             let (release, name) = host.publish(above.release("20261122.1")?.bulk(600_000))?;
-            let mut node = host.thawed()?;
+            let mut node = host.restored()?;
             let slow = Fault::Throttle { bytes_per_second: 40_000 };
-            host.depot.door.breaks(On::Blob(release.layer.clone()), slow, Times::First(1));
-            let mark = host.depot.door.mark();
+            host.release_server.fault_proxy.breaks(On::Blob(release.layer.clone()), slow, Times::First(1));
+            let mark = host.release_server.fault_proxy.mark();
             let sent = |host: &Installed<'_>, layer: &str| -> Vec<u64> {
-                let served = host.depot.door.served_since(mark);
+                let served = host.release_server.fault_proxy.served_since(mark);
                 let bytes = served.iter().filter(|one| one.path.ends_with(layer) && one.status / 100 == 2);
                 bytes.map(|one| one.sent).filter(|sent| *sent > 0).collect()
             };

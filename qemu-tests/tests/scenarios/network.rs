@@ -2,13 +2,13 @@
 //! only fetches; the case is named when it fails.
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::depot::{Depot, line};
-use qemu_tests::door::{ConnectProxy, Fault, On, Times};
+use qemu_tests::fault_proxy::{ConnectProxy, Fault, On, Times};
 use qemu_tests::guest::Guest;
 use qemu_tests::installed::Installed;
 use qemu_tests::node::Node;
 use qemu_tests::registry::{Authority, Validity};
 use qemu_tests::release::Written;
+use qemu_tests::release_server::{ReleaseServer, line};
 use qemu_tests::releases::{Ended, Releases};
 use qemu_tests::scenario::{Cases, Scenario};
 
@@ -34,12 +34,12 @@ impl Fetching<'_> {
     /// It is fetched, although `fault` strikes its layer so often.
     fn survives(&mut self, bytes: usize, fault: Fault, times: Times) -> Result<()> {
         let (release, name) = self.release(bytes)?;
-        let mark = self.host.depot.door.mark();
-        self.host.depot.door.breaks(On::Blob(release.layer.clone()), fault, times);
+        let mark = self.host.release_server.fault_proxy.mark();
+        self.host.release_server.fault_proxy.breaks(On::Blob(release.layer.clone()), fault, times);
         let done = self.fetch(&name)?.done()?;
-        self.host.depot.door.heals();
+        self.host.release_server.fault_proxy.heals();
         ensure!(done.digest.as_deref() == Some(&release.digest), "{done:?} was fetched");
-        let served = self.host.depot.door.served_since(mark);
+        let served = self.host.release_server.fault_proxy.served_since(mark);
         let layer: Vec<_> = served.iter().filter(|one| one.path.ends_with(&release.layer)).collect();
         if let Times::First(times) = times {
             ensure!(layer.len() > times as usize, "the fault did not strike {times} times: {layer:?}");
@@ -86,13 +86,13 @@ const CASES: [Case; 10] = [
 fn n01_n02_n03_n04_n05_n06_n07_n09_n10_n11_registries_misbehave() {
     Scenario::run("n01_to_n11", |scenario| {
         let mut host = Installed::on(scenario)?;
-        let node = host.thawed()?;
+        let node = host.restored()?;
         let mut fetching = Fetching { host, node, number: 0 };
         let mut cases = Cases::default();
         for (name, case) in CASES {
             let outcome = case(&mut fetching);
             cases.note(name, outcome.and_then(|()| fetching.is_quiet()));
-            fetching.host.depot.door.heals();
+            fetching.host.release_server.fault_proxy.heals();
         }
         cases.end()?;
         // The last word is that the node can still be upgraded.
@@ -139,7 +139,7 @@ fn other_credentials(fetching: &mut Fetching<'_>) -> Result<()> {
     let (_, name) = fetching.release(1000)?;
     let guest = &mut fetching.node.guest;
     guest.ask(&format!("mv {AUTHFILE} {AUTHFILE}.right && echo '{{\"auths\":{{}}}}' >{AUTHFILE}"))?;
-    let host = fetching.host.depot.host();
+    let host = fetching.host.release_server.host();
     fetching.fails(&name, "unauthorized", &[&host])?;
     fetching.node.guest.ask(&format!("mv {AUTHFILE}.right {AUTHFILE}"))?;
     fetching.fetch(&name)?.done().map(drop)
@@ -147,13 +147,13 @@ fn other_credentials(fetching: &mut Fetching<'_>) -> Result<()> {
 
 fn wrong_certificates(fetching: &mut Fetching<'_>) -> Result<()> {
     let (_, name) = fetching.release(1000)?;
-    let depot = &fetching.host.depot;
-    let stranger = Authority::make(&fetching.host.scenario.lab.tools, depot.folder(), "stranger")?;
-    depot.door.shows(stranger.issue(Validity::Current)?);
+    let release_server = &fetching.host.release_server;
+    let stranger = Authority::make(&fetching.host.scenario.lab.tools, release_server.folder(), "stranger")?;
+    release_server.fault_proxy.shows(stranger.issue(Validity::Current)?);
     fetching.fails(&name, "unreachable", &["certificate"]).context("a stranger's")?;
-    fetching.host.depot.door.shows(fetching.host.depot.authority.issue(Validity::Expired)?);
+    fetching.host.release_server.fault_proxy.shows(fetching.host.release_server.authority.issue(Validity::Expired)?);
     fetching.fails(&name, "unreachable", &["certificate", "xpired"]).context("an expired one")?;
-    fetching.host.depot.door.shows(fetching.host.depot.authority.issue(Validity::Current)?);
+    fetching.host.release_server.fault_proxy.shows(fetching.host.release_server.authority.issue(Validity::Current)?);
     fetching.fetch(&name)?.done().map(drop)
 }
 
@@ -162,7 +162,7 @@ fn lay_down(guest: &mut Guest, lines: &str) -> Result<()> {
     guest.ask(&format!("cat >/run/test.conf <<'EOF'\n{lines}EOF\nsystemd-tmpfiles --create /run/test.conf")).map(drop)
 }
 
-fn mirrors(guest: &mut Guest, of: &Depot, mirror: &str) -> Result<()> {
+fn mirrors(guest: &mut Guest, of: &ReleaseServer, mirror: &str) -> Result<()> {
     let text = format!("[[registry]]\nlocation = \"{}\"\n[[registry.mirror]]\nlocation = \"{mirror}\"\n", of.host());
     lay_down(guest, &line("/etc/containers/registries.conf.d/mirror.conf", 0o644, &text))
 }
@@ -173,7 +173,7 @@ fn mirror_down(fetching: &mut Fetching<'_>) -> Result<()> {
     let (asked, calls) = std::sync::mpsc::channel();
     // It hangs up, so that who asks can be counted; it is gone with the test.
     std::thread::spawn(move || mirror.incoming().try_for_each(|_| asked.send(())));
-    mirrors(&mut fetching.node.guest, &fetching.host.depot, &format!("10.0.2.2:{port}"))?;
+    mirrors(&mut fetching.node.guest, &fetching.host.release_server, &format!("10.0.2.2:{port}"))?;
     let (release, name) = fetching.release(1000)?;
     let done = fetching.fetch(&name)?.done()?;
     ensure!(done.digest.as_deref() == Some(&release.digest), "{done:?} was fetched");
@@ -182,19 +182,19 @@ fn mirror_down(fetching: &mut Fetching<'_>) -> Result<()> {
 }
 
 fn mirror_with_credentials(fetching: &mut Fetching<'_>) -> Result<()> {
-    let mirror = fetching.host.depot.mirror()?;
-    mirrors(&mut fetching.node.guest, &fetching.host.depot, &mirror.host())?;
+    let mirror = fetching.host.release_server.mirror()?;
+    mirrors(&mut fetching.node.guest, &fetching.host.release_server, &mirror.host())?;
     let certificate = format!("/etc/containers/certs.d/{}/ca.crt", mirror.host());
-    let both = Depot::authfile(&[&fetching.host.depot, &mirror]);
+    let both = ReleaseServer::authfile(&[&fetching.host.release_server, &mirror]);
     let lines = line(&certificate, 0o644, &mirror.authority.certificate()?) + &line(AUTHFILE, 0o600, &both);
     lay_down(&mut fetching.node.guest, &lines)?;
     fetching.number += 1;
     let release = fetching.host.write(fetching.host.release(&format!("20261122.{}", fetching.number))?)?;
     // The origin does not have it at all.
-    mirror.publish_for(&fetching.host.depot, &release)?;
-    let done = fetching.fetch(&fetching.host.depot.name(&release.version))?.done()?;
+    mirror.publish_for(&fetching.host.release_server, &release)?;
+    let done = fetching.fetch(&fetching.host.release_server.name(&release.version))?.done()?;
     ensure!(done.digest.as_deref() == Some(&release.digest), "{done:?} was fetched");
-    let served = mirror.door.served_since(0);
+    let served = mirror.fault_proxy.served_since(0);
     ensure!(served.iter().any(|one| one.path.ends_with(&release.layer)), "the mirror gave out {served:?}");
     fetching.node.guest.ask("rm /etc/containers/registries.conf.d/mirror.conf").map(drop)
 }
@@ -209,7 +209,7 @@ fn through_a_proxy(fetching: &mut Fetching<'_>) -> Result<()> {
     let done = fetching.fetch(&name)?.done()?;
     ensure!(done.digest.as_deref() == Some(&release.digest), "{done:?} was fetched");
     let targets = proxy.targets();
-    ensure!(targets.contains(&fetching.host.depot.host()), "it did not go through the proxy: {targets:?}");
+    ensure!(targets.contains(&fetching.host.release_server.host()), "it did not go through the proxy: {targets:?}");
     fetching.node.guest.ask(&format!("rm {place}"))?;
     restart_agent(&mut fetching.node)
 }
@@ -219,7 +219,7 @@ fn restart_agent(node: &mut Node) -> Result<()> {
     node.agent_is_back(60).map(drop)
 }
 
-/// Two boots more; cluster/away.rs has a clock that is wrong as well.
+/// Two boots more; cluster/unreachable.rs has a clock that is wrong as well.
 #[cfg(feature = "soak")]
 mod soak {
     use super::*;

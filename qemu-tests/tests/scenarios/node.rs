@@ -17,9 +17,9 @@ fn n13_f01_ready_without_network_and_user_data() {
         let name = node.guest.ask("cat /proc/sys/kernel/hostname")?;
         ensure!(name == "ballast", "without DHCP and settings the node is called {name}");
         let reasons = node.status()?.reasons;
-        ensure!(reasons.is_empty(), "without user-data the node complains: {reasons:?}");
+        ensure!(reasons.is_empty(), "without user-data the node warns: {reasons:?}");
         nobody_looked_for_settings(&mut node)?;
-        canary_tells_the_boot(&mut node)?;
+        canary_reports_the_boot(&mut node)?;
         status_is_for_root_only(&mut node)?;
         ostree_shows_the_booted_deployment(&mut node, &scenario.lab.image.commit)?;
         let resident = agent_resident(&mut node.guest)?;
@@ -48,10 +48,10 @@ fn nobody_looked_for_settings(node: &mut Node) -> Result<()> {
 }
 
 /// The preloaded pod really ran in this boot, not in another.
-fn canary_tells_the_boot(node: &mut Node) -> Result<()> {
-    let told = node.guest.ask("cat /run/ballast/canary/boot_id")?;
+fn canary_reports_the_boot(node: &mut Node) -> Result<()> {
+    let reported = node.guest.ask("cat /run/ballast/canary/boot_id")?;
     let boot = node.guest.ask("cat /proc/sys/kernel/random/boot_id")?;
-    ensure!(told == boot, "the canary wrote {told:?}, the boot is {boot}");
+    ensure!(reported == boot, "the canary wrote {reported:?}, the boot is {boot}");
     Ok(())
 }
 
@@ -60,7 +60,7 @@ fn status_is_for_root_only(node: &mut Node) -> Result<()> {
     ensure!(socket == "600 0 0 socket", "the status socket is {socket}");
     let other = node.guest.shell("setpriv --reuid=65534 --regid=65534 --clear-groups ballast status --json")?;
     ensure!(other.status != 0 && other.stdout.is_empty(), "nobody may read the status: {}", other.text());
-    ensure!(other.complaint().contains("root"), "the refusal names no remedy: {}", other.complaint());
+    ensure!(other.warning().contains("root"), "the refusal names no remedy: {}", other.warning());
     Ok(())
 }
 
@@ -71,7 +71,7 @@ fn ostree_shows_the_booted_deployment(node: &mut Node, commit: &str) -> Result<(
     Ok(())
 }
 
-/// `ballast boot` tells of the same boot as the status, and has the rows that every boot has.
+/// `ballast boot` reports the same boot as the status, and has the rows that every boot has.
 fn boot_agrees_with_the_status(node: &mut Node) -> Result<()> {
     let status = node.status()?.boot;
     let text = node.guest.ask("ballast boot --json")?;

@@ -24,7 +24,7 @@ const MANIFEST: &str = "/var/lib/ballast/pods/guestbook.yaml";
 /// The image's own container image.
 const CANARY: &str = "localhost/ballast/canary:1";
 
-/// A pod of the image's own container image, telling its `word` through its environment, in the node's network or one of its own.
+/// A pod of the image's own container image, reporting its `word` through its environment, in the node's network or one of its own.
 fn manifest(word: &str, host_network: bool) -> String {
     manifest_of(CANARY, word, host_network)
 }
@@ -39,7 +39,7 @@ fn manifest_of(image: &str, word: &str, host_network: bool) -> String {
             "hostNetwork": host_network,
             "restartPolicy": "Always",
             "volumes": [
-                { "name": "told", "hostPath": { "path": "/run/guestbook", "type": "DirectoryOrCreate" } },
+                { "name": "reported", "hostPath": { "path": "/run/guestbook", "type": "DirectoryOrCreate" } },
                 { "name": "scratch", "emptyDir": {} }
             ],
             "containers": [{
@@ -47,7 +47,7 @@ fn manifest_of(image: &str, word: &str, host_network: bool) -> String {
                 "image": image,
                 "env": [{ "name": "WORD", "value": word }],
                 "volumeMounts": [
-                    { "name": "told", "mountPath": "/run/canary" },
+                    { "name": "reported", "mountPath": "/run/canary" },
                     { "name": "scratch", "mountPath": "/scratch" }
                 ]
             }]
@@ -75,10 +75,10 @@ fn container(node: &mut Node) -> Result<(u32, String)> {
 }
 
 /// Waits until the pod's container has `word` in its environment; gives its process.
-fn tells(node: &mut Node, word: &str) -> Result<u32> {
-    let told = |node: &mut Node| container(node).ok().filter(|(_, text)| text.contains(&format!("WORD={word}")));
-    let found = Deadline::secs(60).poll(Duration::from_secs(1), || Ok::<_, anyhow::Error>(told(node)))?;
-    let (pid, _) = found.with_context(|| format!("no container tells the word {word}"))?;
+fn reports(node: &mut Node, word: &str) -> Result<u32> {
+    let reported = |node: &mut Node| container(node).ok().filter(|(_, text)| text.contains(&format!("WORD={word}")));
+    let found = Deadline::secs(60).poll(Duration::from_secs(1), || Ok::<_, anyhow::Error>(reported(node)))?;
+    let (pid, _) = found.with_context(|| format!("no container reports the word {word}"))?;
     node.status_when("the pod runs", 60, |status| status.runs("guestbook"))?;
     Ok(pid)
 }
@@ -103,14 +103,17 @@ fn names_the_program(text: &str) -> bool {
     text.contains("/no/such/program") && text.to_lowercase().contains("no such file or directory")
 }
 
-/// Why it does not run is told, once among the reasons and once with the container.
+/// Why it does not run is reported, once among the reasons and once with the container.
 fn a_container_that_cannot_start_says_why(node: &mut Node) -> Result<()> {
     let file = "/var/lib/ballast/pods/mute.yaml";
     node.guest.ask(&format!("printf %s {} >{file}", quote(&[without_program()])))?;
     node.status_when("the runtime's sentence is shown", 60, |status| {
-        let is_told = status.reasons.iter().any(|reason| reason.starts_with("pod mute: ") && names_the_program(reason));
+        let is_reported =
+            status.reasons.iter().any(|reason| reason.starts_with("pod mute: ") && names_the_program(reason));
         let ended = status.pod("mute").and_then(|pod| pod.containers.first()?.ended.as_ref());
-        status.ready && is_told && ended.is_some_and(|ended| ended.exit_code != 0 && names_the_program(&ended.message))
+        status.ready
+            && is_reported
+            && ended.is_some_and(|ended| ended.exit_code != 0 && names_the_program(&ended.message))
     })?;
     node.guest.ask(&format!("rm {file}"))?;
     node.status_when("the pod that did not start is gone", 60, |status| status.pod("mute").is_none())?;
@@ -120,17 +123,17 @@ fn a_container_that_cannot_start_says_why(node: &mut Node) -> Result<()> {
 #[test]
 fn operators_pod_follows_its_manifest() {
     Scenario::run("operators_pod", |scenario| {
-        let mut node = scenario.thawed()?;
+        let mut node = scenario.restored()?;
 
         write(&mut node, manifest("one", true))?;
-        tells(&mut node, "one")?;
+        reports(&mut node, "one")?;
         node.guest.ask("cat /run/guestbook/boot_id").context("the hostPath volume")?;
         invariants::check(&mut node, &scenario.lab.image)?;
 
         // By its digest the image is on the node as well; no registry has it.
         let by_digest = canary_by_digest(&scenario.lab.image)?;
         write(&mut node, manifest_of(&by_digest, "two", true))?;
-        tells(&mut node, "two").context("the changed manifest did not change the pod")?;
+        reports(&mut node, "two").context("the changed manifest did not change the pod")?;
         a_container_that_cannot_start_says_why(&mut node)?;
 
         node.guest.ask("echo 'spec: [' >/var/lib/ballast/pods/broken.yaml")?;
@@ -225,7 +228,7 @@ fn pods_have_a_network_of_their_own() {
         let mut node = scenario.healthy(&Options { network: service.network(), ..Options::default() })?;
 
         write(&mut node, manifest("own", false))?;
-        let process = tells(&mut node, "own")?;
+        let process = reports(&mut node, "own")?;
         let first = address(&mut node, process)?;
         ensure!(first.octets()[..2] == [10, 88], "a pod's address is {first}");
         reaches_the_host(&mut node, process)?;
@@ -235,7 +238,7 @@ fn pods_have_a_network_of_their_own() {
         // Another subnet is for pods that start later.
         node.guest.ask("ballast settings set network.pod_subnet 10.99.1.0/24")?;
         write(&mut node, manifest("moved", false))?;
-        let process = tells(&mut node, "moved")?;
+        let process = reports(&mut node, "moved")?;
         let second = address(&mut node, process)?;
         ensure!(second.octets()[..3] == [10, 99, 1], "after the change a pod's address is {second}");
         reaches_the_host(&mut node, process)?;
@@ -251,7 +254,7 @@ fn pods_have_a_network_of_their_own() {
             "cp /usr/lib/cni/bridge /opt/cni/bin/theirs && printf %s {file} >/etc/cni/net.d/10-theirs.conflist"
         ))?;
         write(&mut node, manifest("theirs", false))?;
-        let process = tells(&mut node, "theirs")?;
+        let process = reports(&mut node, "theirs")?;
         let third = address(&mut node, process)?;
         ensure!(third.octets()[..2] == [10, 77], "in a cluster's network a pod's address is {third}");
         ensure!(

@@ -54,8 +54,8 @@ fn damage(var: &Root<'_>) -> Result<()> {
 
 fn is_mended(node: &mut Node) -> Result<()> {
     let reasons = node.status()?.reasons;
-    for told in ["the machine-id was damaged and is set aside", "/var was damaged; e2fsck has mended it"] {
-        ensure!(reasons.iter().any(|reason| reason.contains(told)), "nobody says that {told}: {reasons:?}");
+    for reported in ["the machine-id was damaged and is set aside", "/var was damaged; e2fsck has mended it"] {
+        ensure!(reasons.iter().any(|reason| reason.contains(reported)), "nobody says that {reported}: {reasons:?}");
     }
     let guest = &mut node.guest;
     guest.ask("test -d /var/lib/ballast/machine-id.damaged-1 && test -s /run/ballast/e2fsck-var.log")?;

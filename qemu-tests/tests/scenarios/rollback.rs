@@ -22,14 +22,14 @@ fn back(mut node: Node) -> Result<()> {
     node.ends(Deadline::after(READY)).map(drop)
 }
 
-/// By hand, twice, and once more while an upgrade is prepared; what an earlier trial left behind condemns nobody.
+/// By hand, twice, and once more while an upgrade is prepared; what an earlier trial left behind fails nobody.
 #[test]
 fn r01_r02_r03_r12_f06_by_hand_and_back_again() {
     Scenario::run("r01_r02_r03_r12", |scenario| {
         let mut host = Installed::on(scenario)?;
         let old = host.base.digest()?;
         let (new, name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         leave_traces(&mut node.guest)?;
         host.upgrade_and_reboot(node, &name)?;
         let node = host.boot()?;
@@ -52,7 +52,7 @@ fn r01_r02_r03_r12_f06_by_hand_and_back_again() {
         let booted = releases.booted()?.digest.clone().unwrap_or_default();
         ensure!([&old, &new.digest].contains(&&booted), "R03: {booted} runs");
         runs(&mut node, &booted).context("R03")?;
-        ensure!(releases.bad.is_empty(), "R03: nothing failed, but {:?}", releases.bad);
+        ensure!(releases.failed.is_empty(), "R03: nothing failed, but {:?}", releases.failed);
         ensure!(releases.next()?.digest.as_deref() != Some(&newer.digest), "R03: it is still next");
         Ended::of(&mut node.guest, &["fsck"])?.done()?;
         node.power_off()?;
@@ -76,7 +76,7 @@ fn stale_flags(node: &mut Node, digest: &str) -> Result<()> {
     node.guest.ask(&script)?;
     node.agent_is_back(60)?;
     let releases = Releases::of(&mut node.guest)?;
-    ensure!(releases.bad.is_empty(), "it is condemned: {:?}", releases.bad);
+    ensure!(releases.failed.is_empty(), "it is marked as failed: {:?}", releases.failed);
     runs(node, digest)
 }
 

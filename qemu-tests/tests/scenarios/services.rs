@@ -9,7 +9,7 @@ use qemu_tests::scenario::{Scenario, unit};
 /// Does `harm` to containerd and expects it back, restarted once more, with the very same containers running.
 fn comes_back(name: &str, harm: &str, within_secs: u64) {
     Scenario::run(name, |scenario| {
-        let mut node = scenario.thawed()?;
+        let mut node = scenario.restored()?;
         let restarts = node.status()?.runtime.restarts;
         let before = containers::running(&mut node.guest)?;
         ensure!(before.len() >= 2, "the canary and its sandbox do not run: {before:?}");

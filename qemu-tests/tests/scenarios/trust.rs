@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use qemu_tests::deadline::Deadline;
-use qemu_tests::door::{Fault, On, Times};
+use qemu_tests::fault_proxy::{Fault, On, Times};
 use qemu_tests::installed::Installed;
 use qemu_tests::node::Node;
 use qemu_tests::registry::{Signed, SigningKey};
@@ -103,15 +103,15 @@ const OFFERS: [Offer; 6] = [
 fn c01_c02_c03_c04_c05_s02_refused_before_anything_is_deployed() {
     Scenario::run("c01_to_c05", |scenario| {
         let mut host = Installed::on(scenario)?;
-        let stranger = SigningKey::make(&host.scenario.lab.tools, host.depot.folder(), "stranger")?;
-        let node = host.thawed()?;
+        let stranger = SigningKey::make(&host.scenario.lab.tools, host.release_server.folder(), "stranger")?;
+        let node = host.restored()?;
         let mut offered = Offered { host, node, stranger };
         let before = offered.state()?;
         let mut cases = Cases::default();
         for (number, offer) in (1..).zip(&OFFERS) {
             let outcome = offered.is_refused(number, offer);
             cases.note(offer.case, outcome.and_then(|()| offered.is_still(&before)));
-            offered.host.depot.door.heals();
+            offered.host.release_server.fault_proxy.heals();
         }
         let outcome = offered.claims_too_much();
         cases.note("S02 claims 999 TiB", outcome.and_then(|()| offered.is_still(&before)));
@@ -128,11 +128,15 @@ fn c01_c02_c03_c04_c05_s02_refused_before_anything_is_deployed() {
         );
         settings::apply(&mut offered.node.guest, &keys)?;
         let release = offered.host.write(offered.host.release("20261123.1")?)?;
-        let name = offered.host.depot.publish_as(&release, "20261123.1", Signed::By(&offered.stranger))?;
+        let name = offered.host.release_server.publish_as(&release, "20261123.1", Signed::By(&offered.stranger))?;
         let why = Ended::of(&mut offered.node.guest, &["upgrade", &name])?.failed(4, "refused")?;
         ensure!(why.contains("2 keys must have signed it"), "the reason does not name the threshold: {why}");
         ensure!(offered.state()? == before, "entries, kernels or deployments changed");
-        let name = offered.host.depot.publish_as(&release, "20261123.1", Signed::By(&offered.host.depot.key))?;
+        let name = offered.host.release_server.publish_as(
+            &release,
+            "20261123.1",
+            Signed::By(&offered.host.release_server.key),
+        )?;
         Ended::of(&mut offered.node.guest, &["upgrade", &name])?.done().context("a good one, after all that")?;
         let next = Releases::of(&mut offered.node.guest)?.next()?.digest.clone();
         ensure!(next.as_deref() == Some(&release.digest), "{next:?} boots next");
@@ -145,18 +149,18 @@ impl Offered<'_> {
         let version = format!("20261122.{number}");
         let release = self.host.write((offer.made)(self.host.release(&version)?))?;
         let signed = match offer.signed {
-            By::Us => Signed::By(&self.host.depot.key),
+            By::Us => Signed::By(&self.host.release_server.key),
             By::Stranger => Signed::By(&self.stranger),
             By::Nobody => Signed::Not,
         };
-        let name = self.host.depot.publish_as(&release, &version, signed)?;
-        let door = &self.host.depot.door;
-        let mark = door.mark();
+        let name = self.host.release_server.publish_as(&release, &version, signed)?;
+        let fault_proxy = &self.host.release_server.fault_proxy;
+        let mark = fault_proxy.mark();
         if let Some(fault) = offer.fault {
-            door.breaks(On::Blob(release.layer.clone()), fault(release.layer_bytes), Times::Always);
+            fault_proxy.breaks(On::Blob(release.layer.clone()), fault(release.layer_bytes), Times::Always);
         }
         let why = Ended::of(&mut self.node.guest, &["upgrade", &name])?.failed(offer.status, offer.kind)?;
-        self.host.depot.door.heals();
+        self.host.release_server.fault_proxy.heals();
         if let Some(word) = offer.words.iter().find(|word| !why.contains(**word)) {
             bail!("the reason does not have {word:?}: {why}");
         }
@@ -168,16 +172,16 @@ impl Offered<'_> {
     /// S02: nobody can sign what no registry would hold, so signatures are not asked for; the status says so meanwhile.
     fn claims_too_much(&mut self) -> Result<()> {
         let honest = self.host.write(self.host.release("20261122.90")?)?;
-        self.host.depot.publish(&honest)?;
+        self.host.release_server.publish(&honest)?;
         // The manifest is another one with the same blobs; its configuration has to be in the registry.
         let huge = self.host.write(self.host.release("20261122.90")?.claiming(999 << 40))?;
-        let name = self.host.depot.publish_claim(&huge)?;
+        let name = self.host.release_server.publish_claim(&huge)?;
         let document = "/var/lib/ballast/settings.toml";
         self.node.guest.ask(&format!("printf '[update]\\nsignatures = \"none\"\\n' >{document}"))?;
         let unsigned = |reason: &String| reason.contains("sign");
         self.node
             .status_when("that signatures are off is a reason", 60, |status| status.reasons.iter().any(unsigned))?;
-        let mark = self.host.depot.door.mark();
+        let mark = self.host.release_server.fault_proxy.mark();
         let why = Ended::of(&mut self.node.guest, &["upgrade", &name])?.failed(1, "no-space")?;
         ensure!(why.contains("ROOT"), "the reason does not name ROOT: {why}");
         ensure!(!fetched(&self.host, mark, &huge), "the layer was fetched");
@@ -188,9 +192,10 @@ impl Offered<'_> {
     /// While a layer comes slowly: who speaks with the registry may nothing, who writes has no network and few rights.
     fn fetching_is_confined(&mut self) -> Result<()> {
         let release = self.host.write(self.host.release("20261122.91")?.bulk(400_000))?;
-        let name = self.host.depot.publish_as(&release, "20261122.91", Signed::By(&self.host.depot.key))?;
+        let name =
+            self.host.release_server.publish_as(&release, "20261122.91", Signed::By(&self.host.release_server.key))?;
         let slow = Fault::Throttle { bytes_per_second: 40_000 };
-        self.host.depot.door.breaks(On::Blob(release.layer.clone()), slow, Times::Always);
+        self.host.release_server.fault_proxy.breaks(On::Blob(release.layer.clone()), slow, Times::Always);
         let guest = &mut self.node.guest;
         guest.ask(&format!("systemd-run --quiet --unit=fetching ballast upgrade --fetch-only {name}"))?;
         let running = Deadline::secs(60).poll(Duration::from_millis(500), || {
@@ -207,7 +212,7 @@ impl Offered<'_> {
         ensure!(worker.capabilities == WORKERS, "the worker has other capabilities: {text}");
         ensure!(worker.is_filtered && worker.no_new_privileges, "the worker is not confined: {text}");
         ensure!(worker.network != proxy.network, "the worker has a network: {text}");
-        self.host.depot.door.heals();
+        self.host.release_server.fault_proxy.heals();
         let guest = &mut self.node.guest;
         let ends = || guest.ask("systemctl show --property=ActiveState,Result fetching.service | tr '\\n' ' '");
         let ended = Deadline::secs(120).poll(Duration::from_secs(1), {

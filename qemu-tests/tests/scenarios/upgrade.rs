@@ -62,8 +62,8 @@ pub(crate) fn runs(node: &mut Node, digest: &str) -> Result<()> {
     ensure!(booted.digest.as_deref() == Some(digest), "{booted:?} runs, not {digest}");
     ensure!(booted.next && booted.state == "good", "what runs is {booted:?}");
     let status = node.status()?;
-    ensure!(status.os.digest.as_deref() == Some(digest), "the status tells of {:?}", status.os);
-    ensure!(status.os.version == booted.version, "the status tells of {:?}", status.os);
+    ensure!(status.os.digest.as_deref() == Some(digest), "the status reports {:?}", status.os);
+    ensure!(status.os.version == booted.version, "the status reports {:?}", status.os);
     Ok(())
 }
 
@@ -74,26 +74,33 @@ fn u02_u03_u04_f06_old_to_new_and_the_same_again() {
         let mut host = Installed::on(scenario)?;
         let old = host.base.digest()?;
         let (new, name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         runs(&mut node, &old)?;
         leave_traces(&mut node.guest)?;
         node.guest.ask(CHECK)?;
 
         let check = Ended::of(&mut node.guest, &["upgrade", "--check", &name])?;
         ensure!(check.status == 10, "--check ended with {} although there is a newer one", check.status);
-        let mark = host.depot.door.mark();
+        let mark = host.release_server.fault_proxy.mark();
         let done = Ended::of(&mut node.guest, &["upgrade", "--fetch-only", &name])?.done()?;
         ensure!(done.changed && done.digest.as_deref() == Some(&new.digest), "U04: it fetched {done:?}");
-        let sent: u64 = host.depot.door.served_since(mark).iter().filter(|one| one.is_blob()).map(|one| one.sent).sum();
+        let sent: u64 = host
+            .release_server
+            .fault_proxy
+            .served_since(mark)
+            .iter()
+            .filter(|one| one.is_blob())
+            .map(|one| one.sent)
+            .sum();
         // Layer, configuration, signature: what is on the node already is not fetched.
         ensure!(sent < new.layer_bytes + 50_000, "U04: {sent} bytes were fetched for a layer of {}", new.layer_bytes);
         node.reboot_to_exit()?;
 
         let mut node = host.boot().context("U04: after fetching only")?;
         runs(&mut node, &old).context("U04: after fetching only")?;
-        let mark = host.depot.door.mark();
+        let mark = host.release_server.fault_proxy.mark();
         host.upgrade_and_reboot(node, &name)?;
-        let again = host.depot.door.served_since(mark).iter().any(|one| one.path.ends_with(&new.layer));
+        let again = host.release_server.fault_proxy.served_since(mark).iter().any(|one| one.path.ends_with(&new.layer));
         ensure!(!again, "U04: the layer was fetched again");
 
         let mut node = host.boot().context("U02: the new release")?;
@@ -125,16 +132,16 @@ fn u06_u10_c07_f06_one_hop_forward_and_back_only_when_asked() {
         let mut host = Installed::on(scenario)?;
         let (between, between_name) = host.publish(host.release("20261122.1")?)?;
         let (newest, newest_name) = host.publish(host.release("20270301.1")?)?;
-        let node = host.thawed()?;
+        let node = host.restored()?;
         host.upgrade_and_reboot(node, &newest_name)?;
 
         let mut node = host.boot().context("U10")?;
         runs(&mut node, &newest.digest).context("U10")?;
         leave_traces(&mut node.guest)?;
         // The registry, or who stands before it, gives out what was good once under the name of the newest.
-        let signed = qemu_tests::registry::Signed::By(&host.depot.key);
-        let stable = host.depot.publish_as(&between, "stable", signed)?;
-        let mark = host.depot.door.mark();
+        let signed = qemu_tests::registry::Signed::By(&host.release_server.key);
+        let stable = host.release_server.publish_as(&between, "stable", signed)?;
+        let mark = host.release_server.fault_proxy.mark();
         let why = Ended::of(&mut node.guest, &["upgrade", &stable])?.failed(4, "refused").context("C07, U06")?;
         ensure!(why.contains("20261122.1") && why.contains("20270301.1"), "U06: the refusal names no versions: {why}");
         ensure!(!fetched(&host, mark, &between), "U06: the layer was fetched before it was refused");
@@ -150,5 +157,9 @@ fn u06_u10_c07_f06_one_hop_forward_and_back_only_when_asked() {
 }
 
 pub(crate) fn fetched(host: &Installed<'_>, mark: usize, release: &Written) -> bool {
-    host.depot.door.served_since(mark).iter().any(|one| one.path.ends_with(&release.layer) && one.sent > 0)
+    host.release_server
+        .fault_proxy
+        .served_since(mark)
+        .iter()
+        .any(|one| one.path.ends_with(&release.layer) && one.sent > 0)
 }

@@ -13,15 +13,15 @@ use crate::{
 /// So many Events' counts are remembered: a node has few kinds of them.
 const MOST: usize = 64;
 
-/// Tells Events. A node may make and change them, not read them: how often one was told it has to know itself.
+/// Reports Events. A node may make and change them, not read them: how often one was reported it has to know itself.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Teller {
+pub(crate) struct EventRecorder {
     counts: BTreeMap<String, i32>,
 }
 
-impl Teller {
-    /// Tells it. If it was told before, its count goes up; not if it `is_first`: then only the agent was restarted.
-    pub(crate) async fn tell(
+impl EventRecorder {
+    /// Says it. If it was reported before, its count goes up; not if it `is_first`: then only the agent was restarted.
+    pub(crate) async fn record(
         &mut self,
         client: &ApiClient,
         mut event: Event,

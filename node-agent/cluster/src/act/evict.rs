@@ -28,7 +28,7 @@ pub(crate) struct Evictions {
 }
 
 impl Evictions {
-    /// Asks `pods` to go, one after the other; `each` is told what came of it. Those that were not asked in time are left out.
+    /// Asks `pods` to go, one after the other; `each` gets the outcome. Those that were not asked in time are left out.
     pub(crate) async fn ask(
         &mut self,
         client: &ApiClient,
@@ -63,7 +63,7 @@ impl Evictions {
 fn request(pod: &PodId, version: &str) -> Result<Request<Vec<u8>>, Failure> {
     let PodId { namespace, name, uid } = pod;
     let wrong = |error: &dyn std::fmt::Display| {
-        Failure::Strange(format!("the pod {namespace}/{name} cannot be evicted: {error}"))
+        Failure::Unexpected(format!("the pod {namespace}/{name} cannot be evicted: {error}"))
     };
     let eviction = json!({
         "apiVersion": version,
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(outcome(refused(409, "")).ok(), Some(Eviction::Accepted));
         assert_eq!(outcome(refused(403, "guarded")).ok(), Some(Eviction::Blocked("guarded".to_owned())));
         assert!(outcome(refused(401, "")).is_err());
-        assert!(outcome(Failure::Away("reset".to_owned())).is_err());
+        assert!(outcome(Failure::Unreachable("reset".to_owned())).is_err());
     }
 
     #[test]

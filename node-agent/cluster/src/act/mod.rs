@@ -8,7 +8,7 @@ mod node_os;
 mod slot;
 
 pub(crate) use self::{
-    event::Teller,
+    event::EventRecorder,
     evict::{Evictions, fail, remove},
     lease::Heartbeat,
     node::{change, register, report},

@@ -14,7 +14,7 @@ use crate::{
     client::{Api, ApiClient, Failure},
     model::CLAIM_NAMESPACE,
     plan::{
-        heartbeat::is_alive,
+        lease::is_alive,
         node::{is_anothers, is_tainted, labels_patch},
     },
 };
@@ -41,7 +41,7 @@ pub(crate) async fn register(client: &ApiClient, wanted: &Node, now: SystemTime)
     let name = wanted.name_any();
     let found = nodes.get(&name).await?;
     if is_anothers(&found, wanted) && is_node_alive(client, &name, now).await? {
-        return Err(Failure::Strange(format!("Node {name} is another machine's: set cluster.node_name")));
+        return Err(Failure::Unexpected(format!("Node {name} is another machine's: set cluster.node_name")));
     }
     if let Some(patch) = labels_patch(&found, wanted.labels()) {
         nodes.patch(&name, &Patch::Merge(patch)).await?;
@@ -72,7 +72,7 @@ pub(crate) async fn report(client: &ApiClient, name: &str, status: &NodeStatus) 
 }
 
 fn patch_of(status: &NodeStatus) -> Result<Value, Failure> {
-    let mut status = serde_json::to_value(status).map_err(|error| Failure::Strange(error.to_string()))?;
+    let mut status = serde_json::to_value(status).map_err(|error| Failure::Unexpected(error.to_string()))?;
     // Addresses would be merged by type as well, of which several have the same: they are replaced as a whole.
     if let Some(addresses) = status.get_mut("addresses").and_then(Value::as_array_mut) {
         addresses.insert(0, json!({ "$patch": "replace" }));

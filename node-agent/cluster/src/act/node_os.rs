@@ -1,4 +1,4 @@
-//! The NodeOS: made if there is none, without a wish; its status applied. Its spec is never written.
+//! The NodeOS: made if there is none, without a spec; its status applied. Its spec is never written.
 
 use kube::core::{
     Request,
@@ -52,5 +52,5 @@ pub(crate) async fn apply(client: &ApiClient, name: &str, status: &NodeOsStatus)
 }
 
 fn wrong(error: &dyn std::fmt::Display) -> Failure {
-    Failure::Strange(format!("a NodeOS cannot be written: {error}"))
+    Failure::Unexpected(format!("a NodeOS cannot be written: {error}"))
 }

@@ -48,7 +48,7 @@ impl ApiClient {
         let body = self.0.send(request).await?.into_body();
         let whole = body.collect().await.map_err(|error| broke(&*error))?.to_bytes();
         serde_json::from_slice(&whole).map_err(|error| {
-            Failure::Strange(format!("the API server's answer is not the object that was asked for: {error}"))
+            Failure::Unexpected(format!("the API server's answer is not the object that was asked for: {error}"))
         })
     }
 
@@ -62,7 +62,7 @@ impl ApiClient {
     }
 }
 
-/// The lines of a body. One that has no end is not told.
+/// The lines of a body. One that has no end is not reported.
 fn lines(body: Answer) -> impl futures_util::Stream<Item = Result<BytesMut, Failure>> + Send {
     struct Lines {
         body: Answer,
@@ -90,7 +90,7 @@ fn lines(body: Answer) -> impl futures_util::Stream<Item = Result<BytesMut, Fail
                         lines.buffer.extend_from_slice(&data);
                         continue;
                     }
-                    Ok(_) => Failure::Strange(format!("an event of a watch has more than {MAX_EVENT_BYTES} bytes")),
+                    Ok(_) => Failure::Unexpected(format!("an event of a watch has more than {MAX_EVENT_BYTES} bytes")),
                     // Trailers.
                     Err(_) => continue,
                 },
@@ -112,16 +112,16 @@ fn event<T: DeserializeOwned>(line: &[u8]) -> Result<WatchEvent<T>, Failure> {
             message: answer.message,
             retry_after: None,
         }),
-        Err(_) => Failure::Strange(format!("an event of a watch is not one: {error}")),
+        Err(_) => Failure::Unexpected(format!("an event of a watch is not one: {error}")),
     })
 }
 
 fn broke(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::Away(format!("the connection to the API server broke: {}", chain(error)))
+    Failure::Unreachable(format!("the connection to the API server broke: {}", chain(error)))
 }
 
 fn wrong(error: &dyn Display) -> Failure {
-    Failure::Strange(format!("no request can be made: {error}"))
+    Failure::Unexpected(format!("no request can be made: {error}"))
 }
 
 /// Objects of one kind.
@@ -227,21 +227,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn lines_are_told_as_they_end() {
-        let told = |text: &'static str| async move {
+    async fn lines_are_reported_as_they_end() {
+        let reported = |text: &'static str| async move {
             let lines = lines(Answer::whole(Bytes::from_static(text.as_bytes())));
             let lines: Vec<_> = lines.collect().await;
             lines.into_iter().map(|line| String::from_utf8(line.unwrap().to_vec()).unwrap()).collect::<Vec<_>>()
         };
-        assert_eq!(told("a\nbc\n\nno end").await, ["a", "bc", ""]);
-        assert_eq!(told("").await, [""; 0]);
+        assert_eq!(reported("a\nbc\n\nno end").await, ["a", "bc", ""]);
+        assert_eq!(reported("").await, [""; 0]);
     }
 
     #[tokio::test]
     async fn a_line_without_end_is_given_up() {
         let body = Answer::whole(Bytes::from(vec![b'x'; MAX_EVENT_BYTES + 1]));
         let lines: Vec<_> = lines(body).collect().await;
-        assert!(matches!(lines.as_slice(), [Err(Failure::Strange(_))]));
+        assert!(matches!(lines.as_slice(), [Err(Failure::Unexpected(_))]));
     }
 
     #[test]
@@ -249,6 +249,6 @@ mod tests {
         assert!(matches!(event::<Value>(br#"{"type":"ADDED","object":{}}"#), Ok(WatchEvent::Added(_))));
         let gone = br#"{"status":"Failure","reason":"Expired","message":"too old","code":410}"#;
         assert_eq!(event::<Value>(gone).unwrap_err().kind(), super::super::Kind::Gone);
-        assert!(matches!(event::<Value>(b"<html>"), Err(Failure::Strange(_))));
+        assert!(matches!(event::<Value>(b"<html>"), Err(Failure::Unexpected(_))));
     }
 }

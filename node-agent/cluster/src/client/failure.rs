@@ -11,7 +11,7 @@ use thiserror::Error as ThisError;
 pub enum Failure {
     /// No server took the connection, or the one that did broke it.
     #[error("{0}")]
-    Away(String),
+    Unreachable(String),
     /// A server took the request and did not answer in time.
     #[error("{server} did not answer within {} s", .after.as_secs())]
     Late {
@@ -25,7 +25,7 @@ pub enum Failure {
     Refused(Refusal),
     /// A server answered what this program does not understand.
     #[error("{0}")]
-    Strange(String),
+    Unexpected(String),
 }
 
 /// An answer that says no.
@@ -98,7 +98,7 @@ impl Failure {
     /// What is to be done.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Away(_) | Self::Late { .. } | Self::Strange(_) => Kind::Passing,
+            Self::Unreachable(_) | Self::Late { .. } | Self::Unexpected(_) => Kind::Passing,
             Self::Refused(refusal) => match refusal.code {
                 401 => Kind::Unknown,
                 403 => Kind::Forbidden,
@@ -115,7 +115,7 @@ impl Failure {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
-            Self::Away(_) | Self::Late { .. } | Self::Strange(_) => None,
+            Self::Unreachable(_) | Self::Late { .. } | Self::Unexpected(_) => None,
         }
     }
 

@@ -51,7 +51,8 @@ impl Client {
             Identity::Nobody | Identity::Certificate { .. } => None,
         };
         // Whoever answers there may be anybody.
-        let max_answer = if *trust == Trust::Anyone { MAX_STRANGERS_ANSWER_BYTES } else { MAX_ANSWER_BYTES };
+        let max_answer =
+            if *trust == Trust::NoCertVerification { MAX_STRANGERS_ANSWER_BYTES } else { MAX_ANSWER_BYTES };
         let transport = Transport::new(servers, tls, authorization, max_answer, counters);
         Ok(Self { own: ApiClient::new(transport.clone()), transport })
     }

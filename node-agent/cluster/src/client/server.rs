@@ -16,7 +16,7 @@ use super::{
     failure::chain,
 };
 
-/// A server that takes no connection in this time is away. Several may be tried, so it is short.
+/// A server that takes no connection in this time is unreachable. Several may be tried, so it is short.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// So much of a stream may come before it is read: the answers are small, and a thousand nodes may be in one process.
@@ -119,7 +119,7 @@ pub(super) struct Driver(JoinHandle<()>);
 impl Driver {
     fn spawn<F: Future<Output = hyper::Result<()>> + Send + 'static>(driver: F) -> Self {
         Self(tokio::spawn(async move {
-            // Whoever waits for an answer gets the error as well, and tells it.
+            // Whoever waits for an answer gets the error as well, and returns it.
             if let Err(error) = driver.await {
                 log::debug!("a connection to an API server ended: {error}");
             }

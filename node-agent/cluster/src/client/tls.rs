@@ -25,7 +25,7 @@ pub enum Trust {
     /// By one of these, in PEM.
     Pem(String),
     /// By anyone: only for what is checked in another way (`credentials::discovery`).
-    Anyone,
+    NoCertVerification,
 }
 
 /// Who we are.
@@ -53,7 +53,9 @@ pub(super) fn configuration(trust: &Trust, identity: &Identity) -> Result<Client
     let builder = match trust {
         Trust::Image => builder.with_root_certificates(image()),
         Trust::Pem(pem) => builder.with_root_certificates(authorities(pem)?),
-        Trust::Anyone => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))),
+        Trust::NoCertVerification => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(NoCertVerification(provider)))
+        }
     };
     let mut configuration = match identity {
         Identity::Nobody | Identity::Token(_) => builder.with_no_client_auth(),
@@ -98,9 +100,9 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
 
 /// Believes everyone. That the server has the key of the certificate it shows is checked all the same.
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
+struct NoCertVerification(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for NoCertVerification {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

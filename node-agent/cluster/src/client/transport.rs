@@ -67,13 +67,13 @@ struct Open {
 }
 
 /// A connection for one request.
-enum Lane {
+enum Sender {
     Shared(hyper::client::conn::http2::SendRequest<Full<Bytes>>),
     Single(hyper::client::conn::http1::SendRequest<Full<Bytes>>, Driver),
 }
 
 /// What was sent, and may be sent once more.
-struct Question {
+struct PreparedRequest {
     method: http::Method,
     uri: Uri,
     headers: HeaderMap,
@@ -107,9 +107,9 @@ impl Transport {
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        let question = Question { method: parts.method, uri: parts.uri, headers, body };
+        let prepared = PreparedRequest { method: parts.method, uri: parts.uri, headers, body };
         self.shared.counters.requests.fetch_add(1, Relaxed);
-        let result = self.shared.ask(question).await;
+        let result = self.shared.ask(prepared).await;
         if result.is_err() {
             self.shared.counters.errors.fetch_add(1, Relaxed);
         }
@@ -118,25 +118,25 @@ impl Transport {
 }
 
 impl Shared {
-    async fn ask(&self, question: Question) -> Result<Response<Answer>, Failure> {
-        let watch = watch_timeout(&question.uri);
+    async fn ask(&self, prepared: PreparedRequest) -> Result<Response<Answer>, Failure> {
+        let watch = watch_timeout(&prepared.uri);
         let mut is_new = false;
         loop {
-            let (lane, server, generation) = self.lane(is_new).await?;
+            let (sender, server, generation) = self.sender(is_new).await?;
             // Servers that are silent took their own time, and leave the one that is not its whole.
             let begun = Instant::now();
             let deadline = begun + REQUEST_TIMEOUT;
             let late = || Failure::Late { server: server.to_string(), after: REQUEST_TIMEOUT };
             let broke = |error: &(dyn std::error::Error + 'static)| {
-                Failure::Away(format!("the connection to {server} broke: {}", chain(error)))
+                Failure::Unreachable(format!("the connection to {server} broke: {}", chain(error)))
             };
-            let request = question.request(&server, &lane)?;
-            let sent = match lane {
-                Lane::Shared(mut sender) => {
+            let request = prepared.request(&server, &sender)?;
+            let sent = match sender {
+                Sender::Shared(mut sender) => {
                     let answer = timeout_at(deadline, sender.try_send_request(request)).await;
                     (answer, None)
                 }
-                Lane::Single(mut sender, driver) => {
+                Sender::Single(mut sender, driver) => {
                     let answer = timeout_at(deadline, sender.try_send_request(request)).await;
                     (answer, Some((sender, driver)))
                 }
@@ -178,7 +178,7 @@ impl Shared {
             if let Some((sender, driver)) = single {
                 self.keep(generation, sender, driver).await;
             }
-            self.weigh(&question.uri, parts.status, &server).await;
+            self.weigh(&prepared.uri, parts.status, &server).await;
             if !is_good {
                 return Err(Failure::Refused(Refusal::read(parts.status, &parts.headers, &whole)));
             }
@@ -187,13 +187,13 @@ impl Shared {
     }
 
     /// What is open, else a connection to the first server that takes one.
-    async fn lane(&self, is_new: bool) -> Result<(Lane, Server, u64), Failure> {
+    async fn sender(&self, is_new: bool) -> Result<(Sender, Server, u64), Failure> {
         // Who comes while a connection is being made waits for it instead of making another.
         let mut open = self.open.lock().await;
         if let Some((sender, _)) = open.http2.as_ref().filter(|(sender, _)| !sender.is_closed()) {
             let sender = sender.clone();
             if let Some(server) = &open.server {
-                return Ok((Lane::Shared(sender), server.clone(), open.generation));
+                return Ok((Sender::Shared(sender), server.clone(), open.generation));
             }
         }
         open.http2 = None;
@@ -201,7 +201,7 @@ impl Shared {
         if let (Some(server), false) = (open.server.clone(), is_new || open.idle.is_empty())
             && let Some((sender, driver)) = open.idle.pop()
         {
-            return Ok((Lane::Single(sender, driver), server, open.generation));
+            return Ok((Sender::Single(sender, driver), server, open.generation));
         }
         let mut reasons = Vec::new();
         let first = self.counters.first.load(Relaxed);
@@ -211,7 +211,7 @@ impl Shared {
                 Err(reason) => reasons.push(reason),
             }
         }
-        Err(Failure::Away(reasons.join("; ")))
+        Err(Failure::Unreachable(reasons.join("; ")))
     }
 
     /// Leaves a server that takes connections and answers nothing well; it is tried last from then on.
@@ -258,7 +258,7 @@ impl Shared {
 }
 
 impl Open {
-    fn take(&mut self, connection: Connection, server: &Server) -> (Lane, Server, u64) {
+    fn take(&mut self, connection: Connection, server: &Server) -> (Sender, Server, u64) {
         if self.server.as_ref() != Some(server) {
             self.idle.clear();
             self.server = Some(server.clone());
@@ -267,26 +267,27 @@ impl Open {
             Connection::Shared(sender, driver) => {
                 self.generation += 1;
                 self.http2 = Some((sender.clone(), driver));
-                (Lane::Shared(sender), server.clone(), self.generation)
+                (Sender::Shared(sender), server.clone(), self.generation)
             }
-            Connection::Single(sender, driver) => (Lane::Single(sender, driver), server.clone(), self.generation),
+            Connection::Single(sender, driver) => (Sender::Single(sender, driver), server.clone(), self.generation),
         }
     }
 }
 
-impl Question {
-    fn request(&self, server: &Server, lane: &Lane) -> Result<Request<Full<Bytes>>, Failure> {
-        let wrong = |error: http::Error| Failure::Strange(format!("no request can be made of {}: {error}", self.uri));
+impl PreparedRequest {
+    fn request(&self, server: &Server, sender: &Sender) -> Result<Request<Full<Bytes>>, Failure> {
+        let wrong =
+            |error: http::Error| Failure::Unexpected(format!("no request can be made of {}: {error}", self.uri));
         let path = format!("{}{}", server.prefix(), self.uri.path_and_query().map_or("/", |path| path.as_str()));
-        let uri = match lane {
-            Lane::Shared(_) => Uri::builder().scheme("https").authority(server.authority()).path_and_query(path),
-            Lane::Single(..) => Uri::builder().path_and_query(path),
+        let uri = match sender {
+            Sender::Shared(_) => Uri::builder().scheme("https").authority(server.authority()).path_and_query(path),
+            Sender::Single(..) => Uri::builder().path_and_query(path),
         };
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri.build().map_err(wrong)?;
         *request.headers_mut() = self.headers.clone();
-        if let Lane::Single(..) = lane {
+        if let Sender::Single(..) = sender {
             let host = HeaderValue::from_str(&server.authority()).map_err(|error| wrong(error.into()))?;
             request.headers_mut().insert(header::HOST, host);
         }

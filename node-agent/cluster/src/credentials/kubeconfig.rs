@@ -140,7 +140,7 @@ pub(crate) fn authority(text: &str) -> Result<String, String> {
     let cluster = clusters.first().and_then(|named| named.cluster.as_ref());
     match cluster.map(trust).transpose()? {
         Some(Trust::Pem(pem)) => Ok(pem),
-        Some(Trust::Image | Trust::Anyone) | None => Err("it has no certificate-authority-data".to_owned()),
+        Some(Trust::Image | Trust::NoCertVerification) | None => Err("it has no certificate-authority-data".to_owned()),
     }
 }
 

@@ -157,7 +157,7 @@ async fn sign(client: &ApiClient, asked: &Asked) -> Result<String, Problem> {
 
 /// Waits for the outcome by a watch, as a kubelet does: a thousand nodes that look again and again keep the cluster from signing, and look too late.
 /// `from`: the version after which it looks; None: with what there is. The chain, or nothing if the watch ended before (a server that has much to
-/// tell ends those that do not keep up).
+/// reporting ends those that do not keep up).
 async fn watched(
     requests: &Api<CertificateSigningRequest>,
     name: &str,

@@ -9,7 +9,7 @@ const NODES: &str = "system:nodes";
 const GROUP: &str = "os.ballast.dev";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Namespace, roles and who has them. What is here has to be safe without any policy: RBAC cannot tell which node writes what.
+/// Namespace, roles and who has them. What is here has to be safe without any policy: RBAC cannot say which node writes what.
 pub(super) fn rbac() -> Vec<Value> {
     vec![
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": SLOT_NAMESPACE } }),
@@ -70,7 +70,7 @@ fn metadata(name: &str, namespace: Option<&str>) -> Value {
     }
 }
 
-/// A node makes and tells of its own NodeOS only.
+/// A node makes and reports on its own NodeOS only.
 pub(super) fn admission() -> Vec<Value> {
     const NAME: &str = "ballast-node-os";
     const API: &str = "admissionregistration.k8s.io/v1";

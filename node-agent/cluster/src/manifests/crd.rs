@@ -11,7 +11,7 @@ pub(super) fn crd() -> Value {
     let mut crd = serde_json::to_value(NodeOs::crd()).unwrap_or_default();
     if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         without_defaults(schema);
-        // The node makes its NodeOS without one: an empty spec would be the node's own, and each wish of an operator a conflict.
+        // The node makes its NodeOS without one: an empty spec would be the node's own, and each request of an operator a conflict.
         if let Some(schema) = schema.as_object_mut() {
             schema.remove("required");
         }

@@ -69,7 +69,7 @@ impl Member {
         Ok(())
     }
 
-    /// What the watch told.
+    /// What the watch reported.
     pub(super) fn pods_changed(&mut self, change: Option<Result<PodChange, Failure>>) {
         let now = self.now();
         match change {
@@ -88,7 +88,7 @@ impl Member {
                 // A version that is too old, or a pod that cannot be understood: from the beginning.
                 self.pods.version = None;
                 if failure.kind() != Kind::Gone {
-                    self.desk.is_wrong(Duty::WatchPods.doing(), failure.to_string());
+                    self.status_reporter.set_problem(Duty::WatchPods.doing(), failure.to_string());
                 }
             }
             None => {}
@@ -107,7 +107,7 @@ impl Member {
         for _ in 0..AT_ONCE {
             let Some((id, what)) = self.pods.waiting.first_key_value().map(|(id, what)| (id.clone(), *what)) else {
                 if self.pods.refused.is_empty() {
-                    self.desk.is_right(REFUSED);
+                    self.status_reporter.clear_problem(REFUSED);
                 }
                 return Ok(());
             };
@@ -118,7 +118,7 @@ impl Member {
             let (cluster, PodId { namespace, name, .. }) = (&self.applicant.config.name, &id);
             match done {
                 Err(failure) if matches!(failure.kind(), Kind::Forbidden | Kind::Rejected) => {
-                    self.desk.is_wrong(REFUSED, format!("{namespace}/{name}: {failure}"));
+                    self.status_reporter.set_problem(REFUSED, format!("{namespace}/{name}: {failure}"));
                     self.pods.waiting.remove(&id);
                     self.pods.refused.insert(id, what);
                     continue;

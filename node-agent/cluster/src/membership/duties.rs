@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    member::{Member, Went},
+    member::{Member, Outcome},
     pace::Duty,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     plan::{
         self, backoff,
         conditions::{conditions, on_node, on_node_os, operating_system},
-        heartbeat::{LEASE_EVERY, STATUS_EVERY, is_status_due},
+        lease::{LEASE_EVERY, STATUS_EVERY, is_status_due},
     },
     random,
 };
@@ -41,10 +41,10 @@ const REWRITE: Duration = Duration::from_secs(30);
 /// What is wrong where there is no NodeOS.
 const NO_NODE_OS: &str = "steering the operating system";
 
-/// Of what a rollout does in a row only the last is told.
+/// Of what a rollout does in a row only the last is reported.
 const SETTLING: Duration = Duration::from_millis(200);
 
-/// A watch is asked for so many seconds, by chance: the kubelet's.
+/// A watch is asked for so many seconds, at random: the kubelet's.
 const WATCH_SECS: (f64, f64) = (300.0, 600.0);
 
 /// A watch that ends earlier than this is opened again later and later.
@@ -67,7 +67,7 @@ pub(super) fn watch_pause(short: u32) -> Duration {
 
 impl Member {
     /// Does it once, and says when it is due again.
-    pub(super) async fn perform(&mut self, duty: Duty) -> Result<Went, Failure> {
+    pub(super) async fn perform(&mut self, duty: Duty) -> Result<Outcome, Failure> {
         match duty {
             Duty::Register => self.register().await?,
             Duty::Beat => self.beat().await?,
@@ -75,11 +75,11 @@ impl Member {
             Duty::Watch => self.watch().await?,
             Duty::WatchPods => self.watch_pods().await?,
             Duty::HandBack => self.hand_back().await?,
-            Duty::Rollout => return self.roll().await,
+            Duty::Rollout => return self.rollout_pass().await,
             Duty::Apply => self.apply().await?,
-            Duty::Tell => self.tell().await?,
+            Duty::Record => self.record_events().await?,
         }
-        Ok(Went::Done)
+        Ok(Outcome::Done)
     }
 
     async fn register(&mut self) -> Result<(), Failure> {
@@ -108,9 +108,9 @@ impl Member {
 
     /// The Node's status as it should be.
     fn status(&mut self) -> NodeStatus {
-        self.told = conditions(&self.known, &self.decision, self.is_tainted, &self.told);
+        self.conditions = conditions(&self.known, &self.decision, self.is_tainted, &self.conditions);
         let found = self.reported.as_ref().and_then(|(status, _)| status.conditions.as_deref()).unwrap_or_default();
-        let conditions = on_node(&self.told, found, &time());
+        let conditions = on_node(&self.conditions, found, &time());
         plan::node::status(&self.applicant.config, &self.known, conditions)
     }
 
@@ -124,7 +124,7 @@ impl Member {
     }
 
     /// No server answers: the Node's status may be lost meanwhile.
-    pub(super) fn is_doubted(&mut self) {
+    pub(super) fn doubt(&mut self) {
         if self.node_uid.is_some() {
             self.echoes = ECHOES.len();
             self.schedule.set(Duty::Report, self.now());
@@ -135,8 +135,8 @@ impl Member {
     fn node_os(&self) -> Option<NodeOsStatus> {
         let last = self.watch.last.as_ref()?;
         let before = self.applied.as_ref().unwrap_or(last.status());
-        let told = operating_system(&self.known, &self.decision);
-        let conditions = on_node_os(&told, &before.conditions, last.generation(), &time());
+        let reported = operating_system(&self.known, &self.decision);
+        let conditions = on_node_os(&reported, &before.conditions, last.generation(), &time());
         let resolved = self.resolved.as_ref();
         let (facts, generation) = (&self.known, last.generation());
         Some(plan::status::status(facts, &self.identity, &self.decision, resolved, generation, conditions))
@@ -195,7 +195,7 @@ impl Member {
                 act::Created::MayNot => {
                     let name = &self.identity.name;
                     let why = format!("there is no NodeOS {name}, and the node may not make it: somebody has to");
-                    self.desk.is_wrong(NO_NODE_OS, why);
+                    self.status_reporter.set_problem(NO_NODE_OS, why);
                 }
             }
             self.watch.is_made = true;
@@ -212,7 +212,7 @@ impl Member {
         Ok(())
     }
 
-    /// What the watch of the NodeOS told.
+    /// What the watch of the NodeOS reported.
     pub(super) async fn watched(&mut self, change: Option<Result<Change, Failure>>) {
         let now = self.now();
         match change {
@@ -226,7 +226,7 @@ impl Member {
                     self.schedule.hasten(Duty::Apply, (self.applied_at + REWRITE).max(now));
                 }
                 self.watch.last = Some(object);
-                self.desk.is_right(NO_NODE_OS);
+                self.status_reporter.clear_problem(NO_NODE_OS);
                 self.schedule.set(Duty::Rollout, now);
             }
             Some(Ok(Change::Same(version))) => self.watch.version = Some(version),
@@ -239,7 +239,7 @@ impl Member {
                 // A version that is too old, or an object that cannot be understood: from the beginning.
                 self.watch.version = None;
                 if failure.kind() != Kind::Gone {
-                    self.desk.is_wrong(Duty::Watch.doing(), failure.to_string());
+                    self.status_reporter.set_problem(Duty::Watch.doing(), failure.to_string());
                 }
                 self.watch_again();
             }
@@ -269,20 +269,20 @@ impl Member {
         Ok(())
     }
 
-    pub(super) async fn tell(&mut self) -> Result<(), Failure> {
-        self.schedule.rest(Duty::Tell);
+    pub(super) async fn record_events(&mut self) -> Result<(), Failure> {
+        self.schedule.rest(Duty::Record);
         let Some((event, is_first)) = self.events.front() else { return Ok(()) };
         let now = time();
         let object = plan::event::object(event, &self.known, &self.identity, &self.subject_uid(), &now);
-        let told = self.teller.tell(&self.access.client.own(), object, *is_first, &now).await;
-        let is_over = told.as_ref().err().is_none_or(|failure| failure.kind() == Kind::Rejected);
+        let reported = self.recorder.record(&self.access.client.own(), object, *is_first, &now).await;
+        let is_over = reported.as_ref().err().is_none_or(|failure| failure.kind() == Kind::Rejected);
         if is_over {
             self.events.pop_front();
         }
         if !self.events.is_empty() {
-            self.schedule.set(Duty::Tell, self.now());
+            self.schedule.set(Duty::Record, self.now());
         }
-        told
+        reported
     }
 
     pub(super) fn subject_uid(&self) -> String {

@@ -13,16 +13,16 @@ use tokio::{
 use super::{
     Ended,
     bound::Pods,
-    desk::{Desk, seconds},
     pace::{Duty, Schedule},
+    status_reporter::{StatusReporter, seconds},
 };
 use crate::{
-    act::{Evictions, Heartbeat, Teller},
+    act::{EventRecorder, Evictions, Heartbeat},
     client::{Failure, Kind},
     credentials::{Access, Applicant, Problem},
-    model::{Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Resolved, Role, Seen, State},
+    model::{ClusterSnapshot, Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Resolved, Role, State},
     observe::{Change, Observed, PodChange, Watch},
-    plan::{self, backoff, conditions::Told, event::Event, rotation},
+    plan::{self, backoff, conditions::Reported, event::Event, rotation},
     random,
 };
 
@@ -35,7 +35,7 @@ const RENEWAL_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::f
 /// A certificate is used for at least this part of what is left of it.
 const LEAST_PART: u32 = 10;
 
-/// Events that wait to be told; the oldest are dropped.
+/// Events that wait to be reported; the oldest are dropped.
 const MAX_EVENTS: usize = 16;
 
 /// What it knows.
@@ -45,7 +45,7 @@ pub(super) struct Member {
     pub(super) identity: Identity,
     pub(super) facts: watch::Receiver<Arc<Facts>>,
     pub(super) orders: mpsc::Sender<Order>,
-    pub(super) desk: Desk,
+    pub(super) status_reporter: StatusReporter,
     pub(super) begun: Instant,
     pub(super) schedule: Schedule,
     /// The facts that were gone by last.
@@ -53,7 +53,7 @@ pub(super) struct Member {
     pub(super) node_uid: Option<String>,
     pub(super) heartbeat: Heartbeat,
     /// What was said last of the machine's conditions.
-    pub(super) told: Vec<Told>,
+    pub(super) conditions: Vec<Reported>,
     /// The Node's status as it is in the cluster, and since when.
     pub(super) reported: Option<(NodeStatus, Duration)>,
     pub(super) watch: Watching,
@@ -62,22 +62,22 @@ pub(super) struct Member {
     pub(super) is_tainted: bool,
     pub(super) applied: Option<NodeOsStatus>,
     pub(super) applied_at: Duration,
-    pub(super) seen: Seen,
+    pub(super) snapshot: ClusterSnapshot,
     pub(super) memory: Memory,
     /// What the image that is asked for was found to mean.
     pub(super) resolved: Option<Resolved>,
     pub(super) decision: Decision,
     pub(super) evictions: Evictions,
-    pub(super) teller: Teller,
+    pub(super) recorder: EventRecorder,
     /// How often the Node's status is still to be reported again, after no server answered.
     pub(super) echoes: usize,
-    /// Events that are to be told; true: of the agent's start.
+    /// Events that are to be reported; true: of the agent's start.
     pub(super) events: VecDeque<(Event, bool)>,
     renewal: Renewal,
     went_well: bool,
 }
 
-/// The watch of the NodeOS, and what it told last.
+/// The watch of the NodeOS, and what it reported last.
 #[derive(Default)]
 pub(super) struct Watching {
     pub(super) stream: Option<Watch>,
@@ -107,14 +107,14 @@ pub(super) struct Served {
 
 /// How far a duty went that met no failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Went {
+pub(super) enum Outcome {
     /// It is done.
     Done,
     /// It only looked, for what it goes on to: whether that goes well is not known yet.
-    Looked,
+    Fetched,
 }
 
-enum Woken {
+enum Wakeup {
     Time,
     Facts(Result<(), watch::error::RecvError>),
     Watch(Option<Result<Change, Failure>>),
@@ -129,7 +129,7 @@ impl Member {
         identity: Identity,
         mut facts: watch::Receiver<Arc<Facts>>,
         orders: mpsc::Sender<Order>,
-        desk: Desk,
+        status_reporter: StatusReporter,
         resolved: Option<Resolved>,
     ) -> Self {
         let known = Arc::clone(&facts.borrow_and_update());
@@ -141,32 +141,32 @@ impl Member {
             identity,
             facts,
             orders,
-            desk,
+            status_reporter,
             begun: Instant::now(),
             schedule: Schedule::default(),
             known,
             node_uid: None,
             heartbeat: Heartbeat::default(),
-            told: Vec::new(),
+            conditions: Vec::new(),
             reported: None,
             watch: Watching::default(),
             pods: Pods::default(),
             is_tainted: true,
             applied: None,
             applied_at: Duration::ZERO,
-            seen: Seen::default(),
+            snapshot: ClusterSnapshot::default(),
             memory: Memory::default(),
             resolved,
             decision: Decision::default(),
             evictions: Evictions::default(),
-            teller: Teller::default(),
+            recorder: EventRecorder::default(),
             renewal: Renewal { running: JoinSet::new(), due: None, failures: 0, not_before: Duration::ZERO },
             went_well: false,
         };
         if member.identity.role == Role::Node {
             member.schedule.set(Duty::Register, Duration::ZERO);
         }
-        for duty in [Duty::Watch, Duty::Tell] {
+        for duty in [Duty::Watch, Duty::Record] {
             member.schedule.set(duty, Duration::ZERO);
         }
         member.certified();
@@ -186,7 +186,7 @@ impl Member {
 
     fn certified(&mut self) {
         let certificate = self.access.certificate.as_ref();
-        self.desk.holds_until(certificate.map(crate::credentials::Certificate::until_secs));
+        self.status_reporter.holds_until(certificate.map(crate::credentials::Certificate::until_secs));
         let ours = certificate.filter(|_| self.access.is_own);
         self.renewal.due = ours.map(|ours| rotation::renew_at(ours.from_secs(), ours.until_secs(), random::fraction()));
         self.renewal.failures = 0;
@@ -214,49 +214,49 @@ impl Member {
             }
             let wait = self.schedule.wait(self.now()).min(self.renewal_wait()).min(LONGEST_SLEEP);
             let woken = tokio::select! {
-                () = sleep(wait) => Woken::Time,
-                changed = self.facts.changed() => Woken::Facts(changed),
-                change = next(&mut self.watch.stream) => Woken::Watch(change),
-                change = next(&mut self.pods.stream) => Woken::Pods(change),
+                () = sleep(wait) => Wakeup::Time,
+                changed = self.facts.changed() => Wakeup::Facts(changed),
+                change = next(&mut self.watch.stream) => Wakeup::Watch(change),
+                change = next(&mut self.pods.stream) => Wakeup::Pods(change),
                 Some(renewed) = self.renewal.running.join_next() => {
-                    Woken::Renewed(Box::new(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string())))))
+                    Wakeup::Renewed(Box::new(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string())))))
                 }
             };
             match woken {
-                Woken::Time => {}
-                Woken::Facts(changed) => {
+                Wakeup::Time => {}
+                Wakeup::Facts(changed) => {
                     changed?;
                     self.learn();
                 }
-                Woken::Watch(change) => self.watched(change).await,
-                Woken::Pods(change) => self.pods_changed(change),
-                Woken::Renewed(renewed) => self.renewed(*renewed),
+                Wakeup::Watch(change) => self.watched(change).await,
+                Wakeup::Pods(change) => self.pods_changed(change),
+                Wakeup::Renewed(renewed) => self.renewed(*renewed),
             }
         }
     }
 
     /// What came of a duty. True: the cluster does not believe us.
-    async fn judge(&mut self, duty: Duty, result: Result<Went, Failure>) -> bool {
+    async fn judge(&mut self, duty: Duty, result: Result<Outcome, Failure>) -> bool {
         let now = self.now();
         let failure = match result {
             Ok(went) => {
                 self.went_well = true;
                 // A look that is answered ends no back-off of the step behind it.
-                if went == Went::Done {
+                if went == Outcome::Done {
                     self.schedule.went_well(duty);
-                    self.desk.is_right(duty.doing());
+                    self.status_reporter.clear_problem(duty.doing());
                 }
                 self.connected().await;
                 return false;
             }
             Err(failure) => failure,
         };
-        let roll = random::fraction();
+        let jitter = random::fraction();
         match (&failure, failure.kind()) {
-            (Failure::Away(_) | Failure::Late { .. }, _) => {
-                self.is_doubted();
-                self.schedule.is_away(now, roll);
-                self.desk.is_away(failure.to_string());
+            (Failure::Unreachable(_) | Failure::Late { .. }, _) => {
+                self.doubt();
+                self.schedule.unreachable(now, jitter);
+                self.status_reporter.unreachable(failure.to_string());
                 // It would wait for a connection that is given up.
                 if self.watch.stream.take().is_some() {
                     self.schedule.set(Duty::Watch, now);
@@ -264,12 +264,12 @@ impl Member {
                 self.drop_pods();
             }
             (_, Kind::Unknown) => {
-                self.desk.stands(State::Refused { reason: format!("{}: {failure}", duty.doing()) });
+                self.status_reporter.set_state(State::Refused { reason: format!("{}: {failure}", duty.doing()) });
                 return true;
             }
             (_, kind) => {
-                self.schedule.failed(duty, now, kind, failure.retry_after(), roll);
-                self.desk.is_wrong(duty.doing(), failure.to_string());
+                self.schedule.failed(duty, now, kind, failure.retry_after(), jitter);
+                self.status_reporter.set_problem(duty.doing(), failure.to_string());
                 // A balancer without servers also says 503, but nothing of what we ask for.
                 if kind != Kind::Passing {
                     self.connected().await;
@@ -281,9 +281,9 @@ impl Member {
 
     async fn connected(&mut self) {
         self.schedule.answers();
-        if !self.desk.is_connected() {
-            self.desk.uses(self.access.client.server().await);
-            self.desk.stands(State::Connected);
+        if !self.status_reporter.is_connected() {
+            self.status_reporter.set_server(self.access.client.server().await);
+            self.status_reporter.set_state(State::Connected);
         }
     }
 
@@ -292,7 +292,7 @@ impl Member {
         let facts = Arc::clone(&self.facts.borrow_and_update());
         let before = std::mem::replace(&mut self.known, facts);
         let phase = self.decision.phase;
-        self.will_tell(plan::event::events(Some((&before, phase)), (&self.known, phase)));
+        self.will_record(plan::event::events(Some((&before, phase)), (&self.known, phase)));
         let now = self.now();
         if plan::rollout::concerns(&before, &self.known) {
             self.schedule.hasten(Duty::Rollout, now);
@@ -300,8 +300,8 @@ impl Member {
         self.compare();
     }
 
-    /// Events that are to be told.
-    pub(super) fn will_tell(&mut self, events: Vec<Event>) {
+    /// Events that are to be reported.
+    pub(super) fn will_record(&mut self, events: Vec<Event>) {
         if events.is_empty() {
             return;
         }
@@ -309,7 +309,7 @@ impl Member {
         while self.events.len() > MAX_EVENTS {
             self.events.pop_front();
         }
-        self.schedule.hasten(Duty::Tell, self.now());
+        self.schedule.hasten(Duty::Record, self.now());
     }
 
     /// How long the certificate needs no renewal.
@@ -330,7 +330,7 @@ impl Member {
         match renewed {
             Ok(access) => {
                 log::info!("cluster {}: the certificate was renewed", self.applicant.config.name);
-                self.desk.is_right(DOING);
+                self.status_reporter.clear_problem(DOING);
                 self.enters(access);
             }
             Err(problem) => {
@@ -338,13 +338,13 @@ impl Member {
                 let (first, longest) = RENEWAL_WAIT;
                 let wait = backoff::spread(backoff::doubled(first, longest, self.renewal.failures), random::fraction());
                 self.renewal.not_before = self.now() + wait;
-                self.desk.is_wrong(DOING, problem.to_string());
+                self.status_reporter.set_problem(DOING, problem.to_string());
             }
         }
     }
 }
 
-/// The next thing that a watch tells; without a watch it waits for ever.
+/// The next thing that a watch reports; without a watch it waits for ever.
 async fn next<T>(stream: &mut Option<BoxStream<'static, Result<T, Failure>>>) -> Option<Result<T, Failure>> {
     match stream {
         Some(stream) => stream.next().await,

@@ -7,12 +7,12 @@
 //! ```
 
 mod bound;
-mod desk;
 mod duties;
 mod member;
 mod name;
 mod pace;
 mod rollout;
+mod status_reporter;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use tokio::{
     time::sleep,
 };
 
-use self::{desk::Desk, member::Member};
+use self::{member::Member, status_reporter::StatusReporter};
 use crate::{
     client::Counters,
     credentials::{Access, Applicant, Problem, Store},
@@ -35,7 +35,7 @@ use crate::{
 const FIRST: Duration = Duration::from_secs(1);
 
 /// … at most this while no server answers, …
-const LONGEST_AWAY: Duration = Duration::from_secs(30);
+const LONGEST_UNREACHABLE: Duration = Duration::from_secs(30);
 
 /// … and at most this while the cluster does not let us in.
 const LONGEST_REFUSED: Duration = Duration::from_secs(300);
@@ -46,7 +46,7 @@ pub struct Membership;
 
 impl Membership {
     /// Joins the cluster of `config` and stays in it: waits for the clock, gets credentials (kept in `folder`, which is for root alone), registers,
-    /// reports `facts`, and carries out what its `NodeOS` asks for through `orders`. It ends when the task is aborted, or nobody tells it facts any
+    /// reports `facts`, and carries out what its `NodeOS` asks for through `orders`. It ends when the task is aborted, or nobody sends it facts any
     /// more, and leaves no half-written file.
     pub fn start(
         config: Config,
@@ -62,7 +62,7 @@ impl Membership {
     }
 }
 
-/// Nobody tells facts any more.
+/// Nobody reports facts any more.
 struct Ended;
 
 impl From<watch::error::RecvError> for Ended {
@@ -80,25 +80,25 @@ async fn run(
 ) -> Ended {
     let counters = Arc::new(Counters::default());
     let first = Report { name: config.name.clone(), role: config.role, ..Report::default() };
-    let mut desk = Desk::new(first, Arc::clone(&counters), report);
-    desk.stands(State::WaitingForClock);
+    let mut status_reporter = StatusReporter::new(first, Arc::clone(&counters), report);
+    status_reporter.set_state(State::WaitingForClock);
     if let Err(error) = facts.wait_for(|facts| facts.clock_is_set && !name(&config, facts).is_empty()).await {
         return error.into();
     }
-    desk.stands(State::Joining);
+    status_reporter.set_state(State::Joining);
     let store = Store::new(folder);
     let name = match name::settle(&config, &store, &mut facts).await {
         Ok(name) => name,
         Err(error) => return error.into(),
     };
-    desk.is_called(&name);
+    status_reporter.set_name(&name);
     // A host that is renamed is another node from the next start on: its certificate has its name.
     config.node_name = Some(name.clone());
     let identity = Identity { name, role: config.role, pool: config.pool.clone() };
     let applicant = Arc::new(Applicant { node: identity.name.clone(), config, store, counters });
-    let access = enter(&applicant, &mut desk, false).await;
+    let access = enter(&applicant, &mut status_reporter, false).await;
     let resolved = applicant.store.resolved().await;
-    let mut member = Member::new(Arc::clone(&applicant), access, identity, facts, orders, desk, resolved);
+    let mut member = Member::new(Arc::clone(&applicant), access, identity, facts, orders, status_reporter, resolved);
     let mut refused = 0;
     loop {
         match member.serve().await {
@@ -109,13 +109,13 @@ async fn run(
         // Not believed any more. What is ours is asked for anew by the token; what is not may have been put right by somebody.
         sleep(backoff::full_jitter(FIRST, LONGEST_REFUSED, refused, random::fraction())).await;
         let anew = matches!(applicant.config.credentials, Credentials::Token(_));
-        let access = enter(&applicant, &mut member.desk, anew).await;
+        let access = enter(&applicant, &mut member.status_reporter, anew).await;
         member.enters(access);
     }
 }
 
 /// Gets in, however long that takes.
-async fn enter(applicant: &Applicant, desk: &mut Desk, mut anew: bool) -> Access {
+async fn enter(applicant: &Applicant, status_reporter: &mut StatusReporter, mut anew: bool) -> Access {
     let (mut failures, mut refusals) = (0, 0);
     loop {
         let problem = match applicant.access(anew).await {
@@ -125,18 +125,18 @@ async fn enter(applicant: &Applicant, desk: &mut Desk, mut anew: bool) -> Access
         // If the token is not believed either, the certificate is shown again: the cluster may have been wrong.
         anew = false;
         let asked = problem.failure().and_then(crate::client::Failure::retry_after).unwrap_or_default();
-        let roll = random::fraction();
+        let jitter = random::fraction();
         let wait = if problem.is_refusal() || matches!(problem, Problem::Own(_)) {
             refusals += 1;
-            desk.stands(State::Refused { reason: problem.to_string() });
-            backoff::full_jitter(FIRST, LONGEST_REFUSED, refusals, roll)
+            status_reporter.set_state(State::Refused { reason: problem.to_string() });
+            backoff::full_jitter(FIRST, LONGEST_REFUSED, refusals, jitter)
         } else if let Problem::Unsigned(reason) = &problem {
-            desk.is_wrong("joining", reason.clone());
+            status_reporter.set_problem("joining", reason.clone());
             FIRST
         } else {
             failures += 1;
-            desk.is_away(problem.to_string());
-            backoff::full_jitter(FIRST, LONGEST_AWAY, failures, roll)
+            status_reporter.unreachable(problem.to_string());
+            backoff::full_jitter(FIRST, LONGEST_UNREACHABLE, failures, jitter)
         };
         sleep(wait.max(asked.min(LONGEST_REFUSED))).await;
     }

@@ -11,7 +11,7 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The longest wait for a server to come back: a node that waited longer would not be ready again within a minute of it.
-const LONGEST_AWAY: Duration = Duration::from_secs(30);
+const LONGEST_UNREACHABLE: Duration = Duration::from_secs(30);
 
 /// The longest wait for what somebody has to put right.
 const LONGEST_WRONG: Duration = Duration::from_secs(300);
@@ -41,8 +41,8 @@ pub(super) enum Duty {
     Rollout,
     /// Applies the status of the NodeOS.
     Apply,
-    /// Tells Events.
-    Tell,
+    /// Reports Events.
+    Record,
 }
 
 impl Duty {
@@ -57,7 +57,7 @@ impl Duty {
             Self::HandBack => "handing back pods that no kubelet runs",
             Self::Rollout => "rolling a release out",
             Self::Apply => "reporting the NodeOS's status",
-            Self::Tell => "telling an Event",
+            Self::Record => "recording an Event",
         }
     }
 }
@@ -76,7 +76,7 @@ pub(super) struct Schedule {
     duties: BTreeMap<Duty, Due>,
     /// Nothing is due before: no server answers.
     held: Option<Duration>,
-    away: u32,
+    failures: u32,
 }
 
 impl Schedule {
@@ -98,7 +98,7 @@ impl Schedule {
 
     /// A server answers, whatever it says.
     pub(super) fn answers(&mut self) {
-        (self.held, self.away) = (None, 0);
+        (self.held, self.failures) = (None, 0);
     }
 
     /// It went well: this is none of what the server refuses.
@@ -108,27 +108,27 @@ impl Schedule {
         (due.failures, due.not_before) = (0, Duration::ZERO);
     }
 
-    /// It failed: when it is tried again. `asked`: when the server wants to be asked again. `roll`: of chance, 0 to 1.
-    pub(super) fn failed(&mut self, duty: Duty, now: Duration, kind: Kind, asked: Option<Duration>, roll: f64) {
+    /// It failed: when it is tried again. `asked`: when the server wants to be asked again. `jitter`: at random, 0 to 1.
+    pub(super) fn failed(&mut self, duty: Duty, now: Duration, kind: Kind, asked: Option<Duration>, jitter: f64) {
         let due = self.duties.entry(duty).or_default();
         due.failures = due.failures.saturating_add(1);
         let wait = match kind {
-            Kind::Forbidden => backoff::spread(backoff::doubled(FIRST_FORBIDDEN, LONGEST_WRONG, due.failures), roll),
-            Kind::Passing | Kind::Conflict | Kind::Gone => backoff::full_jitter(FIRST, LONGEST, due.failures, roll),
+            Kind::Forbidden => backoff::spread(backoff::doubled(FIRST_FORBIDDEN, LONGEST_WRONG, due.failures), jitter),
+            Kind::Passing | Kind::Conflict | Kind::Gone => backoff::full_jitter(FIRST, LONGEST, due.failures, jitter),
             Kind::Missing | Kind::Rejected | Kind::Unknown => {
-                backoff::full_jitter(FIRST, LONGEST_WRONG, due.failures, roll)
+                backoff::full_jitter(FIRST, LONGEST_WRONG, due.failures, jitter)
             }
         };
         // Who is asked to wait comes not before, and not all at once.
-        let asked = asked.map(|asked| asked.min(LONGEST_ASKED) + FIRST.mul_f64(roll));
+        let asked = asked.map(|asked| asked.min(LONGEST_ASKED) + FIRST.mul_f64(jitter));
         due.not_before = now + wait.max(asked.unwrap_or_default());
         due.at = due.not_before;
     }
 
     /// No server answers: nothing is tried before some time has gone.
-    pub(super) fn is_away(&mut self, now: Duration, roll: f64) {
-        self.away = self.away.saturating_add(1);
-        self.held = Some(now + backoff::full_jitter(FIRST, LONGEST_AWAY, self.away, roll));
+    pub(super) fn unreachable(&mut self, now: Duration, jitter: f64) {
+        self.failures = self.failures.saturating_add(1);
+        self.held = Some(now + backoff::full_jitter(FIRST, LONGEST_UNREACHABLE, self.failures, jitter));
     }
 
     /// The most urgent duty that is due.
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn the_most_urgent_comes_first() {
         let mut schedule = Schedule::default();
-        for duty in [Duty::Tell, Duty::Beat, Duty::Watch] {
+        for duty in [Duty::Record, Duty::Beat, Duty::Watch] {
             schedule.set(duty, secs(5));
         }
         assert_eq!((schedule.next(secs(4)), schedule.wait(secs(4))), (None, secs(1)));
@@ -165,7 +165,7 @@ mod tests {
         schedule.set(Duty::Beat, secs(15));
         assert_eq!(schedule.next(secs(5)), Some(Duty::Watch));
         schedule.rest(Duty::Watch);
-        schedule.rest(Duty::Tell);
+        schedule.rest(Duty::Record);
         assert_eq!((schedule.next(secs(5)), schedule.wait(secs(5))), (None, secs(10)));
         schedule.hasten(Duty::Beat, secs(7));
         schedule.hasten(Duty::Beat, secs(9));
@@ -188,10 +188,10 @@ mod tests {
 
     #[test]
     fn each_failure_has_its_wait() {
-        let wait = |kind, times, asked: Option<u64>, roll| {
+        let wait = |kind, times, asked: Option<u64>, jitter| {
             let mut schedule = Schedule::default();
             for _ in 0..times {
-                schedule.failed(Duty::Beat, secs(0), kind, asked.map(secs), roll);
+                schedule.failed(Duty::Beat, secs(0), kind, asked.map(secs), jitter);
             }
             schedule.wait(secs(0))
         };
@@ -211,7 +211,7 @@ mod tests {
         let mut schedule = Schedule::default();
         schedule.set(Duty::Beat, secs(0));
         for _ in 0..99 {
-            schedule.is_away(secs(0), 1.0);
+            schedule.unreachable(secs(0), 1.0);
         }
         assert_eq!((schedule.next(secs(29)), schedule.wait(secs(0))), (None, secs(30)));
         assert_eq!(schedule.next(secs(30)), Some(Duty::Beat));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    desk::seconds,
-    member::{Member, Went},
+    member::{Member, Outcome},
     pace::Duty,
+    status_reporter::seconds,
 };
 use crate::{
     act,
@@ -15,7 +15,7 @@ use crate::{
     observe,
     plan::{
         self, backoff,
-        rollout::{World, pass},
+        rollout::{Context, pass},
     },
     random,
 };
@@ -25,18 +25,19 @@ const AFTER_CONFLICT: Duration = Duration::from_secs(2);
 
 impl Member {
     /// One pass and its step. Looks are followed by the pass that asked for them, with what else was seen in it.
-    pub(super) async fn roll(&mut self) -> Result<Went, Failure> {
-        self.seen.node_os = self.watch.last.as_ref().map(|last| last.seen(self.resolved.as_ref()));
-        self.desk.asks(self.seen.node_os.as_ref().and_then(|node_os| plan::wish::image(&node_os.spec)));
+    pub(super) async fn rollout_pass(&mut self) -> Result<Outcome, Failure> {
+        self.snapshot.node_os = self.watch.last.as_ref().map(|last| last.snapshot(self.resolved.as_ref()));
+        self.status_reporter
+            .asks(self.snapshot.node_os.as_ref().and_then(|node_os| plan::desired_state::image(&node_os.spec)));
         let decision = {
-            let world = World {
+            let context = Context {
                 facts: &self.known,
-                seen: &self.seen,
+                snapshot: &self.snapshot,
                 identity: &self.identity,
                 now: self.now(),
                 unix_secs: i64::try_from(seconds()).unwrap_or(i64::MAX),
             };
-            pass(&world, &mut self.memory)
+            pass(&context, &mut self.memory)
         };
         self.keep_resolved(decision.resolved.as_ref()).await;
         let now = self.now();
@@ -47,35 +48,35 @@ impl Member {
         let Some(step) = decision.step.clone() else {
             self.forget();
             self.decided(decision);
-            return Ok(Went::Done);
+            return Ok(Outcome::Done);
         };
-        let is_look = matches!(step, Step::Look(_));
-        if !is_look {
+        let is_fetch = matches!(step, Step::Fetch(_));
+        if !is_fetch {
             self.decided(decision.clone());
         }
         if matches!(step, Step::Order(Order::Reboot { .. })) {
             self.take_leave().await;
         }
         let result = self.step(&step).await;
-        if !is_look || result.is_err() {
+        if !is_fetch || result.is_err() {
             self.forget();
         }
         match result {
             Ok(()) => {
                 self.schedule.set(Duty::Rollout, self.now());
-                Ok(if is_look { Went::Looked } else { Went::Done })
+                Ok(if is_fetch { Outcome::Fetched } else { Outcome::Done })
             }
             Err(failure) if failure.kind() == Kind::Conflict => {
                 self.schedule.set(Duty::Rollout, self.now() + AFTER_CONFLICT.mul_f64(random::fraction()));
-                Ok(Went::Done)
+                Ok(Outcome::Done)
             }
             Err(failure) => {
                 // What was never given is given again in the next pass, and not only when it counts as lost.
                 if let Step::Order(order) = &step {
                     self.memory.not_ordered(order);
                 }
-                // Now what the look was for is worth telling: why it goes no further.
-                if is_look {
+                // Now what the look was for is worth reporting: why it goes no further.
+                if is_fetch {
                     self.decided(decision);
                 }
                 self.schedule.set(Duty::Rollout, self.now());
@@ -90,8 +91,8 @@ impl Member {
         let Some(resolved) = resolved.filter(|resolved| self.resolved.as_ref() != Some(*resolved)) else { return };
         self.resolved = Some(resolved.clone());
         match self.applicant.store.keep_resolved(resolved).await {
-            Ok(()) => self.desk.is_right(DOING),
-            Err(error) => self.desk.is_wrong(DOING, error),
+            Ok(()) => self.status_reporter.clear_problem(DOING),
+            Err(error) => self.status_reporter.set_problem(DOING, error),
         }
     }
 
@@ -107,40 +108,48 @@ impl Member {
         }
     }
 
-    /// Once the machine goes down nobody tells any more what it is at. If this cannot be told, it goes down all the same.
+    /// Once the machine goes down nobody reports any more what it is at. If this cannot be reported, it goes down all the same.
     async fn take_leave(&mut self) {
-        for told in [self.apply().await, self.tell().await] {
-            if let Err(failure) = told {
-                log::info!("cluster {}: what is told before a reboot was not: {failure}", self.applicant.config.name);
+        for reported in [self.apply().await, self.record_events().await] {
+            if let Err(failure) = reported {
+                log::info!(
+                    "cluster {}: what is reported before a reboot was not: {failure}",
+                    self.applicant.config.name
+                );
             }
         }
     }
 
     /// What was read for one step says nothing for the next.
     fn forget(&mut self) {
-        self.seen = crate::model::Seen { node_os: self.seen.node_os.take(), ..crate::model::Seen::default() };
+        self.snapshot = crate::model::ClusterSnapshot {
+            node_os: self.snapshot.node_os.take(),
+            ..crate::model::ClusterSnapshot::default()
+        };
     }
 
-    /// What it decided is what the cluster and the machine are told.
+    /// What it decided is what the cluster and the machine see.
     fn decided(&mut self, decision: Decision) {
         let says = match (decision.phase, decision.message.as_str()) {
             (Phase::Idle, _) => None,
             (phase, "") => Some(format!("{phase:?}")),
             (phase, message) => Some(format!("{phase:?}: {message}")),
         };
-        self.desk.rolls(says);
+        self.status_reporter.rolls(says);
         let happened = plan::event::events(Some((&self.known, self.decision.phase)), (&self.known, decision.phase));
         self.decision = decision;
-        self.will_tell(happened);
+        self.will_record(happened);
         self.compare();
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), Failure> {
         let own = self.access.client.own();
         match step {
-            Step::Look(what) => observe::look(&own, &self.identity, what, &mut self.seen).await,
+            Step::Fetch(what) => observe::fetch(&own, &self.identity, what, &mut self.snapshot).await,
             Step::Order(order) => self.orders.try_send(order.clone()).map_err(|_| {
-                Failure::Strange("the agent takes no order now, expected it to be done with the one before".to_owned())
+                Failure::Unexpected(
+                    "the agent takes no order now, expected it to be done with the one before".to_owned(),
+                )
             }),
             Step::TakeSlot { slot, resource_version, reason } => {
                 if !resource_version.is_empty() || self.identity.role == Role::Node {
@@ -150,13 +159,13 @@ impl Member {
                 self.heartbeat.goes_on(act::create_claim(&own, &made).await?);
                 Ok(())
             }
-            Step::TellSlot { claim, reason } => self.change_claim(&plan::slots::told(claim, reason)).await,
+            Step::AnnotateSlot { claim, reason } => self.change_claim(&plan::slots::reported(claim, reason)).await,
             Step::GiveSlotBack { claim } => self.change_claim(&plan::slots::given_back(claim)).await,
             Step::Cordon { resource_version } => {
-                act::change(&own, &self.identity.name, &plan::drain::cordon(resource_version)).await
+                act::change(&own, &self.identity.name, &plan::cordon::cordon(resource_version)).await
             }
             Step::Uncordon { resource_version } => {
-                act::change(&own, &self.identity.name, &plan::drain::uncordon(resource_version)).await
+                act::change(&own, &self.identity.name, &plan::cordon::uncordon(resource_version)).await
             }
             Step::Evict { pods } => {
                 let (now, memory) = (self.begun.elapsed(), &mut self.memory);

@@ -1,4 +1,4 @@
-//! What the machine tells of itself. The agent publishes it through a watch; a change wakes the memberships.
+//! What the machine reports about itself. The agent publishes it through a watch; a change wakes the memberships.
 
 use core::net::IpAddr;
 use std::time::SystemTime;
@@ -122,7 +122,7 @@ pub struct Os {
     /// The one that boots if the next fails.
     pub last_good: Option<Release>,
     /// Those that failed here and are not tried again until they are allowed.
-    pub denied: Vec<Denied>,
+    pub failed: Vec<FailedRelease>,
     /// Whether the one that runs has yet to prove itself.
     pub on_trial: bool,
     /// What is being done, whoever asked for it.
@@ -146,7 +146,7 @@ pub struct Release {
 
 /// A release that failed here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Denied {
+pub struct FailedRelease {
     /// Which.
     pub digest: String,
     /// Its version.

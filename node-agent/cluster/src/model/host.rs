@@ -1,4 +1,4 @@
-//! What a membership asks of the machine, and what it tells the machine of its cluster.
+//! What a membership asks of the machine, and what it says to the machine about its cluster.
 
 use super::Role;
 
@@ -63,7 +63,7 @@ pub enum State {
     /// The cluster answers.
     Connected,
     /// The cluster does not answer.
-    Away {
+    Unreachable {
         /// Since when, in seconds since 1970.
         since: u64,
         /// What was tried last and what came of it, in a sentence.

@@ -104,7 +104,7 @@ pub struct NodeOsStatus {
     pub last_good: Option<ReleaseStatus>,
     /// Releases that failed on this node. They are not tried again until "ballast allow" there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub denied: Vec<DeniedStatus>,
+    pub failed: Vec<FailedReleaseStatus>,
     /// What the node is at with spec.image.
     pub phase: Phase,
     /// The phase in a sentence.
@@ -138,13 +138,13 @@ pub struct NodeOsStatus {
 }
 
 impl NodeOsStatus {
-    /// Whether both tell the same of what others go by.
+    /// Whether both report the same of what others go by.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        let told = |status: &Self| {
+        let reported = |status: &Self| {
             let Self { booted, next, phase, message, slot, pool, observed_image, observed_digest, .. } = status.clone();
             (booted, next, phase, message, slot, pool, (observed_image, observed_digest))
         };
-        told(self) == told(other)
+        reported(self) == reported(other)
     }
 }
 
@@ -193,7 +193,7 @@ pub struct ReleaseStatus {
 /// A release that failed on this node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct DeniedStatus {
+pub struct FailedReleaseStatus {
     /// The digest of its manifest.
     pub digest: String,
     /// Its version.

@@ -23,26 +23,26 @@ pub struct Identity {
     pub pool: String,
 }
 
-/// What was read of the cluster for one pass. All but the NodeOS is None until a [`Step::Look`] asks for it, and is forgotten after any other
+/// What was read of the cluster for one pass. All but the NodeOS is None until a [`Step::Fetch`] asks for it, and is forgotten after any other
 /// step, so that nothing is done upon an old look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ClusterSnapshot {
     /// The node's NodeOS. None: it has not been read yet, or there is none.
-    pub node_os: Option<SeenNodeOs>,
+    pub node_os: Option<NodeOsSnapshot>,
     /// The node's Node.
-    pub node: Option<SeenNode>,
+    pub node: Option<NodeSnapshot>,
     /// All slots, of whatever pool: the node may hold one of the pool that it was in before. If the node claims one of them, all claims were read
     /// after its own was written.
     pub slots: Option<Vec<Slot>>,
     /// Which state the node's own Lease is in; empty: there is none.
     pub lease: Option<String>,
     /// The pods on the node.
-    pub pods: Option<Vec<SeenPod>>,
+    pub pods: Option<Vec<PodSnapshot>>,
 }
 
 /// What the rollout needs of a NodeOS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SeenNodeOs {
+pub struct NodeOsSnapshot {
     /// `spec`
     pub spec: NodeOsSpec,
     /// What this node found the image to mean, and keeps. Never what stands in the status: others may write there.
@@ -60,7 +60,7 @@ pub struct Resolved {
 
 /// A `NodeOS` spec, understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct DesiredState {
     /// The release that shall run.
     pub image: Option<String>,
     /// Nothing new is begun.
@@ -77,7 +77,7 @@ pub struct Wish {
 
 /// What the rollout needs of a Node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenNode {
+pub struct NodeSnapshot {
     /// Whether new pods are kept away, and by whom.
     pub cordon: Cordon,
     /// Which state of it this is: it is cordoned in this one or not at all.
@@ -97,7 +97,7 @@ pub enum Cordon {
 
 /// A pod on the node, as far as a drain goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenPod {
+pub struct PodSnapshot {
     /// Which.
     pub id: PodId,
     /// What the drain has to do with it.
@@ -146,11 +146,11 @@ pub struct Decision {
     pub gives_up: bool,
 }
 
-/// One thing that is to be done. Doing it twice does no harm: if the answer is lost, the next look tells.
+/// One thing that is to be done. Doing it twice does no harm: if the answer is lost, the next fetch shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Read more, and pass again with it.
-    Look(Look),
+    Fetch(Fetch),
     /// Ask the machine.
     Order(Order),
     /// Claim the slot on the node's own Lease, if that is still as it was read. Whether it has it shows in the next look.
@@ -163,7 +163,7 @@ pub enum Step {
         reason: String,
     },
     /// Say beside the claim what we are at.
-    TellSlot {
+    AnnotateSlot {
         /// The claim, as it was read.
         claim: Claim,
         /// What.
@@ -198,17 +198,17 @@ pub enum Step {
 
 /// What is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look {
-    /// `Seen::node`
+pub enum Fetch {
+    /// `ClusterSnapshot::node`
     Node,
-    /// `Seen::slots`
+    /// `ClusterSnapshot::slots`
     Slots {
         /// Not what the API server may have kept of them for a moment; what this node claims is always read so.
         is_fresh: bool,
     },
-    /// `Seen::lease`
+    /// `ClusterSnapshot::lease`
     Lease,
-    /// `Seen::pods`
+    /// `ClusterSnapshot::pods`
     Pods,
 }
 
@@ -246,9 +246,9 @@ pub struct Memory {
     pub prepare: Retry,
     /// How often the drain was given up, and when it is tried again.
     pub drain: Retry,
-    /// The state of the claim on which it was told last that the node goes down. It goes down in another: what was on its way to this state, and was
+    /// The state of the claim on which it was reported last that the node goes down. It goes down in another: what was on its way to this state, and was
     /// given up, comes to nothing then.
-    pub told_from: Option<String>,
+    pub reported_from: Option<String>,
     /// When a reboot was ordered.
     pub reboot: Option<Duration>,
     /// Pods that a budget holds back, by uid.

@@ -28,10 +28,10 @@ struct BoundStatus {
     phase: Option<String>,
 }
 
-/// What a watch of pods tells.
+/// What a watch of pods reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PodChange {
-    /// Up to where it was told.
+    /// Up to where it was reported.
     pub(crate) version: Option<String>,
     /// What is to be done with the pod that it is about.
     pub(crate) hand_back: Option<(PodId, HandBack)>,
@@ -51,7 +51,8 @@ pub(crate) async fn watch_pods(
     // The name of a node is one of DNS, a version is digits: nothing has to be escaped.
     let uri = format!("{WATCH}&timeoutSeconds={secs}&fieldSelector=spec.nodeName%3D{node}{from}");
     let request = Request::get(uri).body(Vec::new());
-    let request = request.map_err(|error| Failure::Strange(format!("no node can have the name {node:?}: {error}")))?;
+    let request =
+        request.map_err(|error| Failure::Unexpected(format!("no node can have the name {node:?}: {error}")))?;
     let events = client.watch::<Bound>(request).await?;
     Ok(events.map(|event| event.and_then(change)).boxed())
 }

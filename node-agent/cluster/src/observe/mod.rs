@@ -1,11 +1,11 @@
 //! Reading the cluster: what a rollout asks for when it asks, the NodeOS and the pods of the node as they change.
 
 mod bound;
-mod look;
+mod fetch;
 mod node_os;
 
 pub(crate) use self::{
     bound::{PodChange, PodWatch, watch_pods},
-    look::look,
+    fetch::fetch,
     node_os::{Change, Observed, Watch, watch},
 };

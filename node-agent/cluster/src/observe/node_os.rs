@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     client::{ApiClient, Failure, Refusal},
-    model::{NodeOsSpec, NodeOsStatus, Resolved, SeenNodeOs},
+    model::{NodeOsSnapshot, NodeOsSpec, NodeOsStatus, Resolved},
 };
 
 /// A watch of every object of that kind; which one, and from where on, comes behind it. kube-core's own takes no time over five minutes.
@@ -24,8 +24,8 @@ pub(crate) struct Observed {
 
 impl Observed {
     /// What a rollout goes by: the spec, and what this node itself found the image to mean. Of the status nothing, since others may write there.
-    pub(crate) fn seen(&self, resolved: Option<&Resolved>) -> SeenNodeOs {
-        SeenNodeOs { spec: self.spec.clone(), resolved: resolved.cloned() }
+    pub(crate) fn snapshot(&self, resolved: Option<&Resolved>) -> NodeOsSnapshot {
+        NodeOsSnapshot { spec: self.spec.clone(), resolved: resolved.cloned() }
     }
 
     /// The state of the spec.
@@ -49,7 +49,7 @@ impl Observed {
     }
 }
 
-/// What a watch tells.
+/// What a watch reports.
 #[derive(Debug)]
 pub(crate) enum Change {
     /// It is so now.
@@ -70,7 +70,7 @@ pub(crate) async fn watch(client: &ApiClient, name: &str, version: Option<&str>,
     let uri = format!("{WATCH}&timeoutSeconds={secs}&fieldSelector=metadata.name%3D{name}{from}");
     let request = Request::get(uri).body(Vec::new());
     let request =
-        request.map_err(|error| Failure::Strange(format!("no NodeOS can have the name {name:?}: {error}")))?;
+        request.map_err(|error| Failure::Unexpected(format!("no NodeOS can have the name {name:?}: {error}")))?;
     let events = client.watch::<Observed>(request).await?;
     Ok(events.map(|event| event.and_then(change)).boxed())
 }
@@ -98,12 +98,15 @@ mod tests {
         let of = |text: &str| change(serde_json::from_str(text).unwrap());
         let bare = r#"{"type":"ADDED","object":{"apiVersion":"os.ballast.dev/v1alpha1","kind":"NodeOS","metadata":{"name":"n1"}}}"#;
         let Ok(Change::Is(read)) = of(bare) else { panic!("no object") };
-        assert_eq!(read.seen(None), SeenNodeOs::default());
+        assert_eq!(read.snapshot(None), NodeOsSnapshot::default());
         let full = r#"{"type":"MODIFIED","object":{"metadata":{"name":"n1","generation":3,"resourceVersion":"7"},
             "spec":{"image":"r.example/os:1","paused":true,"unknown":1},"status":{"observedImage":"r.example/os:1","observedDigest":"sha256:0"}}}"#;
         let Ok(Change::Is(read)) = of(full) else { panic!("no object") };
-        let seen = read.seen(None);
-        assert!(seen.spec.paused && seen.resolved.is_none(), "what stands in the status is believed: {seen:?}");
+        let snapshot = read.snapshot(None);
+        assert!(
+            snapshot.spec.paused && snapshot.resolved.is_none(),
+            "what stands in the status is believed: {snapshot:?}"
+        );
         assert_eq!((read.generation(), read.resource_version()), (Some(3), Some("7")));
         assert!(matches!(of(r#"{"type":"DELETED","object":{}}"#), Ok(Change::Gone)));
         let mark =

@@ -1,4 +1,4 @@
-//! How long to wait. Whoever calls brings the dice: a `roll` is a number from 0 to 1, by chance.
+//! How long to wait. Whoever calls brings the dice: a `jitter` is a number from 0 to 1, at random.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ pub fn doubled(first: Duration, most: Duration, failures: u32) -> Duration {
 }
 
 /// Anything from nothing up to [`doubled`] ("full jitter"): thousands of nodes that fail at once do not come back at once.
-pub fn full_jitter(first: Duration, most: Duration, failures: u32, roll: f64) -> Duration {
-    doubled(first, most, failures).mul_f64(roll.clamp(0.0, 1.0))
+pub fn full_jitter(first: Duration, most: Duration, failures: u32, jitter: f64) -> Duration {
+    doubled(first, most, failures).mul_f64(jitter.clamp(0.0, 1.0))
 }
 
 /// `wait`, a quarter more or less: nodes that began together drift apart.
-pub fn spread(wait: Duration, roll: f64) -> Duration {
-    wait.mul_f64(0.75 + roll.clamp(0.0, 1.0) / 2.0)
+pub fn spread(wait: Duration, jitter: f64) -> Duration {
+    wait.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 
 #[cfg(test)]
@@ -35,9 +35,9 @@ mod tests {
 
     #[test]
     fn chance_stays_within_bounds() {
-        for roll in [f64::MIN, 0.0, 0.5, 1.0, f64::MAX] {
-            assert!(full_jitter(SECOND, 60 * SECOND, 9, roll) <= 60 * SECOND);
-            let wait = spread(8 * SECOND, roll);
+        for jitter in [f64::MIN, 0.0, 0.5, 1.0, f64::MAX] {
+            assert!(full_jitter(SECOND, 60 * SECOND, 9, jitter) <= 60 * SECOND);
+            let wait = spread(8 * SECOND, jitter);
             assert!((6 * SECOND..=10 * SECOND).contains(&wait), "{wait:?}");
         }
     }

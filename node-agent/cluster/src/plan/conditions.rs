@@ -24,7 +24,7 @@ const MOST_LETTERS: usize = 512;
 
 /// One condition, before it has times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     /// Its type.
     pub kind: &'static str,
     /// Whether it holds.
@@ -36,15 +36,15 @@ pub struct Told {
 }
 
 /// What holds of the machine; `before` is what this function said last, and empty at first. `is_tainted`: whether its Node keeps pods away.
-pub fn conditions(facts: &Facts, rollout: &Decision, is_tainted: bool, before: &[Told]) -> Vec<Told> {
-    let mut told = vec![ready(facts), no_kubelet(facts, is_tainted)];
-    told.extend(pressures(facts, before));
-    told.extend(operating_system(facts, rollout));
-    told
+pub fn conditions(facts: &Facts, rollout: &Decision, is_tainted: bool, before: &[Reported]) -> Vec<Reported> {
+    let mut reported = vec![ready(facts), no_kubelet(facts, is_tainted)];
+    reported.extend(pressures(facts, before));
+    reported.extend(operating_system(facts, rollout));
+    reported
 }
 
 /// Those of them that are of the operating system, also for a machine without a Node.
-pub fn operating_system(facts: &Facts, rollout: &Decision) -> Vec<Told> {
+pub fn operating_system(facts: &Facts, rollout: &Decision) -> Vec<Reported> {
     vec![
         upgrade(facts, rollout),
         problems("OSDegraded", &facts.degraded, ("Degraded", "AsItShouldBe"), "nothing is wrong"),
@@ -52,7 +52,7 @@ pub fn operating_system(facts: &Facts, rollout: &Decision) -> Vec<Told> {
     ]
 }
 
-fn ready(facts: &Facts) -> Told {
+fn ready(facts: &Facts) -> Reported {
     let (is_true, reason, message) = match &facts.ready {
         Ok(()) => (true, "BallastReady", "the runtime answers"),
         Err(reason) => (false, "RuntimeNotReady", reason.as_str()),
@@ -61,7 +61,7 @@ fn ready(facts: &Facts) -> Told {
 }
 
 /// Why the node offers no pods although it is Ready.
-fn no_kubelet(facts: &Facts, is_tainted: bool) -> Told {
+fn no_kubelet(facts: &Facts, is_tainted: bool) -> Reported {
     const KIND: &str = "NoKubelet";
     if facts.kubelet {
         return one(KIND, false, "KubeletRuns", "a kubelet runs on this node");
@@ -78,8 +78,8 @@ fn no_kubelet(facts: &Facts, is_tainted: bool) -> Told {
     one(KIND, true, "KubeletNotInstalled", &message)
 }
 
-fn pressures(facts: &Facts, before: &[Told]) -> [Told; 3] {
-    let was = |kind: &str| before.iter().any(|told| told.kind == kind && told.is_true);
+fn pressures(facts: &Facts, before: &[Reported]) -> [Reported; 3] {
+    let was = |kind: &str| before.iter().any(|reported| reported.kind == kind && reported.is_true);
     let (capacity, readings) = (&facts.capacity, &facts.pressure);
     let is_short = |kind: &str, left: u64, all: u64, percent: (u64, u64)| {
         let limit = if was(kind) { percent.1 } else { percent.0 };
@@ -93,7 +93,7 @@ fn pressures(facts: &Facts, before: &[Told]) -> [Told; 3] {
     let pids_left = capacity.pids_max.saturating_sub(readings.pids_used);
     let pids = is_short("PIDPressure", pids_left, capacity.pids_max, PIDS_PERCENT);
     // The kubelet's own words: alerts know them.
-    let told = |kind, is_true, word: &str| {
+    let reported = |kind, is_true, word: &str| {
         let (reason, message) = if is_true {
             (format!("KubeletHasInsufficient{word}"), format!("{word} is short"))
         } else {
@@ -103,18 +103,18 @@ fn pressures(facts: &Facts, before: &[Told]) -> [Told; 3] {
     };
     let no_disk_pressure = one("DiskPressure", false, "KubeletHasNoDiskPressure", "/var has room");
     [
-        told("MemoryPressure", memory, "Memory"),
+        reported("MemoryPressure", memory, "Memory"),
         if storage {
             one("DiskPressure", true, "KubeletHasDiskPressure", "/var has too few bytes or inodes left")
         } else {
             no_disk_pressure
         },
-        told("PIDPressure", pids, "PID"),
+        reported("PIDPressure", pids, "PID"),
     ]
 }
 
 /// True while a rollout or an operation by hand goes on.
-fn upgrade(facts: &Facts, rollout: &Decision) -> Told {
+fn upgrade(facts: &Facts, rollout: &Decision) -> Reported {
     let is_under_way = match rollout.phase {
         Phase::Idle | Phase::Failed | Phase::Paused => false,
         Phase::Preparing
@@ -139,57 +139,57 @@ fn upgrade(facts: &Facts, rollout: &Decision) -> Told {
     }
 }
 
-fn problems(kind: &'static str, problems: &[String], reasons: (&str, &str), well: &str) -> Told {
+fn problems(kind: &'static str, problems: &[String], reasons: (&str, &str), well: &str) -> Reported {
     match problems {
         [] => one(kind, false, reasons.1, well),
         problems => one(kind, true, reasons.0, &problems.join("; ")),
     }
 }
 
-fn one(kind: &'static str, is_true: bool, reason: &str, message: &str) -> Told {
+fn one(kind: &'static str, is_true: bool, reason: &str, message: &str) -> Reported {
     let mut short: String = message.chars().take(MOST_LETTERS).collect();
     if short.len() < message.len() {
         short.push('…');
     }
-    Told { kind, is_true, reason: reason.to_owned(), message: short }
+    Reported { kind, is_true, reason: reason.to_owned(), message: short }
 }
 
 const fn word(is_true: bool) -> &'static str {
     if is_true { "True" } else { "False" }
 }
 
-/// `told` as the Node has it. What holds on keeps the time of its transition in `found`, the Node's conditions as they were read or written last.
-pub fn on_node(told: &[Told], found: &[NodeCondition], now: &Time) -> Vec<NodeCondition> {
-    let one = |told: &Told| {
-        let status = word(told.is_true);
-        let same = found.iter().find(|found| found.type_ == told.kind && found.status == status);
+/// `reported` as the Node has it. What holds on keeps the time of its transition in `found`, the Node's conditions as they were read or written last.
+pub fn on_node(reported: &[Reported], found: &[NodeCondition], now: &Time) -> Vec<NodeCondition> {
+    let one = |reported: &Reported| {
+        let status = word(reported.is_true);
+        let same = found.iter().find(|found| found.type_ == reported.kind && found.status == status);
         NodeCondition {
-            type_: told.kind.to_owned(),
+            type_: reported.kind.to_owned(),
             status: status.to_owned(),
-            reason: Some(told.reason.clone()),
-            message: Some(told.message.clone()),
+            reason: Some(reported.reason.clone()),
+            message: Some(reported.message.clone()),
             last_heartbeat_time: Some(now.clone()),
             last_transition_time: same.and_then(|same| same.last_transition_time.clone()).or_else(|| Some(now.clone())),
         }
     };
-    told.iter().map(one).collect()
+    reported.iter().map(one).collect()
 }
 
-/// `told` as a NodeOS has it.
-pub fn on_node_os(told: &[Told], found: &[Condition], generation: Option<i64>, now: &Time) -> Vec<Condition> {
-    let one = |told: &Told| {
-        let status = word(told.is_true);
-        let same = found.iter().find(|found| found.type_ == told.kind && found.status == status);
+/// `reported` as a NodeOS has it.
+pub fn on_node_os(reported: &[Reported], found: &[Condition], generation: Option<i64>, now: &Time) -> Vec<Condition> {
+    let one = |reported: &Reported| {
+        let status = word(reported.is_true);
+        let same = found.iter().find(|found| found.type_ == reported.kind && found.status == status);
         Condition {
-            type_: told.kind.to_owned(),
+            type_: reported.kind.to_owned(),
             status: status.to_owned(),
-            reason: told.reason.clone(),
-            message: told.message.clone(),
+            reason: reported.reason.clone(),
+            message: reported.message.clone(),
             last_transition_time: same.map_or_else(|| now.clone(), |same| same.last_transition_time.clone()),
             observed_generation: generation,
         }
     };
-    told.iter().map(one).collect()
+    reported.iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -213,8 +213,8 @@ mod tests {
         }
     }
 
-    fn holding(told: &[Told]) -> String {
-        told.iter().filter(|told| told.is_true).map(|told| told.kind).collect::<Vec<_>>().join(" ")
+    fn holding(reported: &[Reported]) -> String {
+        reported.iter().filter(|reported| reported.is_true).map(|reported| reported.kind).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -244,12 +244,12 @@ mod tests {
     fn without_a_kubelet_it_says_so_and_what_is_missing() {
         let no_kubelet = |kubelet, is_tainted| {
             let facts = Facts { kubelet, ..facts(500, 500, 500, 100) };
-            let told = conditions(&facts, &Decision::default(), is_tainted, &[]);
-            told.into_iter().find(|told| told.kind == "NoKubelet").unwrap()
+            let reported = conditions(&facts, &Decision::default(), is_tainted, &[]);
+            reported.into_iter().find(|reported| reported.kind == "NoKubelet").unwrap()
         };
         assert!(!no_kubelet(true, false).is_true);
-        let told = no_kubelet(false, true);
-        assert!(told.is_true && !told.message.contains("kubectl"), "{told:?}");
+        let reported = no_kubelet(false, true);
+        assert!(reported.is_true && !reported.message.contains("kubectl"), "{reported:?}");
         assert!(no_kubelet(false, false).message.contains("kubectl taint node"));
     }
 
@@ -258,28 +258,31 @@ mod tests {
         let mut facts = facts(500, 500, 500, 100);
         let rollout = Decision { phase: Phase::Draining, message: "2 pods".to_owned(), ..Decision::default() };
         let upgrade = |facts: &Facts, rollout: &Decision| operating_system(facts, rollout).remove(0);
-        let told = upgrade(&facts, &rollout);
-        assert_eq!((told.is_true, told.reason.as_str(), told.message.as_str()), (true, "Draining", "2 pods"));
+        let reported = upgrade(&facts, &rollout);
+        assert_eq!(
+            (reported.is_true, reported.reason.as_str(), reported.message.as_str()),
+            (true, "Draining", "2 pods")
+        );
         facts.os.operation =
             Some(Operation { name: "upgrade".to_owned(), phase: "fetch".to_owned(), ..Operation::default() });
         assert_eq!(upgrade(&facts, &rollout).reason, "Draining");
-        let told = upgrade(&facts, &Decision::default());
-        assert_eq!((told.is_true, told.message.as_str()), (true, "upgrade is at fetch"));
+        let reported = upgrade(&facts, &Decision::default());
+        assert_eq!((reported.is_true, reported.message.as_str()), (true, "upgrade is at fetch"));
         facts.settings_problems = vec!["a".repeat(1000)];
-        let told = operating_system(&facts, &rollout).remove(2);
-        assert_eq!((told.is_true, told.message.chars().count()), (true, MOST_LETTERS + 1));
+        let reported = operating_system(&facts, &rollout).remove(2);
+        assert_eq!((reported.is_true, reported.message.chars().count()), (true, MOST_LETTERS + 1));
     }
 
     #[test]
     fn a_transition_keeps_its_time() {
         let time = |text: &str| serde_json::from_value::<Time>(serde_json::json!(text)).unwrap();
         let (then, now) = (time("2026-11-21T00:00:00Z"), time("2026-11-21T01:00:00Z"));
-        let told = |is_true| [one("Ready", is_true, "Reason", "message")];
-        let first = on_node(&told(true), &[], &then);
-        let second = on_node(&told(true), &first, &now);
+        let reported = |is_true| [one("Ready", is_true, "Reason", "message")];
+        let first = on_node(&reported(true), &[], &then);
+        let second = on_node(&reported(true), &first, &now);
         assert_eq!(second[0].last_transition_time, Some(then));
         assert_eq!(second[0].last_heartbeat_time, Some(now.clone()));
-        assert_eq!(on_node(&told(false), &second, &now)[0].last_transition_time, Some(now.clone()));
-        assert_eq!(on_node_os(&told(false), &[], Some(3), &now)[0].last_transition_time, now);
+        assert_eq!(on_node(&reported(false), &second, &now)[0].last_transition_time, Some(now.clone()));
+        assert_eq!(on_node_os(&reported(false), &[], Some(3), &now)[0].last_transition_time, now);
     }
 }

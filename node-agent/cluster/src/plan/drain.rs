@@ -2,13 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::api::core::v1::{Node, Pod};
-use serde_json::{Value, json};
+use k8s_openapi::api::core::v1::Pod;
 
 use super::backoff;
-use crate::model::{
-    Blocked, CORDON_ANNOTATION, CORDON_VALUE, Cordon, Eviction, Memory, PodId, PodKind, SeenNode, SeenPod,
-};
+use crate::model::{Blocked, Eviction, Memory, PodId, PodKind, PodSnapshot};
 
 /// The annotation of a pod that only shows in the API what the node runs by itself.
 pub(super) const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
@@ -38,7 +35,7 @@ pub enum Drain {
 }
 
 /// What is to be done next with `pods`, of which `blocked` are held back by a budget.
-pub fn drain(pods: &[SeenPod], blocked: &BTreeMap<String, Blocked>, now: Duration) -> Drain {
+pub fn drain(pods: &[PodSnapshot], blocked: &BTreeMap<String, Blocked>, now: Duration) -> Drain {
     let of = |kind: PodKind| pods.iter().filter(move |pod| pod.kind == kind).map(|pod| &pod.id);
     let is_due = |id: &&PodId| blocked.get(&id.uid).is_none_or(|blocked| blocked.until <= now);
     let due: Vec<PodId> = of(PodKind::Runs).filter(is_due).take(AT_ONCE).cloned().collect();
@@ -81,7 +78,7 @@ impl Memory {
 }
 
 /// A pod as the cluster has it, as far as a drain goes. None: it has no name, as no object of the API is.
-pub fn pod(pod: &Pod) -> Option<SeenPod> {
+pub fn pod(pod: &Pod) -> Option<PodSnapshot> {
     let metadata = &pod.metadata;
     let is_mirror = metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR_ANNOTATION));
     let owners = metadata.owner_references.iter().flatten();
@@ -94,43 +91,16 @@ pub fn pod(pod: &Pod) -> Option<SeenPod> {
         (false, false) => PodKind::Runs,
     };
     let id = PodId { namespace: metadata.namespace.clone()?, name: metadata.name.clone()?, uid: metadata.uid.clone()? };
-    Some(SeenPod { id, kind })
-}
-
-/// A Node as the cluster has it, as far as a drain goes.
-pub fn node(node: &Node) -> SeenNode {
-    let is_cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true);
-    let by = node.metadata.annotations.as_ref().and_then(|all| all.get(CORDON_ANNOTATION));
-    let cordon = match (is_cordoned, by.map(String::as_str)) {
-        // What is left of a cordon that somebody else took away is nothing to undo.
-        (false, _) => Cordon::None,
-        (true, Some(CORDON_VALUE)) => Cordon::Ours,
-        (true, _) => Cordon::Others,
-    };
-    SeenNode { cordon, resource_version: node.metadata.resource_version.clone().unwrap_or_default() }
-}
-
-/// The merge patch that cordons the Node in our name, if it is still as it was read.
-pub fn cordon(resource_version: &str) -> Value {
-    json!({
-        "metadata": { "resourceVersion": resource_version, "annotations": { CORDON_ANNOTATION: CORDON_VALUE } },
-        "spec": { "unschedulable": true },
-    })
-}
-
-/// The merge patch that takes our cordon away, if the Node is still as it was read.
-pub fn uncordon(resource_version: &str) -> Value {
-    json!({
-        "metadata": { "resourceVersion": resource_version, "annotations": { CORDON_ANNOTATION: null } },
-        "spec": { "unschedulable": null },
-    })
+    Some(PodSnapshot { id, kind })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn seen(text: &str) -> Vec<SeenPod> {
+    fn seen(text: &str) -> Vec<PodSnapshot> {
         let pod = |word: &str| {
             let kind = match word.as_bytes().first() {
                 Some(b'-') => PodKind::Stays,
@@ -138,7 +108,7 @@ mod tests {
                 _ => PodKind::Runs,
             };
             let name = word.trim_start_matches(['-', '~']).to_owned();
-            SeenPod { id: PodId { namespace: "default".to_owned(), uid: name.clone(), name }, kind }
+            PodSnapshot { id: PodId { namespace: "default".to_owned(), uid: name.clone(), name }, kind }
         };
         text.split_whitespace().map(pod).collect()
     }
@@ -176,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_told_apart() {
+    fn pods_are_distinguished() {
         let kind = |extra: Value, phase: &str| {
             let mut value =
                 json!({"metadata": {"namespace": "n", "name": "p", "uid": "u"}, "status": {"phase": phase}});
@@ -194,21 +164,5 @@ mod tests {
         assert_eq!(kind(deleted, "Running"), PodKind::Ends);
         assert_eq!(kind(json!({"annotations": {MIRROR_ANNOTATION: "x"}}), "Running"), PodKind::Stays);
         assert_eq!(pod(&Pod::default()), None);
-    }
-
-    #[test]
-    fn a_cordon_is_ours_only_with_our_word() {
-        let cordon_of = |value: Value| node(&serde_json::from_value(value).unwrap()).cordon;
-        let word = |word: &str| json!({"metadata": {"annotations": {CORDON_ANNOTATION: word}}, "spec": {"unschedulable": true}});
-        assert_eq!(cordon_of(json!({"metadata": {}})), Cordon::None);
-        assert_eq!(cordon_of(json!({"metadata": {}, "spec": {"unschedulable": true}})), Cordon::Others);
-        assert_eq!(cordon_of(word("rollout")), Cordon::Ours);
-        assert_eq!(cordon_of(word("maintenance")), Cordon::Others);
-        assert_eq!(cordon_of(cordon("1")), Cordon::Ours);
-        let uncordon = uncordon("1");
-        assert_eq!(
-            (&uncordon["spec"]["unschedulable"], &uncordon["metadata"]["resourceVersion"]),
-            (&Value::Null, &json!("1"))
-        );
     }
 }

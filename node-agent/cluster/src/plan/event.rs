@@ -1,4 +1,4 @@
-//! What happened, told once: the Events of a node.
+//! What happened, reported once: the Events of a node.
 
 use std::time::UNIX_EPOCH;
 
@@ -9,7 +9,7 @@ use k8s_openapi::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::model::{Denied, Facts, Identity, Phase, Subject};
+use crate::model::{Facts, FailedRelease, Identity, Phase, Subject};
 
 /// Where Events of objects without a namespace are.
 pub const NAMESPACE: &str = "default";
@@ -26,27 +26,27 @@ pub struct Event {
 }
 
 /// What Events follow from: the facts, and what the rollout is at.
-pub type Told<'a> = (&'a Facts, Phase);
+pub type Reported<'a> = (&'a Facts, Phase);
 
 /// What happened from `before` to `after`; None: the agent has just begun.
-pub fn events(before: Option<Told<'_>>, after: Told<'_>) -> Vec<Event> {
+pub fn events(before: Option<Reported<'_>>, after: Reported<'_>) -> Vec<Event> {
     let (facts, phase) = after;
-    let tell = |reason, message| Event { reason, message, is_warning: false };
+    let report = |reason, message| Event { reason, message, is_warning: false };
     let warn = |reason, message| Event { reason, message, is_warning: true };
     let booted = &facts.os.booted;
     let mut events = Vec::new();
     let is_same_boot = before.is_some_and(|(before, _)| before.boot_id == facts.boot_id);
     if !is_same_boot {
-        events.push(tell("Booted", format!("booted {}, boot {}", booted.version, facts.boot_id)));
+        events.push(report("Booted", format!("booted {}, boot {}", booted.version, facts.boot_id)));
     }
     let started_at = facts.boot.started_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    let is_known = |denied: &Denied| match before {
-        Some((before, _)) => before.os.denied.iter().any(|known| known.digest == denied.digest),
-        // An agent that has just begun tells what this boot found, once more if need be: the name of an Event makes it one.
-        None => denied.at < started_at.as_secs(),
+    let is_known = |failed: &FailedRelease| match before {
+        Some((before, _)) => before.os.failed.iter().any(|known| known.digest == failed.digest),
+        // An agent that has just begun says what this boot found, once more if need be: the name of an Event makes it one.
+        None => failed.at < started_at.as_secs(),
     };
-    for denied in facts.os.denied.iter().filter(|denied| denied.digest != booted.digest && !is_known(denied)) {
-        let message = format!("{} failed and {} runs again: {}", denied.version, booted.version, denied.reason);
+    for failed in facts.os.failed.iter().filter(|failed| failed.digest != booted.digest && !is_known(failed)) {
+        let message = format!("{} failed and {} runs again: {}", failed.version, booted.version, failed.reason);
         events.push(warn("RolledBack", message));
     }
     let Some((before, phase_before)) = before else { return events };
@@ -55,18 +55,18 @@ pub fn events(before: Option<Told<'_>>, after: Told<'_>) -> Vec<Event> {
     }
     let next = facts.os.next.as_ref().filter(|next| next.digest != booted.digest);
     if let Some(next) = next.filter(|_| facts.os.next != before.os.next) {
-        events.push(tell("UpgradePrepared", format!("{} boots next", next.version)));
+        events.push(report("UpgradePrepared", format!("{} boots next", next.version)));
     }
     if phase == Phase::Rebooting && phase_before != phase {
-        events.push(tell("Rebooting", format!("reboots from {}", booted.version)));
+        events.push(report("Rebooting", format!("reboots from {}", booted.version)));
     }
     if before.os.on_trial && !facts.os.on_trial && is_same_boot {
-        events.push(tell("Upgraded", format!("{} has proved itself", booted.version)));
+        events.push(report("Upgraded", format!("{} has proved itself", booted.version)));
     }
     events
 }
 
-/// The object of the API. Its name follows from what it says: telling it twice is one Event, whose count is raised.
+/// The object of the API. Its name follows from what it says: reporting it twice is one Event, whose count is raised.
 pub fn object(event: &Event, facts: &Facts, identity: &Identity, uid: &str, now: &Time) -> WireEvent {
     let mut hash = Sha256::new();
     for part in [event.reason, &event.message, &facts.boot_id] {
@@ -128,22 +128,23 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_is_told() {
+    fn what_happens_is_reported() {
         let first = facts("a", "1");
-        let denied = vec![Denied { digest: "sha256:2".to_owned(), version: "2".to_owned(), ..Denied::default() }];
+        let failed =
+            vec![FailedRelease { digest: "sha256:2".to_owned(), version: "2".to_owned(), ..FailedRelease::default() }];
         let idle = Phase::Idle;
-        let table: [(Option<Told<'_>>, Facts, Phase, &str); 7] = [
+        let table: [(Option<Reported<'_>>, Facts, Phase, &str); 7] = [
             (None, first.clone(), idle, "Booted"),
             (Some((&first, idle)), first.clone(), idle, ""),
             (Some((&first, idle)), facts("b", "2"), idle, "Booted"),
             (Some((&first, idle)), with(|facts| facts.os.next = Some(release("2"))), idle, "UpgradePrepared"),
             (Some((&first, Phase::Draining)), first.clone(), Phase::Rebooting, "Rebooting"),
             (Some((&first, idle)), with(|facts| facts.runtime_restarts = 1), idle, "RuntimeRestarted"),
-            (None, with(|facts| facts.os.denied = denied), idle, "Booted RolledBack"),
+            (None, with(|facts| facts.os.failed = failed), idle, "Booted RolledBack"),
         ];
         for (before, after, phase, expected) in table {
-            let told: Vec<&str> = events(before, (&after, phase)).iter().map(|event| event.reason).collect();
-            assert_eq!(told.join(" "), expected);
+            let reported: Vec<&str> = events(before, (&after, phase)).iter().map(|event| event.reason).collect();
+            assert_eq!(reported.join(" "), expected);
         }
         let trial = with(|facts| facts.os.on_trial = true);
         assert_eq!(events(Some((&trial, idle)), (&first, idle))[0].reason, "Upgraded");

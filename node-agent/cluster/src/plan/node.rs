@@ -17,7 +17,7 @@ use crate::model::{Config, Facts};
 pub const VERSION_LABEL: &str = "os.ballast.dev/version";
 /// The label with the first digits of the release's digest.
 pub const RELEASE_LABEL: &str = "os.ballast.dev/release";
-/// So many digits tell releases apart and can be read.
+/// So many digits distinguish releases and can be read.
 const RELEASE_DIGITS: usize = 12;
 /// The annotation of a Node that says which labels this node set last.
 const LABELS_ANNOTATION: &str = "os.ballast.dev/labels";
@@ -27,12 +27,12 @@ pub const NO_KUBELET_TAINT: &str = "os.ballast.dev/no-kubelet";
 const RESERVED_MEMORY: u64 = 100 << 20;
 /// What the OS keeps of /var, as a part of it: the kubelet's own default.
 const RESERVED_STORAGE: u64 = 10;
-/// The finest unit in which the kubelet tells memory.
+/// The finest unit in which the kubelet reports memory.
 const KIB: u64 = 1024;
 
 /// Hostnames that every machine has to which nobody gave one: as names of Nodes, all such machines would be one.
 const SHARED_NAMES: [&str; 3] = ["ballast", "localhost", "localhost.localdomain"];
-/// So many digits of the machine id tell the nodes of a fleet apart, and can be read.
+/// So many digits of the machine id distinguish the nodes of a fleet, and can be read.
 const MACHINE_ID_DIGITS: usize = 12;
 
 /// The name of the Node: of the settings, else the hostname, in small letters as the API wants it. A hostname that many machines have is made

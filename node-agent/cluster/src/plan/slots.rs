@@ -105,7 +105,7 @@ pub fn taken(slot: &str, resource_version: &str, reason: &str) -> Value {
 }
 
 /// The merge patch that says what the node is at, if its Lease is still as it was read.
-pub fn told(claim: &Claim, reason: &str) -> Value {
+pub fn reported(claim: &Claim, reason: &str) -> Value {
     json!({
         "metadata": { "resourceVersion": claim.resource_version, "annotations": { REASON_ANNOTATION: reason } },
     })
@@ -244,7 +244,7 @@ mod tests {
         let claim = Claim { node, resource_version, reason, is_old: false };
         assert_eq!(found, [Slot { claims: vec![claim.clone()], ..free.clone() }]);
         assert_eq!(held(&found, &identity("me")), Some((&found[0], &claim)));
-        assert_eq!(told(&claim, "stuck")["metadata"]["resourceVersion"], "7");
+        assert_eq!(reported(&claim, "stuck")["metadata"]["resourceVersion"], "7");
         let given_back = given_back(&claim);
         assert_eq!(given_back["metadata"]["labels"], json!({ SLOT_LABEL: null }));
         assert_eq!(given_back["metadata"]["resourceVersion"], "7");

@@ -6,7 +6,7 @@ use k8s_openapi::{
 };
 use serde_json::{Value, json};
 
-use crate::model::{Decision, DeniedStatus, Facts, Identity, NodeOsStatus, Release, ReleaseStatus, Resolved};
+use crate::model::{Decision, Facts, FailedReleaseStatus, Identity, NodeOsStatus, Release, ReleaseStatus, Resolved};
 
 /// The status for `facts` and what the rollout is at. `resolved` is what stands there of a tag, if this pass found nothing newer.
 pub fn status(
@@ -19,11 +19,11 @@ pub fn status(
 ) -> NodeOsStatus {
     let os = &facts.os;
     let resolved = rollout.resolved.as_ref().or(resolved);
-    let denied = os.denied.iter().map(|denied| DeniedStatus {
-        digest: denied.digest.clone(),
-        version: denied.version.clone(),
-        reason: denied.reason.clone(),
-        at: time(denied.at),
+    let failed = os.failed.iter().map(|failed| FailedReleaseStatus {
+        digest: failed.digest.clone(),
+        version: failed.version.clone(),
+        reason: failed.reason.clone(),
+        at: time(failed.at),
     });
     // Before the clock is set, it would be a time in 1970.
     let booted_at = facts.boot.started_at.filter(|_| facts.clock_is_set);
@@ -31,7 +31,7 @@ pub fn status(
         booted: Some(release(&os.booted)),
         next: os.next.as_ref().map(release),
         last_good: os.last_good.as_ref().map(release),
-        denied: denied.collect(),
+        failed: failed.collect(),
         phase: rollout.phase,
         message: rollout.message.clone(),
         slot: rollout.slot.clone(),
@@ -75,14 +75,14 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::model::{Boot, Denied, Os, Phase};
+    use crate::model::{Boot, FailedRelease, Os, Phase};
 
     #[test]
     fn what_is_not_known_is_not_said() {
         let mut facts = Facts {
             os: Os {
                 booted: Release { version: "1".to_owned(), ..Release::default() },
-                denied: vec![Denied {
+                failed: vec![FailedRelease {
                     digest: "sha256:00".to_owned(),
                     version: "2".to_owned(),
                     reason: "r".to_owned(),
@@ -99,7 +99,7 @@ mod tests {
         };
         let status = apply(&facts, None);
         assert_eq!(status["booted"], json!({ "version": "1" }));
-        assert_eq!(status["denied"][0]["at"], "1970-01-01T00:00:00Z");
+        assert_eq!(status["failed"][0]["at"], "1970-01-01T00:00:00Z");
         for absent in ["next", "lastGood", "slot", "bootedAt", "observedImage", "conditions"] {
             assert_eq!(status.get(absent), None, "{absent}");
         }

@@ -96,13 +96,13 @@ async fn a_node_that_was_made_without_the_taint_says_what_to_do_until_it_is_done
         let conditions = api.object(NODE).unwrap()["status"]["conditions"].to_string();
         conditions.contains("kubectl taint node")
     };
-    api.until("told", asks).await;
+    api.until("reported", asks).await;
     let mut node = api.object(NODE).unwrap();
     node["spec"]["taints"] = json!([{ "effect": "NoSchedule", "key": "os.ballast.dev/no-kubelet" }]);
     api.put(NODE, node);
     // The next report shows it.
     machine.change(|facts| facts.degraded.push("something".to_owned()));
-    api.until("told no more", |api| !asks(api)).await;
+    api.until("reported no more", |api| !asks(api)).await;
 }
 
 /// An admission webhook, or the API server's own checks, may refuse one.
@@ -120,12 +120,12 @@ async fn a_pod_that_is_refused_keeps_no_other() {
     let has_failed = |api: &Api, name: &str| api.object(&path(name)).unwrap()["status"]["phase"] == "Failed";
     api.until("the other is handed back", |api| has_failed(api, "b")).await;
     assert!(!has_failed(&api, "a"));
-    let is_told = |report: &Report| report.problems.iter().any(|problem| problem.contains("default/a"));
-    machine.until("told", is_told).await;
+    let is_reported = |report: &Report| report.problems.iter().any(|problem| problem.contains("default/a"));
+    machine.until("reported", is_reported).await;
     // Somebody mends that, and the watch ends.
     api.state.lock().unwrap().faults.clear();
     api.until("handed back, too", |api| has_failed(api, "a")).await;
-    machine.until("told no more", |report| report.problems.is_empty()).await;
+    machine.until("reported no more", |report| report.problems.is_empty()).await;
 }
 
 /// Two machines have one name: the pods of one are not for the other to end, nor is its Node.
@@ -148,10 +148,10 @@ async fn the_node_of_another_machine_is_left_alone() {
     let facts = || Facts { machine_id: "own".to_owned(), ..facts() };
     let folder = tempfile::tempdir().unwrap();
     let mut machine = Machine::start(config(&api), folder.path(), facts());
-    let is_told = |report: &Report| {
+    let is_reported = |report: &Report| {
         report.problems.iter().any(|problem| problem.contains("Node n1 is another machine's: set cluster.node_name"))
     };
-    machine.until("told", is_told).await;
+    machine.until("reported", is_reported).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(api.object(&path("a")).unwrap()["status"]["phase"], "Pending");
     let written = ["PATCH /api/v1", "PUT /api/v1", "PUT /apis/coordination", "GET /api/v1/pods"];
@@ -160,5 +160,5 @@ async fn the_node_of_another_machine_is_left_alone() {
     api.put(LEASE, renewed(41));
     api.until("the pod is handed back", |api| api.object(&path("a")).unwrap()["status"]["phase"] == "Failed").await;
     assert_eq!(api.object(NODE).unwrap()["status"]["nodeInfo"]["machineID"], "own");
-    machine.until("told no more", |report| report.problems.is_empty()).await;
+    machine.until("reported no more", |report| report.problems.is_empty()).await;
 }

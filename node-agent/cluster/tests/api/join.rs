@@ -47,8 +47,8 @@ async fn what_was_given_once_is_enough_without_the_token() {
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     let kept = || ballast_cluster::model::Config { credentials: Credentials::Kept, ..config(&api) };
     let mut machine = Machine::start(kept(), folder.path(), facts());
-    let is_told = |reason: &str| reason.contains("expected a token");
-    machine.until("told", |report| matches!(&report.state, State::Refused { reason } if is_told(reason))).await;
+    let is_reported = |reason: &str| reason.contains("expected a token");
+    machine.until("reported", |report| matches!(&report.state, State::Refused { reason } if is_reported(reason))).await;
     assert_eq!(api.count(""), 0);
     let mut machine = Machine::start(config(&api), folder.path(), facts());
     machine.until("connected", |report| report.state == State::Connected).await;
@@ -83,7 +83,7 @@ async fn a_request_that_is_deleted_is_followed_by_another() {
     let first = api.state.lock().unwrap().objects.keys().find(|at| at.starts_with(CSRS)).cloned().unwrap();
     api.delete(&first);
     machine
-        .until("told", |report| matches!(&report.state, State::Refused { reason } if reason.contains("deleted")))
+        .until("reported", |report| matches!(&report.state, State::Refused { reason } if reason.contains("deleted")))
         .await;
     api.state.lock().unwrap().is_by_hand = false;
     machine.until("connected", |report| report.state == State::Connected).await;
@@ -95,8 +95,10 @@ async fn a_node_joins_with_few_requests() {
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());
     let _machine = Machine::start(config(&api), folder.path(), facts());
     let events = "POST /api/v1/namespaces/default/events";
-    api.until("told", |api| api.count(events) == 1 && api.object(NODE_OS).is_some_and(|os| !os["status"].is_null()))
-        .await;
+    api.until("reported", |api| {
+        api.count(events) == 1 && api.object(NODE_OS).is_some_and(|os| !os["status"].is_null())
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut log: Vec<_> = api.state.lock().unwrap().log.iter().map(|(line, _)| line.clone()).collect();
     log.sort();
@@ -185,7 +187,7 @@ async fn a_cluster_info_that_unfolds_costs_nothing() {
     put(format!("clusters: []\n# {}", "x".repeat(70_000)));
     machine.until("refused as too large", is_said("at most 65536")).await;
     put("x".repeat(1 << 20));
-    machine.until("cut off", |report| matches!(&report.state, State::Away { .. })).await;
+    machine.until("cut off", |report| matches!(&report.state, State::Unreachable { .. })).await;
     // What other tests of this process take meanwhile is far less than what it made.
     assert!(peak() - before < 200_000, "{} kB more", peak() - before);
     assert_eq!(api.count("POST"), 0);
@@ -197,7 +199,10 @@ async fn n07_a_server_with_another_ca_gets_nothing() {
     let config = ballast_cluster::model::Config { authority: Authority::Pem(other.ca.clone()), ..config(&api) };
     let mut machine = Machine::start(config, folder.path(), facts());
     machine
-        .until("away", |report| matches!(&report.state, State::Away { reason, .. } if reason.contains("certificate")))
+        .until(
+            "unreachable",
+            |report| matches!(&report.state, State::Unreachable { reason, .. } if reason.contains("certificate")),
+        )
         .await;
     assert!(api.state.lock().unwrap().log.is_empty());
 }
@@ -238,7 +243,7 @@ async fn n06_401_asks_for_another_certificate_with_the_token() {
     machine.until("connected", |report| report.state == State::Connected).await;
     api.until("watched", |api| api.count("GET /apis/os.ballast.dev/v1alpha1/nodeoses?watch") == 1).await;
     api.fault("PATCH /api/v1/nodes/n1/status", [Fault::Status(401, None)]);
-    machine.change(|facts| facts.ready = Err("the runtime is away".to_owned()));
+    machine.change(|facts| facts.ready = Err("the runtime is unreachable".to_owned()));
     api.until("asked again", |api| api.count(&format!("POST {CSRS}")) == 2).await;
     machine.until("connected again", |report| report.state == State::Connected).await;
 }

@@ -23,7 +23,7 @@ async fn next_order(machine: &mut Machine) -> Order {
     tokio::time::timeout(Duration::from_secs(60), machine.orders.recv()).await.unwrap().unwrap()
 }
 
-fn wish(api: &Api, spec: Value) {
+fn desired_state(api: &Api, spec: Value) {
     let mut object = api.object(NODE_OS).unwrap();
     object["spec"] = spec;
     object["metadata"]["generation"] = json!(2);
@@ -68,7 +68,7 @@ async fn a_look_that_is_answered_ends_no_backoff_of_what_is_refused() {
     let api = Api::start(&[b"h2"]).await;
     api.fault(SLOTS, vec![Fault::Status(403, None); 99]);
     let (_folder, mut machine) = joined(&api).await;
-    wish(&api, json!({ "image": format!("r.example/os@{}", facts().os.booted.digest) }));
+    desired_state(&api, json!({ "image": format!("r.example/os@{}", facts().os.booted.digest) }));
     machine.until("said", |report| report.problems.iter().any(|problem| problem.contains("403"))).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let count = api.count(SLOTS);
@@ -85,9 +85,9 @@ async fn a_pod_that_may_not_be_evicted_keeps_no_other() {
     api.fault(&format!("POST {POD}/eviction"), vec![Fault::Status(403, None); 99]);
     let (_folder, machine) = joined(&api).await;
     machine.change(|facts| facts.os.next = Some(wanted()));
-    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    desired_state(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
     api.until("the other is gone", |api| api.object(OTHER_POD).is_none()).await;
-    api.until("told", |api| {
+    api.until("reported", |api| {
         let message = api.object(NODE_OS).unwrap()["status"]["message"].clone();
         message.as_str().is_some_and(|message| message.contains("default/a: Scripted"))
     })
@@ -102,12 +102,12 @@ async fn where_somebody_was_faster_it_looks_again() {
     api.fault(&format!("PATCH {LEASE}"), [Fault::Status(409, None)]);
     api.fault(&format!("PATCH {NODE}$"), [Fault::Status(409, None)]);
     machine.change(|facts| facts.os.next = Some(wanted()));
-    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    desired_state(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
     let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
-    // Claimed twice, then told that it goes down.
+    // Claimed twice, then informed that it goes down.
     assert_eq!((claimed(&api).as_deref(), api.count(&format!("PATCH {LEASE}"))), (Some("default-0"), 3));
     assert_eq!(api.object(NODE).unwrap()["spec"]["unschedulable"], true);
-    assert_eq!(machine.report.borrow().problems, [""; 0], "it is nothing to tell of");
+    assert_eq!(machine.report.borrow().problems, [""; 0], "it is nothing to report");
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_slot_of_the_pool_before_is_given_back() {
     api.put(SLOT, slot("gpu"));
     let (_folder, _machine) = joined(&api).await;
     claim(&api, LEASE, "default-0");
-    wish(&api, json!({ "image": format!("r.example/os@{}", facts().os.booted.digest) }));
+    desired_state(&api, json!({ "image": format!("r.example/os@{}", facts().os.booted.digest) }));
     api.until("free", |api| claimed(api).is_none()).await;
 }
 
@@ -126,8 +126,8 @@ async fn an_order_that_cannot_be_given_is_given_soon() {
     let (_folder, mut machine) = joined(&api).await;
     while machine.ordering.try_send(Order::Reboot { reason: "a test fills the queue".to_owned() }).is_ok() {}
     let image = format!("r.example/os@{}", wanted().digest);
-    wish(&api, json!({ "image": image }));
-    machine.until("told", |report| report.problems.iter().any(|problem| problem.contains("no order now"))).await;
+    desired_state(&api, json!({ "image": image }));
+    machine.until("reported", |report| report.problems.iter().any(|problem| problem.contains("no order now"))).await;
     while machine.orders.try_recv().is_ok() {}
     let next = tokio::time::timeout(Duration::from_secs(20), machine.orders.recv()).await.unwrap().unwrap();
     assert!(matches!(next, Order::Prepare { image: asked, .. } if asked == image));
@@ -140,11 +140,11 @@ async fn spec_image_goes_through_slot_cordon_drain_and_reboot() {
     api.put(POD, pod("a"));
     let (folder, mut machine) = joined(&api).await;
     let image = format!("r.example/os@{}", wanted().digest);
-    wish(&api, json!({ "image": image }));
+    desired_state(&api, json!({ "image": image }));
     let Order::Prepare { id, image: asked } = next_order(&mut machine).await else { panic!("no order to prepare") };
     assert_eq!(asked, image);
     assert_eq!(machine.report.borrow().image.as_deref(), Some(image.as_str()));
-    api.until("told", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Preparing").await;
+    api.until("reported", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Preparing").await;
     // A budget says no once; the slot is taken and the node cordoned by then.
     api.fault(&format!("POST {POD}/eviction"), [Fault::Status(429, None)]);
     machine.change(|facts| {
@@ -159,7 +159,7 @@ async fn spec_image_goes_through_slot_cordon_drain_and_reboot() {
     assert!(api.object(POD).is_some());
     let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
     assert!(api.object(POD).is_none());
-    api.until("told", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Rebooting").await;
+    api.until("reported", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Rebooting").await;
     // It comes up as what was asked for.
     drop(machine);
     let up = Facts { boot_id: "boot-2".to_owned(), ..facts() };
@@ -170,7 +170,7 @@ async fn spec_image_goes_through_slot_cordon_drain_and_reboot() {
     );
     api.until("its slot is free", |api| claimed(api).is_none()).await;
     assert_eq!(api.object(NODE).unwrap()["spec"]["unschedulable"], Value::Null);
-    api.until("told", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Idle").await;
+    api.until("reported", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "Idle").await;
     // The spec is as the operator wrote it.
     assert_eq!(api.object(NODE_OS).unwrap()["spec"], json!({ "image": image }));
     drop(machine);
@@ -187,7 +187,7 @@ async fn nobody_is_brought_down_by_what_others_write() {
     claim(&api, &other, "default-0");
     let (_folder, mut machine) = joined(&api).await;
     machine.change(|facts| facts.os.next = Some(wanted()));
-    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    desired_state(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
     api.until("waits for the one that claims it", |api| {
         let status = api.object(NODE_OS).unwrap()["status"].clone();
         status["phase"] == "WaitingForSlot" && status["message"].as_str().is_some_and(|text| text.contains("another"))
@@ -212,7 +212,7 @@ async fn an_old_agent_with_the_slot_is_waited_for() {
     api.put(SLOT, held);
     let (_folder, mut machine) = joined(&api).await;
     machine.change(|facts| facts.os.next = Some(wanted()));
-    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    desired_state(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
     api.until("waits for the old one", |api| {
         let status = api.object(NODE_OS).unwrap()["status"].clone();
         status["phase"] == "WaitingForSlot" && status["message"].as_str().is_some_and(|text| text.contains("by old"))
@@ -237,7 +237,7 @@ async fn a_lease_that_somebody_filled_up_stops_nobody() {
     api.put(&other, lease);
     let (_folder, mut machine) = joined(&api).await;
     machine.change(|facts| facts.os.next = Some(wanted()));
-    wish(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
+    desired_state(&api, json!({ "image": format!("r.example/os@{}", wanted().digest) }));
     let Order::Reboot { .. } = next_order(&mut machine).await else { panic!("no order to reboot") };
 }
 
@@ -260,14 +260,14 @@ async fn a_forged_status_is_not_believed() {
         facts.os.prepared = Some(Prepared { order: id, image, digest: wanted().digest });
         facts.os.next = Some(wanted());
     });
-    let is_told = |api: &Api| api.object(NODE_OS).unwrap()["status"]["observedDigest"] == wanted().digest.as_str();
-    api.until("what the tag means is told", is_told).await;
+    let is_reported = |api: &Api| api.object(NODE_OS).unwrap()["status"]["observedDigest"] == wanted().digest.as_str();
+    api.until("what the tag means is reported", is_reported).await;
     // It outlives the agent.
     drop(machine);
     forge(&api, "r.example/os:stable");
     let next = ballast_cluster::model::Os { next: Some(wanted()), ..facts().os };
     let mut machine = Machine::start(config(&api), folder.path(), Facts { os: next, ..facts() });
-    api.until("it is put right", is_told).await;
+    api.until("it is put right", is_reported).await;
     api.until("goes on to its slot", |api| api.object(NODE_OS).unwrap()["status"]["phase"] == "WaitingForSlot").await;
     assert!(machine.orders.try_recv().is_err(), "it is prepared already");
 }
@@ -278,14 +278,15 @@ async fn a_node_os_that_is_made_again_is_resolved_again() {
     let api = Api::start(&[b"h2"]).await;
     let (folder, mut machine) = joined(&api).await;
     let tag = json!({ "image": "r.example/os:stable" });
-    wish(&api, tag.clone());
+    desired_state(&api, tag.clone());
     let Order::Prepare { id, image } = next_order(&mut machine).await else { panic!("no order to prepare") };
     machine.change(|facts| {
         facts.os.prepared = Some(Prepared { order: id, image, digest: wanted().digest });
         facts.os.next = Some(wanted());
     });
-    let is_told = |api: &Api| api.object(NODE_OS).is_some_and(|os| os["status"]["observedDigest"] == wanted().digest);
-    api.until("resolved", is_told).await;
+    let is_reported =
+        |api: &Api| api.object(NODE_OS).is_some_and(|os| os["status"]["observedDigest"] == wanted().digest);
+    api.until("resolved", is_reported).await;
     let is_made = |api: &Api| api.object(NODE_OS).is_some_and(|os| !os["status"].is_null());
     for restarts in [false, true] {
         if restarts {
@@ -298,10 +299,10 @@ async fn a_node_os_that_is_made_again_is_resolved_again() {
         }
         api.until("made again", is_made).await;
         assert!(!folder.path().join("resolved.json").exists());
-        wish(&api, tag.clone());
+        desired_state(&api, tag.clone());
         let Order::Prepare { id, image } = next_order(&mut machine).await else { panic!("no order to prepare") };
         machine.change(|facts| facts.os.prepared = Some(Prepared { order: id, image, digest: wanted().digest }));
-        api.until("resolved again", is_told).await;
+        api.until("resolved again", is_reported).await;
         assert!(folder.path().join("resolved.json").exists());
     }
 }

@@ -69,12 +69,12 @@ async fn retry_after_is_honoured() {
 async fn a_reset_is_answered_by_another_connection() {
     let (api, _folder, mut machine) = joined().await;
     api.fault("PATCH /api/v1/nodes/n1/status", [Fault::Reset, Fault::Reset]);
-    machine.change(|facts| facts.ready = Err("the runtime is away".to_owned()));
-    let is_told = |api: &Api| {
+    machine.change(|facts| facts.ready = Err("the runtime is unreachable".to_owned()));
+    let is_reported = |api: &Api| {
         let conditions = api.object(NODE).map(|node| node["status"]["conditions"].clone());
-        conditions.is_some_and(|all| all.to_string().contains("the runtime is away"))
+        conditions.is_some_and(|all| all.to_string().contains("the runtime is unreachable"))
     };
-    api.until("told", is_told).await;
+    api.until("reported", is_reported).await;
     machine.until("connected", |report| report.state == State::Connected && report.errors > 0).await;
 }
 
@@ -137,11 +137,11 @@ async fn v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
     // Now that one goes as well.
     api.stop();
     machine.change(|facts| facts.ready = Err("x".to_owned()));
-    machine.until("away", |report| matches!(report.state, State::Away { .. })).await;
+    machine.until("unreachable", |report| matches!(report.state, State::Unreachable { .. })).await;
     assert!(machine.report.borrow().errors > 0);
     api.resume().await;
     machine.until("found again", |report| report.state == State::Connected).await;
-    api.until("told what happened meanwhile", |api| {
+    api.until("reported what happened meanwhile", |api| {
         let conditions = api.object(NODE).unwrap()["status"]["conditions"].clone();
         conditions.as_array().unwrap().iter().any(|one| one["type"] == "Ready" && one["message"] == "x")
     })

@@ -3,16 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use ballast_cluster::model::{Claim, Cordon, Eviction, NodeOsSpec, PodId, PodKind, SeenNode, SeenPod, Slot, Step};
+use ballast_cluster::model::{
+    Claim, Cordon, Eviction, NodeOsSpec, NodeSnapshot, PodId, PodKind, PodSnapshot, Slot, Step,
+};
 
-use super::chance::Chance;
+use super::rng::Rng;
 
 /// How old what the API server keeps may be, in seconds.
 const KEPT: u64 = 3;
 
 pub(crate) struct ApiNode {
-    pub(crate) seen: SeenNode,
-    pub(crate) pods: Vec<SeenPod>,
+    pub(crate) snapshot: NodeSnapshot,
+    pub(crate) pods: Vec<PodSnapshot>,
     /// Until when a budget holds its pods back.
     pub(crate) held_until: u64,
 }
@@ -56,15 +58,15 @@ impl Cluster {
         self.late.iter().map(|(at, _, _)| *at).min().unwrap_or(u64::MAX)
     }
 
-    pub(crate) fn come_true(&mut self, now: u64, chance: &mut Chance) {
+    pub(crate) fn come_true(&mut self, now: u64, rng: &mut Rng) {
         let (due, rest) = std::mem::take(&mut self.late).into_iter().partition(|(at, _, _)| *at <= now);
         self.late = rest;
         for (_, name, step) in due {
-            self.change(&name, &step, now, chance);
+            self.change(&name, &step, now, rng);
         }
     }
 
-    pub(crate) fn change(&mut self, name: &str, step: &Step, now: u64, chance: &mut Chance) -> Answer {
+    pub(crate) fn change(&mut self, name: &str, step: &Step, now: u64, rng: &mut Rng) -> Answer {
         match step {
             Step::TakeSlot { slot, resource_version, reason } => {
                 if *resource_version != self.lease(name) {
@@ -75,7 +77,7 @@ impl Cluster {
                 self.claims.insert(name.to_owned(), (slot.clone(), claim));
                 Answer::Done
             }
-            Step::TellSlot { claim, reason } => {
+            Step::AnnotateSlot { claim, reason } => {
                 if self.claim(name, claim).is_none() {
                     return Answer::Conflict;
                 }
@@ -97,7 +99,7 @@ impl Cluster {
             Step::Evict { pods } => {
                 let Some(node) = self.nodes.get_mut(name) else { return Answer::Conflict };
                 let evict = |id: &PodId| {
-                    if now < node.held_until || chance.permille(200) {
+                    if now < node.held_until || rng.permille(200) {
                         return Eviction::Blocked("the budget does not allow it".to_owned());
                     }
                     let pod = node.pods.iter_mut().find(|pod| pod.id == *id);
@@ -114,7 +116,7 @@ impl Cluster {
                 }
                 Answer::Done
             }
-            Step::Look(_) | Step::Order(_) => Answer::Done,
+            Step::Fetch(_) | Step::Order(_) => Answer::Done,
         }
     }
 
@@ -135,7 +137,7 @@ impl Cluster {
     }
 
     /// The slots with their claims. What is not asked for freshly may be some seconds old, but for whoever claims one.
-    pub(crate) fn look(&mut self, name: &str, is_fresh: bool, now: u64) -> Vec<Slot> {
+    pub(crate) fn fetch(&mut self, name: &str, is_fresh: bool, now: u64) -> Vec<Slot> {
         if now >= self.kept.0 + KEPT {
             self.kept = (now, self.now());
         }
@@ -153,9 +155,9 @@ impl Cluster {
 
     fn change_cordon(&mut self, name: &str, read: &str, cordon: Cordon) -> Answer {
         let version = self.next_version();
-        let found = self.nodes.get_mut(name).filter(|node| node.seen.resource_version == read);
+        let found = self.nodes.get_mut(name).filter(|node| node.snapshot.resource_version == read);
         let Some(node) = found else { return Answer::Conflict };
-        node.seen = SeenNode { cordon, resource_version: version };
+        node.snapshot = NodeSnapshot { cordon, resource_version: version };
         Answer::Done
     }
 }

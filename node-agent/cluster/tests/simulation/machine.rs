@@ -1,8 +1,8 @@
 //! A machine as its agent shows it: it prepares, reboots, tries releases, falls back. Power cuts and crashes come on top.
 
-use ballast_cluster::model::{Denied, Facts, Failed, Operation, Order, Os, Prepared, Release};
+use ballast_cluster::model::{Facts, Failed, FailedRelease, Operation, Order, Os, Prepared, Release};
 
-use super::chance::Chance;
+use super::rng::Rng;
 
 /// Seconds that a release has to prove itself.
 const TRIAL: u64 = 40;
@@ -19,7 +19,7 @@ pub(crate) struct Machine {
     pub(crate) booted: Release,
     last_good: Release,
     next: Option<Release>,
-    denied: Vec<Denied>,
+    failed: Vec<FailedRelease>,
     boot: u32,
     /// The tries that are left to what runs, and when this one ends. None: it has proved itself.
     trial: Option<(u32, u64)>,
@@ -45,7 +45,7 @@ impl Machine {
             last_good: booted.clone(),
             booted,
             next: None,
-            denied: Vec::new(),
+            failed: Vec::new(),
             boot: 1,
             trial: None,
             up_at: 0,
@@ -76,12 +76,12 @@ impl Machine {
     }
 
     /// What has come to pass by `now`.
-    pub(crate) fn tick(&mut self, now: u64, chance: &mut Chance) {
+    pub(crate) fn tick(&mut self, now: u64, rng: &mut Rng) {
         if !self.is_up(now) {
             return;
         }
         if let Some((id, image, _)) = self.operation.take_if(|(_, _, end)| *end <= now) {
-            self.prepare(id, image, chance);
+            self.prepare(id, image, rng);
         }
         if let Some((tries, _)) = self.trial.filter(|(_, end)| *end <= now) {
             match (self.is_bad(&self.booted), tries) {
@@ -90,21 +90,21 @@ impl Machine {
                     self.last_good = self.booted.clone();
                     self.is_down_by_order = false;
                 }
-                (true, _) => self.reboot(now, chance),
+                (true, _) => self.reboot(now, rng),
             }
         }
     }
 
-    fn prepare(&mut self, order: u64, image: String, chance: &mut Chance) {
+    fn prepare(&mut self, order: u64, image: String, rng: &mut Rng) {
         let wanted = match image.split_once("@sha256:").and_then(|(_, digits)| digits.chars().next()) {
             Some(letter) => release(letter),
             None => Release { image: image.clone(), ..release(self.tag) },
         };
         let digest = wanted.digest.clone();
-        if chance.permille(100) {
+        if rng.permille(100) {
             let message = "the registry did not answer".to_owned();
             self.failure = Some(Failed { order, image, refused: false, message, digest: None });
-        } else if self.denied.iter().any(|denied| denied.digest == digest) {
+        } else if self.failed.iter().any(|failed| failed.digest == digest) {
             let message = "it failed here".to_owned();
             self.failure = Some(Failed { order, image, refused: true, message, digest: Some(digest) });
         } else {
@@ -114,9 +114,9 @@ impl Machine {
     }
 
     /// Down, and up again with what boots next. What was not written down is forgotten.
-    pub(crate) fn reboot(&mut self, now: u64, chance: &mut Chance) {
+    pub(crate) fn reboot(&mut self, now: u64, rng: &mut Rng) {
         self.boot += 1;
-        self.up_at = now + chance.between(20, 120);
+        self.up_at = now + rng.between(20, 120);
         self.operation = None;
         self.prepared = None;
         self.failure = None;
@@ -125,7 +125,7 @@ impl Machine {
             self.booted = next;
             self.trial = Some((TRIES, self.up_at + TRIAL));
         } else if left == Some(1) {
-            self.denied.push(Denied {
+            self.failed.push(FailedRelease {
                 digest: self.booted.digest.clone(),
                 version: self.booted.version.clone(),
                 reason: "it did not become healthy".to_owned(),
@@ -141,15 +141,15 @@ impl Machine {
         }
     }
 
-    pub(crate) fn order(&mut self, order: &Order, now: u64, chance: &mut Chance) {
+    pub(crate) fn order(&mut self, order: &Order, now: u64, rng: &mut Rng) {
         match order {
             Order::Prepare { id, image } => {
-                self.operation = Some((*id, image.clone(), now + chance.between(5, 90)));
+                self.operation = Some((*id, image.clone(), now + rng.between(5, 90)));
             }
             Order::Reboot { .. } => {
                 self.tried_bad |= self.next.as_ref().is_some_and(|next| self.is_bad(next));
                 self.is_down_by_order = true;
-                self.reboot(now, chance);
+                self.reboot(now, rng);
             }
         }
     }
@@ -166,7 +166,7 @@ impl Machine {
                 booted: self.booted.clone(),
                 next: self.next.clone(),
                 last_good: Some(self.last_good.clone()),
-                denied: self.denied.clone(),
+                failed: self.failed.clone(),
                 on_trial: self.trial.is_some(),
                 operation,
                 prepared: self.prepared.clone(),

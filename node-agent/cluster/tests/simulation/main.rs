@@ -4,27 +4,27 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
-mod chance;
 mod cluster;
 mod machine;
+mod rng;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use ballast_cluster::{
     model::{
-        Cordon, Decision, Identity, Look, Memory, NodeOsSpec, PodId, PodKind, Resolved, Seen, SeenNode, SeenNodeOs,
-        SeenPod, Step,
+        ClusterSnapshot, Cordon, Decision, Fetch, Identity, Memory, NodeOsSnapshot, NodeOsSpec, NodeSnapshot, PodId,
+        PodKind, PodSnapshot, Resolved, Step,
     },
     plan::{
         backoff,
-        rollout::{World, pass},
+        rollout::{Context, pass},
     },
 };
 
 use self::{
-    chance::Chance,
     cluster::{Answer, ApiNode, Cluster},
     machine::{Machine, release},
+    rng::Rng,
 };
 
 const NODES: usize = 200;
@@ -49,7 +49,7 @@ struct Node {
 }
 
 struct Simulation {
-    chance: Chance,
+    rng: Rng,
     cluster: Cluster,
     nodes: Vec<Node>,
     now: u64,
@@ -59,7 +59,7 @@ struct Simulation {
 
 impl Simulation {
     fn new(seed: u64, max_down: usize, bad: &[char]) -> Self {
-        let mut chance = Chance::new(seed);
+        let mut rng = Rng::new(seed);
         let mut cluster = Cluster::default();
         cluster.slots = (0..max_down).map(|number| format!("default-{number}")).collect();
         let mut nodes = Vec::new();
@@ -71,25 +71,25 @@ impl Simulation {
                     name: format!("p{index}"),
                     uid: format!("{name}-{index}"),
                 };
-                SeenPod { id, kind: PodKind::Runs }
+                PodSnapshot { id, kind: PodKind::Runs }
             };
-            let seen = SeenNode { cordon: Cordon::None, resource_version: "0".to_owned() };
-            let pods = (0..chance.between(0, 2)).map(pod).collect();
+            let snapshot = NodeSnapshot { cordon: Cordon::None, resource_version: "0".to_owned() };
+            let pods = (0..rng.between(0, 2)).map(pod).collect();
             // Some have a budget that holds longer than a drain may take.
-            let held_until = if chance.permille(50) { chance.between(0, 2 * HOUR) } else { 0 };
-            cluster.nodes.insert(name.clone(), ApiNode { seen, pods, held_until });
+            let held_until = if rng.permille(50) { rng.between(0, 2 * HOUR) } else { 0 };
+            cluster.nodes.insert(name.clone(), ApiNode { snapshot, pods, held_until });
             nodes.push(Node {
                 machine: Machine::new(bad.to_vec()),
                 identity: Identity { name, pool: "default".to_owned(), ..Identity::default() },
                 memory: Memory::default(),
                 resolved: None,
                 started: 0,
-                skew: i64::try_from(chance.between(0, 2 * HOUR)).unwrap() - i64::try_from(HOUR).unwrap(),
-                wake: chance.between(0, 60),
+                skew: i64::try_from(rng.between(0, 2 * HOUR)).unwrap() - i64::try_from(HOUR).unwrap(),
+                wake: rng.between(0, 60),
                 is_gone: false,
             });
         }
-        Self { chance, cluster, nodes, now: 0, max_down, most_down: 0 }
+        Self { rng, cluster, nodes, now: 0, max_down, most_down: 0 }
     }
 
     /// The operator changes the spec of all.
@@ -111,7 +111,7 @@ impl Simulation {
         while self.now < end {
             let due = self.nodes.iter().filter(|node| !node.is_gone).map(|node| node.wake).min().unwrap();
             self.now = due.min(self.cluster.next_late()).max(self.now);
-            self.cluster.come_true(self.now, &mut self.chance);
+            self.cluster.come_true(self.now, &mut self.rng);
             for index in 0..self.nodes.len() {
                 if self.nodes[index].wake <= self.now && !self.nodes[index].is_gone {
                     self.wake(index);
@@ -134,38 +134,38 @@ impl Simulation {
 
     /// The agent of a node passes as often as there is something to do.
     fn wake(&mut self, index: usize) {
-        let Self { chance, cluster, nodes, now, .. } = self;
+        let Self { rng, cluster, nodes, now, .. } = self;
         let (now, node) = (*now, &mut nodes[index]);
-        node.machine.tick(now, chance);
+        node.machine.tick(now, rng);
         if !node.machine.is_up(now) {
             node.restart(node.machine.next_change(now));
             return;
         }
-        let mut seen = Seen::default();
+        let mut snapshot = ClusterSnapshot::default();
         for _ in 0..20 {
-            if chance.permille(5) {
-                node.restart(now + chance.between(1, 10));
+            if rng.permille(5) {
+                node.restart(now + rng.between(1, 10));
                 return;
             }
-            if chance.permille(1) {
-                node.machine.reboot(now, chance);
+            if rng.permille(1) {
+                node.machine.reboot(now, rng);
                 node.restart(node.machine.next_change(now));
                 return;
             }
-            seen.node_os = Some(SeenNodeOs { spec: cluster.spec.clone(), resolved: node.resolved.clone() });
-            let decision = node.pass(&seen, now);
+            snapshot.node_os = Some(NodeOsSnapshot { spec: cluster.spec.clone(), resolved: node.resolved.clone() });
+            let decision = node.pass(&snapshot, now);
             // A disk may be full.
-            if let Some(resolved) = decision.resolved.clone().filter(|_| !chance.permille(100)) {
+            if let Some(resolved) = decision.resolved.clone().filter(|_| !rng.permille(100)) {
                 node.resolved = Some(resolved);
             }
             let Some(step) = decision.step else {
                 let wait = backoff::spread(decision.wait.unwrap_or(Duration::from_secs(HOUR)), 0.5);
-                let wait = (wait.as_secs() + chance.between(0, wait.as_secs() / 2)).max(1);
+                let wait = (wait.as_secs() + rng.between(0, wait.as_secs() / 2)).max(1);
                 node.wake = (now + wait).min(node.machine.next_change(now));
                 return;
             };
-            if !node.carry_out(&step, cluster, &mut seen, now, chance) {
-                node.wake = now + chance.between(1, 8);
+            if !node.carry_out(&step, cluster, &mut snapshot, now, rng) {
+                node.wake = now + rng.between(1, 8);
                 return;
             }
             if !node.machine.is_up(now) {
@@ -181,7 +181,7 @@ impl Simulation {
         let slot = self.cluster.slots[slot].clone();
         let resource_version = self.cluster.lease(thief);
         let step = Step::TakeSlot { slot, resource_version, reason: "stolen".to_owned() };
-        self.cluster.change(thief, &step, self.now, &mut self.chance);
+        self.cluster.change(thief, &step, self.now, &mut self.rng);
     }
 
     fn alive(&self) -> impl Iterator<Item = &Node> {
@@ -202,7 +202,7 @@ impl Simulation {
         let holders = self.holders();
         let is_free = |node: &Node| {
             let name = node.identity.name.as_str();
-            let cordon = self.cluster.nodes.get(name).map(|node| node.seen.cordon);
+            let cordon = self.cluster.nodes.get(name).map(|node| node.snapshot.cordon);
             !holders.contains(name) && cordon == Some(Cordon::None)
         };
         self.alive().all(is_free)
@@ -230,70 +230,70 @@ impl Node {
         self.wake = at;
     }
 
-    fn pass(&mut self, seen: &Seen, now: u64) -> Decision {
+    fn pass(&mut self, snapshot: &ClusterSnapshot, now: u64) -> Decision {
         let facts = self.machine.facts();
-        let world = World {
+        let context = Context {
             facts: &facts,
-            seen,
+            snapshot,
             identity: &self.identity,
             now: Duration::from_secs(now.saturating_sub(self.started)),
             unix_secs: EPOCH + i64::try_from(now).unwrap() + self.skew,
         };
-        pass(&world, &mut self.memory)
+        pass(&context, &mut self.memory)
     }
 
-    /// Does `step`, or what chance makes of it. False: as far as the agent knows, it failed.
+    /// Does `step`, or what randomness makes of it. False: as far as the agent knows, it failed.
     fn carry_out(
         &mut self,
         step: &Step,
         cluster: &mut Cluster,
-        seen: &mut Seen,
+        snapshot: &mut ClusterSnapshot,
         now: u64,
-        chance: &mut Chance,
+        rng: &mut Rng,
     ) -> bool {
         let name = &self.identity.name;
         match step {
-            Step::Look(_) if chance.permille(30) => return false,
-            Step::Look(Look::Node) => {
-                seen.node = cluster.nodes.get(name).map(|node| node.seen.clone());
-                return seen.node.is_some();
+            Step::Fetch(_) if rng.permille(30) => return false,
+            Step::Fetch(Fetch::Node) => {
+                snapshot.node = cluster.nodes.get(name).map(|node| node.snapshot.clone());
+                return snapshot.node.is_some();
             }
-            Step::Look(Look::Slots { is_fresh }) => seen.slots = Some(cluster.look(name, *is_fresh, now)),
-            Step::Look(Look::Lease) => seen.lease = Some(cluster.lease(name)),
-            Step::Look(Look::Pods) => seen.pods = cluster.nodes.get(name).map(|node| node.pods.clone()),
+            Step::Fetch(Fetch::Slots { is_fresh }) => snapshot.slots = Some(cluster.fetch(name, *is_fresh, now)),
+            Step::Fetch(Fetch::Lease) => snapshot.lease = Some(cluster.lease(name)),
+            Step::Fetch(Fetch::Pods) => snapshot.pods = cluster.nodes.get(name).map(|node| node.pods.clone()),
             Step::Order(order) => {
-                if !chance.permille(20) {
-                    self.machine.order(order, now, chance);
+                if !rng.permille(20) {
+                    self.machine.order(order, now, rng);
                 }
             }
             Step::TakeSlot { .. }
-            | Step::TellSlot { .. }
+            | Step::AnnotateSlot { .. }
             | Step::GiveSlotBack { .. }
             | Step::Cordon { .. }
             | Step::Uncordon { .. }
             | Step::Evict { .. }
             | Step::Remove { .. } => {
-                *seen = Seen::default();
-                return self.change(step, cluster, now, chance);
+                *snapshot = ClusterSnapshot::default();
+                return self.change(step, cluster, now, rng);
             }
         }
-        if !matches!(step, Step::Look(_)) {
-            *seen = Seen::default();
+        if !matches!(step, Step::Fetch(_)) {
+            *snapshot = ClusterSnapshot::default();
         }
         true
     }
 
-    fn change(&mut self, step: &Step, cluster: &mut Cluster, now: u64, chance: &mut Chance) -> bool {
+    fn change(&mut self, step: &Step, cluster: &mut Cluster, now: u64, rng: &mut Rng) -> bool {
         let name = &self.identity.name;
-        if chance.permille(30) {
+        if rng.permille(30) {
             return false;
         }
-        if chance.permille(30) {
-            cluster.later(now + chance.between(5, 59), name, step);
+        if rng.permille(30) {
+            cluster.later(now + rng.between(5, 59), name, step);
             return false;
         }
-        let answer = cluster.change(name, step, now, chance);
-        if chance.permille(30) {
+        let answer = cluster.change(name, step, now, rng);
+        if rng.permille(30) {
             return false;
         }
         match answer {

@@ -44,11 +44,11 @@ struct Entry {
 const PROGRAMS: &str = "it names a program, which a node does not have; write the credentials into auths";
 
 impl Keyring {
-    /// Reads the text of `file`. What cannot be used is told. Other keys are left alone: `docker login` writes this file
+    /// Reads the text of `file`. What cannot be used is reported. Other keys are left alone: `docker login` writes this file
     /// too, with settings of its own.
     pub fn parse(file: &str, text: &str) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
-        let mut tell = |key: &str, line: Option<usize>, reason: String| {
+        let mut report = |key: &str, line: Option<usize>, reason: String| {
             let problem = Problem { file: file.to_owned(), line, key: key.to_owned(), reason };
             let unusable = Credentials::Unusable(problem.to_string());
             problems.push(problem);
@@ -60,7 +60,7 @@ impl Keyring {
             Err(error) => {
                 // What else the error says may quote a secret.
                 let unusable =
-                    tell("", Some(error.line()), "it is no JSON object, expected {\"auths\": {…}}".to_owned());
+                    report("", Some(error.line()), "it is no JSON object, expected {\"auths\": {…}}".to_owned());
                 keyring.unreadable = Some(unusable);
                 return (keyring, problems);
             }
@@ -69,14 +69,14 @@ impl Keyring {
             None => {}
             Some(Value::Object(helpers)) => {
                 for key in helpers.keys() {
-                    let unusable = tell(&format!("credHelpers {key:?}"), None, PROGRAMS.to_owned());
+                    let unusable = report(&format!("credHelpers {key:?}"), None, PROGRAMS.to_owned());
                     keyring.entries.insert(normalise(key), unusable);
                 }
             }
-            Some(_) => drop(tell("credHelpers", None, "expected a map from registries to programs".to_owned())),
+            Some(_) => drop(report("credHelpers", None, "expected a map from registries to programs".to_owned())),
         }
         if document.get("credsStore").is_some_and(|store| store != "") {
-            keyring.unreadable = Some(tell("credsStore", None, PROGRAMS.to_owned()));
+            keyring.unreadable = Some(report("credsStore", None, PROGRAMS.to_owned()));
         }
         match document.remove("auths") {
             None => {}
@@ -86,7 +86,7 @@ impl Keyring {
                         Ok(None) => {}
                         Ok(Some(credentials)) => drop(keyring.entries.insert(normalise(&key), credentials)),
                         Err(reason) => {
-                            let unusable = tell(&format!("auths {key:?}"), None, reason.to_owned());
+                            let unusable = report(&format!("auths {key:?}"), None, reason.to_owned());
                             // Of two spellings of one registry, the one that can be used holds.
                             keyring.entries.entry(normalise(&key)).or_insert(unusable);
                         }
@@ -95,7 +95,7 @@ impl Keyring {
             }
             Some(_) => {
                 keyring.unreadable =
-                    Some(tell("auths", None, "expected a map from registries to credentials".to_owned()));
+                    Some(report("auths", None, "expected a map from registries to credentials".to_owned()));
             }
         }
         (keyring, problems)
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_used_costs_only_itself_and_shows_no_secret() {
         let all = "all";
-        // what stands beside a good entry, what is told, and for whom there are no credentials
+        // what stands beside a good entry, what is reported, and for whom there are no credentials
         let table = [
             (
                 r#""auths":{"r.example":{"auth":"s$cret"},GOOD}"#,
@@ -223,10 +223,10 @@ mod tests {
         for (text, expected, none_for) in table {
             let (keyring, problems) = Keyring::parse("a.json", &format!("{{{}}}", text.replace("GOOD", &good)));
             let [problem] = &problems[..] else { panic!("{text}: {problems:?}") };
-            let told = problem.to_string();
-            assert!(told.contains(expected) && !told.contains("cret\""), "{told}");
+            let reported = problem.to_string();
+            assert!(reported.contains(expected) && !reported.contains("cret\""), "{reported}");
             let of = |name| keyring.of(&Named::parse(name).unwrap());
-            let is_unusable = |name| matches!(of(name), Some(Credentials::Unusable(reason)) if *reason == told);
+            let is_unusable = |name| matches!(of(name), Some(Credentials::Unusable(reason)) if *reason == reported);
             if none_for == all {
                 assert!(is_unusable("good.example/x") && is_unusable("r.example/x"), "{text}");
             } else {

@@ -84,14 +84,14 @@ enum PullFromMirror {
 
 impl Registries {
     /// Takes in the text of one more file; a registry of an earlier file with the same prefix gives way. What cannot be
-    /// used is told.
+    /// used is reported.
     pub fn add(&mut self, file: &str, text: &str) -> Vec<Problem> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let mut reader = Reader { file, text, errors: Vec::new(), problems: Vec::new() };
         for error in errors {
             let at = error.span().map_or(text.len(), |span| span.start);
             reader.errors.push(at);
-            reader.tell(Some(at..at), "", error.message());
+            reader.report(Some(at..at), "", error.message());
         }
         for (key, value) in document.into_inner() {
             let at = key.span();
@@ -106,10 +106,10 @@ impl Registries {
                         self.0.push(entry);
                     }
                 }
-                ("registry", _) => reader.tell(Some(at), "registry", "expected [[registry]] tables"),
+                ("registry", _) => reader.report(Some(at), "registry", "expected [[registry]] tables"),
                 (known, _) if PASSED_OVER.contains(&known) => {}
                 (unknown, _) => {
-                    reader.tell(
+                    reader.report(
                         Some(at),
                         unknown,
                         "this key is not known here and does nothing, expected [[registry]]",
@@ -172,7 +172,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn tell(&mut self, at: Option<Range<usize>>, key: &str, reason: &str) {
+    fn report(&mut self, at: Option<Range<usize>>, key: &str, reason: &str) {
         let line = at.and_then(|at| Some(self.text.get(..at.start)?.matches('\n').count() + 1));
         self.problems.push(Problem {
             file: self.file.to_owned(),
@@ -186,13 +186,13 @@ impl Reader<'_> {
     fn entry(&mut self, value: Spanned<DeValue<'_>>, end: usize) -> Option<Entry> {
         let span = value.span();
         let DeValue::Table(mut table) = value.into_inner() else {
-            self.tell(Some(span), "registry", "expected a [[registry]] table");
+            self.report(Some(span), "registry", "expected a [[registry]] table");
             return None;
         };
         let said =
             |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).filter(|text| !text.is_empty());
         let Some(prefix) = said("prefix").or_else(|| said("location")).map(str::to_owned) else {
-            self.tell(
+            self.report(
                 Some(span),
                 "registry",
                 "it has neither prefix nor location, expected at least one of them as a text",
@@ -213,7 +213,7 @@ impl Reader<'_> {
                 Ok(registry)
             }
             Err((at, reason)) => {
-                self.tell(Some(at), &key, &format!("{reason}; its images cannot be fetched until this is mended"));
+                self.report(Some(at), &key, &format!("{reason}; its images cannot be fetched until this is mended"));
                 Err(self.problems.last().map(Problem::to_string).unwrap_or_default())
             }
         };
@@ -223,7 +223,11 @@ impl Reader<'_> {
     fn mirrors(&mut self, key: &str, value: Spanned<DeValue<'_>>) -> Vec<Mirror> {
         let span = value.span();
         let DeValue::Array(all) = value.into_inner() else {
-            self.tell(Some(span), &format!("{key} mirror"), "expected [[registry.mirror]] tables; there is no mirror");
+            self.report(
+                Some(span),
+                &format!("{key} mirror"),
+                "expected [[registry.mirror]] tables; there is no mirror",
+            );
             return Vec::new();
         };
         let mut mirrors = Vec::new();
@@ -236,7 +240,7 @@ impl Reader<'_> {
             match mirror {
                 Ok(mirror) => mirrors.push(mirror),
                 Err((at, reason)) => {
-                    self.tell(Some(at), &format!("{key} mirror"), &format!("{reason}; this mirror is left out"));
+                    self.report(Some(at), &format!("{key} mirror"), &format!("{reason}; this mirror is left out"));
                 }
             }
         }

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_and_an_index_are_told_apart() {
+    fn an_image_and_an_index_are_distinguished() {
         let image = format!(r#"{{"schemaVersion":2,"config":{},"layers":[]}}"#, descriptor("c", ""));
         let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, descriptor(OCI_IMAGE, ""));
         assert!(matches!(parse(&image, None).unwrap().kind, Kind::Image { is_docker: false, .. }));

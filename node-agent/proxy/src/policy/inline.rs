@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::model::Policy;
 
 /// `text` with the content of the keys in place of their names, where `read` gives it for the keys of a requirement. A policy that is
-/// refused stays as it is: whoever reads it tells why.
+/// refused stays as it is: whoever reads it says why.
 pub(crate) fn with_keys(text: &str, read: impl Fn(&[&str]) -> Option<Vec<Vec<u8>>>) -> String {
     // As the proxy reads it: of a key that stands there twice, a JSON value would keep one.
     if Policy::parse(text).is_err() {

@@ -18,7 +18,7 @@ pub(crate) struct Pipes {
 }
 
 impl Pipes {
-    /// Makes a pipe that `write` fills from now on; tells its number, and the end that the client reads.
+    /// Makes a pipe that `write` fills from now on; returns its number, and the end that the client reads.
     pub(crate) fn start<F, W>(&mut self, write: W) -> Result<(u32, OwnedFd)>
     where
         W: FnOnce(Writer) -> F,
@@ -42,7 +42,7 @@ impl Pipes {
         })
     }
 
-    /// Waits until the pipe is written, closes it, and tells how it went.
+    /// Waits until the pipe is written, closes it, and returns how it went.
     pub(crate) async fn finish(&mut self, id: u32) -> Result<()> {
         let writing = self.writing.remove(&id).with_context(|| format!("there is no open pipe {id}"))?;
         let (_closed_now, written) = writing.await.context("writing the pipe")?;
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_stops_reading_is_told_in_the_words_it_knows() {
+    async fn a_client_that_stops_reading_gets_an_error_in_its_own_protocol() {
         let mut pipes = Pipes::default();
         let (id, read_end) = pipes.start_with_bytes(vec![7; 200_000]).unwrap();
         drop(read_end);

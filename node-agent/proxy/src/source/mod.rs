@@ -71,7 +71,7 @@ impl Sources {
                     break failure;
                 }
             };
-            // Only the last one, the location itself, can tell that there is none.
+            // Only the last one, the location itself, can say that there is none.
             last_kind = failure.kind();
             let error = failure.into_error();
             errors.push(format!("{}: {error:#}", registry.location.name.name()));

@@ -111,10 +111,10 @@ async fn credentials_do_not_follow_a_redirect_to_another_host() {
         );
     }
     node.fetch(&format!("docker://{}/os:1", front.address), &image).await;
-    let tells =
+    let reports =
         |heads: &[String]| heads.iter().filter(|head| head.to_lowercase().contains("\nauthorization: basic ")).count();
     let (there, here) = (elsewhere.asked("/blobs/"), front.asked("/blobs/"));
-    assert_eq!((there.len(), tells(&there), here.len(), tells(&here)), (2, 0, 2, 2), "{there:?} {here:?}");
+    assert_eq!((there.len(), reports(&there), here.len(), reports(&here)), (2, 0, 2, 2), "{there:?} {here:?}");
 
     for _ in 0..6 {
         front.expect("/manifests/", answer("302 Found\r\nLocation: /v2/os/manifests/1"));
@@ -150,7 +150,7 @@ async fn a_challenge_counts_only_from_the_registrys_own_origin() {
             error.contains(&format!("http://{}/v2/os/manifests/1, where http://{}/", thief.address, front.address)),
             "{error}"
         );
-        assert!(error.contains("wants to know who we are, and is not told"), "{error}");
+        assert!(error.contains("asks for credentials and gets none"), "{error}");
     }
     let asked = thief.asked("");
     assert_eq!(asked.len(), 4, "{asked:?}");
@@ -234,7 +234,7 @@ async fn plain_http_does_not_switch_off_certificate_checks() {
     node.trust_at(&front.address, &registry);
     leads();
     let error = node.refusal(&name).await;
-    assert!(error.contains("is not told"), "{error}");
+    assert!(error.contains("is not reported"), "{error}");
     node.fetch(&name, &image).await;
 }
 
@@ -303,8 +303,8 @@ async fn a_client_may_learn_what_kind_of_failure_it_was() {
     let front = Front::start(&registry.open);
     let mut node = Node::new();
     node.insecure(&[&front.address, "localhost:1"], "");
-    let told = tempfile::NamedTempFile::new().unwrap();
-    let file: &'static str = told.path().display().to_string().leak();
+    let reported = tempfile::NamedTempFile::new().unwrap();
+    let file: &'static str = reported.path().display().to_string().leak();
     node.options = vec!["--attempts", "1", "--failures", file];
     let name = format!("docker://{}/os:1", front.address);
     let kind = || {

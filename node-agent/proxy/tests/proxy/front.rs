@@ -1,4 +1,4 @@
-//! A door before a registry that does wrong on purpose: answers in its place, cuts connections, falls silent, and writes
+//! A fault proxy before a registry that does wrong on purpose: answers in its place, cuts connections, falls silent, and writes
 //! down what it was asked. Also plays the HTTP proxy.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// How a TLS connection begins. This door has no such thing.
+/// How a TLS connection begins. This fault proxy has no such thing.
 const TLS: [u8; 1] = [0x16];
 
 /// What happens to the next question whose path contains the text beside it.
@@ -120,7 +120,7 @@ fn answer(client: &mut TcpStream, upstream: &str, script: &Mutex<Script>) -> io:
         sent += bytes;
     }
     if matches!(fault, Some(Fault::Stall(_))) {
-        // Longer than the client's patience; it hangs up, and then this ends.
+        // Longer than the client's timeout; it hangs up, and then this ends.
         client.set_read_timeout(Some(Duration::from_secs(30)))?;
         let _ = client.read(&mut piece)?;
     }

@@ -52,7 +52,7 @@ async fn an_image_comes_whole_from_a_registry_with_tls_and_password() {
 }
 
 #[tokio::test]
-async fn who_may_not_come_in_is_told_why() {
+async fn who_may_not_come_in_learns_why() {
     let registry = Registry::start();
     Image::new(1, 10).push(&registry, "os", "1");
     let host = &registry.guarded;

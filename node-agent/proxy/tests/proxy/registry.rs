@@ -1,4 +1,4 @@
-//! A real registry (Debian's docker-registry, from the tools tree) on loopback: one door with TLS and a password, and one
+//! A real registry (Debian's docker-registry, from the tools tree) on loopback: one fault proxy with TLS and a password, and one
 //! with neither, over the same storage.
 
 use std::{

@@ -75,8 +75,8 @@ async fn signatures_need_enough_keys_an_age_and_a_tag() {
     let registry = Registry::start();
     let (one, two) = (Signer::new(), Signer::new());
     let mut node = Node::of(&registry);
-    let told = tempfile::NamedTempFile::new().unwrap();
-    let file: &'static str = told.path().display().to_string().leak();
+    let reported = tempfile::NamedTempFile::new().unwrap();
+    let file: &'static str = reported.path().display().to_string().leak();
     node.options.extend(["--failures", file]);
     let host = &registry.guarded;
     let keys = [("one.pub", one.public_key()), ("again.pub", one.public_key()), ("two.pub", two.public_key())];

@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         if session.request().is_none() {
             break;
         }
-        // The first answers by chance, the later ones good: so that more than one is looked at.
+        // The first answers at random, the later ones good: so that more than one is looked at.
         let status = STATUSES[usize::from(first >> shift.min(6)) % STATUSES.len()];
         session.answer(Answer { status, body });
     }

@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let found = read(&[Source { kind, ..Source::new("fuzz", Rank::Volume, &text) }]);
     render(&found.settings);
-    for told in found.problems.iter().chain(&found.notes) {
-        assert!(!told.to_string().contains('\n'), "{told:?}");
+    for reported in found.problems.iter().chain(&found.notes) {
+        assert!(!reported.to_string().contains('\n'), "{reported:?}");
     }
 });

@@ -39,8 +39,8 @@ impl Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        formatter.write_str(&told.join("\n"))
+        let reported: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        formatter.write_str(&reported.join("\n"))
     }
 }
 
@@ -115,10 +115,10 @@ fn change(document: &str, key: &str, act: &Act<'_>) -> Result<String, Refused> {
 }
 
 pub(crate) fn parse(document: &str) -> Result<DocumentMut, Refused> {
-    let told = |error: &TomlError| error.message().trim().replace('\n', ", ");
+    let reported = |error: &TomlError| error.message().trim().replace('\n', ", ");
     let refuse = |error: TomlError| {
         let problems = outcome(document).problems;
-        if problems.is_empty() { Refused::of(None, &told(&error), "TOML") } else { Refused(problems) }
+        if problems.is_empty() { Refused::of(None, &reported(&error), "TOML") } else { Refused(problems) }
     };
     document.parse().map_err(refuse)
 }

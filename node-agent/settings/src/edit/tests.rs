@@ -109,19 +109,19 @@ fn a_key_is_taken_out() {
 #[test]
 fn a_difference_shows_no_secret() {
     let new = DOCUMENT.replace("s3cret", "s3cret-2").replace("\"a\"", "\"b\"");
-    let told = difference(DOCUMENT, &new).unwrap();
-    assert!(told.contains("-hostname = \"a\" # short\n+hostname = \"b\" # short\n"), "{told}");
+    let reported = difference(DOCUMENT, &new).unwrap();
+    assert!(reported.contains("-hostname = \"a\" # short\n+hostname = \"b\" # short\n"), "{reported}");
     assert!(
-        told.contains("-password = \"(secret 1)\" # of the robot\n+password = \"(secret 2)\" # of the robot\n"),
-        "{told}"
+        reported.contains("-password = \"(secret 1)\" # of the robot\n+password = \"(secret 2)\" # of the robot\n"),
+        "{reported}"
     );
     assert_eq!(difference(DOCUMENT, DOCUMENT).unwrap(), "");
 
     let hidden = "[[registry]]\nhost = \"r.example\"\npasword = \"s3cret\"\nmirrors = [{ host = \"m.example\", token = \"s3cret\" }]
 [network.proxy]\nhttps = \"http://me:s3cret@p:1\"\n[registri.x]\npassword = [\"s3cret\"]\n[[cluster]]\ntoken = { s3cret = \"s3cret\" }\n";
-    let told = difference("", hidden).unwrap();
-    assert!(!told.contains("\"s3cret") && !told.contains(":s3cret"), "{told}");
-    assert!(told.contains("+https = \"(secret 2)@p:1\""), "{told}");
+    let reported = difference("", hidden).unwrap();
+    assert!(!reported.contains("\"s3cret") && !reported.contains(":s3cret"), "{reported}");
+    assert!(reported.contains("+https = \"(secret 2)@p:1\""), "{reported}");
     assert!(difference("a = ", hidden).is_err());
 }
 
@@ -146,8 +146,8 @@ fn a_key_is_found_where_it_stands() {
     for (key, expected) in
         [("update.autos", "did you mean auto?"), ("hostname.x", "has no keys in it"), ("", "is no key")]
     {
-        let told = super::get(document, key).unwrap_err().to_string();
-        assert!(told.contains(expected), "{told}");
+        let reported = super::get(document, key).unwrap_err().to_string();
+        assert!(reported.contains(expected), "{reported}");
     }
     assert!(super::json(document).unwrap()["network"]["interface"][0]["mtu"] == 1400);
 }

@@ -166,7 +166,7 @@ fn setting(name: &str, key: &str, item: Item) -> Entry {
 
 /// As `item`, but problems call it `key`.
 fn rekeyed(mut item: Item, key: &str) -> Item {
-    // A list of servers has been told where each is from.
+    // A list of servers has been annotated with where each is from.
     item.origin.key.get_or_insert_with(|| key.into());
     if let Value::List(items) = item.value {
         item.value = Value::List(items.into_iter().map(|item| rekeyed(item, key)).collect());

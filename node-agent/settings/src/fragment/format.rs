@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn other_formats_are_told_apart() {
+    fn other_formats_are_distinguished() {
         for (text, what) in [
             ("\n#!/bin/sh\n#cloud-config\n", "a script"),
             ("#Include\nhttp://a/", "a list of URLs"),

@@ -13,13 +13,13 @@ pub(crate) const MAX_ITEMS: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: usize,
-    /// Whether it has been told that nothing is left.
-    is_told: bool,
+    /// Whether it has been reported that nothing is left.
+    is_reported: bool,
 }
 
 impl Budget {
     pub(crate) const fn new() -> Self {
-        Self { left: MAX_ITEMS, is_told: false }
+        Self { left: MAX_ITEMS, is_reported: false }
     }
 
     /// Takes one; false if there is none left.
@@ -30,10 +30,10 @@ impl Budget {
     }
 
     /// The sentence that it is used up, the first time.
-    pub(crate) fn tell_once(&mut self) -> Option<String> {
-        let is_first = !std::mem::replace(&mut self.is_told, true);
-        let told =
+    pub(crate) fn report_once(&mut self) -> Option<String> {
+        let is_first = !std::mem::replace(&mut self.is_reported, true);
+        let reported =
             || format!("there are more than {MAX_ITEMS} keys and list items in all; from here on nothing applies");
-        is_first.then(told)
+        is_first.then(reported)
     }
 }

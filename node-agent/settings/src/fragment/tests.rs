@@ -83,10 +83,10 @@ fn what_a_node_does_not_take_of_a_cloud_config_is_named() {
         ("write_files: [7]", "u:2:15: write_files[0]: is a number, expected a mapping".to_owned()),
     ];
     for (text, expected) in table {
-        let (_, told) = read(Kind::Settings, &format!("#cloud-config\n{text}\n"));
+        let (_, reported) = read(Kind::Settings, &format!("#cloud-config\n{text}\n"));
         assert!(
-            matches!(told.as_slice(), [told] if told.starts_with(&expected)),
-            "{text}: {told:#?}\nexpected {expected}"
+            matches!(reported.as_slice(), [reported] if reported.starts_with(&expected)),
+            "{text}: {reported:#?}\nexpected {expected}"
         );
     }
 }
@@ -94,12 +94,12 @@ fn what_a_node_does_not_take_of_a_cloud_config_is_named() {
 #[test]
 fn broken_yaml_is_named_with_its_place() {
     for text in ["hostname: [", "a: 1\na: 2", "- 1\n- 2", "hostname: \"", "a: &a [*a]", "? [a]: b"] {
-        let (found, told) = read(Kind::Settings, &format!("#cloud-config\n{text}\n"));
+        let (found, reported) = read(Kind::Settings, &format!("#cloud-config\n{text}\n"));
         assert_eq!(found, Settings::default(), "{text}");
-        assert!(!told.is_empty(), "{text}");
+        assert!(!reported.is_empty(), "{text}");
     }
-    let (_, told) = read(Kind::Settings, "#cloud-config\nhostname: a\nhostname: b\n");
-    assert!(told[0].starts_with("u:3:1: ") && told[0].ends_with("; nothing in it applies"), "{told:?}");
+    let (_, reported) = read(Kind::Settings, "#cloud-config\nhostname: a\nhostname: b\n");
+    assert!(reported[0].starts_with("u:3:1: ") && reported[0].ends_with("; nothing in it applies"), "{reported:?}");
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn other_user_data_is_named_and_not_run() {
         ("#include\nhttp://x/\n", "a list of URLs"),
         ("{\"hostname\": \"a\"}", "JSON"),
     ] {
-        let told = read(Kind::Settings, text).1;
+        let reported = read(Kind::Settings, text).1;
         let expected = format!("u: it is {what}, which this node does not run; nothing in it applies");
-        assert!(matches!(told.as_slice(), [told] if told.starts_with(&expected)), "{text}: {told:?}");
+        assert!(matches!(reported.as_slice(), [reported] if reported.starts_with(&expected)), "{text}: {reported:?}");
     }
     let large = vec![b'#'; 300 * 1024];
     let (_, problems) = crate::settings(&[Source::new("u", Rank::Volume, &large)]);
@@ -139,15 +139,15 @@ fn of_a_message_s_parts_the_last_counts_most() {
         ("Content-Type: text/plain\nContent-Transfer-Encoding: base64", "I2Nsb3VkLWNvbmZpZwpob3N0bmFtZTogbGFzdAo="),
     ]);
     for text in [text.clone(), text.replace('\n', "\r\n"), format!("\u{feff}\n{text}")] {
-        let (found, told) = read(Kind::Settings, &text);
-        assert_eq!((found.hostname.unwrap().as_str(), told.as_slice()), ("last", &[][..]), "{text}");
+        let (found, reported) = read(Kind::Settings, &text);
+        assert_eq!((found.hostname.unwrap().as_str(), reported.as_slice()), ("last", &[][..]), "{text}");
         assert!(found.time.zone.is_some() && found.log.level.name() == "debug");
     }
-    let (found, told) = read(Kind::Settings, "Content-Type: multipart/mixed; boundary=\"x\"\n");
+    let (found, reported) = read(Kind::Settings, "Content-Type: multipart/mixed; boundary=\"x\"\n");
     assert_eq!(found, Settings::default());
     assert!(
-        matches!(told.as_slice(), [told] if told.starts_with("u: it is a MIME message without a part")),
-        "{told:?}"
+        matches!(reported.as_slice(), [reported] if reported.starts_with("u: it is a MIME message without a part")),
+        "{reported:?}"
     );
 }
 
@@ -157,23 +157,26 @@ fn what_is_wrapped_has_limits_too() {
         let (found, problems) = crate::settings(&[Source::new("u", Rank::Volume, bytes)]);
         (found, problems.iter().map(Problem::to_string).collect::<Vec<_>>())
     };
-    let (found, told) = of(&gzip(message(&[("Content-Type: text/plain", "hostname = \"a\"")]).as_bytes()));
-    assert_eq!((found.hostname.unwrap().as_str(), told.as_slice()), ("a", &[][..]));
+    let (found, reported) = of(&gzip(message(&[("Content-Type: text/plain", "hostname = \"a\"")]).as_bytes()));
+    assert_eq!((found.hostname.unwrap().as_str(), reported.as_slice()), ("a", &[][..]));
     // Eight megabytes in eight kilobytes.
     let bomb = gzip(&vec![b'#'; 8 << 20]);
     assert!(bomb.len() < super::MAX_BYTES, "{}", bomb.len());
     assert_eq!(of(&bomb).1, ["u: it has more than 256 KiB when it is decompressed; nothing in it applies"]);
     assert!(of(&[0x1f, 0x8b, 8, 0, 0xff]).1[0].starts_with("u: it is compressed with gzip and damaged: "));
     let many = message(&vec![("Content-Type: text/plain", "# nothing"); 40]);
-    assert!(matches!(of(many.as_bytes()).1.as_slice(), [told] if told.contains("more than 32 parts")));
+    assert!(matches!(of(many.as_bytes()).1.as_slice(), [reported] if reported.contains("more than 32 parts")));
     // All parts share one limit.
     let zipped = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, gzip(&vec![b'#'; 200 << 10]));
     let part = ("Content-Type: application/gzip\nContent-Transfer-Encoding: base64", zipped.as_str());
-    let told = of(message(&[part, part]).as_bytes()).1;
-    assert!(matches!(told.as_slice(), [told] if told.starts_with("u:part 2: it has more than 256 KiB")), "{told:?}");
+    let reported = of(message(&[part, part]).as_bytes()).1;
+    assert!(
+        matches!(reported.as_slice(), [reported] if reported.starts_with("u:part 2: it has more than 256 KiB")),
+        "{reported:?}"
+    );
 }
 
-/// What is told as a note, and whether anything is a problem.
+/// What is reported as a note, and whether anything is a problem.
 fn notes(kind: Kind, text: &str) -> (Settings, Vec<String>) {
     let source = Source { name: "u", rank: Rank::Credential, kind, bytes: text.as_bytes() };
     let crate::Outcome { settings, problems, notes, .. } = crate::read(&[source]);
@@ -197,8 +200,8 @@ fn platforms_give_a_name() {
         (Kind::Hostname, "ip-10-0-0-1.ec2.internal\n", Some("ip-10-0-0-1.ec2.internal")),
         (Kind::Hostname, "", None),
     ] {
-        let (found, told) = notes(kind, text);
-        assert_eq!((found.hostname.as_ref().map(|name| name.as_str()), told), (name, vec![]), "{text}");
+        let (found, reported) = notes(kind, text);
+        assert_eq!((found.hostname.as_ref().map(|name| name.as_str()), reported), (name, vec![]), "{text}");
     }
     let deep = format!("hostname: a\ndevices: {}1{}\n", "[".repeat(20), "]".repeat(20));
     assert_eq!(notes(Kind::MetaData, &deep).1, [""; 0]);
@@ -215,9 +218,9 @@ fn of_a_platform_s_name_that_nearly_fits_the_usable_part_is_taken() {
         ("<html>", None),
         ("10.0.0.1", None),
     ] {
-        let (found, told) = notes(Kind::Hostname, text);
+        let (found, reported) = notes(Kind::Hostname, text);
         assert_eq!(found.hostname.as_ref().map(|name| name.as_str()), name, "{text}");
-        assert!(told.len() <= 1 && (name.is_some() || told.len() == 1), "{text}: {told:?}");
+        assert!(reported.len() <= 1 && (name.is_some() || reported.len() == 1), "{text}: {reported:?}");
     }
     assert_eq!(
         notes(Kind::Hostname, "a.x b.x").1,
@@ -228,7 +231,7 @@ fn of_a_platform_s_name_that_nearly_fits_the_usable_part_is_taken() {
 #[test]
 fn vendor_data_counts_less_and_is_never_a_problem() {
     let wrapped = "{\"cloud-init\": \"#cloud-config\\ntimezone: UTC\\npackages: [x]\\n\", \"other\": [1]}";
-    for (text, has_zone, is_told) in [
+    for (text, has_zone, is_reported) in [
         ("#cloud-config\ntimezone: UTC\n", true, false),
         ("#cloud-config\ntimezone: Nowhere/None\n", false, true),
         (wrapped, true, true),
@@ -239,8 +242,8 @@ fn vendor_data_counts_less_and_is_never_a_problem() {
         ("\"#cloud-config\\ntimezone: UTC\"", true, false),
         ("", false, false),
     ] {
-        let (found, told) = notes(Kind::VendorData, text);
-        assert_eq!((found.time.zone.is_some(), !told.is_empty()), (has_zone, is_told), "{text}: {told:?}");
+        let (found, reported) = notes(Kind::VendorData, text);
+        assert_eq!((found.time.zone.is_some(), !reported.is_empty()), (has_zone, is_reported), "{text}: {reported:?}");
     }
 }
 
@@ -248,9 +251,9 @@ fn vendor_data_counts_less_and_is_never_a_problem() {
 fn interfaces_in_meta_data_are_taken() {
     let hetzner = "hostname: a\nnetwork-config:\n  version: 1\n  config:\n  - {type: physical, name: eth0, mac_address: \"96:00:00:00:00:01\", \
                    subnets: [{type: dhcp, ipv4: true}, {type: static, ipv6: true, address: \"2001:db8::1/64\", gateway: \"fe80::1\"}]}\n";
-    let (found, told) = notes(Kind::MetaData, hetzner);
+    let (found, reported) = notes(Kind::MetaData, hetzner);
     let [one] = found.network.interfaces.as_slice() else { panic!("{found:?}") };
-    assert_eq!((one.dhcp, one.addresses.len(), told.len()), (crate::model::Dhcp::Ipv4, 1, 0));
+    assert_eq!((one.dhcp, one.addresses.len(), reported.len()), (crate::model::Dhcp::Ipv4, 1, 0));
     assert!(
         notes(Kind::MetaData, "network-interfaces: |\n  auto eth0\n").1[0].contains("a form that this node does not")
     );
@@ -259,18 +262,24 @@ fn interfaces_in_meta_data_are_taken() {
 #[test]
 fn there_are_limits() {
     let many: String = (0..2000).map(|index| format!("\"vm.a{index}\" = 1\n")).collect();
-    let (found, told) = read(Kind::Settings, &format!("hostname = \"a\"\n[kernel.sysctl]\n{many}"));
+    let (found, reported) = read(Kind::Settings, &format!("hostname = \"a\"\n[kernel.sysctl]\n{many}"));
     assert!(found.hostname.is_some() && found.kernel.sysctl.len() < 1000, "{}", found.kernel.sysctl.len());
     assert!(
-        matches!(told.as_slice(), [told] if told.contains("more than 1000 keys and list items in all")),
-        "{told:?}"
+        matches!(reported.as_slice(), [reported] if reported.contains("more than 1000 keys and list items in all")),
+        "{reported:?}"
     );
     let deep = format!("[time]\nservers = {}1{}\nzone = \"UTC\"\n", "[".repeat(20), "]".repeat(20));
-    let (found, told) = read(Kind::Settings, &deep);
-    assert!(found.time.zone.is_some() && told.iter().any(|told| told.contains("deeper than 8")), "{told:?}");
+    let (found, reported) = read(Kind::Settings, &deep);
+    assert!(
+        found.time.zone.is_some() && reported.iter().any(|reported| reported.contains("deeper than 8")),
+        "{reported:?}"
+    );
     let deep = format!("#cloud-config\nntp: {}1{}\ntimezone: UTC\n", "[".repeat(20), "]".repeat(20));
-    let (found, told) = read(Kind::Settings, &deep);
-    assert!(found.time.zone.is_some() && told.iter().any(|told| told.contains("deeper than 8")), "{told:?}");
+    let (found, reported) = read(Kind::Settings, &deep);
+    assert!(
+        found.time.zone.is_some() && reported.iter().any(|reported| reported.contains("deeper than 8")),
+        "{reported:?}"
+    );
 }
 
 #[test]
@@ -291,8 +300,8 @@ fn f02_a_line_that_is_no_toml_costs_itself_alone() {
         let (found, problems) = read(Kind::Settings, &text);
         assert_eq!(found.hostname.unwrap().as_str(), "a", "{line}");
         assert_eq!((found.log.level.name(), found.update.auto), ("debug", true), "{line}: {problems:?}");
-        for told in ["u:2:", "u:5:", "u:8:1: update.x: there is no such key"] {
-            assert!(problems.iter().any(|problem| problem.starts_with(told)), "{line}: {told} {problems:?}");
+        for reported in ["u:2:", "u:5:", "u:8:1: update.x: there is no such key"] {
+            assert!(problems.iter().any(|problem| problem.starts_with(reported)), "{line}: {reported} {problems:?}");
         }
     }
     let many = "nonsense\n".repeat(1000);

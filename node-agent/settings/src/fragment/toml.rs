@@ -145,7 +145,7 @@ impl Reading<'_> {
 
     fn has_room(&mut self, offset: usize) -> bool {
         let has_room = self.budget.take();
-        if let Some(what) = (!has_room).then(|| self.budget.tell_once()).flatten() {
+        if let Some(what) = (!has_room).then(|| self.budget.report_once()).flatten() {
             self.problems.push(self.text.problem(offset, &what, ""));
         }
         has_room

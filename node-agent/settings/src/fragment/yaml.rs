@@ -31,8 +31,8 @@ pub(super) fn parse(text: &Text<'_>, budget: &mut Budget) -> (Table, Vec<Problem
     let document: Spanned<Yaml> = match serde_saphyr::from_str_with_options(text.text, options) {
         Ok(document) => document,
         Err(error) => {
-            let told = error.without_snippet().to_string();
-            let what = told.split(" at line ").next().unwrap_or_default().trim().replace('\n', ", ");
+            let reported = error.without_snippet().to_string();
+            let what = reported.split(" at line ").next().unwrap_or_default().trim().replace('\n', ", ");
             let origin = text.origin_at(error.location().and_then(place));
             return (Table::default(), vec![origin.problem("", &format!("{what}; nothing in it applies"), "")]);
         }
@@ -166,7 +166,7 @@ impl Reading<'_> {
     /// Whether there is room for one more.
     fn within(&mut self, origin: &Origin) -> bool {
         let has_room = self.budget.take();
-        if let Some(what) = (!has_room).then(|| self.budget.tell_once()).flatten() {
+        if let Some(what) = (!has_room).then(|| self.budget.report_once()).flatten() {
             self.problems.push(origin.problem("", &what, ""));
         }
         has_room

@@ -12,5 +12,5 @@ pub use self::{
     dmi::Dmi,
     http::{Answer, Request},
     service::Service,
-    session::{Found, Session, Turn},
+    session::{Found, Session, Step},
 };

@@ -46,14 +46,14 @@ pub(super) enum Encoding {
 
 /// One question: how problems name its answer, where it is, and what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Question {
+pub(super) struct Item {
     pub(super) name: &'static str,
     pub(super) path: &'static str,
     pub(super) kind: Kind,
     pub(super) encoding: Encoding,
 }
 
-impl Question {
+impl Item {
     const fn plain(name: &'static str, path: &'static str, kind: Kind) -> Self {
         Self { name, path, kind, encoding: Encoding::Plain }
     }
@@ -104,80 +104,80 @@ impl Service {
     }
 
     /// What it is asked, in this order: what the operator wrote counts more than the name that the platform gave.
-    pub(super) const fn questions(self) -> &'static [Question] {
+    pub(super) const fn questions(self) -> &'static [Item] {
         match self {
             Self::Ec2 => {
                 const {
                     &[
-                        Question::plain("EC2 user-data", "/latest/user-data", Kind::Settings),
-                        Question::plain("EC2 local-hostname", "/latest/meta-data/local-hostname", Kind::Hostname),
+                        Item::plain("EC2 user-data", "/latest/user-data", Kind::Settings),
+                        Item::plain("EC2 local-hostname", "/latest/meta-data/local-hostname", Kind::Hostname),
                     ]
                 }
             }
             Self::Alibaba => {
                 const {
                     &[
-                        Question::plain("Alibaba Cloud user-data", "/latest/user-data", Kind::Settings),
-                        Question::plain("Alibaba Cloud hostname", "/latest/meta-data/hostname", Kind::Hostname),
+                        Item::plain("Alibaba Cloud user-data", "/latest/user-data", Kind::Settings),
+                        Item::plain("Alibaba Cloud hostname", "/latest/meta-data/hostname", Kind::Hostname),
                     ]
                 }
             }
             Self::OpenStack => {
                 const {
                     &[
-                        Question::plain("OpenStack user_data", "/openstack/latest/user_data", Kind::Settings),
-                        Question::plain(
+                        Item::plain("OpenStack user_data", "/openstack/latest/user_data", Kind::Settings),
+                        Item::plain(
                             "OpenStack vendor_data.json",
                             "/openstack/latest/vendor_data.json",
                             Kind::VendorData,
                         ),
-                        Question::plain(
+                        Item::plain(
                             "OpenStack network_data.json",
                             "/openstack/latest/network_data.json",
                             Kind::NetworkData,
                         ),
-                        Question::plain("OpenStack meta_data.json", "/openstack/latest/meta_data.json", Kind::MetaData),
+                        Item::plain("OpenStack meta_data.json", "/openstack/latest/meta_data.json", Kind::MetaData),
                     ]
                 }
             }
             Self::Gce => {
                 const {
                     &[
-                        Question::plain(
+                        Item::plain(
                             "GCE user-data",
                             "/computeMetadata/v1/instance/attributes/user-data",
                             Kind::Settings,
                         ),
-                        Question::plain("GCE hostname", "/computeMetadata/v1/instance/hostname", Kind::Hostname),
+                        Item::plain("GCE hostname", "/computeMetadata/v1/instance/hostname", Kind::Hostname),
                     ]
                 }
             }
             Self::Hetzner => {
                 const {
                     &[
-                        Question::encoded("Hetzner userdata", "/hetzner/v1/userdata", Encoding::MaybeBase64),
+                        Item::encoded("Hetzner userdata", "/hetzner/v1/userdata", Encoding::MaybeBase64),
                         // YAML with the hostname, and a network-config without which there is no IPv6.
-                        Question::plain("Hetzner metadata", "/hetzner/v1/metadata", Kind::MetaData),
+                        Item::plain("Hetzner metadata", "/hetzner/v1/metadata", Kind::MetaData),
                     ]
                 }
             }
             Self::DigitalOcean => {
                 const {
                     &[
-                        Question::plain("DigitalOcean user-data", "/metadata/v1/user-data", Kind::Settings),
-                        Question::plain("DigitalOcean hostname", "/metadata/v1/hostname", Kind::Hostname),
+                        Item::plain("DigitalOcean user-data", "/metadata/v1/user-data", Kind::Settings),
+                        Item::plain("DigitalOcean hostname", "/metadata/v1/hostname", Kind::Hostname),
                     ]
                 }
             }
             Self::Azure => {
                 const {
                     &[
-                        Question::encoded(
+                        Item::encoded(
                             "Azure userData",
                             "/metadata/instance/compute/userData?api-version=2021-01-01&format=text",
                             Encoding::Base64,
                         ),
-                        Question::plain(
+                        Item::plain(
                             "Azure computerName",
                             "/metadata/instance/compute/osProfile/computerName?api-version=2021-01-01&format=text",
                             Kind::Hostname,
@@ -188,36 +188,36 @@ impl Service {
             Self::Oracle => {
                 const {
                     &[
-                        Question::encoded(
+                        Item::encoded(
                             "Oracle Cloud user_data",
                             "/opc/v2/instance/metadata/user_data",
                             Encoding::Base64,
                         ),
-                        Question::plain("Oracle Cloud hostname", "/opc/v2/instance/hostname", Kind::Hostname),
+                        Item::plain("Oracle Cloud hostname", "/opc/v2/instance/hostname", Kind::Hostname),
                     ]
                 }
             }
             Self::Vultr => {
                 const {
                     &[
-                        Question::plain("Vultr user-data", "/latest/user-data", Kind::Settings),
-                        Question::plain("Vultr hostname", "/v1/hostname", Kind::Hostname),
+                        Item::plain("Vultr user-data", "/latest/user-data", Kind::Settings),
+                        Item::plain("Vultr hostname", "/v1/hostname", Kind::Hostname),
                     ]
                 }
             }
             Self::Scaleway => {
                 const {
                     &[
-                        Question::plain("Scaleway user_data", "/user_data/cloud-init", Kind::Settings),
-                        Question::plain("Scaleway conf", "/conf?format=json", Kind::MetaData),
+                        Item::plain("Scaleway user_data", "/user_data/cloud-init", Kind::Settings),
+                        Item::plain("Scaleway conf", "/conf?format=json", Kind::MetaData),
                     ]
                 }
             }
             Self::Exoscale => {
                 const {
                     &[
-                        Question::plain("Exoscale user-data", "/1.0/user-data", Kind::Settings),
-                        Question::plain("Exoscale local-hostname", "/1.0/meta-data/local-hostname", Kind::Hostname),
+                        Item::plain("Exoscale user-data", "/1.0/user-data", Kind::Settings),
+                        Item::plain("Exoscale local-hostname", "/1.0/meta-data/local-hostname", Kind::Hostname),
                     ]
                 }
             }

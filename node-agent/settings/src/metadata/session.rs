@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     http::{Answer, Request},
-    service::{Encoding, Question, Service},
+    service::{Encoding, Item, Service},
 };
 use crate::{
     Kind, Rank, Source,
@@ -17,7 +17,7 @@ const MAX_TOKEN: usize = 1024;
 
 /// What an answer means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum Step {
     /// On with [`Session::request`].
     Next,
     /// The service cannot say yet: ask the same once more, in a while.
@@ -44,8 +44,8 @@ impl Found {
 pub struct Session {
     service: Service,
     token: Token,
-    questions: std::slice::Iter<'static, Question>,
-    current: Option<&'static Question>,
+    questions: std::slice::Iter<'static, Item>,
+    current: Option<&'static Item>,
     found: Vec<Found>,
     problems: Vec<Problem>,
 }
@@ -72,7 +72,7 @@ impl Session {
 
     /// What is to be sent now; None if there is nothing left to ask.
     pub fn request(&self) -> Option<Request> {
-        let question = self.current?;
+        let item = self.current?;
         let token = match &self.token {
             Token::Wanted => return self.service.token_request(),
             Token::Held(token) => Some(token),
@@ -80,14 +80,14 @@ impl Session {
         };
         let headers = self.service.headers(token);
         let from_privileged_port = self.service.wants_privileged_port();
-        Some(Request { method: "GET", host: self.service.host(), path: question.path, headers, from_privileged_port })
+        Some(Request { method: "GET", host: self.service.host(), path: item.path, headers, from_privileged_port })
     }
 
     /// What came back for the last request.
-    pub fn answer(&mut self, answer: Answer<'_>) -> Turn {
+    pub fn answer(&mut self, answer: Answer<'_>) -> Step {
         match answer.status {
             // Under load, or not yet ready for a machine that has just started. (410 is Azure's way to say it.)
-            410 | 429 | 500..=599 => return Turn::Again,
+            410 | 429 | 500..=599 => return Step::Again,
             _ if matches!(self.token, Token::Wanted) => self.token = self.token_in(answer),
             200 => {
                 self.take(answer.body);
@@ -100,7 +100,7 @@ impl Session {
                 self.current = self.questions.next();
             }
         }
-        Turn::Next
+        Step::Next
     }
 
     /// Ends the conversation, since nothing came back, tries included: `reason` says why.
@@ -116,7 +116,7 @@ impl Session {
 
     /// Takes in what is asked for now. An empty answer is some services' way to say that there is none.
     fn take(&mut self, body: &[u8]) {
-        let Some(Question { name, kind, encoding, .. }) = self.current else { return };
+        let Some(Item { name, kind, encoding, .. }) = self.current else { return };
         if body.trim_ascii().is_empty() {
             return;
         }
@@ -152,7 +152,7 @@ impl Session {
     }
 
     fn problem(&mut self, what: &str) {
-        let file = self.current.map_or("the cloud", |question| question.name).to_owned();
+        let file = self.current.map_or("the cloud", |item| item.name).to_owned();
         let expected = String::new();
         self.problems.push(Problem { file, place: None, key: None, what: what.to_owned(), expected });
     }

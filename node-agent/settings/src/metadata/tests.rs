@@ -17,7 +17,7 @@ fn converse(service: Service, cloud: Cloud<'_>) -> (Vec<String>, Session) {
         assert!(asked.len() < 10, "{asked:?}");
         let answer = cloud.iter().find(|(known, _, _)| *known == line);
         let (status, body) = answer.map_or((404, ""), |(_, status, body)| (*status, *body));
-        assert_eq!(session.answer(Answer { status, body: body.as_bytes() }), Turn::Next);
+        assert_eq!(session.answer(Answer { status, body: body.as_bytes() }), Step::Next);
     }
     (asked, session)
 }
@@ -121,8 +121,8 @@ fn each_cloud_has_paths_and_headers_of_its_own() {
         assert_eq!(asked, cloud.map(|(line, _, _)| format!("{line}{headers}")));
         let (found, problems) = session.finish();
         let sources: Vec<_> = found.iter().map(Found::source).collect();
-        let (settings, told) = crate::settings(&sources);
-        assert_eq!((settings.hostname.unwrap().as_str(), problems, told), ("node1", vec![], vec![]), "{service:?}");
+        let (settings, reported) = crate::settings(&sources);
+        assert_eq!((settings.hostname.unwrap().as_str(), problems, reported), ("node1", vec![], vec![]), "{service:?}");
         assert!(settings.time.zone.is_some(), "{service:?}");
         let nothing: Cloud<'_> = &[(cloud[0].0, 200, "\n"), (cloud[1].0, 204, "")];
         assert_eq!(converse(service, nothing).1.finish(), (vec![], vec![]), "{service:?}");
@@ -130,8 +130,11 @@ fn each_cloud_has_paths_and_headers_of_its_own() {
         assert_eq!(request.from_privileged_port, service == Service::Scaleway);
     }
     let broken: Cloud<'_> = &[(&user_data, 200, "no base64!")];
-    let told = converse(Service::Azure, broken).1.finish().1;
-    assert_eq!(told[0].to_string(), "Azure userData: its metadata service answered with something that is not base64");
+    let reported = converse(Service::Azure, broken).1.finish().1;
+    assert_eq!(
+        reported[0].to_string(),
+        "Azure userData: its metadata service answered with something that is not base64"
+    );
 }
 
 #[test]
@@ -153,8 +156,8 @@ fn ec2_is_asked_with_a_token() {
     assert!(!format!("{session:?}").contains("T0ken"), "{session:?}");
     let (found, problems) = session.finish();
     let sources: Vec<_> = found.iter().map(Found::source).collect();
-    let (settings, told) = crate::settings(&sources);
-    assert_eq!((settings.hostname.unwrap().as_str(), problems, told), ("mine", vec![], vec![]));
+    let (settings, reported) = crate::settings(&sources);
+    assert_eq!((settings.hostname.unwrap().as_str(), problems, reported), ("mine", vec![], vec![]));
 }
 
 #[test]
@@ -177,8 +180,8 @@ fn openstack_and_gce_have_paths_and_headers_of_their_own() {
     let (_, session) = converse(Service::OpenStack, cloud);
     let (found, _) = session.finish();
     let sources: Vec<_> = found.iter().map(Found::source).collect();
-    let (settings, told) = crate::settings(&sources);
-    assert_eq!((settings.hostname.unwrap().as_str(), told), ("node1", vec![]));
+    let (settings, reported) = crate::settings(&sources);
+    assert_eq!((settings.hostname.unwrap().as_str(), reported), ("node1", vec![]));
     assert!(settings.time.zone.is_some());
 
     let (asked, session) = converse(Service::Gce, &[]);
@@ -187,21 +190,24 @@ fn openstack_and_gce_have_paths_and_headers_of_their_own() {
 }
 
 #[test]
-fn what_goes_wrong_is_told() {
+fn what_goes_wrong_is_reported() {
     for service in Service::ALL {
         let mut session = Session::new(service);
         for status in [500, 503, 429, 410] {
-            assert_eq!(session.answer(Answer { status, body: b"" }), Turn::Again);
+            assert_eq!(session.answer(Answer { status, body: b"" }), Step::Again);
         }
         session.give_up("connection refused");
         assert_eq!(session.request(), None);
-        let told: Vec<String> = session.finish().1.iter().map(Problem::to_string).collect();
-        assert!(matches!(told.as_slice(), [told] if told.ends_with("gives no answer: connection refused")), "{told:?}");
+        let reported: Vec<String> = session.finish().1.iter().map(Problem::to_string).collect();
+        assert!(
+            matches!(reported.as_slice(), [reported] if reported.ends_with("gives no answer: connection refused")),
+            "{reported:?}"
+        );
     }
     let refused: Cloud<'_> = &[("PUT /latest/api/token", 200, "two words"), ("GET /latest/user-data", 401, "")];
-    let told: Vec<String> = converse(Service::Ec2, refused).1.finish().1.iter().map(Problem::to_string).collect();
+    let reported: Vec<String> = converse(Service::Ec2, refused).1.finish().1.iter().map(Problem::to_string).collect();
     assert_eq!(
-        told,
+        reported,
         [
             "EC2 user-data: its metadata service answered with something that is no token",
             "EC2 user-data: its metadata service answered with the status 401",

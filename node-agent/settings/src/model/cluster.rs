@@ -37,7 +37,7 @@ pub struct Cluster {
 pub enum Authority {
     /// `ca`: one of these.
     Certificates(Certificates),
-    /// `ca_hash`: the one with this public key, which the cluster tells itself.
+    /// `ca_hash`: the one with this public key, which the cluster reports itself.
     Hash(CaHash),
 }
 

@@ -23,19 +23,19 @@ fn rendered(settings: &Settings, part: &str) -> String {
 
 #[test]
 fn a_gateway_outside_the_prefix_is_on_the_link() {
-    let (found, told) = read(include_str!("../../tests/field/gateway-outside-prefix.toml"));
-    assert_eq!(told, [""; 0]);
+    let (found, reported) = read(include_str!("../../tests/field/gateway-outside-prefix.toml"));
+    assert_eq!(reported, [""; 0]);
     let text = rendered(&found, ".network");
     assert!(text.contains("[Route]\nGateway=10.0.2.2\nGatewayOnLink=yes\n"), "{text}");
     assert!(!text.contains("\nDNS=10.0.2.3\nGateway="), "{text}");
     // One that an address's network has in it is reached as ever, and so is a link-local one.
     for (address, gateway) in [("192.0.2.10/24", "192.0.2.1"), ("2001:db8::5/128", "fe80::1")] {
-        let (found, told) = read(&format!(
+        let (found, reported) = read(&format!(
             "[[network.interface]]\nname = \"e*\"\naddresses = [\"{address}\"]\ngateway = \"{gateway}\"\n"
         ));
         let text = rendered(&found, ".network");
         assert!(
-            told.is_empty() && text.contains(&format!("\nGateway={gateway}\n")) && !text.contains("OnLink"),
+            reported.is_empty() && text.contains(&format!("\nGateway={gateway}\n")) && !text.contains("OnLink"),
             "{text}"
         );
     }
@@ -49,25 +49,28 @@ fn a_gateway_outside_the_prefix_is_on_the_link() {
 
 #[test]
 fn what_stands_there_twice_holds_once() {
-    let (found, told) = read(
+    let (found, reported) = read(
         "[[network.interface]]\nname = \"e*\"\naddresses = [\"192.0.2.10/24\", \"192.0.2.10/24\"]\n\
          routes = [{ to = \"10.0.0.0/8\" }, { to = \"10.0.0.0/8\" }]\n",
     );
     let [interface] = found.network.interfaces.as_slice() else { panic!("{found:?}") };
-    assert_eq!((interface.addresses.len(), interface.routes.len(), told.len()), (1, 1, 2), "{told:#?}");
-    assert!(told[0].starts_with("f:3:13: network.interface.\"e*\": has 192.0.2.10/24 in it twice"), "{told:#?}");
+    assert_eq!((interface.addresses.len(), interface.routes.len(), reported.len()), (1, 1, 2), "{reported:#?}");
+    assert!(
+        reported[0].starts_with("f:3:13: network.interface.\"e*\": has 192.0.2.10/24 in it twice"),
+        "{reported:#?}"
+    );
 }
 
 #[test]
 fn docker_hub_s_mirror_is_docker_hub_s_whatever_it_is_called() {
-    let (found, told) = read(include_str!("../../tests/field/docker-io-mirror.toml"));
-    assert_eq!(told, [""; 0]);
+    let (found, reported) = read(include_str!("../../tests/field/docker-io-mirror.toml"));
+    assert_eq!(reported, [""; 0]);
     assert_eq!((found.registries.len(), found.registries[0].mirrors.len()), (1, 1));
 }
 
 #[test]
 fn registries_are_taken_in_the_spellings_of_other_programs() {
-    let (found, told) = read(include_str!("../../tests/field/registries-with-paths.toml"));
+    let (found, reported) = read(include_str!("../../tests/field/registries-with-paths.toml"));
     let hosts: Vec<&str> = found.registries.iter().map(|registry| registry.host.as_str()).collect();
     assert_eq!(hosts, ["docker.io", "*", "ghcr.io", "quay.io", "registry.k8s.io", "gcr.io"]);
     let docker = &found.registries[0];
@@ -90,9 +93,12 @@ fn registries_are_taken_in_the_spellings_of_other_programs() {
         ("insecure", "write plain_http = true"),
         ("override_path", "write the path in host"),
     ];
-    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    assert_eq!(reported.len(), expected.len(), "{reported:#?}");
     for (what, how) in expected {
-        assert!(told.iter().any(|told| told.contains(what) && told.contains(how)), "{what}: {told:#?}");
+        assert!(
+            reported.iter().any(|reported| reported.contains(what) && reported.contains(how)),
+            "{what}: {reported:#?}"
+        );
     }
     let hosts = rendered(&found, "certs.d/registry.k8s.io/hosts.toml");
     for url in [
@@ -113,23 +119,26 @@ fn registries_are_taken_in_the_spellings_of_other_programs() {
 #[test]
 fn sysctls_of_guides_apply_or_the_refusal_says_why() {
     let text = include_str!("../../tests/field/sysctls-of-guides.toml");
-    let (found, told) = read(text);
+    let (found, reported) = read(text);
     let all = text.lines().filter(|line| line.contains(" = ")).count();
-    assert_eq!((found.kernel.sysctl.len(), all), (14, 25), "{told:#?}");
-    assert_eq!(told.len(), 11);
-    for told in &told {
-        let (_, why) = told.split_once("is not one of them: ").unwrap_or_else(|| panic!("{told}"));
-        assert!(why.len() > 20, "{told}");
+    assert_eq!((found.kernel.sysctl.len(), all), (14, 25), "{reported:#?}");
+    assert_eq!(reported.len(), 11);
+    for reported in &reported {
+        let (_, why) = reported.split_once("is not one of them: ").unwrap_or_else(|| panic!("{reported}"));
+        assert!(why.len() > 20, "{reported}");
     }
     for (name, why) in [("kernel.panic\"", "reboots"), ("nr_hugepages", "hugepages="), ("core_pattern", "container")] {
-        assert!(told.iter().any(|told| told.contains(name) && told.contains(why)), "{name}: {told:#?}");
+        assert!(
+            reported.iter().any(|reported| reported.contains(name) && reported.contains(why)),
+            "{name}: {reported:#?}"
+        );
     }
 }
 
 #[test]
 fn vlans_and_bonds_are_made_of_what_is_there() {
-    let (found, told) = read(include_str!("../../tests/field/vlan-bond.toml"));
-    assert_eq!(told, [""; 0]);
+    let (found, reported) = read(include_str!("../../tests/field/vlan-bond.toml"));
+    assert_eq!(reported, [""; 0]);
     let [bond] = found.network.bonds.as_slice() else { panic!("{found:?}") };
     let [vlan] = found.network.vlans.as_slice() else { panic!("{found:?}") };
     assert_eq!((bond.mode, bond.interfaces.len(), vlan.id), (BondMode::Lacp, 2, 100));
@@ -153,8 +162,8 @@ fn vlans_and_bonds_are_made_of_what_is_there() {
 fn a_vlan_s_interface_keeps_what_a_pattern_says_of_it() {
     let text = "[[network.interface]]\nname = \"e*\"\ndhcp = \"ipv4\"\n[[network.vlan]]\nname = \"eth1.7\"\n\
                 [[network.vlan]]\nname = \"storage\"\nid = 8\ninterface = \"52:54:00:00:00:01\"\n";
-    let (found, told) = read(text);
-    assert_eq!(told, [""; 0]);
+    let (found, reported) = read(text);
+    assert_eq!(reported, [""; 0]);
     let files = rendered(&found, ".network");
     let names: Vec<&str> = files.lines().filter_map(|line| line.strip_prefix("=== /etc/systemd/network/")).collect();
     assert_eq!(
@@ -176,8 +185,9 @@ fn a_vlan_s_interface_keeps_what_a_pattern_says_of_it() {
 
 #[test]
 fn a_member_is_known_by_the_address_that_it_was_made_with() {
-    let (found, told) = read("[[network.bond]]\nname = \"bond0\"\ninterfaces = [\"52:54:00:00:00:01\", \"eno*\"]\n");
-    assert_eq!(told, [""; 0]);
+    let (found, reported) =
+        read("[[network.bond]]\nname = \"bond0\"\ninterfaces = [\"52:54:00:00:00:01\", \"eno*\"]\n");
+    assert_eq!(reported, [""; 0]);
     let text = rendered(&found, "05-ballast-bond0-");
     assert!(text.contains("[Match]\nPermanentMACAddress=52:54:00:00:00:01\nKind=!*\n"), "{text}");
     assert!(text.contains("[Match]\nName=eno*\nKind=!*\n"), "{text}");
@@ -214,15 +224,19 @@ fn links_that_mean_nothing_are_named() {
             "f:4:13: network.vlan.a.interface: \"e*\" may mean several interfaces",
         ),
     ] {
-        let (_, told) = read(text);
-        assert!(told.first().is_some_and(|told| told.starts_with(expected)), "{text}\n{told:#?}\n{expected}");
+        let (_, reported) = read(text);
+        assert!(
+            reported.first().is_some_and(|reported| reported.starts_with(expected)),
+            "{text}\n{reported:#?}\n{expected}"
+        );
     }
 }
 
 #[test]
 fn dhcp_s_routes_can_be_put_behind_others() {
-    let (found, told) = read("[[network.interface]]\nname = \"e*\"\ndhcp_metric = 2048\ndhcp_default_route = false\n");
-    assert_eq!(told, [""; 0]);
+    let (found, reported) =
+        read("[[network.interface]]\nname = \"e*\"\ndhcp_metric = 2048\ndhcp_default_route = false\n");
+    assert_eq!(reported, [""; 0]);
     let text = rendered(&found, ".network");
     for section in ["DHCPv4", "IPv6AcceptRA"] {
         assert!(text.contains(&format!("[{section}]\nUseGateway=no\nRouteMetric=2048\n")), "{text}");
@@ -231,11 +245,11 @@ fn dhcp_s_routes_can_be_put_behind_others() {
 
 #[test]
 fn amounts_and_lists_are_taken_in_the_usual_spelling() {
-    let (found, told) = read(
+    let (found, reported) = read(
         "[network]\ndns = \"192.0.2.1\"\n[time]\nservers = \"n.example\"\n[update]\nwindow = \"daily 02:00-04:00 UTC\"\n\
          [health]\ndeadline = \"5m\"\n[log]\njournal_max_size = \"512M\"\n[[registry]]\nhost = \"r.example\"\nmirrors = \"m.example\"\n",
     );
-    assert_eq!(told, [""; 0]);
+    assert_eq!(reported, [""; 0]);
     assert_eq!((found.network.dns.len(), found.time.servers.len(), found.health.deadline.as_secs()), (1, 1, 300));
     assert_eq!((found.update.windows.unwrap().len(), found.registries[0].mirrors.len()), (1, 1));
     assert_eq!(found.log.journal_max_size.unwrap().bytes(), 512 << 20);
@@ -243,7 +257,7 @@ fn amounts_and_lists_are_taken_in_the_usual_spelling() {
         ("[health]\ndeadline = \"5\"", "units: s, m or min, h"),
         ("[log]\njournal_max_size = \"512\"", "units: B, K, M, G;"),
     ] {
-        let (_, told) = read(text);
-        assert!(told[0].contains("has no unit") && told[0].contains(units), "{told:?}");
+        let (_, reported) = read(text);
+        assert!(reported[0].contains("has no unit") && reported[0].contains(units), "{reported:?}");
     }
 }

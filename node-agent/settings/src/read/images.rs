@@ -64,10 +64,10 @@ mod tests {
             ("gc_high_percent = 99", (85, 80), 1),
         ] {
             let document = format!("[images]\n{text}\n");
-            let (settings, told) = settings(&[Source::new("f", Rank::Node, document.as_bytes())]);
+            let (settings, reported) = settings(&[Source::new("f", Rank::Node, document.as_bytes())]);
             let images = settings.images;
             assert_eq!((images.gc_high_percent, images.gc_low_percent), marks, "{text}");
-            assert_eq!(told.len(), problems, "{text}: {told:?}");
+            assert_eq!(reported.len(), problems, "{text}: {reported:?}");
         }
     }
 

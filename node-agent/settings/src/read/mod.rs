@@ -53,17 +53,17 @@ pub(crate) fn read(merged: &Merged) -> Outcome {
         metrics: root.table("metrics", cluster::metrics),
         log: root.table("log", node::log),
     };
-    let account = root.finish();
-    let all = merged.problems().cloned().chain(account.problems);
+    let findings = root.finish();
+    let all = merged.problems().cloned().chain(findings.problems);
     let (mut notes, mut problems): (Vec<Problem>, Vec<Problem>) =
         all.partition(|problem| merged.is_of_platform(problem));
     notes.extend(merged.notes().cloned());
     let sources = merged.sources();
     let order = |file: &str| sources.iter().position(|source| *source == file);
-    for told in [&mut problems, &mut notes] {
-        told.sort_by_cached_key(|problem| {
+    for reported in [&mut problems, &mut notes] {
+        reported.sort_by_cached_key(|problem| {
             (order(&problem.file), problem.place.map(|place| (place.line, place.column)), problem.key.clone())
         });
     }
-    Outcome { settings, problems, notes, origins: account.origins }
+    Outcome { settings, problems, notes, origins: findings.origins }
 }

@@ -56,7 +56,7 @@ fn interface(table: &mut Reader<'_>) -> Option<Interface> {
     let dhcp = table.value("dhcp", "true, false, \"ipv4\" or \"ipv6\"", dhcp);
     let mut addresses: Vec<IpNet> = Vec::new();
     for address in table.list("addresses").or(Vec::new()) {
-        // networkd would complain of it, where nobody looks.
+        // networkd would warn of it, where nobody looks.
         if addresses.contains(&address) {
             table.refuse_keys(&["addresses"], &format!("has {address} in it twice"), "each address once");
         } else {

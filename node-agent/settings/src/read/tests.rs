@@ -16,7 +16,7 @@ fn settings(name: &str, bytes: &[u8]) -> (Settings, Vec<Problem>) {
     crate::settings(&[Source::new(name, Rank::Node, bytes)])
 }
 
-fn told(text: &str) -> Vec<String> {
+fn reported(text: &str) -> Vec<String> {
     settings("f", text.as_bytes()).1.iter().map(Problem::to_string).collect()
 }
 
@@ -69,10 +69,10 @@ fn the_nodes_own_document_is_toml_whatever_it_begins_with() {
 fn mirrors_at_one_host_and_port_have_one_account() {
     const FIRST: &str = "[[registry]]\nhost = \"docker.io\"\nmirrors = [{ host = \"m.example:5000/hub\", token = \"one\" }]\n\
                          [[registry]]\nhost = \"quay.io\"\n";
-    let of = |mirror: &str| told(&format!("{FIRST}mirrors = [{{ host = {mirror} }}]\n"));
+    let of = |mirror: &str| reported(&format!("{FIRST}mirrors = [{{ host = {mirror} }}]\n"));
     let found = of("\"m.example:5000/quay\", token = \"two\"");
     assert!(
-        matches!(&found[..], [told] if told.starts_with("f:6:") && told.contains("m.example:5000") && !told.contains("two")),
+        matches!(&found[..], [reported] if reported.starts_with("f:6:") && reported.contains("m.example:5000") && !reported.contains("two")),
         "{found:?}"
     );
     for right in [
@@ -110,10 +110,10 @@ fn what_does_not_fit_is_named_with_its_place() {
         ),
     ];
     for (text, expected) in table {
-        assert_eq!(told(text), [*expected], "{text:?}");
+        assert_eq!(reported(text), [*expected], "{text:?}");
     }
     assert_eq!(
-        told("[update]\nwindow = [\"Mon 02:00-04:00 UTC\",\n  \"Tue\", 7]"),
+        reported("[update]\nwindow = [\"Mon 02:00-04:00 UTC\",\n  \"Tue\", 7]"),
         [
             format!("f:3:3: update.window: \"Tue\" is not a window, expected {windows}"),
             format!("f:3:10: update.window: is a number, expected {windows}"),
@@ -168,8 +168,8 @@ fn a_line_that_is_not_toml_costs_only_itself() {
 fn bytes_that_are_no_text_are_named() {
     let (found, problems) = settings("f", b"[update]\nauto = true\nimage = \"\xff\"\n");
     assert_eq!(found, Settings::default());
-    let told: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    assert_eq!(told, ["f:3:10: it is not UTF-8 from here on; nothing in it applies"]);
+    let reported: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    assert_eq!(reported, ["f:3:10: it is not UTF-8 from here on; nothing in it applies"]);
     let (found, problems) = settings("f", b"[update]\nauto\0 = true\n[health]\nnetwork = true\n");
     assert!(!found.update.auto && found.health.network, "{problems:#?}");
     assert_ne!(problems, []);
@@ -256,8 +256,11 @@ fn secrets_are_shown_nowhere() {
         "[network.proxy]\nno_proxy = [\"me:s3cret@proxy\"]",
         "update.image = \"https://me:s3cret@r.example/os\"",
     ] {
-        let told = told(text);
-        assert!(!told.is_empty() && !told.iter().any(|told| told.contains("s3cret")), "{text}: {told:?}");
+        let reported = reported(text);
+        assert!(
+            !reported.is_empty() && !reported.iter().any(|reported| reported.contains("s3cret")),
+            "{text}: {reported:?}"
+        );
     }
 }
 
@@ -337,10 +340,10 @@ fn what_is_wrong_in_the_tables_is_named() {
         ("version = \"1\"", "f:1:11: version: is a text, expected 1"),
     ];
     for (text, expected) in table {
-        let told = told(text);
+        let reported = reported(text);
         assert!(
-            told.first().is_some_and(|told| told.starts_with(expected)),
-            "{text:?}: {told:#?}\nexpected {expected}"
+            reported.first().is_some_and(|reported| reported.starts_with(expected)),
+            "{text:?}: {reported:#?}\nexpected {expected}"
         );
     }
 }
@@ -349,8 +352,8 @@ fn what_is_wrong_in_the_tables_is_named() {
 fn keys_with_points_need_no_quotes() {
     let (found, problems) = settings("f", b"[kernel.sysctl]\nnet.core.somaxconn = 4096\nvm.swappiness = \"10\"\n");
     assert_eq!(problems, []);
-    let told: Vec<String> = found.kernel.sysctl.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    assert_eq!(told, ["net.core.somaxconn=4096", "vm.swappiness=10"]);
+    let reported: Vec<String> = found.kernel.sysctl.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    assert_eq!(reported, ["net.core.somaxconn=4096", "vm.swappiness=10"]);
 }
 
 #[test]
@@ -365,7 +368,7 @@ fn an_entry_that_means_nothing_costs_only_itself() {
 /// What is said of `keys` of the cluster a, and whether there is such a cluster.
 fn cluster(keys: &str) -> (Vec<String>, bool) {
     let text = format!("[[cluster]]\nname = \"a\"\n{keys}");
-    (told(&text), !settings("f", text.as_bytes()).0.clusters.is_empty())
+    (reported(&text), !settings("f", text.as_bytes()).0.clusters.is_empty())
 }
 
 #[test]
@@ -389,8 +392,8 @@ fn a_cluster_is_never_joined_otherwise_than_was_wanted() {
         ),
     ];
     for (keys, expected) in refused {
-        let (told, is_there) = cluster(&keys.replace("SERVERS", SERVERS));
-        assert!(told.iter().any(|told| told.starts_with(expected)) && !is_there, "{keys}: {told:#?}");
+        let (reported, is_there) = cluster(&keys.replace("SERVERS", SERVERS));
+        assert!(reported.iter().any(|reported| reported.starts_with(expected)) && !is_there, "{keys}: {reported:#?}");
     }
     let only_named = [
         (
@@ -404,8 +407,8 @@ fn a_cluster_is_never_joined_otherwise_than_was_wanted() {
         ("SERVERSnode_taints = [\"a\"]", "f:4:16: cluster.a.node_taints: \"a\" is not a taint"),
     ];
     for (keys, expected) in only_named {
-        let (told, is_there) = cluster(&keys.replace("SERVERS", SERVERS));
-        assert!(told.iter().any(|told| told.starts_with(expected)) && is_there, "{keys}: {told:#?}");
+        let (reported, is_there) = cluster(&keys.replace("SERVERS", SERVERS));
+        assert!(reported.iter().any(|reported| reported.starts_with(expected)) && is_there, "{keys}: {reported:#?}");
     }
     assert_eq!(cluster(SERVERS), (vec![], true));
 }
@@ -414,7 +417,7 @@ fn a_cluster_is_never_joined_otherwise_than_was_wanted() {
 fn there_are_eight_clusters_at_most() {
     let text: String =
         (0..9).map(|index| format!("[[cluster]]\nname = \"c{index}\"\nservers = [\"https://a.example\"]\n")).collect();
-    assert_eq!(told(&text), ["f:25:1: cluster.c8: is one cluster too many; it does not apply, expected at most 8"]);
+    assert_eq!(reported(&text), ["f:25:1: cluster.c8: is one cluster too many; it does not apply, expected at most 8"]);
     assert_eq!(settings("f", text.as_bytes()).0.clusters.len(), 8);
 }
 
@@ -425,8 +428,8 @@ fn f06_of_a_newer_version_all_applies_that_is_known() {
     let newer = format!("version = 2\n{this}futuristic = true\n[future]\nkey = [{{ a = 1 }}]\n");
     let (found, problems) = settings("f", newer.as_bytes());
     assert_eq!(found, settings("f", this.as_bytes()).0);
-    let told: Vec<Option<&str>> = problems.iter().map(|problem| problem.key.as_deref()).collect();
-    assert_eq!(told, [Some("version"), Some("registry.\"r.example\".futuristic"), Some("future")]);
+    let reported: Vec<Option<&str>> = problems.iter().map(|problem| problem.key.as_deref()).collect();
+    assert_eq!(reported, [Some("version"), Some("registry.\"r.example\".futuristic"), Some("future")]);
     // As long as no step leads from it to this version, it stays as it is written.
     assert!(crate::migrate::up(&newer).is_err());
     let changed = crate::edit::set(&newer, "hostname", "b").unwrap();

@@ -27,7 +27,7 @@ impl<'a> Change<'a> {
 /// What has to be done, in the order of the fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// The kernel has to be told the machine's name.
+    /// The kernel has to be given the machine's name.
     pub hostname: bool,
     /// Units to be reloaded, if they run; none that is restarted.
     pub reload: BTreeSet<&'static str>,
@@ -97,25 +97,25 @@ mod tests {
     fn change(old: &str, new: &str) -> (Vec<String>, Needs) {
         let (old, new) = (render(&settings(old)), render(&settings(new)));
         let changes = diff(&old, &new);
-        let told = changes.iter().map(|change| match change {
+        let reported = changes.iter().map(|change| match change {
             Change::Added(file) => format!("+{}", file.path),
             Change::Changed(file) => format!("~{}", file.path),
             Change::Removed(file) => format!("-{}", file.path),
         });
-        (told.collect(), needs(&changes))
+        (reported.collect(), needs(&changes))
     }
 
     #[test]
     fn only_what_changed_is_done() {
         let same = "hostname = \"a\"\n[time]\nservers = [\"n.example\"]";
         assert_eq!(change(same, same), (vec![], Needs::default()));
-        let (told, needs) = change(same, "hostname = \"b\"\n[log]\njournal_max_size = \"64MiB\"");
+        let (reported, needs) = change(same, "hostname = \"b\"\n[log]\njournal_max_size = \"64MiB\"");
         let expected = [
             "~/etc/hostname",
             "+/etc/systemd/journald.conf.d/20-ballast.conf",
             "-/etc/systemd/timesyncd.conf.d/20-ballast.conf",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(reported, expected);
         let restart = ["systemd-journald.service", "systemd-timesyncd.service"].into();
         assert_eq!(needs, Needs { hostname: true, restart, ..Needs::default() });
     }
@@ -124,8 +124,8 @@ mod tests {
     fn credentials_of_a_registry_restart_the_runtime() {
         let registry =
             |password| format!("[[registry]]\nhost = \"r.example\"\nusername = \"me\"\npassword = \"{password}\"");
-        let (told, needs) = change(&registry("one"), &registry("two"));
-        assert_eq!(told, ["~/etc/containerd/conf.d/20-ballast.toml", "~/run/containers/0/auth.json"]);
+        let (reported, needs) = change(&registry("one"), &registry("two"));
+        assert_eq!(reported, ["~/etc/containerd/conf.d/20-ballast.toml", "~/run/containers/0/auth.json"]);
         assert_eq!(needs, Needs { restart: ["containerd.service"].into(), ..Needs::default() });
     }
 

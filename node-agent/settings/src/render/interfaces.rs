@@ -94,7 +94,7 @@ pub(super) fn network_file(interface: &Interface, vlans: &[&LinkName]) -> String
 }
 
 /// Whether a network of the interface has `gateway` in it. Clouds give a /32 and a gateway outside of it, which the kernel only takes if
-/// it is told that the gateway is on the link.
+/// it is configured that the gateway is on the link.
 fn is_reached(interface: &Interface, gateway: IpAddr) -> bool {
     let is_link_local = matches!(gateway, IpAddr::V6(gateway) if gateway.is_unicast_link_local());
     is_link_local || interface.addresses.iter().any(|address| address.contains(&gateway))

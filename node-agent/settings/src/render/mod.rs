@@ -55,7 +55,7 @@ pub enum Content {
 pub enum Reload {
     /// Nothing: it is read each time it is needed.
     Nothing,
-    /// The kernel has to be told the machine's name (sethostname(2)).
+    /// The kernel has to be given the machine's name (sethostname(2)).
     SetHostname,
     /// This unit has to be reloaded.
     Reload(&'static str),

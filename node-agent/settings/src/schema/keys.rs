@@ -217,7 +217,7 @@ const CLUSTER: &[Key] = &[
         "Its API servers, https://HOST[:PORT], tried in this order. Needed without a kubeconfig.",
     ),
     key("ca", Shape::Text, "The authorities in PEM that signed its servers' certificates. Not said: the image's."),
-    key("ca_hash", Shape::Text, "In place of ca: sha256:HEX of its authority's public key, as kubeadm tells it."),
+    key("ca_hash", Shape::Text, "In place of ca: sha256:HEX of its authority's public key, as kubeadm says it."),
     key("token", Shape::Secret, "A bootstrap token, for which the node gets a certificate of its own."),
     key("kubeconfig", Shape::Secret, "In place of a token: a whole kubeconfig, without files and programs."),
     key("client_certificate", Shape::Text, "In place of a token: a certificate in PEM; with client_key."),

@@ -48,6 +48,6 @@ pub enum Shape {
     List(&'static [Key]),
     /// A list of tables with these keys, in which a text alone stands for a table with only the first of them.
     TextsOrTables(&'static str, &'static [Key]),
-    /// A list of tables that are told apart by one of the keys in the first list.
+    /// A list of tables that are distinguished by one of the keys in the first list.
     Keyed(&'static [&'static str], &'static [Key]),
 }

@@ -40,12 +40,12 @@ fn the_keys_are_those_that_are_read() {
         expected.retain(|name| *name != "version");
         let (_, problems) = crate::settings(&[Source::new("f", Rank::Node, document.as_bytes())]);
         let problem = problems.iter().find(|problem| problem.key.as_ref().is_some_and(|key| key.ends_with("zzzz")));
-        let told =
+        let reported =
             problem.unwrap_or_else(|| panic!("{document}{problems:?}")).expected.strip_prefix("one of ").unwrap();
-        let mut told: Vec<&str> = told.split(", ").collect();
-        told.sort_unstable();
+        let mut reported: Vec<&str> = reported.split(", ").collect();
+        reported.sort_unstable();
         expected.sort_unstable();
-        assert_eq!(told, expected, "{document}");
+        assert_eq!(reported, expected, "{document}");
     }
 }
 

@@ -14,7 +14,7 @@ pub struct NodeName(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolName(String);
 
-/// `sha256:` and the hash of the authority's public key (SubjectPublicKeyInfo), as `kubeadm token create --print-join-command` tells it.
+/// `sha256:` and the hash of the authority's public key (SubjectPublicKeyInfo), as `kubeadm token create --print-join-command` says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaHash(String);
 

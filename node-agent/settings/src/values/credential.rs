@@ -35,7 +35,7 @@ macro_rules! hidden {
 hidden!(BearerToken, PrivateKey, Kubeconfig);
 
 impl Text for BearerToken {
-    const EXPECTED: &'static str = "a token of letters, digits and -._~+/, as kubeadm token create tells it";
+    const EXPECTED: &'static str = "a token of letters, digits and -._~+/, as kubeadm token create says it";
 
     fn parse(text: &str) -> Result<Self, String> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);

@@ -257,10 +257,10 @@ mod tests {
         ] {
             assert!(SysctlKey::parse(wrong).is_err(), "{wrong}");
         }
-        let told = SysctlKey::parse("vm.nr_hugepages").unwrap_err();
+        let reported = SysctlKey::parse("vm.nr_hugepages").unwrap_err();
         assert!(
-            told.starts_with("\"vm.nr_hugepages\" is not one of them: it ") && told.contains("hugepages="),
-            "{told}"
+            reported.starts_with("\"vm.nr_hugepages\" is not one of them: it ") && reported.contains("hugepages="),
+            "{reported}"
         );
         // Each refusal says why.
         for wrong in

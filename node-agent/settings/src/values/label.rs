@@ -78,7 +78,7 @@ const OWN_LABELS: [&str; 2] = ["topology.kubernetes.io/region", "topology.kubern
 /// Domains of Kubernetes in which a node may give itself any label.
 const OWN_DOMAINS: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
 
-/// Domains whose labels are others' to give: those of Kubernetes, and our own, in which the agent tells what runs.
+/// Domains whose labels are others' to give: those of Kubernetes, and our own, in which the agent says what runs.
 const OTHERS_DOMAINS: [&str; 3] = ["kubernetes.io", "k8s.io", "os.ballast.dev"];
 
 impl Text for NodeLabel {

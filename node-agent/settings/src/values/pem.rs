@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_told_without_quoting_it() {
+    fn what_is_no_certificate_is_reported_without_quoting_it() {
         let key = format!("{ONE}-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n");
         let table = [
             ("", "has no certificate in it"),

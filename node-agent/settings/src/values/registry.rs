@@ -252,8 +252,8 @@ mod tests {
         ] {
             assert_eq!(RegistryHost::parse(text).unwrap().as_str(), host, "{text}");
         }
-        let told = RegistryHost::parse("ghcr.io/team").unwrap_err();
-        assert_eq!(told, "\"ghcr.io/team\" has a path; an entry holds for a whole registry: write \"ghcr.io\"");
+        let reported = RegistryHost::parse("ghcr.io/team").unwrap_err();
+        assert_eq!(reported, "\"ghcr.io/team\" has a path; an entry holds for a whole registry: write \"ghcr.io\"");
     }
 
     #[test]
@@ -275,8 +275,8 @@ mod tests {
         ] {
             assert!(MirrorPlace::parse(wrong).is_err(), "{wrong}");
         }
-        let told = MirrorPlace::parse("artifactory.example/api/docker/Docker-Remote").unwrap_err();
-        assert!(told.ends_with("write \"https://artifactory.example/api/docker/Docker-Remote\""), "{told}");
+        let reported = MirrorPlace::parse("artifactory.example/api/docker/Docker-Remote").unwrap_err();
+        assert!(reported.ends_with("write \"https://artifactory.example/api/docker/Docker-Remote\""), "{reported}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_not_a_window_is_told() {
+fn what_is_not_a_window_is_reported() {
     let table = [
         ("", "\"\" is not a window"),
         ("Mon 02:00-04:00", "\"Mon 02:00-04:00\" has no time zone"),

@@ -1,4 +1,4 @@
-//! Settings by chance. Secrets have `s3cret` in them, so that one that gets out is seen.
+//! Settings at random. Secrets have `s3cret` in them, so that one that gets out is seen.
 
 use std::time::Duration;
 
@@ -289,7 +289,7 @@ fn log() -> impl Strategy<Value = Log> {
         .prop_map(|(level, journal_max_size)| Log { level, journal_max_size })
 }
 
-/// All settings, each table by chance.
+/// All settings, each table at random.
 pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
     let zones = select(vec!["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"]);
     let zone = zones.prop_map(|zone| Text::parse(zone).unwrap_or_else(|error| panic!("{error}")));

@@ -85,8 +85,8 @@ proptest! {
     fn no_bytes_bring_the_node_down(one in garble(), other in garble(), is_meta_data in any::<bool>()) {
         for kind in Kind::ALL {
             let sources = [Source { kind, ..Source::new("one", Rank::Credential, &one) }];
-            for told in read(&sources).notes {
-                prop_assert!(!told.what.is_empty() && !told.to_string().contains('\n'), "{told:?}");
+            for reported in read(&sources).notes {
+                prop_assert!(!reported.what.is_empty() && !reported.to_string().contains('\n'), "{reported:?}");
             }
         }
         let kind = if is_meta_data { Kind::MetaData } else { Kind::Settings };

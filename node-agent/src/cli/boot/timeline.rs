@@ -1,4 +1,4 @@
-//! The boot as a list of parts, in the order in which they started: a pure function of what the agent and systemd tell.
+//! The boot as a list of parts, in the order in which they started: a pure function of what the agent and systemd report.
 
 use serde::Serialize;
 
@@ -226,7 +226,7 @@ pub(super) mod tests {
             ("containerd.service", Some(600_000)),
             ("once.service", Some(30_000)),
             ("udev.service", Some(80_000)),
-            // It runs (is mounted) and had no group at READY: what it used since cannot be told apart.
+            // It runs (is mounted) and had no group at READY: what it used since cannot be distinguished.
             ("a.mount", None),
             ("again.service", Some(20_000)),
         ] {
@@ -254,7 +254,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn without_figures_of_init_the_units_are_told_all_the_same() {
+    fn without_figures_of_init_the_units_are_reported_all_the_same() {
         let boot = Boot { ready_ms: Some(3_100), ..Boot::default() };
         let started = vec![unit("a.service", 5, 9, 0, None, true)];
         let timeline = Timeline::new("x", &boot, Moments::default(), started);

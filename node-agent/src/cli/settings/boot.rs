@@ -15,14 +15,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
-    let told = match arguments.volumes {
+    let reported = match arguments.volumes {
         false => boot::early(host),
         true => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.context("setting up the event loop")?.block_on(boot::first(host))
         }
     };
-    // Nothing of it is a reason for a failed unit: the agent tells it in the status.
-    told.iter().for_each(|told| eprintln!("{told}"));
+    // Nothing of it is a reason for a failed unit: the agent says it in the status.
+    reported.iter().for_each(|reported| eprintln!("{reported}"));
     Ok(ExitCode::SUCCESS)
 }

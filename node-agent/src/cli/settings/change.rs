@@ -8,7 +8,8 @@ use super::{Manner, screen};
 use crate::{
     cli::{
         ask::{Conversation, print, unexpected},
-        operate::{EXIT_BUSY, EXIT_REFUSED, Output, print_end},
+        exit,
+        operate::{Output, print_end},
     },
     clients::host::Host,
     report::socket::{Reply, Request},
@@ -31,7 +32,7 @@ pub(super) fn change(host: &Host, edit: Edit, manner: &Manner) -> Result<ExitCod
 pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<ExitCode> {
     let mut talk = Conversation::open(host, "settings", &Request::Change { operation: command })?;
     let end = loop {
-        let reply = talk.next().context("waiting for the settings to change; ballast settings show tells what holds");
+        let reply = talk.next().context("waiting for the settings to change; ballast settings show says what holds");
         match reply? {
             Reply::Working {} => {}
             Reply::Planned(planned) if output.is_json() => drop(planned),
@@ -50,7 +51,7 @@ pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<
     ended(&end, output)
 }
 
-/// Prints how it ended, and tells the exit status.
+/// Prints how it ended, and returns the exit status.
 ///
 /// # Errors
 /// If standard output takes nothing.
@@ -59,8 +60,8 @@ pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<E
     Ok(match end {
         Ok(_) => ExitCode::SUCCESS,
         Err(failure) => ExitCode::from(match failure.kind {
-            FailureKind::Refused => EXIT_REFUSED,
-            FailureKind::Busy => EXIT_BUSY,
+            FailureKind::Refused => exit::REFUSED,
+            FailureKind::Busy => exit::BUSY,
             FailureKind::Failed => 1,
         }),
     })

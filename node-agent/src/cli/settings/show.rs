@@ -65,13 +65,12 @@ fn origins(shown: &Shown) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::model::{Complaint, SourceShown, Sources, Whence};
+    use crate::settings::model::{SourceShown, Sources, Warning, Whence};
 
     #[test]
     fn what_holds_is_shown_with_where_it_is_from() {
         let from = |key: &str, place: &str| Whence { key: key.to_owned(), place: place.to_owned() };
-        let problem =
-            Complaint { key: Some("log.levle".to_owned()), place: "f:2:1".to_owned(), reason: "no".to_owned() };
+        let problem = Warning { key: Some("log.levle".to_owned()), place: "f:2:1".to_owned(), reason: "no".to_owned() };
         let shown = Shown {
             settings: "hostname = \"a\"\n".to_owned(),
             origins: vec![from("hostname", "f:1:12"), from("update.auto", "credential ballast.settings:3:8")],

@@ -109,7 +109,7 @@ impl Cri {
         self.call("/runtime.v1.ImageService/PullImage", request, PULL).await.map(|_: wire::Empty| ())
     }
 
-    /// Makes and starts a sandbox, and tells its id.
+    /// Makes and starts a sandbox, and returns its id.
     ///
     /// # Errors
     /// As every call; the deadline is two minutes.
@@ -146,7 +146,7 @@ impl Cri {
         self.by_id("/runtime.v1.RuntimeService/RemovePodSandbox", id, START).await
     }
 
-    /// Makes a container in the sandbox `sandbox_id`, and tells its id.
+    /// Makes a container in the sandbox `sandbox_id`, and returns its id.
     ///
     /// # Errors
     /// As every call; the deadline is two minutes.

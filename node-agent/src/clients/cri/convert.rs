@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_container_shares_and_may_do_is_told_in_the_cris_numbers() {
+    fn what_a_container_shares_and_may_do_is_reported_in_the_cris_numbers() {
         let mount = |propagation| MountSpec { propagation, ..MountSpec::default() };
         let shared = [MountPropagation::HostToContainer, MountPropagation::Bidirectional].map(|one| mount(Some(one)));
         let spec = ContainerSpec {

@@ -30,7 +30,7 @@ pub use self::types::{
 /// Where containerd listens.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
 
-/// A runtime in good health lists and tells in milliseconds; a node under load gets this much.
+/// A runtime in good health lists and reports in milliseconds; a node under load gets this much.
 const QUICK: Duration = Duration::from_secs(5);
 
 /// A connection to the runtime. Clones share it. Once it is closed it stays so, and a new one is to be made.

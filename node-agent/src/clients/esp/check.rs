@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_was_not_closed_is_checked_and_a_failure_is_told() {
+    async fn only_what_was_not_closed_is_checked_and_a_failure_is_reported() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         std::fs::create_dir_all(host.path("/run/ballast")).unwrap();

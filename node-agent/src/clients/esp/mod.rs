@@ -1,8 +1,8 @@
 //! The EFI system partition: mounted read-only but for the moments in which something is written, and the boot entries
 //! on it. (uapi-group.org/specifications/specs/boot_loader_specification)
 
+mod boot_entry;
 mod check;
-mod entry;
 mod steps;
 #[expect(clippy::disallowed_methods, reason = "what waits for the disk is here; it is called through Host::change")]
 mod write;
@@ -14,7 +14,7 @@ use rustix::mount::{MountFlags, mount};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::{
-    entry::{Entry, entries},
+    boot_entry::{Entry, entries},
     write::Writable,
 };
 use super::host::Host;
@@ -30,18 +30,18 @@ pub const KERNELS: &str = "ballast";
 
 /// Whose turn it is to write: two writers at once would make the partition read-only under each other. One for the whole agent.
 #[derive(Debug, Clone, Default)]
-pub struct Turns(Arc<Mutex<()>>);
+pub struct EspLock(Arc<Mutex<()>>);
 
 /// The turn of whoever has it, until it is dropped.
 #[derive(Debug)]
-pub struct Turn {
+pub struct EspGuard {
     _guard: OwnedMutexGuard<()>,
 }
 
-impl Turns {
+impl EspLock {
     /// Waits until nobody writes.
-    pub async fn take(&self) -> Turn {
-        Turn { _guard: Arc::clone(&self.0).lock_owned().await }
+    pub async fn take(&self) -> EspGuard {
+        EspGuard { _guard: Arc::clone(&self.0).lock_owned().await }
     }
 }
 
@@ -54,7 +54,7 @@ pub fn path(host: &Host, path: &str) -> PathBuf {
 }
 
 /// Mounts the partition `device` on /efi, read-only, unless something is mounted there. If the power failed while it was written to, its
-/// file system is mended before; what that failed with is told beside.
+/// file system is mended before; what that failed with is reported beside.
 ///
 /// # Errors
 /// If the kernel refuses, or there is no folder /efi.

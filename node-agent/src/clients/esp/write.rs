@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    ENTRIES, FLAGS, KERNELS, MOUNT_POINT, Turn, check, path,
+    ENTRIES, EspGuard, FLAGS, KERNELS, MOUNT_POINT, check, path,
     steps::{self, Step},
 };
 use crate::clients::host::Host;
@@ -28,7 +28,7 @@ const DRAFT: &str = ".part";
 pub struct Writable {
     host: Host,
     /// Given back once it is read-only again.
-    _turn: Turn,
+    _guard: EspGuard,
 }
 
 impl Writable {
@@ -36,9 +36,9 @@ impl Writable {
     ///
     /// # Errors
     /// If it is not mounted, or the kernel refuses.
-    pub fn open(host: &Host, turn: Turn) -> Result<Self> {
+    pub fn open(host: &Host, guard: EspGuard) -> Result<Self> {
         remount(host, MountFlags::empty()).with_context(|| format!("making {MOUNT_POINT} writable"))?;
-        let writable = Self { host: host.clone(), _turn: turn };
+        let writable = Self { host: host.clone(), _guard: guard };
         // That it is in use is on the disk before anything else is: so a cut shows.
         sync(&host.path(MOUNT_POINT))?;
         if check::is_sound(host) {
@@ -106,8 +106,8 @@ impl Drop for Writable {
 
 /// A name beside `name` that nothing has: what is found there is never written to.
 fn draft(name: &str) -> String {
-    let chance = RandomState::new().hash_one(name);
-    format!("{}/{chance:016x}{DRAFT}", name.rsplit_once('/').map_or("", |(folder, _)| folder))
+    let random = RandomState::new().hash_one(name);
+    format!("{}/{random:016x}{DRAFT}", name.rsplit_once('/').map_or("", |(folder, _)| folder))
 }
 
 fn named(step: &Step) -> Option<&str> {
@@ -183,13 +183,13 @@ fn sync(folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Turns, *};
+    use super::{super::EspLock, *};
 
     async fn writable() -> (tempfile::TempDir, Host, Writable) {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         fs::create_dir_all(host.path("/efi/loader/entries")).unwrap();
-        let writable = Writable::open(&host, Turns::default().take().await).unwrap();
+        let writable = Writable::open(&host, EspLock::default().take().await).unwrap();
         (tree, host, writable)
     }
 
@@ -249,7 +249,7 @@ mod tests {
         assert!(create(&left, b"new").is_err());
         assert_eq!(fs::read_to_string(&left).unwrap(), "left");
         drop(esp);
-        let _esp = Writable::open(&host, Turns::default().take().await).unwrap();
+        let _esp = Writable::open(&host, EspLock::default().take().await).unwrap();
         assert_eq!(names(&host), [""; 0]);
     }
 }

@@ -9,7 +9,7 @@ use super::{MANAGER, Row, Systemd};
 
 /// Somebody waits who would rather wait than be refused: the bus broker starts when the first client comes, and systemd answers
 /// late, amid the rest of the boot.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// CPUUsageNSec of a unit that has no account.
 const NOT_SET: u64 = u64::MAX;
@@ -49,16 +49,16 @@ pub struct Started {
 }
 
 impl Systemd {
-    /// A connection over the bus at `path` for a few questions: nobody is woken by what happens.
+    /// A connection over the bus at `path` for a few questions: nobody is woken up by what happens.
     ///
     /// # Errors
     /// If the bus cannot be connected to in time.
     pub async fn for_questions(path: &Path) -> Result<Self> {
         let builder = zbus::connection::Builder::address(format!("unix:path={}", path.display()).as_str())?;
         let doing = || format!("connecting to systemd over the bus at {}", path.display());
-        let connection = timeout(PATIENCE, builder.build()).await.with_context(doing)?.with_context(doing)?;
+        let connection = timeout(TIMEOUT, builder.build()).await.with_context(doing)?.with_context(doing)?;
         let reader = Arc::new(tokio::spawn(std::future::pending()));
-        Ok(Self { connection, reader, patience: PATIENCE })
+        Ok(Self { connection, reader, timeout: TIMEOUT })
     }
 
     /// Its own moments.

@@ -48,7 +48,7 @@ impl Link {
                     }
                     Err(error) => {
                         let problem = format!("{error:#}");
-                        // Tried again and again, told once.
+                        // Tried again and again, reported once.
                         if self.problem.as_ref() != Some(&problem) {
                             log::warn!("{problem}");
                         }

@@ -49,7 +49,7 @@ pub struct Systemd {
     connection: Connection,
     reader: Arc<JoinHandle<()>>,
     /// How long an answer may take.
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// One row of ListUnits (org.freedesktop.systemd1(5)).
@@ -92,7 +92,7 @@ impl Systemd {
             }
             changed.notify_one();
         });
-        let systemd = Self { connection, reader: Arc::new(reader), patience: DEADLINE };
+        let systemd = Self { connection, reader: Arc::new(reader), timeout: DEADLINE };
         // Without a subscriber systemd keeps its signals to itself.
         systemd.connection.call_method(Some(NAME), MANAGER, Some(MANAGER_INTERFACE), "Subscribe", &()).await?;
         Ok(systemd)
@@ -166,7 +166,7 @@ impl Systemd {
     }
 
     async fn forget_failure(&self, name: &str) {
-        // Refused for a unit that is not loaded; starting it loads it, and tells if that is the trouble.
+        // Refused for a unit that is not loaded; starting it loads it, and reports if that is the trouble.
         if let Err(error) = self.call::<()>(MANAGER, MANAGER_INTERFACE, "ResetFailedUnit", &(name,)).await {
             log::debug!("{error:#}");
         }
@@ -202,13 +202,13 @@ impl Systemd {
     {
         let doing = || format!("asking systemd for {method} of {path}");
         let call = self.connection.call_method(Some(NAME), path, Some(interface), method, body);
-        let reply = within(self.patience, call).await.with_context(doing)?;
+        let reply = within(self.timeout, call).await.with_context(doing)?;
         reply.body().deserialize().with_context(doing)
     }
 }
 
-async fn within<T>(patience: Duration, work: impl Future<Output = zbus::Result<T>>) -> Result<T> {
-    Ok(timeout(patience, work).await.with_context(|| format!("no answer within {} s", patience.as_secs()))??)
+async fn within<T>(limit: Duration, work: impl Future<Output = zbus::Result<T>>) -> Result<T> {
+    Ok(timeout(limit, work).await.with_context(|| format!("no answer within {} s", limit.as_secs()))??)
 }
 
 /// The object path of a unit: what is not a letter or a digit is escaped (sd_bus_path_encode(3)).

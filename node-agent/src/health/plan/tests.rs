@@ -105,7 +105,7 @@ fn what_is_missing_is_waited_for_and_then_condemned() {
     for (runtime, change, missing) in table {
         let expected = [
             Verdict::Waiting { for_what: (*missing).to_owned() },
-            Verdict::Bad { reason: format!("it was not healthy in time: {missing}") },
+            Verdict::Failed { reason: format!("it was not healthy in time: {missing}") },
         ];
         assert_eq!(judged(*runtime, change), expected);
     }
@@ -155,7 +155,7 @@ fn a_blessing_is_tried_again_as_long_as_there_is_time() {
         trial.blessing = Blessing::Failed { reason: "busy".to_owned(), is_due: true };
     });
     assert_eq!(in_time, Verdict::Good);
-    assert!(matches!(late, Verdict::Bad { .. }), "{late:?}");
+    assert!(matches!(late, Verdict::Failed { .. }), "{late:?}");
 }
 
 #[test]

@@ -137,7 +137,7 @@ pub struct Steps {
 
 /// What was done since the agent started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct DiskUse {
     /// /var.
     pub room: Room,
     /// Whether it is short of room.

@@ -35,8 +35,8 @@ pub(super) fn full_percent(room: &Room) -> u64 {
 
 /// What is wrong, in one sentence: /var is full and no image is left that may go.
 pub(in crate::pods) fn problem(disk: &Observed) -> Option<String> {
-    let is_told = disk.is_short && disk.exhausted_at.is_some();
-    is_told.then(|| {
+    let is_reported = disk.is_short && disk.exhausted_at.is_some();
+    is_reported.then(|| {
         format!(
             "/var is {} % full and no unused image is left to remove: pods that take more than they asked for are ended, \
              the largest first",
@@ -49,7 +49,7 @@ pub(in crate::pods) fn problem(disk: &Observed) -> Option<String> {
 /// while the disk is short.
 pub(in crate::pods) fn is_in_force(eviction: &Eviction, pod: &Pod, is_short: bool, now: SystemTime) -> bool {
     let over = again_at(eviction);
-    pod.spec.restart_policy != RestartPolicy::Always || is_short || !crate::pods::restart::is_due(over, now)
+    pod.spec.restart_policy != RestartPolicy::Always || is_short || !crate::pods::restart_backoff::is_due(over, now)
 }
 
 /// When a pod that was ended may start again.

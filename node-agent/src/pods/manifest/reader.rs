@@ -1,4 +1,4 @@
-//! Takes fields out of mappings. Whatever is wrong is noted and reading goes on, so that all of it is told at once.
+//! Takes fields out of mappings. Whatever is wrong is noted and reading goes on, so that all of it is reported at once.
 
 use std::{cell::RefCell, collections::BTreeMap};
 

@@ -165,7 +165,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once_by_line() {
+fn all_that_is_wrong_is_reported_at_once_by_line() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: A\n  colour: red\nspec:\n  hostUsers: false\n  containers:\n  - name: \
                 c\n    image: x\n    livenessProbe: {}\n  - name: c\n    image: X\n";
     let expected = [

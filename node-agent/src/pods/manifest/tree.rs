@@ -118,7 +118,7 @@ impl Builder {
                 self.nodes += size(&node);
                 return self.add(node, 0);
             }
-            // Starts and ends of streams and documents, comments, and what later versions of the parser may tell.
+            // Starts and ends of streams and documents, comments, and what later versions of the parser may report.
             _ => {}
         }
         Ok(())

@@ -287,13 +287,13 @@ fn a_pod_that_could_not_be_started_is_ended_without_delay() {
 #[test]
 fn a_failure_is_forgotten_when_all_runs_anyway() {
     let pod = one("Always");
-    for (state, told) in [(State::Created, true), (State::Running, false)] {
+    for (state, reported) in [(State::Created, true), (State::Running, false)] {
         let plan = plan_for(&[&pod], vec![sandbox(&pod, "s", 0, true, vec![run("r", 0, 0, state)])], |observed| {
             let message = "connection broke".to_owned();
             let failure = Failure { uid: pod.uid.clone(), of_start: true, at: at(NOW), count: 1, message };
             observed.failures.insert(pod.spec.key.clone(), failure);
         });
-        assert_eq!(plan.pods[0].problem.is_some(), told);
+        assert_eq!(plan.pods[0].problem.is_some(), reported);
     }
 }
 
@@ -326,7 +326,7 @@ fn a_sandbox_with_its_own_network_waits_for_name_servers() {
 }
 
 #[test]
-fn problems_are_told_in_words() {
+fn problems_are_reported_in_words() {
     let not_started = |message: &str| State::Exited {
         started_at: None,
         finished_at: at(NOW),

@@ -7,7 +7,7 @@ use crate::report::{
 };
 
 /// The states of a membership, as the status has them.
-const MEMBERSHIPS: [&str; 6] = ["off", "waiting-for-clock", "joining", "connected", "away", "refused"];
+const MEMBERSHIPS: [&str; 6] = ["off", "waiting-for-clock", "joining", "connected", "unreachable", "refused"];
 
 /// The phases of a pod, as the status has them.
 const PHASES: [&str; 4] = ["Pending", "Running", "Succeeded", "Failed"];
@@ -96,9 +96,9 @@ fn upgrades(text: &mut Text, releases: &Releases) {
         family.sample(&labels, 1);
     }
     let mut family =
-        text.family("ballast_release_denied_timestamp_seconds", Kind::Gauge, "Releases that failed here, and when.");
-    for bad in &releases.bad {
-        family.sample(&[("version", &bad.version), ("digest", bad.digest.as_str())], bad.at);
+        text.family("ballast_release_failed_timestamp_seconds", Kind::Gauge, "Releases that failed here, and when.");
+    for failed in &releases.failed {
+        family.sample(&[("version", &failed.version), ("digest", failed.digest.as_str())], failed.at);
     }
     let operation = releases.operation.as_ref();
     let mut family = text.family("ballast_operation_info", Kind::Gauge, "What is being done about releases; always 1.");
@@ -217,7 +217,7 @@ mod tests {
     };
 
     #[test]
-    fn the_page_tells_what_the_status_tells() {
+    fn the_page_reports_what_the_status_reports() {
         let pod = Pod {
             name: "web".to_owned(),
             namespace: "default".to_owned(),
@@ -248,13 +248,13 @@ mod tests {
             "ballast_pods{phase=\"Failed\"} 0",
             "ballast_container_restarts_total{namespace=\"default\",pod=\"web\",container=\"c\"} 2",
             "ballast_cluster_state{cluster=\"prod\",role=\"node\",state=\"connected\"} 1",
-            "ballast_cluster_state{cluster=\"prod\",role=\"node\",state=\"away\"} 0",
+            "ballast_cluster_state{cluster=\"prod\",role=\"node\",state=\"unreachable\"} 0",
             "ballast_cluster_rollout_info{cluster=\"prod\",phase=\"Draining\"} 1",
             "ballast_cluster_requests_total{cluster=\"prod\"} 7",
             "process_resident_memory_bytes 9437184",
             "process_cpu_seconds_total 1.234",
         ] {
-            assert!(page.lines().any(|told| told == line), "{line}\n{page}");
+            assert!(page.lines().any(|reported| reported == line), "{line}\n{page}");
         }
         assert!(!page.contains("ballast_boot_seconds{part=\"kernel\"}") && !page.contains("ballast_operation_info{"));
     }

@@ -1,4 +1,4 @@
-//! Prometheus' text format, version 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). What we tell is looked at when somebody asks and
+//! Prometheus' text format, version 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). What we report is looked at when somebody asks and
 //! counted elsewhere, so there is nothing for the registry of a crate to keep; what is left of one is this.
 
 use std::fmt::{Display, Write};

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ballast_settings::{
     MAX_BYTES,
-    metadata::{Answer, Dmi, Service, Session, Turn},
+    metadata::{Answer, Dmi, Service, Session, Step},
 };
 use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
@@ -23,8 +23,8 @@ use crate::{
         network,
     },
     settings::{
-        look::Found,
-        model::{Account, Complaint, Giver, Problem},
+        model::{Problem, ProvisioningRecord, SourceKind, Warning},
+        probe::Found,
     },
 };
 
@@ -74,13 +74,13 @@ impl Cloud {
     }
 
     /// That the machine is of a cloud that is not asked.
-    pub(super) fn note(&self) -> Option<Complaint> {
+    pub(super) fn note(&self) -> Option<Warning> {
         let name = self.named.and_then(|named| named.unasked)?;
         let reason = format!(
             "this machine is of {name}, whose metadata service this node does not ask: it takes settings as a credential, on a volume \
              (CIDATA, config-2) or on its ESP"
         );
-        Some(Complaint { key: None, place: "firmware".to_owned(), reason })
+        Some(Warning { key: None, place: "firmware".to_owned(), reason })
     }
 
     /// How long until it is asked next, if it is to be.
@@ -91,7 +91,7 @@ impl Cloud {
     }
 
     /// Asks, if it was never asked and it is time; takes in what came of it.
-    pub(super) async fn go_on(&mut self, account: &Account) {
+    pub(super) async fn go_on(&mut self, record: &ProvisioningRecord) {
         if let Some(task) = self.asking.take_if(|task| task.is_finished()) {
             let result = task.await.context("its task ended").and_then(|result| result);
             self.problem = result.err().map(|error| format!("{error:#}"));
@@ -100,7 +100,7 @@ impl Cloud {
                 self.back_off = (self.back_off * 2).min(LONGEST_BACK_OFF);
             }
         }
-        if account.has(Giver::Metadata) || self.asking.is_some() || Instant::now() < self.next {
+        if record.has(SourceKind::Metadata) || self.asking.is_some() || Instant::now() < self.next {
             return;
         }
         let host = &self.host;
@@ -133,20 +133,20 @@ async fn ask_and_keep(host: &Host, service: Service) -> Result<()> {
 /// What came applies, whatever did not; but only when all came the cloud is asked no more.
 fn keep_found(host: &Host, found: &Found) -> Result<()> {
     if found.failed {
-        keep::add(host, Giver::Metadata, &found.given)?;
+        keep::add(host, SourceKind::Metadata, &found.given)?;
         bail!("the cloud's metadata service did not say all, and is asked again: {}", found.what);
     }
     log::info!("settings: {}", found.what);
     if !found.given.is_empty() {
-        keep::keep(host, Giver::Metadata, &found.given)?;
+        keep::keep(host, SourceKind::Metadata, &found.given)?;
     }
-    keep::note(host, vec![(Giver::Metadata, found.look())])
+    keep::note(host, vec![(SourceKind::Metadata, found.probe())])
 }
 
 /// What `service` gives this machine.
 ///
 /// # Errors
-/// If no route leads to it, or there is no answer that tells anything.
+/// If no route leads to it, or there is no answer that reports anything.
 pub(super) async fn ask(service: Service) -> Result<Found> {
     let host: IpAddr = service.host().parse().context("the metadata service's address")?;
     // An isolated network may have a route to it and none to the world.
@@ -163,9 +163,9 @@ async fn talk(service: Service, address: SocketAddr) -> Result<Found> {
         match metadata::ask(address, from, request.method, request.path, &headers, MAX_BYTES + 1).await {
             Err(error) => session.give_up(&format!("{error:#}")),
             Ok((status, body)) => match session.answer(Answer { status, body: &body }) {
-                Turn::Next => again = 0,
-                Turn::Again if again == AGAIN => session.give_up(&format!("its status is {status}")),
-                Turn::Again => {
+                Step::Next => again = 0,
+                Step::Again if again == AGAIN => session.give_up(&format!("its status is {status}")),
+                Step::Again => {
                     again += 1;
                     sleep(MOMENT).await;
                 }
@@ -173,18 +173,18 @@ async fn talk(service: Service, address: SocketAddr) -> Result<Found> {
         }
     }
     let (found, problems) = session.finish();
-    let told = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ");
+    let reported = problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ");
     let given: keep::Given = found.iter().map(|found| (found.source().kind, found.source().bytes.to_vec())).collect();
-    if given.is_empty() && !told.is_empty() {
-        bail!("{told}");
+    if given.is_empty() && !reported.is_empty() {
+        bail!("{reported}");
     }
     let names: Vec<&str> = found.iter().map(|found| found.source().name).collect();
-    let what = match (names.is_empty(), told.is_empty()) {
+    let what = match (names.is_empty(), reported.is_empty()) {
         (true, _) => "the cloud's metadata service has nothing for this machine".to_owned(),
         (false, true) => names.join(", "),
-        (false, false) => format!("{}; {told}", names.join(", ")),
+        (false, false) => format!("{}; {reported}", names.join(", ")),
     };
-    Ok(Found { failed: !told.is_empty(), ..Found::all(given, what) })
+    Ok(Found { failed: !reported.is_empty(), ..Found::all(given, what) })
 }
 
 #[cfg(test)]
@@ -250,19 +250,19 @@ mod tests {
             ("GET /openstack/latest/meta_data.json ", FORBIDDEN),
         ];
         let found = talk(Service::OpenStack, server(some).await).await.unwrap();
-        let told = keep_found(&host, &found).unwrap_err().to_string();
-        assert!(told.contains("is asked again") && told.contains("meta_data.json: "), "{told}");
-        assert!(kept("metadata").is_some() && !observe::account(&host).unwrap().has(Giver::Metadata));
+        let reported = keep_found(&host, &found).unwrap_err().to_string();
+        assert!(reported.contains("is asked again") && reported.contains("meta_data.json: "), "{reported}");
+        assert!(kept("metadata").is_some() && !observe::record(&host).unwrap().has(SourceKind::Metadata));
         // The other way round, what came before stays.
         let rest = Found { given: vec![(Kind::MetaData, b"{}".to_vec())], ..found };
         assert!(keep_found(&host, &rest).is_err());
         assert!(kept("metadata").is_some() && kept("metadata.meta-data").is_some());
         keep_found(&host, &Found::all(rest.given, "all")).unwrap();
-        assert!(kept("metadata").is_none() && observe::account(&host).unwrap().has(Giver::Metadata));
+        assert!(kept("metadata").is_none() && observe::record(&host).unwrap().has(SourceKind::Metadata));
     }
 
     #[tokio::test]
-    async fn a_service_that_is_not_there_is_told() {
+    async fn a_service_that_is_not_there_is_reported() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
@@ -275,7 +275,7 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         let mut cloud = Cloud::new(host.clone(), Arc::default());
-        cloud.go_on(&Account::default()).await;
+        cloud.go_on(&ProvisioningRecord::default()).await;
         assert!(cloud.asking.is_none() && cloud.due_in().is_none());
         let folder = host.path("/sys/class/dmi/id");
         fs::create_dir_all(&folder).unwrap();
@@ -285,9 +285,9 @@ mod tests {
         assert_eq!(cloud.note(), None);
         fs::write(folder.join("sys_vendor"), "UpCloud\n").unwrap();
         let mut cloud = Cloud::new(host, Arc::default());
-        cloud.go_on(&Account::default()).await;
+        cloud.go_on(&ProvisioningRecord::default()).await;
         assert!(cloud.asking.is_none() && cloud.due_in().is_none() && cloud.problem().is_none());
-        let told = cloud.note().unwrap().sentence();
-        assert!(told.starts_with("firmware: this machine is of UpCloud, whose metadata service"), "{told}");
+        let reported = cloud.note().unwrap().sentence();
+        assert!(reported.starts_with("firmware: this machine is of UpCloud, whose metadata service"), "{reported}");
     }
 }

@@ -35,7 +35,7 @@ pub fn begin(host: &Host, secs: u64) -> Result<()> {
     note(host, &trial).context(doing)
 }
 
-/// Notes when `trial` ends in this boot, if that is not known, and tells it.
+/// Notes when `trial` ends in this boot, if that is not known, and returns it.
 ///
 /// # Errors
 /// If it cannot be written.

@@ -18,7 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{
     hostname,
-    left::{Left, Owed},
+    left::{Left, PendingActions},
     sysctls,
 };
 use crate::{
@@ -38,14 +38,14 @@ const LOCK: &str = "/run/ballast/settings.lock";
 /// What came of bringing the files.
 #[derive(Debug, Default, PartialEq, Eq)]
 #[must_use]
-pub struct Brought {
-    /// What is left for others to do; [`told`] once they did.
+pub struct ApplyResult {
+    /// What is left for others to do; [`reported`] once they did.
     pub left: Left,
     /// What could not be written or removed, a sentence each. One keeps no other from it, nor the units from theirs.
     pub failures: Vec<String>,
 }
 
-impl Brought {
+impl ApplyResult {
     /// Whether the files are as the settings say.
     ///
     /// # Errors
@@ -55,14 +55,14 @@ impl Brought {
     }
 }
 
-/// Makes the files what `settings` say, gives the machine its name, and tells what else it takes for them to hold: also what an earlier
+/// Makes the files what `settings` say, gives the machine its name, and returns what else it takes for them to hold: also what an earlier
 /// time left to do.
 ///
 /// # Errors
 /// If nothing could be begun.
-pub fn bring(host: &Host, settings: &Settings) -> Result<Brought> {
+pub fn bring(host: &Host, settings: &Settings) -> Result<ApplyResult> {
     if *settings == Settings::default() && !host.path(IN_FORCE).exists() && !Left::is_there(host) {
-        return Ok(Brought::default());
+        return Ok(ApplyResult::default());
     }
     let _turn = turn(host)?;
     let now = observe::in_force(host);
@@ -75,11 +75,12 @@ pub fn bring(host: &Host, settings: &Settings) -> Result<Brought> {
     let changes: Vec<Change<'_>> = different.chain(gone).collect();
     // What an earlier time wrote without coming to its end, and nobody says.
     let is_stray = |path: &str| !new.iter().chain(&old).any(|file| file.path == path);
-    let strays: Vec<(String, Owed)> = left.files.clone().into_iter().filter(|(path, _)| is_stray(path)).collect();
+    let strays: Vec<(String, PendingActions)> =
+        left.files.clone().into_iter().filter(|(path, _)| is_stray(path)).collect();
     if !changes.is_empty() {
         left.add_files(&changes);
         let mut begun = left.clone();
-        begun.owed.add(Owed::of(needs(&changes)));
+        begun.pending.add(PendingActions::of(needs(&changes)));
         begun.keep(host)?;
     }
     let mut failures = Vec::new();
@@ -88,9 +89,9 @@ pub fn bring(host: &Host, settings: &Settings) -> Result<Brought> {
         done.is_ok()
     };
     note(sysctls::bring(host, &now.kernel, &settings.kernel));
-    for (path, owed) in strays.into_iter().filter(|(path, _)| is_in(path)) {
+    for (path, pending) in strays.into_iter().filter(|(path, _)| is_in(path)) {
         if note(take_away(host, &path)) {
-            left.owed.add(owed);
+            left.pending.add(pending);
         }
     }
     let made = changes.iter().copied().filter(|change| {
@@ -100,31 +101,31 @@ pub fn bring(host: &Host, settings: &Settings) -> Result<Brought> {
         })
     });
     // No unit is started again, time after time, for a file that cannot be written.
-    left.owed.add(Owed::of(needs(&made.collect::<Vec<_>>())));
-    if left.owed.hostname {
+    left.pending.add(PendingActions::of(needs(&made.collect::<Vec<_>>())));
+    if left.pending.hostname {
         let said = settings.hostname.as_ref().map(ToString::to_string);
         let given = || hostname::of_dhcp(host).ok().flatten();
         let named = hostname::set(host, &said.or_else(given).unwrap_or_else(|| hostname::DEFAULT.to_owned()));
-        left.owed.hostname = named.is_err();
+        left.pending.hostname = named.is_err();
         note(named);
     }
     if failures.is_empty() && now != *settings {
         store::write(&host.path(IN_FORCE), write(settings, Secrets::Revealed).as_bytes())?;
     }
-    Ok(Brought { left, failures })
+    Ok(ApplyResult { left, failures })
 }
 
-/// The units that `brought` left were told. Its files are known by what holds, unless some could not be written.
+/// The units that `applied` left were reported. Its files are known by what holds, unless some could not be written.
 ///
 /// # Errors
-/// If that cannot be written down: they are told once more.
-pub fn told(host: &Host, brought: &Brought) -> Result<()> {
-    if brought.left == Left::default() {
+/// If that cannot be written down: they are reported once more.
+pub fn reported(host: &Host, applied: &ApplyResult) -> Result<()> {
+    if applied.left == Left::default() {
         return Ok(());
     }
-    let Left { files, owed: Owed { hostname, .. } } = &brought.left;
-    let files = if brought.failures.is_empty() { BTreeMap::new() } else { files.clone() };
-    Left { files, owed: Owed { hostname: *hostname, ..Owed::default() } }.keep(host)
+    let Left { files, pending: PendingActions { hostname, .. } } = &applied.left;
+    let files = if applied.failures.is_empty() { BTreeMap::new() } else { files.clone() };
+    Left { files, pending: PendingActions { hostname: *hostname, ..PendingActions::default() } }.keep(host)
 }
 
 /// The agent and `ballast settings boot` may both be at it, early in the second half of the first boot.
@@ -219,19 +220,19 @@ mod tests {
     }
 
     /// All goes well.
-    fn brought(host: &Host, settings: &Settings) -> Left {
-        let brought = bring(host, settings).unwrap();
-        assert_eq!(brought.failures, [""; 0]);
-        told(host, &brought).unwrap();
-        brought.left
+    fn applied(host: &Host, settings: &Settings) -> Left {
+        let applied = bring(host, settings).unwrap();
+        assert_eq!(applied.failures, [""; 0]);
+        reported(host, &applied).unwrap();
+        applied.left
     }
 
     #[test]
     fn files_are_written_where_they_differ() {
         let (_tree, host) = node();
         let wanted = settings(&format!("hostname = \"a\"\n{CERTIFICATE}{REGISTRY}"));
-        let left = brought(&host, &wanted);
-        assert!(left.owed.restart.contains("containerd.service"), "{left:?}");
+        let left = applied(&host, &wanted);
+        assert!(left.pending.restart.contains("containerd.service"), "{left:?}");
         assert_eq!(fs::read_to_string(host.path("/etc/hostname")).unwrap(), "a\n");
         assert_eq!(fs::read_to_string(host.path(KERNEL_HOSTNAME)).unwrap(), "a");
         assert_eq!(fs::read_link(host.path("/etc/ssl/certs/ballast.pem")).unwrap(), Path::new("/etc/ballast/ca.pem"));
@@ -240,9 +241,9 @@ mod tests {
         assert_eq!(host.path(IN_FORCE).metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
         // What is as it shall be stays untouched; what somebody opened to all is closed again.
-        assert_eq!(brought(&host, &wanted), Left::default());
+        assert_eq!(applied(&host, &wanted), Left::default());
         fs::set_permissions(&private, fs::Permissions::from_mode(0o644)).unwrap();
-        brought(&host, &wanted);
+        applied(&host, &wanted);
         assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -253,10 +254,10 @@ mod tests {
         fs::write(host.path("/usr/etc/hostname"), "image\n").unwrap();
         fs::create_dir_all(host.path("/etc")).unwrap();
         fs::write(host.path("/etc/hostname"), "image\n").unwrap();
-        brought(&host, &settings(&format!("hostname = \"a\"\n{REGISTRY}")));
-        let left = brought(&host, &settings("log.level = \"warn\""));
+        applied(&host, &settings(&format!("hostname = \"a\"\n{REGISTRY}")));
+        let left = applied(&host, &settings("log.level = \"warn\""));
         // It keeps the registry's password otherwise.
-        assert_eq!(Vec::from_iter(&left.owed.restart), ["containerd.service"]);
+        assert_eq!(Vec::from_iter(&left.pending.restart), ["containerd.service"]);
         assert_eq!(fs::read_to_string(host.path("/etc/hostname")).unwrap(), "image\n");
         assert_eq!(fs::read_to_string(host.path(KERNEL_HOSTNAME)).unwrap(), hostname::DEFAULT);
         assert!(!host.path("/etc/containerd/certs.d/r.example/hosts.toml").exists());
@@ -272,13 +273,13 @@ mod tests {
         let error = first.done().unwrap_err().to_string();
         assert!(error.starts_with("writing /run/containers/0/auth.json: ") && !error.contains("s3cret"), "{error}");
         assert!(host.path("/etc/hostname").exists());
-        // The units of the others are told of them, and once.
-        assert!(first.left.owed.restart.contains("containerd.service"), "{first:?}");
-        told(&host, &first).unwrap();
+        // The units of the others are informed of them, and once.
+        assert!(first.left.pending.restart.contains("containerd.service"), "{first:?}");
+        reported(&host, &first).unwrap();
         let second = bring(&host, &wanted).unwrap();
-        assert!(!second.failures.is_empty() && second.left.owed.restart.is_empty(), "{second:?}");
+        assert!(!second.failures.is_empty() && second.left.pending.restart.is_empty(), "{second:?}");
         fs::remove_file(host.path("/run/containers/0")).unwrap();
-        brought(&host, &wanted);
+        applied(&host, &wanted);
     }
 
     #[test]
@@ -286,25 +287,25 @@ mod tests {
         let (_tree, host) = node();
         fs::create_dir_all(host.path("/run/containers")).unwrap();
         fs::write(host.path("/run/containers/0"), "not a folder").unwrap();
-        told(&host, &bring(&host, &settings(&format!("{PROXY}{REGISTRY}"))).unwrap()).unwrap();
+        reported(&host, &bring(&host, &settings(&format!("{PROXY}{REGISTRY}"))).unwrap()).unwrap();
         assert!(host.path("/etc/ballast/proxy.env").exists());
-        let left = brought(&host, &Settings::default());
-        assert!(left.owed.restart.contains("containerd.service"), "{left:?}");
+        let left = applied(&host, &Settings::default());
+        assert!(left.pending.restart.contains("containerd.service"), "{left:?}");
         assert!(!host.path("/etc/ballast/proxy.env").exists());
-        assert_eq!(brought(&host, &Settings::default()), Left::default());
+        assert_eq!(applied(&host, &Settings::default()), Left::default());
     }
 
     #[test]
-    fn units_that_were_not_told_are_told_the_next_time() {
+    fn units_that_were_not_reported_are_reported_the_next_time() {
         let (_tree, host) = node();
         let wanted = settings(PROXY);
         let units = ["containerd.service".to_owned()].into();
         // Whoever brought it died then, or its refresh failed.
-        assert_eq!(bring(&host, &wanted).unwrap().left.owed.restart, units);
+        assert_eq!(bring(&host, &wanted).unwrap().left.pending.restart, units);
         let again = bring(&host, &wanted).unwrap();
-        assert_eq!(again.left.owed.restart, units);
-        told(&host, &again).unwrap();
-        assert_eq!(brought(&host, &wanted), Left::default());
+        assert_eq!(again.left.pending.restart, units);
+        reported(&host, &again).unwrap();
+        assert_eq!(applied(&host, &wanted), Left::default());
     }
 
     #[test]
@@ -313,17 +314,17 @@ mod tests {
         let file = host.path("/proc/sys/net/core/somaxconn");
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "4096\n").unwrap();
-        brought(&host, &settings("kernel.sysctl.net.core.somaxconn = 1"));
+        applied(&host, &settings("kernel.sysctl.net.core.somaxconn = 1"));
         fs::write(&file, "1\n").unwrap();
-        let left = brought(&host, &Settings::default());
+        let left = applied(&host, &Settings::default());
         assert_eq!(fs::read_to_string(&file).unwrap(), "4096\n");
-        assert!(left.owed.restart.contains("systemd-sysctl.service"), "{left:?}");
+        assert!(left.pending.restart.contains("systemd-sysctl.service"), "{left:?}");
     }
 
     #[test]
     fn a_node_without_settings_writes_nothing() {
         let (tree, host) = node();
-        assert_eq!(bring(&host, &Settings::default()).unwrap(), Brought::default());
+        assert_eq!(bring(&host, &Settings::default()).unwrap(), ApplyResult::default());
         assert!(!host.path("/etc").exists() && !tree.path().join("run").exists());
     }
 }

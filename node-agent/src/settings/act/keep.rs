@@ -8,7 +8,7 @@ use ballast_settings::Kind;
 use crate::{
     clients::{host::Host, store},
     settings::{
-        model::{Giver, Look, SOURCES},
+        model::{Probe, SOURCES, SourceKind},
         observe::{self, ACCOUNT},
     },
 };
@@ -16,28 +16,28 @@ use crate::{
 /// What somebody gave: what it is, and its bytes.
 pub type Given = Vec<(Kind, Vec<u8>)>;
 
-/// Keeps `given` in the place of what `giver` gave before.
+/// Keeps `given` in the place of what `source` gave before.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn keep(host: &Host, giver: Giver, given: &Given) -> Result<()> {
-    add(host, giver, given)?;
+pub fn keep(host: &Host, source: SourceKind, given: &Given) -> Result<()> {
+    add(host, source, given)?;
     for kind in Kind::ALL.into_iter().filter(|kind| given.iter().all(|(found, _)| found != kind)) {
-        store::remove(&host.path(format!("{SOURCES}/{}", giver.file(kind))))?;
+        store::remove(&host.path(format!("{SOURCES}/{}", source.file(kind))))?;
     }
     Ok(())
 }
 
-/// Keeps `given` beside what `giver` gave before: it is not all.
+/// Keeps `given` beside what `source` gave before: it is not all.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn add(host: &Host, giver: Giver, given: &Given) -> Result<()> {
+pub fn add(host: &Host, source: SourceKind, given: &Given) -> Result<()> {
     // What is in it is for root alone, and so is which of them there are.
     let made = DirBuilder::new().recursive(true).mode(0o700).create(host.path(SOURCES));
     made.with_context(|| format!("making the folder {SOURCES}"))?;
     for (kind, bytes) in given {
-        store::write(&host.path(format!("{SOURCES}/{}", giver.file(*kind))), bytes)?;
+        store::write(&host.path(format!("{SOURCES}/{}", source.file(*kind))), bytes)?;
     }
     Ok(())
 }
@@ -46,11 +46,11 @@ pub fn add(host: &Host, giver: Giver, given: &Given) -> Result<()> {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn note(host: &Host, looks: Vec<(Giver, Look)>) -> Result<()> {
+pub fn note(host: &Host, probes: Vec<(SourceKind, Probe)>) -> Result<()> {
     // One that is damaged is written anew.
-    let mut account = observe::account(host).unwrap_or_default();
-    account.looked.extend(looks);
-    let text = serde_json::to_vec_pretty(&account).context("encoding who was asked for settings")?;
+    let mut record = observe::record(host).unwrap_or_default();
+    record.probed.extend(probes);
+    let text = serde_json::to_vec_pretty(&record).context("encoding who was asked for settings")?;
     store::write(&host.path(ACCOUNT), &text)
 }
 
@@ -65,9 +65,9 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         let both = vec![(Kind::Settings, b"a".to_vec()), (Kind::Hostname, b"b".to_vec())];
-        keep(&host, Giver::Metadata, &both).unwrap();
-        keep(&host, Giver::Volume, &vec![(Kind::MetaData, b"c".to_vec())]).unwrap();
-        keep(&host, Giver::Metadata, &vec![(Kind::Settings, b"d".to_vec())]).unwrap();
+        keep(&host, SourceKind::Metadata, &both).unwrap();
+        keep(&host, SourceKind::Volume, &vec![(Kind::MetaData, b"c".to_vec())]).unwrap();
+        keep(&host, SourceKind::Metadata, &vec![(Kind::Settings, b"d".to_vec())]).unwrap();
         let mut names: Vec<_> = fs::read_dir(host.path(SOURCES)).unwrap().map(|one| one.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["metadata", "volume.meta-data"]);
@@ -79,14 +79,14 @@ mod tests {
     fn who_was_asked_is_added_up() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
-        let look = |at| Look { at, found: true, what: String::new(), failed: false, volume: None };
-        note(&host, vec![(Giver::Esp, look(1)), (Giver::Volume, look(2))]).unwrap();
-        note(&host, vec![(Giver::Esp, look(3))]).unwrap();
-        let account = observe::account(&host).unwrap();
-        assert_eq!((account.looked[&Giver::Esp].at, account.looked[&Giver::Volume].at), (3, 2));
-        assert!(!account.has(Giver::Metadata));
+        let probe = |at| Probe { at, found: true, what: String::new(), failed: false, volume: None };
+        note(&host, vec![(SourceKind::Esp, probe(1)), (SourceKind::Volume, probe(2))]).unwrap();
+        note(&host, vec![(SourceKind::Esp, probe(3))]).unwrap();
+        let record = observe::record(&host).unwrap();
+        assert_eq!((record.probed[&SourceKind::Esp].at, record.probed[&SourceKind::Volume].at), (3, 2));
+        assert!(!record.has(SourceKind::Metadata));
         fs::write(host.path(ACCOUNT), "{").unwrap();
-        note(&host, vec![(Giver::Esp, look(4))]).unwrap();
-        assert!(observe::account(&host).unwrap().has(Giver::Esp));
+        note(&host, vec![(SourceKind::Esp, probe(4))]).unwrap();
+        assert!(observe::record(&host).unwrap().has(SourceKind::Esp));
     }
 }

@@ -17,16 +17,16 @@ const FILE: &str = "/run/ballast/settings-left";
 pub struct Left {
     /// Files that may be written by now, whether they belong to what holds or not, and what another change of each needs: nobody else
     /// would know that they are ours.
-    pub files: BTreeMap<String, Owed>,
+    pub files: BTreeMap<String, PendingActions>,
     /// What nobody has done yet.
-    pub owed: Owed,
+    pub pending: PendingActions,
 }
 
 /// What a change needs, once its file is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Owed {
-    /// The kernel has to be told the machine's name.
+pub struct PendingActions {
+    /// The kernel has to be given the machine's name.
     pub hostname: bool,
     /// Units to be reloaded, if they run; none that is restarted.
     pub reload: BTreeSet<String>,
@@ -52,7 +52,7 @@ impl Left {
 
     /// Takes in the files of `changes`.
     pub(super) fn add_files(&mut self, changes: &[Change<'_>]) {
-        let file = |change: &Change<'_>| (change.file().path.clone(), Owed::of(needs(&[*change])));
+        let file = |change: &Change<'_>| (change.file().path.clone(), PendingActions::of(needs(&[*change])));
         self.files.extend(changes.iter().map(file));
     }
 
@@ -68,7 +68,7 @@ impl Left {
     }
 }
 
-impl Owed {
+impl PendingActions {
     /// Without the boot, which nobody here can do.
     pub(super) fn of(needs: Needs) -> Self {
         let Needs { hostname, reload, restart, reboot: _ } = needs;

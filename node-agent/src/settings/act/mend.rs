@@ -10,14 +10,14 @@ use super::{document, keep};
 use crate::{
     clients::{damage, host::Host},
     settings::{
-        model::{FILE, Giver, Look, SOURCES},
+        model::{FILE, Probe, SOURCES, SourceKind},
         observe::{self, ACCOUNT, BEFORE, TRIAL},
     },
 };
 
 /// Whether something is there that [`mend`] sets aside.
 pub fn is_damaged(host: &Host) -> bool {
-    observe::account(host).is_err()
+    observe::record(host).is_err()
         || observe::trial(host).is_err()
         || is_folder(&host.path(FILE))
         || is_folder(&host.path(BEFORE))
@@ -27,7 +27,7 @@ pub fn is_damaged(host: &Host) -> bool {
 /// Sets aside what is damaged, and makes anew what can be. All is tried.
 ///
 /// # Errors
-/// If something could not be set aside or made anew; what is wrong with it is then told wherever it is read.
+/// If something could not be set aside or made anew; what is wrong with it is then reported wherever it is read.
 pub fn mend(host: &Host) -> Result<()> {
     let steps = [mend_document(host), mend_before(host), mend_sources(host), mend_account(host), mend_trial(host)];
     steps.into_iter().collect::<Result<()>>().context("mending what the settings are kept in")
@@ -58,16 +58,16 @@ fn mend_sources(host: &Host) -> Result<()> {
 
 /// No later boot must ask who was asked before: a volume may be anybody's by now. The cloud is the same, and is asked again.
 fn mend_account(host: &Host) -> Result<()> {
-    let Err(error) = observe::account(host) else { return Ok(()) };
+    let Err(error) = observe::record(host) else { return Ok(()) };
     let then = "what this machine was given is kept, and nobody but its cloud is asked again; ballast settings refetch asks all";
     damage::set_aside(host, ACCOUNT, &format!("{error:#}"), then)?;
-    let look = |giver: Giver| {
-        let kept = Kind::ALL.into_iter().any(|kind| host.path(format!("{SOURCES}/{}", giver.file(kind))).is_file());
+    let probe = |source: SourceKind| {
+        let kept = Kind::ALL.into_iter().any(|kind| host.path(format!("{SOURCES}/{}", source.file(kind))).is_file());
         let what = "it was asked before; the record of that was damaged".to_owned();
-        (giver != Giver::Metadata || kept)
-            .then_some((giver, Look { at: 0, found: kept, what, failed: false, volume: None }))
+        (source != SourceKind::Metadata || kept)
+            .then_some((source, Probe { at: 0, found: kept, what, failed: false, volume: None }))
     };
-    keep::note(host, Giver::ALL.into_iter().filter_map(look).collect())
+    keep::note(host, SourceKind::ALL.into_iter().filter_map(probe).collect())
 }
 
 /// How long the trial had to go on is not known any more, so it ends: as if nobody had confirmed it.
@@ -120,9 +120,10 @@ mod tests {
             assert!(is_damaged(&host), "{bytes:?}");
             mend(&host).unwrap();
             assert!(!is_damaged(&host));
-            let looked = observe::account(&host).unwrap().looked;
-            let found: Vec<(Giver, bool)> = looked.into_iter().map(|(giver, look)| (giver, look.found)).collect();
-            assert_eq!(found, [(Giver::Credential, false), (Giver::Volume, true), (Giver::Esp, false)]);
+            let probed = observe::record(&host).unwrap().probed;
+            let found: Vec<(SourceKind, bool)> =
+                probed.into_iter().map(|(source, probe)| (source, probe.found)).collect();
+            assert_eq!(found, [(SourceKind::Credential, false), (SourceKind::Volume, true), (SourceKind::Esp, false)]);
             assert_eq!(Reader::default().read(&host).settings.hostname.as_ref().unwrap().as_str(), "a");
             assert_eq!(fs::read(host.path(format!("{ACCOUNT}.damaged-1"))).unwrap(), bytes);
         }
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_where_files_belong_are_set_aside_and_each_is_told() {
+    fn folders_where_files_belong_are_set_aside_and_each_is_reported() {
         let (_tree, host) = node();
         fs::remove_dir(host.path(SOURCES)).unwrap();
         fs::write(host.path(SOURCES), "").unwrap();
@@ -152,10 +153,11 @@ mod tests {
         }
         mend(&host).unwrap();
         assert!(!is_damaged(&host));
-        let told = damage::told(&host);
+        let reported = damage::reported(&host);
         for file in [FILE, BEFORE, TRIAL, ACCOUNT, SOURCES] {
-            let told = told.iter().filter(|told| told.starts_with(&format!("{file} was damaged"))).count();
-            assert_eq!(told, 1, "{file}");
+            let reported =
+                reported.iter().filter(|reported| reported.starts_with(&format!("{file} was damaged"))).count();
+            assert_eq!(reported, 1, "{file}");
         }
         document::write(&host, b"hostname = \"a\"\n").unwrap();
         assert_eq!(Reader::default().read(&host).problems, []);

@@ -1,4 +1,4 @@
-//! Makes the settings hold: beside the loop, one thing at a time. What came of it is seen by the next look.
+//! Makes the settings hold: beside the loop, one thing at a time. What came of it is seen by the next probe.
 
 mod cloud;
 pub mod document;
@@ -25,7 +25,7 @@ use tokio::{
 use self::cloud::Cloud;
 use super::{
     effects::Effects,
-    model::{Command, Complaint, Event, Failure, Outcome, Problem, Read, Trial, TrialShown},
+    model::{Command, Event, Failure, Outcome, Problem, Read, Trial, TrialShown, Warning},
     observe::{self, Reader},
 };
 use crate::clients::{host::Host, networkd, systemd::Systemd, watch};
@@ -35,7 +35,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// Keeps what the settings say true.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct SettingsController {
     host: Host,
     changed: Arc<Notify>,
     reader: Reader,
@@ -72,7 +72,7 @@ struct Work {
     task: JoinHandle<Result<Outcome, Failure>>,
 }
 
-/// An operation that has ended: who asked is told once that shows.
+/// An operation that has ended: who asked is reported once that shows.
 #[derive(Debug)]
 pub struct Ended {
     client: mpsc::Sender<Event>,
@@ -80,14 +80,14 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Tells it.
-    pub async fn tell(self) {
+    /// Says it.
+    pub async fn report(self) {
         // They may have stopped waiting.
         let _ = self.client.send(self.event).await;
     }
 }
 
-impl Keeper {
+impl SettingsController {
     /// Has done nothing yet; the end of its work wakes `changed`.
     pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl Keeper {
     /// What there is of settings, if they could be read at all.
     ///
     /// # Errors
-    /// If the disk does not answer, or a trial cannot be read; what the settings say is told all the same.
+    /// If the disk does not answer, or a trial cannot be read; what the settings say is reported all the same.
     pub async fn read(&mut self) -> (Option<Arc<Read>>, Result<()>) {
         let mut reader = std::mem::take(&mut self.reader);
         let read = move |host: &Host| {
@@ -177,7 +177,7 @@ impl Keeper {
     }
 
     /// What is worth knowing of the machine and nobody's mistake: it is of a cloud that is not asked.
-    pub fn note(&self) -> Option<Complaint> {
+    pub fn note(&self) -> Option<Warning> {
         self.cloud.note()
     }
 
@@ -219,7 +219,7 @@ impl Keeper {
 
     /// Begins what is due: the cloud is asked, a trial that is over is taken back, and what is read is made to hold.
     pub async fn go_on(&mut self, read: &Arc<Read>, systemd: Option<&Systemd>) {
-        self.cloud.go_on(&read.account).await;
+        self.cloud.go_on(&read.record).await;
         if self.work.is_some() || self.again.is_some_and(|again| Instant::now() < again) {
             return;
         }
@@ -233,7 +233,7 @@ impl Keeper {
         }
     }
 
-    /// Begins what somebody asked for. They are told of it through `client`; it goes on when they go away.
+    /// Begins what somebody asked for. They are informed of it through `client`; it goes on when they go away.
     pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, systemd: Option<&Systemd>) {
         let (host, systemd, events) = (self.host.clone(), systemd.cloned(), client.clone());
         self.start(Some(client), None, async move { operation::run(&host, &command, &events, systemd.as_ref()).await });

@@ -9,10 +9,9 @@ use super::{cloud, document, files, keep, sysctls, units};
 use crate::{
     clients::{host::Host, systemd::Systemd},
     settings::{
-        look,
-        model::{Change, Command, Event, Failure, Giver, Look, Outcome, Planned, Read, Settings},
+        model::{Change, Command, Event, Failure, Outcome, Planned, Probe, Read, Settings, SourceKind},
         observe::{self, Reader},
-        plan,
+        plan, probe,
     },
 };
 
@@ -23,7 +22,7 @@ async fn read(host: &Host) -> anyhow::Result<Arc<Read>> {
     host.read(READING, |host| Ok(Reader::default().read(host))).await
 }
 
-/// Does `command`, and tells `client` what will be different before anything is.
+/// Does `command`, and shows `client` what will be different before anything is.
 pub(super) async fn run(
     host: &Host,
     command: &Command,
@@ -105,42 +104,42 @@ async fn confirm(host: &Host) -> Result<Outcome, Failure> {
 /// be taken out after it.
 async fn refetch(host: &Host, systemd: Option<&Systemd>) -> Result<Outcome, Failure> {
     let before = read(host).await?;
-    let mut looks = Vec::new();
-    let mut told = Vec::new();
-    for giver in [Giver::Credential, Giver::Volume, Giver::Esp] {
-        let found = look::look_again(host, giver, before.account.looked.get(&giver)).await;
-        told.push(found.what.clone());
-        let has_failed = |look: &Look| look.failed;
+    let mut probes = Vec::new();
+    let mut reported = Vec::new();
+    for source in [SourceKind::Credential, SourceKind::Volume, SourceKind::Esp] {
+        let found = probe::probe_again(host, source, before.record.probed.get(&source)).await;
+        reported.push(found.what.clone());
+        let has_failed = |probe: &Probe| probe.failed;
         if !found.given.is_empty() {
             let given = found.given.clone();
-            host.change(KEEPING, move |host| keep::keep(host, giver, &given)).await?;
-            looks.push((giver, found.look()));
-        } else if found.was_asked && (found.failed || before.account.looked.get(&giver).is_some_and(has_failed)) {
-            let had_some = before.account.looked.get(&giver).is_some_and(|look| look.found);
-            looks.push((giver, Look { found: had_some, ..found.look() }));
+            host.change(KEEPING, move |host| keep::keep(host, source, &given)).await?;
+            probes.push((source, found.probe()));
+        } else if found.was_asked && (found.failed || before.record.probed.get(&source).is_some_and(has_failed)) {
+            let had_some = before.record.probed.get(&source).is_some_and(|probe| probe.found);
+            probes.push((source, Probe { found: had_some, ..found.probe() }));
         }
     }
     if let Some(service) = cloud::service(host) {
         match cloud::ask(service).await {
-            Ok(found) if found.given.is_empty() => told.push(found.what),
+            Ok(found) if found.given.is_empty() => reported.push(found.what),
             Ok(found) if found.failed => {
                 let given = found.given;
-                host.change(KEEPING, move |host| keep::add(host, Giver::Metadata, &given)).await?;
-                told.push(found.what);
+                host.change(KEEPING, move |host| keep::add(host, SourceKind::Metadata, &given)).await?;
+                reported.push(found.what);
             }
             Ok(found) => {
-                looks.push((Giver::Metadata, found.look()));
-                told.push(found.what.clone());
+                probes.push((SourceKind::Metadata, found.probe()));
+                reported.push(found.what.clone());
                 let given = found.given;
-                host.change(KEEPING, move |host| keep::keep(host, Giver::Metadata, &given)).await?;
+                host.change(KEEPING, move |host| keep::keep(host, SourceKind::Metadata, &given)).await?;
             }
-            Err(error) => told.push(format!("{error:#}")),
+            Err(error) => reported.push(format!("{error:#}")),
         }
     }
-    host.change(KEEPING, |host| keep::note(host, looks)).await?;
+    host.change(KEEPING, |host| keep::note(host, probes)).await?;
     let now = read(host).await?;
     made(host, &now.settings, systemd).await?;
-    let message = told.join("; ");
+    let message = reported.join("; ");
     Ok(Outcome { message, changed: before.documents != now.documents, ..Outcome::default() })
 }
 
@@ -159,19 +158,19 @@ pub(super) async fn revert(host: &Host, systemd: Option<&Systemd>) -> Result<Out
     Ok(Outcome { message, changed: true, planned: Planned::default(), trial_s: None })
 }
 
-/// The units are told of the files that could be written, whatever became of the others.
+/// The units are informed of the files that could be written, whatever became of the others.
 async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> anyhow::Result<()> {
     let wanted = settings.clone();
     let doing = "writing what the settings say";
-    let brought = host.change(doing, move |host| files::bring(host, &wanted)).await?;
-    let done = brought.done();
-    let told = match units::refresh(systemd, &brought.left.owed).await {
-        Ok(()) => host.change(doing, move |host| files::told(host, &brought)).await,
+    let applied = host.change(doing, move |host| files::bring(host, &wanted)).await?;
+    let done = applied.done();
+    let reported = match units::refresh(systemd, &applied.left.pending).await {
+        Ok(()) => host.change(doing, move |host| files::reported(host, &applied)).await,
         Err(error) => Err(error),
     };
     let loaded = sysctls::load_modules(host, &settings.kernel, systemd).await;
     let failures: Vec<String> =
-        [done, told, loaded].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+        [done, reported, loaded].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     if failures.is_empty() { Ok(()) } else { Err(anyhow!("{}", failures.join("; "))) }
 }
 
@@ -184,11 +183,11 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         // Of a release that did not write down which volume it was.
-        let failed = Look { at: 1, found: false, what: "it has a bad sector".to_owned(), failed: true, volume: None };
-        keep::note(&host, vec![(Giver::Volume, failed.clone())]).unwrap();
+        let failed = Probe { at: 1, found: false, what: "it has a bad sector".to_owned(), failed: true, volume: None };
+        keep::note(&host, vec![(SourceKind::Volume, failed.clone())]).unwrap();
         let outcome = refetch(&host, None).await.unwrap();
         assert!(outcome.message.contains("it was not written down which volume"), "{}", outcome.message);
-        let account = &read(&host).await.unwrap().account;
-        assert_eq!(account.looked.get(&Giver::Volume), Some(&failed));
+        let record = &read(&host).await.unwrap().record;
+        assert_eq!(record.probed.get(&SourceKind::Volume), Some(&failed));
     }
 }

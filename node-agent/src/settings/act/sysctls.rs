@@ -94,7 +94,7 @@ async fn set_those_of_modules<F: Future<Output = Result<()>>>(
             continue;
         }
         for (path, value) in missing {
-            // That unit does not tell when the module cannot be loaded; its files do.
+            // That unit does not say when the module cannot be loaded; its files do.
             let set = set(host, &path, value.as_str())
                 .with_context(|| format!("setting {PROC_SYS}/{path} after loading {module}"));
             failures.extend(set.err().map(|error| format!("{error:#}")));
@@ -143,7 +143,7 @@ fn set(host: &Host, path: &str, value: &str) -> io::Result<()> {
     file.write_all(value.as_bytes())
 }
 
-/// As the kernel tells it, with the end of its line: an empty one can be written as well.
+/// As the kernel says it, with the end of its line: an empty one can be written as well.
 fn value(host: &Host, path: &str) -> Option<String> {
     fs::read_to_string(host.path(format!("{PROC_SYS}/{path}"))).ok()
 }
@@ -253,12 +253,12 @@ mod tests {
     async fn the_module_of_a_sysctl_is_loaded_and_the_value_set() {
         let (_tree, host) = node();
         let wanted = kernel("net.bridge.bridge-nf-call-iptables = 0\nnet.core.somaxconn = 1");
-        let told = load_modules(&host, &wanted, None).await.unwrap_err().to_string();
-        assert_eq!(told, "loading br_netfilter for kernel.sysctl: systemd cannot be asked");
+        let reported = load_modules(&host, &wanted, None).await.unwrap_err().to_string();
+        assert_eq!(reported, "loading br_netfilter for kernel.sysctl: systemd cannot be asked");
         // modprobe@.service ends well, whatever modprobe(8) says.
-        let told = set_those_of_modules(&host, &wanted, |_| ready(Ok(()))).await.unwrap_err().to_string();
+        let reported = set_those_of_modules(&host, &wanted, |_| ready(Ok(()))).await.unwrap_err().to_string();
         let expected = "setting /proc/sys/net/bridge/bridge-nf-call-iptables after loading br_netfilter: ";
-        assert!(told.starts_with(expected), "{told}");
+        assert!(reported.starts_with(expected), "{reported}");
         let file = host.path("/proc/sys/net/bridge/bridge-nf-call-iptables");
         let modprobe = |module| {
             assert_eq!(module, "br_netfilter");

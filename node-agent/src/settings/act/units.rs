@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::left::Owed;
+use super::left::PendingActions;
 use crate::clients::systemd::Systemd;
 
 /// A unit ends and starts within seconds; on a slow machine, with much to do, within this.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Reloads and restarts what `owed` names, as far as it runs: what does not will read its files when it starts.
+/// Reloads and restarts what `pending` names, as far as it runs: what does not will read its files when it starts.
 ///
 /// # Errors
 /// One sentence for all that did not work out; each is tried.
-pub(super) async fn refresh(systemd: Option<&Systemd>, owed: &Owed) -> Result<()> {
-    let Owed { hostname: _, reload, restart } = owed;
+pub(super) async fn refresh(systemd: Option<&Systemd>, pending: &PendingActions) -> Result<()> {
+    let PendingActions { hostname: _, reload, restart } = pending;
     if reload.is_empty() && restart.is_empty() {
         return Ok(());
     }

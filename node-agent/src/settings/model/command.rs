@@ -12,7 +12,7 @@ pub enum Command {
     Change(Change),
     /// Keep what is on trial.
     Confirm,
-    /// Look again at all that the first boot looked at.
+    /// Probe again at all that the first boot looked at.
     Refetch,
 }
 
@@ -21,7 +21,7 @@ pub enum Command {
 pub struct Change {
     /// What becomes different.
     pub edit: Edit,
-    /// Only tell what would be different.
+    /// Only show what would change.
     #[serde(default)]
     pub dry_run: bool,
     /// Take it back after so many seconds, unless it is confirmed.
@@ -57,7 +57,7 @@ pub enum Edit {
     },
 }
 
-/// What is told to who asked, in order; the last is one of the latter two.
+/// What is reported to who asked, in order; the last is one of the latter two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// What will be different.

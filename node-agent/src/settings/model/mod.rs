@@ -1,7 +1,7 @@
 //! The settings themselves, as the crate has them, and what is known of where they are from.
 
-mod account;
 mod command;
+mod provisioning;
 mod shown;
 mod source;
 mod trial;
@@ -10,9 +10,9 @@ pub use ballast_settings::model::*;
 
 pub(in crate::settings) use self::source::rank_name;
 pub use self::{
-    account::{Account, Look, VolumeId},
     command::{Change, Command, Edit, Event, Failure, FailureKind, Outcome, Planned, Required},
-    shown::{Complaint, Shown, SourceShown, Sources, TrialShown, Whence},
-    source::{Document, FILE, Giver, Read, SOURCES},
+    provisioning::{Probe, ProvisioningRecord, VolumeId},
+    shown::{Shown, SourceShown, Sources, TrialShown, Warning, Whence},
+    source::{Document, FILE, Read, SOURCES, SourceKind},
     trial::Trial,
 };

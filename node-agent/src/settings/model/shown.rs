@@ -33,9 +33,9 @@ pub struct Sources {
     /// The sources that are there, who counts most first.
     pub sources: Vec<SourceShown>,
     /// What does not apply, or has not come to hold in time.
-    pub problems: Vec<Complaint>,
+    pub problems: Vec<Warning>,
     /// What is there and not taken, where nobody made a mistake: what platforms write by themselves, a cloud that is not asked.
-    pub notes: Vec<Complaint>,
+    pub notes: Vec<Warning>,
     /// Settings that are taken back unless they are confirmed.
     pub trial: Option<TrialShown>,
 }
@@ -53,7 +53,7 @@ pub struct SourceShown {
 
 /// Something that does not apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Complaint {
+pub struct Warning {
     /// The key that it is about.
     pub key: Option<String>,
     /// `SOURCE:LINE:COLUMN`
@@ -73,9 +73,9 @@ pub struct TrialShown {
 }
 
 impl Sources {
-    /// What `read` tells of them, and what does not hold although it applies.
+    /// What `read` reports of them, and what does not hold although it applies.
     pub fn of(read: &Read, effects: &[Problem], trial: Option<TrialShown>) -> Self {
-        let at = |rank| read.account.looked.iter().find(|(giver, _)| giver.rank() == rank).map(|(_, look)| look.at);
+        let at = |rank| read.record.probed.iter().find(|(source, _)| source.rank() == rank).map(|(_, probe)| probe.at);
         let source = |document: &super::Document| SourceShown {
             name: document.name.clone(),
             rank: rank_name(document.rank).to_owned(),
@@ -83,14 +83,14 @@ impl Sources {
         };
         Self {
             sources: read.documents.iter().map(source).collect(),
-            problems: read.problems.iter().chain(effects).map(Complaint::of).collect(),
-            notes: read.notes.iter().map(Complaint::of).collect(),
+            problems: read.problems.iter().chain(effects).map(Warning::of).collect(),
+            notes: read.notes.iter().map(Warning::of).collect(),
             trial,
         }
     }
 }
 
-impl Complaint {
+impl Warning {
     /// In one sentence.
     pub fn sentence(&self) -> String {
         let key = self.key.as_ref().map(|key| format!(" {key}:")).unwrap_or_default();

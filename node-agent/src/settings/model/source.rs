@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ballast_settings::{Kind, Origin, Rank, Source};
 use serde::{Deserialize, Serialize};
 
-use super::{Account, Problem, Settings};
+use super::{Problem, ProvisioningRecord, Settings};
 
 /// What the operator changes on the node.
 pub const FILE: &str = "/var/lib/ballast/settings.toml";
@@ -16,7 +16,7 @@ pub const SOURCES: &str = "/var/lib/ballast/sources";
 /// Who gives a machine settings for its first boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Giver {
+pub enum SourceKind {
     /// The systemd credential `ballast.settings` (SMBIOS, fw_cfg).
     Credential,
     /// A volume with the label `CIDATA` or `config-2`.
@@ -27,7 +27,7 @@ pub enum Giver {
     Metadata,
 }
 
-impl Giver {
+impl SourceKind {
     /// All of them, who counts most first.
     pub const ALL: [Self; 4] = [Self::Credential, Self::Volume, Self::Esp, Self::Metadata];
 
@@ -125,7 +125,7 @@ pub struct Read {
     /// By key: where its value is from.
     pub origins: BTreeMap<String, Origin>,
     /// When the first boot's sources were read, and which were not there.
-    pub account: Account,
+    pub record: ProvisioningRecord,
 }
 
 #[cfg(test)]
@@ -135,8 +135,8 @@ mod tests {
     #[test]
     fn each_kept_source_has_a_file_of_its_own() {
         let mut files: Vec<String> = Vec::new();
-        for giver in Giver::ALL {
-            files.extend(Kind::ALL.map(|kind| giver.file(kind)));
+        for source in SourceKind::ALL {
+            files.extend(Kind::ALL.map(|kind| source.file(kind)));
         }
         assert_eq!(files[6..8], ["volume", "volume.vendor-data"]);
         files.sort();

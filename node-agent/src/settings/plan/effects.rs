@@ -8,7 +8,7 @@ use ballast_settings::{
     quoted,
 };
 
-/// An address takes DHCP some seconds; what has not come by then is told.
+/// An address takes DHCP some seconds; what has not come by then is reported.
 const LINK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// timesyncd asks one server after the other.
@@ -19,7 +19,7 @@ const MAX_SERVERS: usize = 3;
 
 /// What the services say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct Observed {
     /// The interfaces; none before networkd has looked at them.
     pub links: Vec<Link>,
     /// The name servers that resolved goes by; None if nobody wants to know.
@@ -48,31 +48,31 @@ pub struct Link {
 /// Something that does not hold yet, and how long it may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
-    /// What is told then. The same sentence as long as nothing changes.
+    /// What is reported then. The same sentence as long as nothing changes.
     pub problem: Problem,
     /// How long it may take.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 /// What of `settings` does not hold by what is `seen`, with the key that says it.
-pub fn pending(settings: &Settings, origins: &BTreeMap<String, Origin>, seen: &Seen) -> Vec<Pending> {
+pub fn pending(settings: &Settings, origins: &BTreeMap<String, Origin>, seen: &Observed) -> Vec<Pending> {
     let says = Says { origins };
     let mut all = Vec::new();
     if !seen.links.is_empty() {
         all.extend(interfaces(&says, &settings.network, &seen.links));
         all.extend(made(&says, &settings.network, &seen.links));
     }
-    let mut all: Vec<Pending> = all.into_iter().map(|problem| Pending { problem, patience: LINK_PATIENCE }).collect();
+    let mut all: Vec<Pending> = all.into_iter().map(|problem| Pending { problem, timeout: LINK_PATIENCE }).collect();
     if let Some(servers) = seen.servers.as_ref().filter(|servers| servers.len() < MAX_SERVERS) {
         let unused = settings.network.dns.iter().find(|server| !servers.contains(&server.to_string()));
         let what = |server| format!("systemd-resolved does not go by {server}: it was not restarted, or failed");
         let problem = unused.map(|server| says.problem("network", &["dns"], what(server), ""));
-        all.extend(problem.map(|problem| Pending { problem, patience: LINK_PATIENCE }));
+        all.extend(problem.map(|problem| Pending { problem, timeout: LINK_PATIENCE }));
     }
     if !settings.time.servers.is_empty() && !seen.is_clock_set {
         let what = "none of the servers has set the clock; systemd-timesyncd goes on asking".to_owned();
         let problem = says.problem("time", &["servers"], what, "NTP servers that the node reaches (UDP port 123)");
-        all.push(Pending { problem, patience: CLOCK_PATIENCE });
+        all.push(Pending { problem, timeout: CLOCK_PATIENCE });
     }
     all
 }
@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    fn told(text: &str, seen: &Seen) -> Vec<String> {
+    fn reported(text: &str, seen: &Observed) -> Vec<String> {
         let outcome = ballast_settings::read(&[Source::new("f", Rank::Node, text.as_bytes())]);
         assert_eq!(outcome.problems, []);
         let pending = pending(&outcome.settings, &outcome.origins, seen);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_come_to_hold_is_told_with_its_key() {
+    fn what_does_not_come_to_hold_is_reported_with_its_key() {
         const STATIC: &str =
             "[[network.interface]]\nname = \"e*\"\naddresses = [\"10.0.2.15/32\"]\ngateway = \"10.0.2.2\"\n";
         const DHCP: &str = "[[network.interface]]\nmac = \"52:54:00:12:34:56\"\n";
@@ -309,15 +309,15 @@ mod tests {
             ("", link("eth0", "configuring", "no-carrier", "80-dhcp.network"), None),
         ];
         for (text, link, expected) in table {
-            let told = told(text, &Seen { links: vec![link.clone()], ..Seen::default() });
-            match (told.as_slice(), expected) {
+            let reported = reported(text, &Observed { links: vec![link.clone()], ..Observed::default() });
+            match (reported.as_slice(), expected) {
                 ([], None) => {}
-                ([told], Some(expected)) if told.starts_with(expected) => {}
-                _ => panic!("{text}{link:?}\n{told:#?}\nexpected {expected:?}"),
+                ([reported], Some(expected)) if reported.starts_with(expected) => {}
+                _ => panic!("{text}{link:?}\n{reported:#?}\nexpected {expected:?}"),
             }
         }
         // Before networkd has looked at them nothing is known.
-        assert_eq!(told(STATIC, &Seen::default()), [""; 0]);
+        assert_eq!(reported(STATIC, &Observed::default()), [""; 0]);
     }
 
     /// The platform's list comes first, since a hardware address is more exact than a pattern.
@@ -329,20 +329,23 @@ mod tests {
             Source::new("operator", Rank::Node, OPERATOR.as_bytes()),
             Source::new("platform", Rank::Volume, EXACT.as_bytes()),
         ];
-        let told = |sources: &[Source<'_>]| {
+        let reported = |sources: &[Source<'_>]| {
             let outcome = ballast_settings::read(sources);
             assert_eq!(outcome.problems, []);
             let is_exact = |one: &Interface| matches!(one.which, InterfaceMatch::Mac(_));
             let exact = outcome.settings.network.interfaces.iter().position(is_exact).unwrap();
             let links = vec![link("eth0", "configured", "routable", &format!("10-ballast-{exact:03}.network"))];
-            let seen = Seen { links, ..Seen::default() };
+            let seen = Observed { links, ..Observed::default() };
             let pending = pending(&outcome.settings, &outcome.origins, &seen);
             pending.iter().map(|pending| pending.problem.to_string()).collect::<Vec<_>>()
         };
-        assert_eq!(told(&sources), [""; 0]);
+        assert_eq!(reported(&sources), [""; 0]);
         let both = format!("{EXACT}{OPERATOR}");
-        let told = told(&[Source::new("operator", Rank::Node, both.as_bytes())]);
-        assert!(matches!(&told[..], [told] if told.contains("eth0 follows 10-ballast-000.network")), "{told:?}");
+        let reported = reported(&[Source::new("operator", Rank::Node, both.as_bytes())]);
+        assert!(
+            matches!(&reported[..], [reported] if reported.contains("eth0 follows 10-ballast-000.network")),
+            "{reported:?}"
+        );
     }
 
     #[test]
@@ -351,19 +354,22 @@ mod tests {
             link("eth0", "configuring", "no-carrier", "10-ballast-000.network"),
             link("eth1", "configured", "routable", "10-ballast-000.network"),
         ];
-        assert_eq!(told("[[network.interface]]\nname = \"e*\"\n", &Seen { links, ..Seen::default() }), [""; 0]);
+        assert_eq!(
+            reported("[[network.interface]]\nname = \"e*\"\n", &Observed { links, ..Observed::default() }),
+            [""; 0]
+        );
     }
 
     #[test]
-    fn a_bond_without_its_members_and_a_vlan_without_its_interface_are_told() {
+    fn a_bond_without_its_members_and_a_vlan_without_its_interface_are_reported() {
         let text = "[[network.bond]]\nname = \"bond0\"\ninterfaces = [\"eno1\", \"eno2\"]\n[[network.vlan]]\nname = \"eno7.5\"\n";
         let links = vec![
             link("eno1", "configured", "enslaved", "05-ballast-bond0-000.network"),
             Link { is_device: false, ..link("bond0", "configured", "routable", "20-ballast-bond0.network") },
         ];
-        let told = told(text, &Seen { links, ..Seen::default() });
+        let reported = reported(text, &Observed { links, ..Observed::default() });
         assert_eq!(
-            told,
+            reported,
             [
                 "f:3:14: network.bond.bond0.interfaces: no interface of this node is eno2; it has eno1 (52:54:00:12:34:56), \
                  expected some of these",
@@ -373,16 +379,17 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_nobody_asks_and_a_clock_that_nobody_sets_are_told() {
+    fn servers_that_nobody_asks_and_a_clock_that_nobody_sets_are_reported() {
         let text = "[network]\ndns = [\"192.0.2.53\"]\n[time]\nservers = [\"192.0.2.123\"]\n";
-        let right = Seen { servers: Some(vec!["192.0.2.53".to_owned()]), is_clock_set: true, ..Seen::default() };
-        assert_eq!(told(text, &right), [""; 0]);
-        let told = told(text, &Seen { servers: Some(Vec::new()), ..Seen::default() });
+        let right =
+            Observed { servers: Some(vec!["192.0.2.53".to_owned()]), is_clock_set: true, ..Observed::default() };
+        assert_eq!(reported(text, &right), [""; 0]);
+        let reported = reported(text, &Observed { servers: Some(Vec::new()), ..Observed::default() });
         let expected = [
             "f:2:7: network.dns: systemd-resolved does not go by 192.0.2.53: it was not restarted, or failed",
             "f:4:11: time.servers: none of the servers has set the clock; systemd-timesyncd goes on asking, expected NTP servers \
              that the node reaches (UDP port 123)",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(reported, expected);
     }
 }

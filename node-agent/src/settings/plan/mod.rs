@@ -95,8 +95,9 @@ fn edited(old: &Result<String, Vec<u8>>, edit: &Edit) -> Result<String, Failure>
 
 /// The difference for people; of a document that is no TOML nobody can say what in it is secret.
 fn difference(old: Result<&str, &Vec<u8>>, new: &str) -> String {
-    let told = old.ok().and_then(|old| edit::difference(old, new).ok());
-    told.unwrap_or_else(|| "the document that is there is not TOML; another takes its place as a whole\n".to_owned())
+    let reported = old.ok().and_then(|old| edit::difference(old, new).ok());
+    reported
+        .unwrap_or_else(|| "the document that is there is not TOML; another takes its place as a whole\n".to_owned())
 }
 
 #[cfg(test)]
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_tells_what_it_needs_before_it_is_made() {
+    fn a_change_reports_what_it_needs_before_it_is_made() {
         let credential =
             Document { rank: Rank::Credential, ..node(b"time.servers = [\"n.example\"]\nhostname = \"a\"") };
         let documents = [node(b"# mine\nhostname = \"b\"\n"), credential];

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use crate::{
     clients::{
         efi,
-        esp::{self, Turns, Writable},
+        esp::{self, EspLock, Writable},
         ext4,
         host::Host,
     },
@@ -17,7 +17,7 @@ use crate::{
 /// Where ROOT is mounted.
 const ROOT: &str = "/sysroot";
 
-/// Writes the entry that systemd-boot counted anew, without its counter, and then takes the counted one away. Tells what was done.
+/// Writes the entry that systemd-boot counted anew, without its counter, and then takes the counted one away. Says what was done.
 ///
 /// # Errors
 /// If the entry is not there, or cannot be written; it is counted then as before.
@@ -35,11 +35,11 @@ pub async fn bless(host: &Host) -> Result<String> {
         (true, _) => {}
     }
     // The agent, which started this, does not write to the partition until it is done.
-    let turn = Turns::default().take().await;
-    let (told, host_there) = (format!("{good} is blessed"), host.clone());
-    let written = spawn_blocking(move || Writable::open(&host_there, turn)?.replace(&counted, &good));
+    let guard = EspLock::default().take().await;
+    let (reported, host_there) = (format!("{good} is blessed"), host.clone());
+    let written = spawn_blocking(move || Writable::open(&host_there, guard)?.replace(&counted, &good));
     written.await.context("writing to the ESP")?.context("writing the boot entry")?;
-    Ok(told)
+    Ok(reported)
 }
 
 fn without_counter(name: &str) -> Option<String> {

@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use super::{collect, work::Work};
 use crate::{
     clients::{
-        esp::{self, Turn, Writable},
+        esp::{self, EspGuard, Writable},
         host::Host,
         worker::Deployed,
     },
@@ -17,33 +17,33 @@ use crate::{
         model::{DeploymentId, Failure, Outcome, Phase},
         plan::{
             self,
-            entry::{self, New},
+            boot_entry::{self, New},
             rollback as planned,
         },
     },
 };
 
-/// Writes the kernel and the initramfs of `deployed` to the ESP, unless they are there, and tells what the entry is made
+/// Writes the kernel and the initramfs of `deployed` to the ESP, unless they are there, and returns what the entry is made
 /// from.
 pub(super) async fn kernel(work: &Work, deployed: &Deployed, version: &str) -> Result<New, Failure> {
     let deployment = DeploymentId::parse(&deployed.deployment)
         .with_context(|| format!("the worker names a deployment {:?}, which is none", deployed.deployment))?;
     let (host, files) = (work.host.clone(), [deployed.kernel.clone(), deployed.initramfs.clone()]);
-    let turn = work.esp.take().await;
-    let copied = spawn_blocking(move || copy(&host, turn, &files)).await.context("writing to the ESP")?;
+    let guard = work.esp.take().await;
+    let copied = spawn_blocking(move || copy(&host, guard, &files)).await.context("writing to the ESP")?;
     let [linux, initrd] = copied.context("writing kernel and initramfs to the EFI system partition")?;
-    let options = entry::options(&deployment, &deployed.composefs, &deployed.cmdline);
+    let options = boot_entry::options(&deployment, &deployed.composefs, &deployed.cmdline);
     // Those that this kernel proves to be good: others could make a good release fail.
-    let options = entry::with_arguments(&options, &work.observe().await?.booted_arguments);
+    let options = boot_entry::with_arguments(&options, &work.observe().await?.booted_arguments);
     Ok(New { deployment, version: version.to_owned(), linux, initrd, options, is_good: false })
 }
 
-fn copy(host: &Host, turn: Turn, [kernel, initramfs]: &[String; 2]) -> Result<[String; 2]> {
-    let writable = Writable::open(host, turn)?;
+fn copy(host: &Host, guard: EspGuard, [kernel, initramfs]: &[String; 2]) -> Result<[String; 2]> {
+    let writable = Writable::open(host, guard)?;
     Ok([put(host, &writable, kernel, "vmlinuz")?, put(host, &writable, initramfs, "initramfs")?])
 }
 
-/// Copies one file to the name of its content; tells its path on the partition, with a slash in front.
+/// Copies one file to the name of its content; returns its path on the partition, with a slash in front.
 fn put(host: &Host, writable: &Writable, from: &str, kind: &str) -> Result<String> {
     let content = fs::read(host.path(from)).with_context(|| format!("reading {from}"))?;
     let name = format!("{}/{}-{kind}", esp::KERNELS, hex(&Sha256::digest(&content)));
@@ -67,11 +67,11 @@ fn hex(bytes: &[u8]) -> String {
 pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure> {
     let observed = work.observe().await?;
     new.is_good |= observed.has_proved_itself_with(&new.deployment, &new.options);
-    let file = entry::name(&new, &observed.entries);
+    let file = boot_entry::name(&new, &observed.entries);
     let (host, name) = (work.host.clone(), format!("{}/{file}", esp::ENTRIES));
-    let turn = work.esp.take().await;
+    let guard = work.esp.take().await;
     work.commits();
-    let written = spawn_blocking(move || Writable::open(&host, turn)?.put(&name, entry::text(&new).as_bytes()));
+    let written = spawn_blocking(move || Writable::open(&host, guard)?.put(&name, boot_entry::text(&new).as_bytes()));
     written.await.context("writing to the ESP")?.context("writing the boot entry")?;
     Ok(file)
 }
@@ -87,7 +87,7 @@ pub(super) async fn arguments(work: &Work) -> Result<Outcome, Failure> {
         });
     };
     work.phase(Phase::Commit);
-    let options = entry::with_arguments(&booted.options, wanted);
+    let options = boot_entry::with_arguments(&booted.options, wanted);
     let file = commit(work, New { options, is_good: false, ..planned::entry(booted) }).await?;
     let message = format!("the next boot has the arguments of the settings ({file})");
     Ok(Outcome { message, changed: true, ..Outcome::default() })

@@ -61,12 +61,12 @@ fn has_leftovers(observed: &Observed, surplus: &Surplus) -> bool {
     is_going || !surplus.entries.is_empty() || !surplus.kernels.is_empty()
 }
 
-/// Removes all that is surplus; tells what, how many releases, and how many bytes came free on ROOT.
+/// Removes all that is surplus; returns what, how many releases, and how many bytes came free on ROOT.
 pub(super) async fn everything(work: &Work) -> Result<(Surplus, usize, u64), Failure> {
     let observed = work.observe().await?;
     let surplus = entries_and_kernels(work, &observed).await?;
     if observed.booted_origin().is_none() {
-        // Nothing tells which of the releases is the one that runs: none goes.
+        // Nothing says which of the releases is the one that runs: none goes.
         let message = "the running release has no origin file, so nothing on ROOT is removed".to_owned();
         return Err(Failure { kind: FailureKind::Damaged, message });
     }
@@ -83,9 +83,9 @@ pub(super) async fn entries_and_kernels(work: &Work, observed: &Observed) -> Res
         return Ok(found);
     }
     let (host, files) = (work.host.clone(), found.clone());
-    let turn = work.esp.take().await;
+    let guard = work.esp.take().await;
     let removed = spawn_blocking(move || {
-        let writable = Writable::open(&host, turn)?;
+        let writable = Writable::open(&host, guard)?;
         let entries = files.entries.iter().map(|file| format!("{}/{file}", esp::ENTRIES));
         let kernels = files.kernels.iter().map(|file| format!("{}/{file}", esp::KERNELS));
         entries.chain(kernels).try_for_each(|name| writable.remove(&name))

@@ -55,18 +55,18 @@ pub(super) async fn unpin(work: &Work, target: &Target) -> Result<Outcome, Failu
 /// Forgets that a release failed. Its boot entry with the used-up tries goes first: as long as that is there, it is proof.
 pub(super) async fn allow(work: &Work, target: &Target) -> Result<Outcome, Failure> {
     let (name, observed) = (&target.release, work.observe().await?);
-    let bad = observed.memory.find_bad(name).cloned().ok_or_else(|| Failure {
+    let failed = observed.memory.find_failed(name).cloned().ok_or_else(|| Failure {
         kind: FailureKind::NotFound,
         message: format!("no release named {name} is known to be bad; ballast releases shows those that are"),
     })?;
     collect::entries_and_kernels(work, &observed).await?;
-    let allowed = bad.digest.clone();
-    work.memory.change(move |memory| memory.bad.retain(|known| known.digest != allowed)).await?;
+    let allowed = failed.digest.clone();
+    work.memory.change(move |memory| memory.failed.retain(|known| known.digest != allowed)).await?;
     Ok(Outcome {
-        message: format!("release {} may be tried again", bad.version),
+        message: format!("release {} may be tried again", failed.version),
         changed: true,
-        digest: Some(bad.digest),
-        version: Some(bad.version),
+        digest: Some(failed.digest),
+        version: Some(failed.version),
         ..Outcome::default()
     })
 }
@@ -108,7 +108,7 @@ async fn repaired(work: &Work) -> Result<(Checked, String), Failure> {
             Ok(checked) => all = Checked { repaired: all.repaired + checked.repaired, ..checked },
             // Nothing is forgotten yet, and without the release that runs the others are of little use.
             Err(failure) if number == 0 => return Err(failure),
-            Err(failure) => write!(remedy, "; {failure}").context("telling a failure")?,
+            Err(failure) => write!(remedy, "; {failure}").context("reporting a failure")?,
         }
         if all.damaged.is_empty() {
             break;
@@ -122,10 +122,10 @@ async fn repaired_from(work: &Work, Source { version, image }: &Source) -> Resul
     let image = image.as_ref().ok_or_else(|| Failure {
         kind: FailureKind::Failed,
         message: format!(
-            "nothing tells where release {version} can be had: set update.image = \"REGISTRY/NAME:TAG\" in the settings, then ballast fsck --repair"
+            "nothing says where release {version} can be had: set update.image = \"REGISTRY/NAME:TAG\" in the settings, then ballast fsck --repair"
         ),
     })?;
-    work.tell(|progress| progress.image = Some(image.clone()));
+    work.report(|progress| progress.image = Some(image.clone()));
     let registry = work.registry_for_repair(image).await?;
     let checked = work.worker(&["fsck", "--repair", image], Some(&registry), CHECK_DEADLINE).await;
     checked.map_err(|failure| failure.while_doing(&format!("fetching release {version} anew")))

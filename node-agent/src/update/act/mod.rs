@@ -23,12 +23,12 @@ pub use self::work::Settings;
 use self::work::Work;
 use super::{
     memory::Changer,
-    model::{Bad, Command, Event, Failure, FailureKind, Memory, Outcome, Progress, Revoked, Step, Upgrade},
+    model::{Command, Event, FailedRelease, Failure, FailureKind, Memory, Outcome, Progress, Revoked, Step, Upgrade},
 };
 use crate::clients::{esp, host::Host, systemd::systemctl_reboot};
 
 /// A node that upgrades by itself asks its registry about once an hour, and the first time within two minutes; when
-/// exactly is left to chance, so that a thousand nodes that boot together do not ask together.
+/// exactly is left random, so that a thousand nodes that boot together do not ask together.
 const EVERY: Duration = Duration::from_secs(3600);
 const FIRST_WITHIN: Duration = Duration::from_secs(120);
 
@@ -41,7 +41,7 @@ const ARGUMENTS_AGAIN: Duration = Duration::from_secs(60);
 /// What is written down of a release that is about to be left has so long to reach the disk.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// Who asked is told of the end once the loop shows what came of it; a pass that hangs longer than this is not waited for.
+/// Who asked is informed of the end once the loop shows what came of it; a pass that hangs longer than this is not waited for.
 const SHOWN: Duration = Duration::from_secs(5);
 
 /// An operation that has ended and waits until that shows.
@@ -51,7 +51,7 @@ pub type Ended = oneshot::Sender<()>;
 #[derive(Debug)]
 pub struct Operations {
     host: Host,
-    esp: esp::Turns,
+    esp: esp::EspLock,
     changed: Arc<Notify>,
     memory: Changer,
     running: Option<Running>,
@@ -78,7 +78,7 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-/// An agent that ends leaves its operation to the next one, which finds it in the memory. What only waits to tell of its end is
+/// An agent that ends leaves its operation to the next one, which finds it in the memory. What only waits to report its end is
 /// let do so.
 impl Drop for Running {
     fn drop(&mut self) {
@@ -90,7 +90,7 @@ impl Drop for Running {
 
 impl Operations {
     /// Nothing runs yet. The end of an operation wakes `changed`; it writes to the ESP when it has its turn.
-    pub fn new(host: Host, esp: esp::Turns, changed: Arc<Notify>) -> Self {
+    pub fn new(host: Host, esp: esp::EspLock, changed: Arc<Notify>) -> Self {
         let (ending, ended) = mpsc::unbounded_channel();
         Self {
             memory: Changer::new(host.clone()),
@@ -117,7 +117,7 @@ impl Operations {
         Some((&running.command, progress))
     }
 
-    /// The operations that ended before this moment; each is to be told when a look that begins now is shown.
+    /// The operations that ended before this moment; each is to be reported when an observation that begins now is shown.
     pub fn ended(&mut self) -> Vec<Ended> {
         std::iter::from_fn(|| self.ended.try_recv().ok()).collect()
     }
@@ -127,7 +127,7 @@ impl Operations {
         self.mount_problem.borrow().clone().into_iter().chain(self.problem.borrow().clone()).collect()
     }
 
-    /// Starts what somebody asked for, or says what is running. They are told of it through `client`; when they go away
+    /// Starts what somebody asked for, or says what is running. They are informed of it through `client`; when they go away
     /// before the boot entry is written it is cancelled.
     pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, settings: &Settings) {
         if client.is_closed() {
@@ -157,9 +157,9 @@ impl Operations {
     /// Whether what is asked for waits for `step`: before it is done, what there is to see is half of what there is.
     pub fn comes_first(&self, step: &Step) -> bool {
         match step {
-            // One that cannot be mounted is told to who asks.
+            // One that cannot be mounted is reported to who asks.
             Step::MountEsp { .. } => !self.mounting.as_ref().is_some_and(JoinHandle::is_finished),
-            Step::Condemn { .. } | Step::MendMemory => true,
+            Step::MarkFailed { .. } | Step::MendMemory => true,
             Step::Resume { .. }
             | Step::Learn { .. }
             | Step::ForgetOffered
@@ -177,7 +177,7 @@ impl Operations {
         match step {
             Step::MendMemory => self.memory.mend().await?,
             Step::MountEsp { device } => self.mount_esp(device),
-            Step::Condemn { bad } => self.condemn(bad.clone()).await?,
+            Step::MarkFailed { failed } => self.mark_failed(failed.clone()).await?,
             Step::Resume { .. } if !self.takes_up => {}
             Step::Resume { command } => self.start_unasked(command.clone(), settings),
             Step::Learn { floor, revoked } => self.learn(floor.clone(), revoked.clone()).await?,
@@ -197,8 +197,8 @@ impl Operations {
     ///
     /// # Errors
     /// If it cannot be written, or the disk does not answer within 10 s: a release that breaks the disk is to be left all the same.
-    pub async fn give_up(&self, bad: Bad) -> anyhow::Result<()> {
-        self.memory.change_within(GIVE_UP, |memory| memory.given_up = Some(bad)).await
+    pub async fn give_up(&self, failed: FailedRelease) -> anyhow::Result<()> {
+        self.memory.change_within(GIVE_UP, |memory| memory.given_up = Some(failed)).await
     }
 
     /// Whether it is time to ask the registry for another release.
@@ -228,13 +228,13 @@ impl Operations {
         let (host, device, changed) = (self.host.clone(), device.to_owned(), Arc::clone(&self.changed));
         let problem = self.mount_problem.clone();
         self.mounting = Some(tokio::spawn(async move {
-            let told = match esp::mount_read_only(&host, &device).await {
+            let reported = match esp::mount_read_only(&host, &device).await {
                 Ok(None) => None,
                 Ok(Some(error)) => Some(format!("{error:#}")),
                 Err(error) => Some(format!("the boot entries cannot be read: {error:#}")),
             };
-            told.iter().for_each(|told| log::error!("{told}"));
-            problem.send_replace(told);
+            reported.iter().for_each(|reported| log::error!("{reported}"));
+            problem.send_replace(reported);
             changed.notify_one();
         }));
     }
@@ -245,13 +245,13 @@ impl Operations {
         self.start_unasked(Command::Upgrade(upgrade), settings);
     }
 
-    async fn condemn(&self, bad: Bad) -> anyhow::Result<()> {
-        log::error!("release {} ({}) is bad: {}", bad.version, bad.digest, bad.reason);
-        let condemn = |memory: &mut Memory| {
-            memory.condemn(bad);
+    async fn mark_failed(&self, failed: FailedRelease) -> anyhow::Result<()> {
+        log::error!("release {} ({}) failed: {}", failed.version, failed.digest, failed.reason);
+        let mark_failed = |memory: &mut Memory| {
+            memory.mark_failed(failed);
             memory.given_up = None;
         };
-        self.memory.change(condemn).await
+        self.memory.change(mark_failed).await
     }
 
     async fn learn(&self, floor: Option<String>, revoked: Revoked) -> anyhow::Result<()> {
@@ -323,7 +323,7 @@ async fn run(work: &Work, command: &Command) -> Result<Outcome, Failure> {
     }
 }
 
-/// Forgets that it was wanted (what was cut short before is still wanted after a pin), tells how it ended, and reboots if that is part of it.
+/// Forgets that it was wanted (what was cut short before is still wanted after a pin), returns how it ended, and reboots if that is part of it.
 async fn end(
     work: &Work,
     command: &Command,
@@ -354,8 +354,8 @@ async fn end(
     }
 }
 
-/// Some part of `most`, by chance.
+/// Some part of `most`, at random.
 fn spread(most: Duration) -> Duration {
-    let chance = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
-    most.mul_f64(f64::from(chance) / f64::from(u32::MAX))
+    let random = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
+    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }

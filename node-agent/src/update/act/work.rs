@@ -16,7 +16,7 @@ use crate::{
         esp,
         host::Host,
         store,
-        worker::{self, Complaint, Environment, Registry},
+        worker::{self, Environment, Registry, Warning},
     },
     settings::{
         self,
@@ -62,7 +62,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) host: Host,
-    pub(super) esp: esp::Turns,
+    pub(super) esp: esp::EspLock,
     pub(super) memory: Changer,
     pub(super) settings: Settings,
     pub(super) progress: watch::Sender<Option<Progress>>,
@@ -93,13 +93,13 @@ impl Work {
         self.client.as_ref().is_some_and(mpsc::Sender::is_closed)
     }
 
-    /// Tells what is being done now.
+    /// Says what is being done now.
     pub(super) fn phase(&self, phase: Phase) {
-        self.tell(|progress| progress.phase = phase);
+        self.report(|progress| progress.phase = phase);
     }
 
-    /// Tells how far it is.
-    pub(super) fn tell(&self, change: impl Fn(&mut Progress)) {
+    /// Says how far it is.
+    pub(super) fn report(&self, change: impl Fn(&mut Progress)) {
         self.progress.send_modify(|progress| progress.iter_mut().for_each(change));
         let progress = self.progress.borrow().clone();
         if let (Some(client), Some(progress)) = (&self.client, progress) {
@@ -177,7 +177,7 @@ impl Work {
         deadline: Duration,
     ) -> Result<T, Failure> {
         let progress = |bytes: worker::Bytes| {
-            self.tell(|progress| {
+            self.report(|progress| {
                 progress.fetched_bytes = bytes.fetched;
                 progress.total_bytes = bytes.total;
             });
@@ -215,9 +215,9 @@ fn is_key(path: &Path) -> Result<(), String> {
 
 /// What the worker says, in our words.
 fn failure(error: anyhow::Error) -> Failure {
-    match error.downcast::<Complaint>() {
+    match error.downcast::<Warning>() {
         Err(error) => error.into(),
-        Ok(Complaint { kind, message }) => {
+        Ok(Warning { kind, message }) => {
             let kind = match kind.as_str() {
                 "refused" | "not-a-release" => FailureKind::Refused,
                 "not-found" => FailureKind::NotFound,

@@ -9,7 +9,7 @@ use super::Digest;
 pub struct DeploymentId {
     /// The ostree commit, 64 hexadecimal digits.
     pub commit: String,
-    /// Tells several deployments of one commit apart.
+    /// Distinguishes several deployments of one commit.
     pub serial: u32,
 }
 
@@ -66,8 +66,8 @@ mod tests {
         let id = DeploymentId::parse(&format!("{commit}.1")).unwrap();
         assert_eq!((id.commit.as_str(), id.serial), (commit.as_str(), 1));
         assert_eq!(id.to_string(), format!("{commit}.1"));
-        for bad in ["", ".0", "ab.0", &commit, &format!("{commit}."), &format!("{}.0", "AB".repeat(32))] {
-            assert_eq!(DeploymentId::parse(bad), None, "{bad}");
+        for failed in ["", ".0", "ab.0", &commit, &format!("{commit}."), &format!("{}.0", "AB".repeat(32))] {
+            assert_eq!(DeploymentId::parse(failed), None, "{failed}");
         }
     }
 

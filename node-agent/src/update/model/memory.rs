@@ -1,12 +1,9 @@
-//! What the host's state cannot tell and must not be forgotten: one small file.
+//! What the host's state cannot show and must not be forgotten: one small file.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{Command, Digest, Offered, Revoked};
-
-/// So many bad releases are remembered; the oldest go first. A registry makes a handful a year.
-const MAX_BAD: usize = 64;
+use super::{Command, Digest, FailedRelease, Offered, Revoked};
 
 /// What the agent remembers of releases, in `/var/lib/ballast/update.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,9 +12,11 @@ pub struct Memory {
     /// Releases that are kept until they are unpinned.
     pub pinned: Vec<Digest>,
     /// Releases that failed here and are not tried again until they are allowed.
-    pub bad: Vec<Bad>,
+    /// Up to 20261121.1 the key was `bad`.
+    #[serde(alias = "bad")]
+    pub failed: Vec<FailedRelease>,
     /// Why this boot of a release on trial is about to be given up; it becomes the reason if no try is left.
-    pub given_up: Option<Bad>,
+    pub given_up: Option<FailedRelease>,
     /// The operation that was asked for and has not ended.
     pub wanted: Option<Command>,
     /// The release that was rolled back from by hand: not taken again without being asked for.
@@ -32,26 +31,13 @@ pub struct Memory {
     pub offered: Option<Offered>,
 }
 
-/// A release that failed here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bad {
-    /// Which.
-    pub digest: Digest,
-    /// Its version.
-    pub version: String,
-    /// What was wrong, in one sentence.
-    pub reason: String,
-    /// When that was found, in seconds since 1970.
-    pub at: u64,
-}
-
 impl Memory {
-    /// What a damaged file still tells: nothing, if it is no JSON; else all that can be read by itself.
+    /// What a damaged file still says: nothing, if it is no JSON; else all that can be read by itself.
     pub fn salvage(text: &[u8]) -> Self {
         let Ok(mut fields) = serde_json::from_slice::<Map<String, Value>>(text) else { return Self::default() };
         Self {
             pinned: list(fields.remove("pinned")),
-            bad: list(fields.remove("bad")),
+            failed: list(fields.remove("failed").or_else(|| fields.remove("bad"))),
             given_up: one(fields.remove("given_up")),
             wanted: one(fields.remove("wanted")),
             left: one(fields.remove("left")),
@@ -67,24 +53,6 @@ impl Memory {
             offered: one(fields.remove("offered")),
         }
     }
-
-    /// The release named `name` (a digest, its beginning, or a version) among those that failed.
-    pub fn find_bad(&self, name: &str) -> Option<&Bad> {
-        self.bad.iter().find(|bad| is_named(&bad.digest, &bad.version, name))
-    }
-
-    /// Why the release `digest` is not to be tried.
-    pub fn is_bad(&self, digest: &Digest) -> Option<&Bad> {
-        self.bad.iter().find(|bad| bad.digest == *digest)
-    }
-
-    /// Remembers that a release failed, once.
-    pub fn condemn(&mut self, bad: Bad) {
-        self.bad.retain(|known| known.digest != bad.digest);
-        self.bad.push(bad);
-        let surplus = self.bad.len().saturating_sub(MAX_BAD);
-        self.bad.drain(..surplus);
-    }
 }
 
 fn one<T: DeserializeOwned>(value: Option<Value>) -> Option<T> {
@@ -96,50 +64,20 @@ fn list<T: DeserializeOwned>(value: Option<Value>) -> Vec<T> {
     all.into_iter().filter_map(|value| one(Some(value))).collect()
 }
 
-/// Whether `name` means the release `digest` of `version`: the version, the digest, or at least six of its digits.
-pub(in crate::update) fn is_named(digest: &Digest, version: &str, name: &str) -> bool {
-    let hex = name.strip_prefix("sha256:").unwrap_or(name);
-    let is_start = hex.len() >= 6 && digest.as_str().trim_start_matches("sha256:").starts_with(hex);
-    is_start || (name == version && !version.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn bad(letter: &str, reason: &str) -> Bad {
-        let digest = Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();
-        Bad { digest, version: format!("{letter}.1"), reason: reason.to_owned(), at: 0 }
-    }
-
-    #[test]
-    fn a_bad_release_is_remembered_once_and_found_by_its_names() {
-        let mut memory = Memory::default();
-        memory.condemn(bad("a", "first"));
-        memory.condemn(bad("b", ""));
-        memory.condemn(bad("a", "second"));
-        assert_eq!(memory.bad.len(), 2);
-        for (name, found) in [("a.1", true), ("aaaaaa", true), ("sha256:aaaaaaa", true), ("aaa", false), ("", false)] {
-            assert_eq!(memory.find_bad(name).is_some(), found, "{name}");
-        }
-        assert_eq!(memory.find_bad("a.1").unwrap().reason, "second");
-        for _ in 0..MAX_BAD {
-            memory.bad.push(bad("c", ""));
-        }
-        memory.condemn(bad("d", ""));
-        assert_eq!((memory.bad.len(), memory.bad.last().unwrap().version.as_str()), (MAX_BAD, "d.1"));
-    }
 
     #[test]
     fn of_a_damaged_file_all_is_taken_that_can_be_read() {
         let (a, b) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
         let text = format!(
-            r#"{{"pinned":["{a}","x"],"bad":[{{"digest":"{b}"}},{{"digest":"{b}","version":"1","reason":"r","at":1}}],"left":"{b}","wanted":{{"later":{{}}}},
+            r#"{{"pinned":["{a}","x"],"failed":[{{"digest":"{b}"}},{{"digest":"{b}","version":"1","reason":"r","at":1}}],"left":"{b}","wanted":{{"later":{{}}}},
                 "floor":"2","revoked":{{"keys":["{a}","x"],"releases":7}}}}"#
         );
         assert!(serde_json::from_str::<Memory>(&text).is_err());
         let memory = Memory::salvage(text.as_bytes());
-        assert_eq!((memory.pinned.len(), memory.bad.len(), memory.left.is_some()), (1, 1, true));
+        assert_eq!((memory.pinned.len(), memory.failed.len(), memory.left.is_some()), (1, 1, true));
         assert_eq!((memory.wanted, memory.fetched, memory.floor.as_deref()), (None, None, Some("2")));
         assert_eq!((memory.revoked.keys.len(), memory.revoked.releases.len()), (1, 0));
         for text in [&b""[..], b"{", b"[]", b"\0\0", &text.as_bytes()[..40]] {
@@ -151,5 +89,11 @@ mod tests {
     fn what_an_older_or_newer_agent_wrote_can_be_read() {
         let memory: Memory = serde_json::from_str(r#"{"pinned":[],"later":1}"#).unwrap();
         assert_eq!(memory, Memory::default());
+        // Before `failed` it was called `bad`.
+        let older =
+            format!(r#"{{"bad":[{{"digest":"sha256:{}","version":"1","reason":"r","at":1}}]}}"#, "b".repeat(64));
+        let memory: Memory = serde_json::from_str(&older).unwrap();
+        assert_eq!((memory.failed.len(), Memory::salvage(older.as_bytes())), (1, memory.clone()));
+        assert!(serde_json::to_string(&memory).unwrap().contains(r#""failed":[{"#));
     }
 }

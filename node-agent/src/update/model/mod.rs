@@ -1,7 +1,8 @@
 //! What is known of the releases on this node.
 
+mod boot_entry;
 mod deployment;
-mod entry;
+mod failed_release;
 mod memory;
 mod operation;
 mod release;
@@ -9,11 +10,12 @@ mod trust;
 
 use std::collections::BTreeMap;
 
-pub(super) use self::memory::is_named;
+pub(super) use self::failed_release::is_named;
 pub use self::{
+    boot_entry::{BootEntry, Tries},
     deployment::{DeploymentId, Origin},
-    entry::{BootEntry, Tries},
-    memory::{Bad, Memory},
+    failed_release::FailedRelease,
+    memory::Memory,
     operation::{Command, Event, Failure, FailureKind, Outcome, Phase, Progress, Target, Upgrade},
     release::{Digest, Layer, Offer},
     trust::{Offered, Revoked},
@@ -93,9 +95,9 @@ pub enum Step {
         device: String,
     },
     /// Remember that a release used up its tries.
-    Condemn {
+    MarkFailed {
         /// What is written down.
-        bad: Bad,
+        failed: FailedRelease,
     },
     /// Remember what the release that runs has proved and revoked.
     Learn {
@@ -150,7 +152,7 @@ pub enum State {
     /// It has proved itself.
     Good,
     /// Its tries are used up.
-    Bad,
+    Failed,
     /// It has no entry, or none that could be read.
     Unknown,
 }

@@ -32,7 +32,7 @@ pub enum Command {
     Arguments,
 }
 
-/// What `ballast upgrade` can be told.
+/// What `ballast upgrade` can be given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Upgrade {
@@ -153,7 +153,7 @@ pub struct Progress {
     pub total_bytes: u64,
 }
 
-/// What is told to who asked for an operation, in order; the last is one of the latter two.
+/// What is reported to who asked for an operation, in order; the last is one of the latter two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// How far it is.

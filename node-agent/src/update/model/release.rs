@@ -102,8 +102,8 @@ mod tests {
         let digest = Digest::parse(&text).unwrap();
         assert_eq!((digest.as_str(), digest.short()), (text.as_str(), "sha256:0a0a0a0a0a0a"));
         assert_eq!(serde_json::from_str::<Digest>(&format!("\"{text}\"")).unwrap(), digest);
-        for bad in ["", "sha256:", &text.to_uppercase(), &text[..70], &format!("{text}0"), "sha512:00"] {
-            assert_eq!(Digest::parse(bad), None, "{bad}");
+        for failed in ["", "sha256:", &text.to_uppercase(), &text[..70], &format!("{text}0"), "sha512:00"] {
+            assert_eq!(Digest::parse(failed), None, "{failed}");
         }
     }
 

@@ -61,20 +61,20 @@ pub struct Offered {
     pub version: String,
     /// When the first of the signatures that it needs runs out, in seconds since 1970.
     pub signed_until: u64,
-    /// From when on that is told.
-    pub tell_from: u64,
+    /// From when on that is reported.
+    pub report_from: u64,
 }
 
 impl Offered {
-    /// `max_days` is how old a signature may be: of short lives, the last quarter is told.
+    /// `max_days` is how old a signature may be: of short lives, the last quarter is reported.
     pub fn new(version: &str, signed_until: u64, max_days: Option<u32>) -> Self {
         let grace = max_days.map_or(GRACE_SECS, |days| GRACE_SECS.min(u64::from(days) * DAY_SECS / 4));
-        Self { version: version.to_owned(), signed_until, tell_from: signed_until.saturating_sub(grace) }
+        Self { version: version.to_owned(), signed_until, report_from: signed_until.saturating_sub(grace) }
     }
 
     /// What people must know of it at `now`, in seconds since 1970.
     pub fn reason(&self, now: u64) -> Option<String> {
-        if now < self.tell_from {
+        if now < self.report_from {
             return None;
         }
         let (version, until) = (&self.version, self.signed_until);
@@ -121,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_before_a_signature_runs_out() {
+    fn it_is_reported_before_a_signature_runs_out() {
         let day = DAY_SECS;
-        let told = |max_days, now| {
+        let reported = |max_days, now| {
             Offered::new("2", 100 * day, max_days).reason(now).map(|reason| {
                 let (_, rest) = reason.split_once("last, ").unwrap();
                 rest.split(':').next().unwrap().to_owned()
@@ -140,7 +140,7 @@ mod tests {
             (None, 101 * day, Some("ran out 1 day ago")),
         ];
         for (max_days, now, expected) in table {
-            assert_eq!(told(max_days, now).as_deref(), expected, "{max_days:?} {now}");
+            assert_eq!(reported(max_days, now).as_deref(), expected, "{max_days:?} {now}");
         }
     }
 }

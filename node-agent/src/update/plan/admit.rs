@@ -45,13 +45,13 @@ pub fn admit(
         let (version, digest) = (&offer.version, offer.digest.short());
         return Err(Failure::refused(format!("release {version} ({digest}) was revoked by a release that ran here")));
     }
-    if let Some(bad) = observed.memory.is_bad(&offer.digest) {
+    if let Some(failed) = observed.memory.failure_of(&offer.digest) {
         return Err(Failure::refused(format!(
             "release {} ({}) failed here before: {}; to try it again: ballast allow {}",
-            bad.version,
-            bad.digest.short(),
-            bad.reason,
-            bad.version
+            failed.version,
+            failed.digest.short(),
+            failed.reason,
+            failed.version
         )));
     }
     if upgrade.unattended && observed.memory.left.as_ref() == Some(&offer.digest) {
@@ -76,7 +76,7 @@ pub fn admit(
 mod tests {
     use super::*;
     use crate::update::{
-        model::{Bad, FailureKind, Origin},
+        model::{FailedRelease, FailureKind, Origin},
         plan::tests::{digest, node},
     };
 
@@ -161,9 +161,9 @@ mod tests {
     fn what_proved_itself_once_is_the_floor_also_after_a_rollback() {
         let mut observed = node("c1 a2", "a");
         observed.memory.floor = Some("3".to_owned());
-        let told = verdict(&offer("b", "2"), &observed, &Upgrade::default()).unwrap_err();
+        let reported = verdict(&offer("b", "2"), &observed, &Upgrade::default()).unwrap_err();
         assert_eq!(
-            told,
+            reported,
             "release 2 is older than 3, which proved itself here; to take it all the same: --allow-downgrade"
         );
         let any = Upgrade { allow_downgrade: true, ..Upgrade::default() };
@@ -176,8 +176,8 @@ mod tests {
         let mut observed = node("a1", "a");
         observed.revoked.releases.insert(digest("b"));
         let any = Upgrade { allow_downgrade: true, ..Upgrade::default() };
-        let told = verdict(&offer("b", "2"), &observed, &any).unwrap_err();
-        assert_eq!(told, "release 2 (sha256:bbbbbbbbbbbb) was revoked by a release that ran here");
+        let reported = verdict(&offer("b", "2"), &observed, &any).unwrap_err();
+        assert_eq!(reported, "release 2 (sha256:bbbbbbbbbbbb) was revoked by a release that ran here");
     }
 
     #[test]
@@ -193,10 +193,15 @@ mod tests {
     #[test]
     fn what_failed_here_is_refused_until_it_is_allowed() {
         let mut observed = node("a1", "a");
-        observed.memory.condemn(Bad { digest: digest("c"), version: "3".into(), reason: "x failed".into(), at: 0 });
-        let told = verdict(&offer("c", "3"), &observed, &Upgrade::default()).unwrap_err();
+        observed.memory.mark_failed(FailedRelease {
+            digest: digest("c"),
+            version: "3".into(),
+            reason: "x failed".into(),
+            at: 0,
+        });
+        let reported = verdict(&offer("c", "3"), &observed, &Upgrade::default()).unwrap_err();
         assert_eq!(
-            told,
+            reported,
             "release 3 (sha256:cccccccccccc) failed here before: x failed; to try it again: ballast allow 3"
         );
     }

@@ -2,7 +2,7 @@
 
 pub mod admit;
 pub mod arguments;
-pub mod entry;
+pub mod boot_entry;
 pub mod gate;
 pub mod keep;
 mod order;
@@ -18,7 +18,9 @@ pub use self::{
     trust::{floor, running},
     version::compare_versions,
 };
-use super::model::{Bad, BootEntry, Command, Deployment, DeploymentId, Digest, Observed, State, Step, Unattended};
+use super::model::{
+    BootEntry, Command, Deployment, DeploymentId, Digest, FailedRelease, Observed, State, Step, Unattended,
+};
 
 /// What `observed` calls for by itself, the most important first; `arguments` are those that the settings want the kernel to have, `now` is
 /// in seconds since 1970.
@@ -30,8 +32,8 @@ pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u
     if observed.memory_damage.is_some() {
         return Some(Step::MendMemory);
     }
-    if let Some(bad) = to_condemn(observed, now) {
-        return Some(Step::Condemn { bad });
+    if let Some(failed) = newly_failed(observed, now) {
+        return Some(Step::MarkFailed { failed });
     }
     // What the node began by itself goes on when it could begin it.
     let goes_on = |command: &&Command| unattended.is_on && unattended.is_open || !command.is_unattended();
@@ -64,23 +66,24 @@ fn is_upgrade_prepared(observed: &Observed) -> bool {
 
 /// A release whose tries are used up, that does not run, and that is not yet written down as bad. One that runs on its
 /// last try may still prove itself.
-fn to_condemn(observed: &Observed, now: u64) -> Option<Bad> {
+fn newly_failed(observed: &Observed, now: u64) -> Option<FailedRelease> {
     let failed = observed.entries.iter().filter(|entry| entry.is_exhausted());
     // An old counter says nothing of a release that has proved itself under another entry.
     let failed = failed.filter(|entry| !observed.has_proved_itself(&entry.deployment));
     let mut failed = failed.filter(|entry| observed.booted.as_ref() != Some(&entry.deployment));
     failed.find_map(|entry| {
         let origin = observed.origin(&entry.deployment)?;
-        if observed.memory.is_bad(&origin.digest).is_some() {
+        if observed.memory.failure_of(&origin.digest).is_some() {
             return None;
         }
-        let told = observed.memory.given_up.as_ref().filter(|given_up| given_up.digest == origin.digest);
+        let reported = observed.memory.given_up.as_ref().filter(|given_up| given_up.digest == origin.digest);
         let boots = match entry.tries.map_or(0, |tries| tries.done) {
             1 => "one boot".to_owned(),
             tries => format!("{tries} boots"),
         };
-        let reason = told.map_or_else(|| format!("it did not become healthy in {boots}"), |told| told.reason.clone());
-        Some(Bad { digest: origin.digest.clone(), version: origin.version.clone(), reason, at: now })
+        let reason = reported
+            .map_or_else(|| format!("it did not become healthy in {boots}"), |reported| reported.reason.clone());
+        Some(FailedRelease { digest: origin.digest.clone(), version: origin.version.clone(), reason, at: now })
     })
 }
 
@@ -108,7 +111,7 @@ pub fn has_alternative(observed: &Observed) -> bool {
 pub fn booted_entry(observed: &Observed) -> Option<&BootEntry> {
     let booted = observed.booted.as_ref()?;
     let entries: Vec<&BootEntry> = bootable(observed).into_iter().filter(|entry| entry.deployment == *booted).collect();
-    let mut same = entries.iter().filter(|one| entry::arguments(&one.options) == observed.booted_arguments);
+    let mut same = entries.iter().filter(|one| boot_entry::arguments(&one.options) == observed.booted_arguments);
     same.next().or(entries.first()).copied()
 }
 
@@ -166,7 +169,7 @@ pub fn deployments(observed: &Observed) -> Vec<Deployment> {
 fn state(entry: &BootEntry) -> State {
     match entry.tries {
         None => State::Good,
-        Some(tries) if tries.left == 0 => State::Bad,
+        Some(tries) if tries.left == 0 => State::Failed,
         Some(_) => State::Trial,
     }
 }
@@ -179,9 +182,9 @@ pub fn reasons(observed: &Observed, now: u64) -> Vec<String> {
             format!("boot entry {} names a deployment that is not there; ballast collect removes it", entry.file)
         })
         .collect();
-    let is_bad = booted_digest(observed).and_then(|digest| observed.memory.is_bad(digest));
-    if let Some(bad) = is_bad {
-        reasons.push(format!("release {} runs although it was found bad: {}", bad.version, bad.reason));
+    let is_bad = booted_digest(observed).and_then(|digest| observed.memory.failure_of(digest));
+    if let Some(failed) = is_bad {
+        reasons.push(format!("release {} runs although it was found bad: {}", failed.version, failed.reason));
     }
     reasons.extend(trust::reasons(observed, now));
     reasons

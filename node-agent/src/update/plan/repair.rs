@@ -10,7 +10,7 @@ use crate::update::model::{Failure, FailureKind, Observed, Origin};
 pub struct Source {
     /// Which release.
     pub version: String,
-    /// None if nothing tells where it can be had.
+    /// None if nothing says where it can be had.
     pub image: Option<String>,
 }
 
@@ -18,11 +18,11 @@ pub struct Source {
 /// the image of the settings, else where the others came from.
 ///
 /// # Errors
-/// If nothing tells which release runs.
+/// If nothing says which release runs.
 pub fn sources(observed: &Observed, named: Option<&str>) -> Result<Vec<Source>, Failure> {
     let booted = observed.booted_origin().ok_or_else(|| Failure {
         kind: FailureKind::Damaged,
-        message: "nothing tells which image the running release came from; ballast upgrade to another release, and reboot, mends that"
+        message: "nothing says which image the running release came from; ballast upgrade to another release, and reboot, mends that"
             .to_owned(),
     })?;
     let mut seen = BTreeSet::new();

@@ -1,6 +1,6 @@
 //! Which release a rollback makes the next to boot.
 
-use super::{bootable, booted_entry, entry::New};
+use super::{boot_entry::New, bootable, booted_entry};
 use crate::update::model::{BootEntry, Failure, FailureKind, Observed};
 
 /// The entry to copy: if a rollback is waiting for its reboot already, it is taken back; else the last good release that
@@ -94,8 +94,8 @@ mod tests {
             let found = target(&observed);
             let letter = found.as_ref().ok().map(|entry| &entry.deployment.commit[..1]);
             assert_eq!(letter, expected, "{entries} booted {booted}");
-            let is_told = |failure: &Failure| failure.message.contains(" was revoked, ");
-            assert!(found.is_ok() || found.as_ref().is_err_and(is_told), "{found:?}");
+            let is_reported = |failure: &Failure| failure.message.contains(" was revoked, ");
+            assert!(found.is_ok() || found.as_ref().is_err_and(is_reported), "{found:?}");
         }
     }
 }

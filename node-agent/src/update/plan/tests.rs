@@ -56,7 +56,7 @@ fn shown(observed: &Observed) -> String {
 fn the_next_to_boot_is_the_highest_number_that_is_not_bad() {
     for (entries, booted, expected) in [
         ("a1 b2+3", "a", "a*g 1 Good, b> 2 Trial"),
-        ("a1 b2+0", "a", "a*> 1 Good, b 2 Bad"),
+        ("a1 b2+0", "a", "a*> 1 Good, b 2 Failed"),
         ("a1 b2", "b", "b*> 2 Good, ag 1 Good"),
         ("b1 a2", "a", "a*> 1 Good, bg 2 Good"),
         ("a1 b2 c3+3", "b", "b*g 2 Good, c> 3 Trial, a 1 Good"),
@@ -75,22 +75,22 @@ fn what_has_no_entry_is_unknown_and_what_is_not_on_the_disk_is_not_shown() {
 
 #[test]
 fn a_release_without_tries_is_written_down_unless_it_runs() {
-    let condemned = |observed: &Observed| match plan(observed, Unattended::default(), "", 7) {
-        Some(Step::Condemn { bad }) => Some((bad.version, bad.reason)),
+    let failed = |observed: &Observed| match plan(observed, Unattended::default(), "", 7) {
+        Some(Step::MarkFailed { failed }) => Some((failed.version, failed.reason)),
         _ => None,
     };
-    let told = ("2".to_owned(), "it did not become healthy in 3 boots".to_owned());
+    let reported = ("2".to_owned(), "it did not become healthy in 3 boots".to_owned());
     let mut observed = node("a1 b2+0", "a");
-    assert_eq!(condemned(&observed), Some(told));
-    let given_up = Bad { digest: digest("b"), version: "2".into(), reason: "no network".into(), at: 1 };
+    assert_eq!(failed(&observed), Some(reported));
+    let given_up = FailedRelease { digest: digest("b"), version: "2".into(), reason: "no network".into(), at: 1 };
     observed.memory.given_up = Some(given_up.clone());
-    assert_eq!(condemned(&observed), Some(("2".to_owned(), "no network".to_owned())));
-    observed.memory.condemn(given_up);
-    assert_eq!(condemned(&observed), None);
-    assert_eq!(condemned(&node("a1 b2+0", "b")), None);
-    assert_eq!(condemned(&node("a1 b2+1", "a")), None);
-    // A stale counter does not condemn a good release.
-    assert_eq!(condemned(&node("a1 b2+0 b3", "a")), None);
+    assert_eq!(failed(&observed), Some(("2".to_owned(), "no network".to_owned())));
+    observed.memory.mark_failed(given_up);
+    assert_eq!(failed(&observed), None);
+    assert_eq!(failed(&node("a1 b2+0", "b")), None);
+    assert_eq!(failed(&node("a1 b2+1", "a")), None);
+    // A stale counter does not fail a good release.
+    assert_eq!(failed(&node("a1 b2+0 b3", "a")), None);
 }
 
 #[test]

@@ -88,7 +88,7 @@ mod tests {
             observed.memory.floor = known.map(str::to_owned);
             let is_condemned = entries.contains("+0");
             if is_condemned {
-                observed.memory.condemn(crate::update::model::Bad {
+                observed.memory.mark_failed(crate::update::model::FailedRelease {
                     digest: digest("b"),
                     version: "2".into(),
                     reason: "x".into(),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_revoked_is_learnt_and_told() {
+    fn what_was_revoked_is_learnt_and_reported() {
         let mut observed = node("a1", "a");
         observed.memory.floor = Some("1".to_owned());
         assert_eq!(plan(&observed, Unattended::default(), "", 0), None);
@@ -115,8 +115,8 @@ mod tests {
         assert_eq!(learnt(&on_trial), Some(None));
         observed.memory.revoked = observed.revoked.clone();
         assert_eq!(learnt(&observed), None);
-        let told = reasons(&observed, 0);
-        assert_eq!(told, ["release 1 (sha256:aaaaaaaaaaaa) runs although it was revoked: upgrade to a newer one"]);
+        let reported = reasons(&observed, 0);
+        assert_eq!(reported, ["release 1 (sha256:aaaaaaaaaaaa) runs although it was revoked: upgrade to a newer one"]);
         observed.memory.offered = Some(Offered::new("2", 1_000_000, None));
         assert_eq!(reasons(&observed, 1_000_000).len(), 2);
     }

@@ -13,7 +13,7 @@ use zbus::{
     zvariant::{ObjectPath, OwnedObjectPath},
 };
 
-/// What systemd knows, and what it was told.
+/// What systemd knows, and what it was asked.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) failed: Vec<String>,

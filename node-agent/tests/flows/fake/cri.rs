@@ -26,7 +26,7 @@ pub(crate) const PINNED: &str = "quay.io/pinned:1";
 pub(crate) struct State {
     pub(crate) sandboxes: Vec<wire::Sandbox>,
     pub(crate) containers: Vec<Container>,
-    /// What each sandbox was told to ask for names, in the order of their making.
+    /// What each sandbox was asked to ask for names, in the order of their making.
     pub(crate) dns: Vec<Option<wire::Dns>>,
     /// References of the images that are there.
     pub(crate) images: Vec<String>,
@@ -93,7 +93,7 @@ impl Runtime {
                 container.end(exit_code);
             }
         }
-        state.tell();
+        state.report();
     }
 
     /// Everything stops, as in a reboot.
@@ -140,7 +140,7 @@ fn now() -> i64 {
 }
 
 impl State {
-    fn tell(&mut self) {
+    fn report(&mut self) {
         self.listeners.retain(|listener| listener.try_send(Vec::new()).is_ok());
     }
 
@@ -206,7 +206,7 @@ impl State {
                     container.end(128);
                     container.message.clone_from(&message);
                 }
-                self.tell();
+                self.report();
                 Some(Answer::Refusal(message))
             }
             "StartContainer" => {
@@ -218,7 +218,7 @@ impl State {
                         container.end(exit_code);
                     }
                 }
-                self.tell();
+                self.report();
                 done()
             }
             "StopContainer" => {
@@ -253,7 +253,7 @@ impl State {
         }
     }
 
-    fn tell_of(&mut self, method: &str, message: &[u8]) -> Option<Answer> {
+    fn report_of(&mut self, method: &str, message: &[u8]) -> Option<Answer> {
         let message = match method {
             "Version" => {
                 wire::VersionResponse { runtime_name: "fake".into(), runtime_version: "1.0".into() }.encode_to_vec()
@@ -322,8 +322,8 @@ impl Service for Runtime {
         if state.is_silent {
             return Answer::Silence;
         }
-        let told = state.tell_of(method, message);
-        told.or_else(|| state.act(method, message)).unwrap_or_else(|| Answer::Refusal(format!("unknown: {method}")))
+        let reported = state.report_of(method, message);
+        reported.or_else(|| state.act(method, message)).unwrap_or_else(|| Answer::Refusal(format!("unknown: {method}")))
     }
     fn converse(self: Arc<Self>, messages: mpsc::Receiver<Vec<u8>>) -> Answer {
         transfer::receive(self, messages)

@@ -1,5 +1,5 @@
 //! A node of files and sockets for the agent to run on: a tree of files in place of the host's, a container runtime that
-//! remembers, and a systemd that does what it is told.
+//! remembers, and a systemd that does what it is asked to.
 
 pub(crate) mod bus;
 pub(crate) mod cri;
@@ -31,9 +31,9 @@ use tokio::{
 };
 
 /// No wait in these flows is longer than this, however busy the machine is.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where resolved tells of name servers.
+/// Where resolved lists name servers.
 pub(crate) const RESOLV_CONF: &str = "/run/systemd/resolve/resolv.conf";
 
 /// The node, and the agent on it.
@@ -118,9 +118,9 @@ impl Node {
         Some(releases)
     }
 
-    /// Asks for an operation and tells how it ended.
+    /// Asks for an operation and says how it ended.
     pub(crate) async fn operate(&self, operation: Command) -> Result<Outcome, Failure> {
-        let replies = timeout(PATIENCE, self.ask(&Request::Run { operation })).await.unwrap().unwrap();
+        let replies = timeout(TIMEOUT, self.ask(&Request::Run { operation })).await.unwrap().unwrap();
         match replies.last() {
             Some(Reply::Done(outcome)) => Ok(outcome.clone()),
             Some(Reply::Failed(failure)) => Err(failure.clone()),
@@ -135,9 +135,9 @@ impl Node {
         *shown
     }
 
-    /// Asks for a change of settings and tells what was planned, and how it ended.
+    /// Asks for a change of settings and says what was planned, and how it ended.
     pub(crate) async fn change(&self, operation: Change) -> (Option<Planned>, Result<Changed, Unchanged>) {
-        let replies = timeout(PATIENCE, self.ask(&Request::Change { operation })).await.unwrap().unwrap();
+        let replies = timeout(TIMEOUT, self.ask(&Request::Change { operation })).await.unwrap().unwrap();
         let planned = replies
             .iter()
             .find_map(|reply| if let Reply::Planned(planned) = reply { Some(planned.clone()) } else { None });
@@ -174,7 +174,7 @@ impl Node {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        match timeout(PATIENCE, poll).await {
+        match timeout(TIMEOUT, poll).await {
             Ok(status) => status,
             Err(_) => panic!("waited in vain for: {what}\n{:#?}", last.borrow()),
         }
@@ -184,7 +184,7 @@ impl Node {
     pub(crate) async fn wait_until(&self, what: &str, done: impl Fn() -> bool) {
         let start = Instant::now();
         while !done() {
-            assert!(start.elapsed() < PATIENCE, "waited in vain for: {what}\n{:#?}", self.status().await);
+            assert!(start.elapsed() < TIMEOUT, "waited in vain for: {what}\n{:#?}", self.status().await);
             sleep(Duration::from_millis(20)).await;
         }
     }

@@ -9,7 +9,7 @@ use super::timeline::Timeline;
 
 /// Parts that took less than this share of the boot are folded into one row.
 const OURS_FOLD: f64 = 0.012;
-/// The stock image has eight times the units; the long ones tell the story.
+/// The stock image has eight times the units; the long ones are what matters.
 const STOCK_FOLD: f64 = 0.03;
 
 /// The picture; times are the guest's: one nanosecond per instruction, and what it waited.

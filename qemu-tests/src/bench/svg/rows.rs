@@ -55,14 +55,14 @@ pub(super) fn rows(boot: &Timeline, fold_us: u64) -> Vec<Row> {
 fn steps(boot: &Timeline) -> String {
     let mut steps: Vec<&Span> = boot.steps.iter().collect();
     steps.sort_by_key(|step| std::cmp::Reverse(step.end_us.saturating_sub(step.start_us)));
-    let told: Vec<String> = steps
+    let reported: Vec<String> = steps
         .iter()
         .take(STEPS)
         .map(|step| format!("{} {}", step.name, millis(step.end_us.saturating_sub(step.start_us))))
         .collect();
     match steps.len().saturating_sub(STEPS) {
-        0 => told.join(", "),
-        more => format!("{}, {more} more steps", told.join(", ")),
+        0 => reported.join(", "),
+        more => format!("{}, {more} more steps", reported.join(", ")),
     }
 }
 

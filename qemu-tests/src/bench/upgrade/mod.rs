@@ -57,14 +57,14 @@ fn figures_of(scenario: &mut Scenario, figures: &mut Figures) -> Result<()> {
     let lab: Lab = scenario.lab.clone();
     let mut host = Installed::on(scenario)?;
     host.options.smp = 2;
-    let made = release::with_changed(&lab, PACKAGE, NEXT, host.depot.folder())?;
+    let made = release::with_changed(&lab, PACKAGE, NEXT, host.release_server.folder())?;
     (figures.changed_bytes, figures.image_bytes) = (made.changed_bytes, made.image_bytes);
-    let name = host.depot.publish_layout(&made.layout, NEXT)?;
+    let name = host.release_server.publish_layout(&made.layout, NEXT)?;
 
     let mut node = host.boot()?;
-    let mark = host.depot.door.mark();
+    let mark = host.release_server.fault_proxy.mark();
     figures.fetch_s = timed(|| Ended::of(&mut node.guest, &["upgrade", "--fetch-only", &name])?.done())?;
-    figures.fetched_bytes = host.depot.door.served_since(mark).iter().map(|one| one.sent).sum();
+    figures.fetched_bytes = host.release_server.fault_proxy.served_since(mark).iter().map(|one| one.sent).sum();
     figures.deploy_s = timed(|| Ended::of(&mut node.guest, &["upgrade", &name])?.done())?;
     let asked = Instant::now();
     node.reboot_to_exit()?;

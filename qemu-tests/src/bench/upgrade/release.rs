@@ -103,7 +103,7 @@ fn manifest(layout: &Path) -> Result<Value> {
     read(layout.join("blobs/sha256").join(hex.context("the layout names no image")?))
 }
 
-/// Which source each package is built from, as the SBOM tells: `built from SOURCE VERSION`.
+/// Which source each package is built from, as the SBOM reports: `built from SOURCE VERSION`.
 fn sources(sbom: &Path) -> Result<BTreeMap<String, String>> {
     #[derive(Deserialize)]
     struct Sbom {
@@ -135,7 +135,7 @@ fn programs<'a>(files: &'a str, package: &str) -> Vec<&'a str> {
     files.lines().filter_map(path).collect()
 }
 
-/// Makes another file with the same function of an ELF file: zeros behind its end are not read. Tells whether it was one.
+/// Makes another file with the same function of an ELF file: zeros behind its end are not read. Says whether it was one.
 fn change(file: &Path) -> Result<bool> {
     let what = || format!("changing {}", file.display());
     let about = file.symlink_metadata().with_context(what)?;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_tell_their_components() {
+    fn layers_report_their_components() {
         let manifest = serde_json::json!({"layers": [{"digest": "d", "size": 5, "annotations": {"ostree.components": "a,b"}}, {}]});
         let found: Vec<_> = layers(&manifest).map(|layer| (layer.size, layer.has("b"), layer.has("c"))).collect();
         assert_eq!(found, [(5, true, false), (0, false, false)]);

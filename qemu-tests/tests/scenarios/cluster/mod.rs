@@ -1,7 +1,7 @@
 //! L and what else a node is to clusters: against a real control plane, looked at with kubectl.
 
-mod away;
 mod node;
+mod unreachable;
 mod upgrade;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,7 +18,7 @@ const SOON: u64 = 120;
 pub(crate) const NAME: &str = "prod";
 
 /// A node called `hostname` with these clusters in its settings.
-pub(crate) fn told(hostname: &str, more: &str) -> Result<Credential> {
+pub(crate) fn reported(hostname: &str, more: &str) -> Result<Credential> {
     crate::settings::user_data(&format!("hostname = \"{hostname}\"\n{more}"))
 }
 
@@ -112,7 +112,7 @@ fn is_described(kubectl: &Kubectl, name: &str, guest: &mut Guest) -> Result<()> 
 const LABELS: &str =
     "node_labels = {\"example.com/rack\" = \"r7\"}\nnode_taints = [\"example.com/dedicated=tests:NoSchedule\"]";
 
-/// Nobody is told a secret: its files are for root alone, and it is in no report.
+/// Nobody is informed a secret: its files are for root alone, and it is in no report.
 fn is_kept(guest: &mut Guest, secret: &str) -> Result<()> {
     let modes = guest.ask("find /var/lib/ballast/clusters -exec stat --format='%a %F %n' {} +")?;
     ensure!(modes.lines().count() > 2, "nothing is kept of the cluster: {modes}");

@@ -12,7 +12,9 @@ use qemu_tests::qemu::machine::Network;
 use qemu_tests::scenario::{Cases, Scenario, unit};
 use serde_json::Value;
 
-use super::{LABELS, NAME, SOON, condition, is, is_connected, is_described, is_kept, node_when, os_when, says, told};
+use super::{
+    LABELS, NAME, SOON, condition, is, is_connected, is_described, is_kept, node_when, os_when, reported, says,
+};
 
 const HOST: &str = "worker-1";
 /// From the last heartbeat until the cluster gives a node up (node-monitor-grace-period), twice.
@@ -51,14 +53,14 @@ fn l01_l02_l03_l04_l05_l06_v09_f03_what_a_node_is_to_its_cluster() {
         let plane = scenario.control_plane("cluster", Wanted { certificates_last: CERTIFICATES })?;
         // CRD and no rights for it yet: L04.
         cluster::install_only_types(&plane.kubectl)?;
-        // Told the hash only, it has to find the authority by itself; what answers first is not there.
+        // Reported the hash only, it has to find the authority by itself; what answers first is not there.
         let gone = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let servers = [format!("https://10.0.2.2:{gone}"), plane.url()];
         let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
         let joining =
             Joining::new(NAME, &servers).word("ca_hash", &plane.authority.hash()?).word("token", TOKEN).line(LABELS);
         let broken = unit("broken.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")?;
-        let credentials = vec![told(HOST, &format!("colour = \"blue\"\n{joining}"))?, broken];
+        let credentials = vec![reported(HOST, &format!("colour = \"blue\"\n{joining}"))?, broken];
         let node = scenario.healthy(&Options { network: Network::User, credentials, ..Options::default() })?;
         let mut member = Member { plane, node };
         let mut cases = Cases::default();
@@ -77,9 +79,9 @@ fn joins(member: &mut Member) -> Result<()> {
     is_connected(node, NAME)?;
     node_when(&plane.kubectl, HOST, "the Node is Ready", |node| is(node, "Ready", "True"))?;
     let status = node.status()?;
-    let cluster = status.cluster(NAME).context("the status does not tell of it")?;
+    let cluster = status.cluster(NAME).context("the status does not report it")?;
     ensure!(cluster.server.as_deref() == Some(&plane.url()), "it is connected to {:?}", cluster.server);
-    ensure!(cluster.certificate_until.is_some() && cluster.role == "node", "the status tells {cluster:?}");
+    ensure!(cluster.certificate_until.is_some() && cluster.role == "node", "the status reports {cluster:?}");
     let table = node.guest.ask("ballast clusters")?;
     ensure!(table.contains(NAME) && table.contains("connected"), "ballast clusters prints {table}");
     is_kept(&mut node.guest, TOKEN)
@@ -94,7 +96,7 @@ fn may_not(member: &mut Member) -> Result<()> {
     std::thread::sleep(Duration::from_secs(30));
     let lines =
         node.guest.ask("journalctl --boot --no-pager --unit=ballast.service | grep -ci 'nodeos.*forbidden' || :")?;
-    ensure!(matches!(lines.parse(), Ok(1..=2)), "the journal tells of it {lines} times");
+    ensure!(matches!(lines.parse(), Ok(1..=2)), "the journal reports it {lines} times");
     node_when(&plane.kubectl, HOST, "it stays Ready", |node| is(node, "Ready", "True"))?;
 
     cluster::install(&plane.kubectl)?;
@@ -104,7 +106,7 @@ fn may_not(member: &mut Member) -> Result<()> {
     let waits = |reasons: &[String]| reasons.iter().any(|reason| reason.contains("there is no NodeOS"));
     node.status_when("that nobody made its NodeOS is a reason", SOON, |status| waits(&status.reasons))?;
     cluster::node_oses(&plane.kubectl, &[HOST.to_owned()])?;
-    os_when(&plane.kubectl, HOST, SOON, "the NodeOS tells of the release", |os| {
+    os_when(&plane.kubectl, HOST, SOON, "the NodeOS reports the release", |os| {
         os["status"]["booted"]["version"].is_string()
     })?;
     let is_gone = |reasons: &[String]| !refused(reasons) && !waits(reasons);

@@ -9,7 +9,7 @@ use qemu_tests::release::Release;
 use qemu_tests::scenario::Scenario;
 use serde_json::{Value, json};
 
-use super::{LABELS, NAME, SOON, is_connected, is_described, node_when, os_when, text, told};
+use super::{LABELS, NAME, SOON, is_connected, is_described, node_when, os_when, reported, text};
 
 const HOST: &str = "worker-3";
 const POOL: &str = "default";
@@ -27,7 +27,7 @@ fn upgrade_by_node_os_blocked_good_and_bad() {
         cluster::slots(&plane.kubectl, POOL, 1)?;
         let mut host = Installed::on(scenario)?;
         let joining = plane.joining(NAME)?.line(LABELS);
-        host.options.credentials.push(told(HOST, &joining.to_string())?);
+        host.options.credentials.push(reported(HOST, &joining.to_string())?);
         let (good, good_name) = host.publish(host.release("20261122.1")?)?;
         let (bad, bad_name) = host.publish(Release::without_init(host.release("20261122.2")?)?)?;
 
@@ -48,7 +48,7 @@ fn upgrade_by_node_os_blocked_good_and_bad() {
         ensure!(matches!(host.try_boot()?, Boot::Ended(_)), "a release without /init came up");
         let mut node = host.boot().context("the release before it")?;
         crate::upgrade::runs(&mut node, &good.digest)?;
-        tells_why(&plane, &bad.digest)?;
+        reports_why(&plane, &bad.digest)?;
         gives_up(&plane)?;
         node.power_off()
     });
@@ -86,22 +86,22 @@ fn is_well(plane: &ControlPlane, digest: &str) -> Result<()> {
 }
 
 /// What `kubectl get nodeos` shows of a release that did not come up. The old one serves; the slot stays taken, with the reason.
-fn tells_why(plane: &ControlPlane, bad: &str) -> Result<()> {
+fn reports_why(plane: &ControlPlane, bad: &str) -> Result<()> {
     let kubectl = &plane.kubectl;
     let failed =
         os_when(kubectl, HOST, SOON, "the NodeOS says that it failed", |os| text(os, "/status/phase") == "Failed")?;
-    let denied = failed["status"]["denied"].as_array().context("nothing is denied")?;
-    let denied = denied.iter().find(|denied| denied["digest"] == bad);
-    let reason = denied.and_then(|denied| denied["reason"].as_str()).filter(|reason| !reason.is_empty());
-    let reason = reason.with_context(|| format!("it is not denied: {}", failed["status"]))?;
+    let failed = failed["status"]["failed"].as_array().context("nothing has failed")?;
+    let failed = failed.iter().find(|failed| failed["digest"] == bad);
+    let reason = failed.and_then(|failed| failed["reason"].as_str()).filter(|reason| !reason.is_empty());
+    let reason = reason.with_context(|| format!("it is not among the failed: {}", failed["status"]))?;
     let table = kubectl.run(&["get", "nodeos", "--output=wide"])?;
     let claims = ["get", "leases", "--namespace=kube-node-lease", "--label-columns=os.ballast.dev/slot"];
     println!("{table}\n{}", kubectl.run(&claims)?);
     ensure!(table.contains(reason), "kubectl does not show {reason:?}: {table}");
     node_when(kubectl, HOST, "the node takes pods again", is_schedulable)?;
     let held = cluster::held(kubectl, POOL)?;
-    let told = held.iter().any(|slot| slot.holder == HOST && slot.reason.is_some());
-    ensure!(told, "the slot does not say why it is held: {held:?}");
+    let reported = held.iter().any(|slot| slot.holder == HOST && slot.reason.is_some());
+    ensure!(reported, "the slot does not say why it is held: {held:?}");
     let events = kubectl.run(&["get", "events", "--namespace=default"])?;
     ensure!(events.contains("RolledBack"), "there is no event of the rollback: {events}");
     Ok(())

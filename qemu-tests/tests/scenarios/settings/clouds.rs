@@ -6,7 +6,7 @@ use qemu_tests::metadata::{Cloud, Given, Service};
 use qemu_tests::node::Node;
 use qemu_tests::scenario::Scenario;
 
-use super::{eventually, told};
+use super::{eventually, reported};
 
 /// Boots a machine of `cloud` that is given `user_data` and the name `named`; the first answers are `failing`.
 fn settles(
@@ -22,7 +22,7 @@ fn settles(
         service.fails(failing.0, failing.1);
         let identity = Some(cloud.identity());
         let options = Options { smp: 1, network: service.network(), identity, ..Options::default() };
-        let node = told(scenario, &options, "metadata");
+        let node = reported(scenario, &options, "metadata");
         let mut node = node.with_context(|| format!("it was asked {:?}", service.asked_since(0)))?;
         check(&mut node)?;
         let asked = service.asked_since(0);
@@ -89,7 +89,7 @@ mod soak {
     }
 
     /// A name and a text of each of the others, one after the other: they differ in paths, headers and how a text is written. A firmware
-    /// that names another is told, and is no reason.
+    /// that names another is reported, and is no reason.
     #[test]
     fn f04_the_other_clouds_are_asked_each_in_its_way() {
         let all = [
@@ -117,14 +117,14 @@ mod soak {
     }
 
     #[test]
-    fn f04_a_cloud_that_nobody_asks_is_told_in_one_line() {
+    fn f04_a_cloud_that_nobody_asks_is_reported_in_one_line() {
         Scenario::run("f04_unasked", |scenario| {
             let identity = Some(Identity { manufacturer: "UpCloud", product: "Server", asset_tag: None });
             let mut node = scenario.start(&Options { smp: 1, identity, ..Options::default() })?;
             node.ready(Deadline::after(READY))?;
-            let status = node.status_when("the cloud is told", 120, |status| !status.settings.notes.is_empty())?;
+            let status = node.status_when("the cloud is reported", 120, |status| !status.settings.notes.is_empty())?;
             let notes = &status.settings.notes;
-            ensure!(notes.len() == 1 && notes[0].reason.contains("of UpCloud"), "it tells {notes:?}");
+            ensure!(notes.len() == 1 && notes[0].reason.contains("of UpCloud"), "it reports {notes:?}");
             ensure!(status.reasons.iter().all(|reason| !reason.contains("UpCloud")), "{:?}", status.reasons);
             let screen = node.guest.ask("ballast status")?;
             ensure!(screen.contains("Note      firmware: this machine is of UpCloud"), "{screen}");
@@ -140,7 +140,7 @@ mod soak {
             eventually(&mut node.guest, "the name", "cat /proc/sys/kernel/hostname", |found| found == name)?;
             let status = node.status()?;
             ensure!(status.settings.problems.is_empty(), "{:?}", status.settings.problems);
-            ensure!(status.node.hostname == hostname(&mut node.guest)?, "the status tells of {}", status.node.hostname);
+            ensure!(status.node.hostname == hostname(&mut node.guest)?, "the status reports {}", status.node.hostname);
             Ok(())
         });
     }

@@ -18,7 +18,7 @@ const SECRET: &str = "s3cret-that-was-typed";
 type Case = (&'static str, fn(&mut Node) -> Result<()>);
 
 const CASES: [Case; 13] = [
-    ("a node that nobody told anything", untouched),
+    ("a node that nobody configured", untouched),
     ("set, get, unset", set_get_unset),
     ("what is not right is refused, and changes nothing", refused),
     ("typed wrongly", typed_wrongly),
@@ -119,7 +119,7 @@ fn refused(node: &mut Node) -> Result<()> {
 fn typed_wrongly(node: &mut Node) -> Result<()> {
     for arguments in [&["set", "hostname"][..], &["frobnicate"], &["apply"], &["apply", "-", "--try", "soon"]] {
         let said = Said::of(&mut node.guest, arguments)?;
-        ensure!(said.status == exit::USAGE, "{arguments:?} ended with {}: {}", said.status, said.complaint);
+        ensure!(said.status == exit::USAGE, "{arguments:?} ended with {}: {}", said.status, said.warning);
     }
     let said = Said::of(&mut node.guest, &["apply", "/nowhere.toml"])?;
     said.ends(exit::FAILED, &["/nowhere.toml"]).map(drop)
@@ -150,7 +150,7 @@ fn document(node: &mut Node) -> Result<()> {
     // One key more, and the comment stays.
     set(guest, "update.auto", "false")?;
     ensure!(guest.ask(&format!("head -n 1 {FILE}"))? == "# Kept.", "the comment is gone");
-    // By hand, too: nobody has to be told.
+    // By hand, too: nobody has to be reported.
     guest.ask(&format!("sed -i s/documented/by-hand/ {FILE}"))?;
     eventually(guest, "what is edited by hand applies", "cat /proc/sys/kernel/hostname", |name| name == "by-hand")?;
     Ok(())
@@ -211,11 +211,11 @@ fn edit(node: &mut Node) -> Result<()> {
     ensure!(hostname(guest)? == "edited", "edited, the name is {}", hostname(guest)?);
     let spoilt = "printf 'echo nonsense >\"$1\"\\n' >/run/editor";
     let output = guest.shell(&format!("{spoilt} && EDITOR='sh /run/editor' ballast settings edit </dev/null"))?;
-    ensure!(output.status == exit::REFUSED, "nonsense ended with {}: {}", output.status, output.complaint());
+    ensure!(output.status == exit::REFUSED, "nonsense ended with {}: {}", output.status, output.warning());
     ensure!(hostname(guest)? == "edited", "nonsense applies");
     let output = guest.shell("env -u EDITOR -u VISUAL ballast settings edit")?;
     ensure!(output.status == exit::FAILED, "without an editor it ended with {}", output.status);
-    ensure!(output.complaint().contains("EDITOR"), "what is missing is not said: {}", output.complaint());
+    ensure!(output.warning().contains("EDITOR"), "what is missing is not said: {}", output.warning());
     Ok(())
 }
 
@@ -249,8 +249,8 @@ spec:
   hostNetwork: true
   containers:
     - {name: other, image: \"localhost/ballast/canary:1\", imagePullPolicy: Never,
-       volumeMounts: [{name: told, mountPath: /run/canary}]}
-  volumes: [{name: told, hostPath: {path: /run/other, type: DirectoryOrCreate}}]
+       volumeMounts: [{name: reported, mountPath: /run/canary}]}
+  volumes: [{name: reported, hostPath: {path: /run/other, type: DirectoryOrCreate}}]
 ";
 
 /// From then on pods are run by crun; what runs is left alone.
@@ -280,7 +280,7 @@ fn secrets(node: &mut Node) -> Result<()> {
     let second = set(guest, "cluster.lab.token", &format!("{SECRET}-2"))?;
     let third = Said::of(guest, &["get", "cluster.lab.token"])?.text;
     for said in [first, second, third] {
-        ensure!(!said.contains(SECRET), "it is told: {said}");
+        ensure!(!said.contains(SECRET), "it is reported: {said}");
     }
     secrets_are_kept(guest, SECRET)?;
     Said::of(guest, &["unset", "cluster"])?.done().map(drop)

@@ -95,8 +95,8 @@ fn named(node: &mut Node) -> Result<()> {
         ensure!(problem.r#where.starts_with(&place), "{key} is in line {}, not at {}", line(text)?, problem.r#where);
         ensure!(problem.reason.contains(why), "the reason for {key} is {:?}", problem.reason);
         // The sentence for people has all of it.
-        let told = status.reasons.iter().any(|reason| reason.contains(&place) && reason.contains(key));
-        ensure!(told, "{key} is no reason: {:?}", status.reasons);
+        let reported = status.reasons.iter().any(|reason| reason.contains(&place) && reason.contains(key));
+        ensure!(reported, "{key} is no reason: {:?}", status.reasons);
     }
     let place = format!("{SOURCE}:{}:", line("this is no TOML")?);
     ensure!(problems.iter().any(|one| one.r#where.starts_with(&place)), "{place} is not named: {problems:?}");
@@ -140,11 +140,11 @@ fn refused(node: &mut Node) -> Result<()> {
     // What is no text cannot even be asked for.
     let said = Said::reading(guest, b"hostname = \"\xff\xfe\"\n", &["apply", "-"])?;
     ensure!([exit::FAILED, exit::REFUSED].contains(&said.status), "no UTF-8 ended with {}", said.status);
-    ensure!(said.complaint.contains("UTF-8"), "what is wrong is not said: {}", said.complaint);
+    ensure!(said.warning.contains("UTF-8"), "what is wrong is not said: {}", said.warning);
     let script = "head -c 300000 /dev/zero | tr '\\0' '#' | ballast settings apply -";
     let output = guest.shell(script)?;
-    ensure!(output.status == exit::REFUSED, "300 kB end with {}: {}", output.status, output.complaint());
-    ensure!(output.complaint().contains("256"), "the limit is not said: {}", output.complaint());
+    ensure!(output.status == exit::REFUSED, "300 kB end with {}: {}", output.status, output.warning());
+    ensure!(output.warning().contains("256"), "the limit is not said: {}", output.warning());
     ensure!(guest.shell("test -e /var/lib/ballast/settings.toml")?.status != 0, "what was refused was written");
     Ok(())
 }
@@ -179,7 +179,7 @@ fn asks_nobody(guest: &mut Guest, service: &Service) -> Result<()> {
     ensure!(service.connections() == 0, "it was asked {:?}", service.asked_since(0));
     // It is not for want of a way: somebody who calls, if with another protocol, gets there.
     let call = "timeout 10 busctl --address=tcp:host=169.254.169.254,port=80 list";
-    let said = guest.shell(call)?.complaint();
+    let said = guest.shell(call)?.warning();
     ensure!(service.connections() > 0, "the service cannot be reached, so this test says nothing: {said}");
     Ok(())
 }

@@ -27,11 +27,11 @@ pub(crate) fn user_data(text: &str) -> Result<Credential> {
     Credential::new("ballast.settings", text)
 }
 
-/// Boots to READY, and until the agent tells of a source of this rank: whoever asks only the agent need not wait for the rest of the boot.
-pub(crate) fn told(scenario: &mut Scenario, options: &Options, rank: &str) -> Result<Node> {
+/// Boots to READY, and until the agent reports a source of this rank: whoever asks only the agent need not wait for the rest of the boot.
+pub(crate) fn reported(scenario: &mut Scenario, options: &Options, rank: &str) -> Result<Node> {
     let mut node = scenario.start(options)?;
     node.ready(Deadline::after(READY))?;
-    let what = format!("the agent tells of the {rank}");
+    let what = format!("the agent reports the {rank}");
     node.status_when(&what, 120, |status| status.settings.sources.iter().any(|source| source.rank == rank))?;
     Ok(node)
 }
@@ -56,13 +56,13 @@ pub(crate) fn eventually(guest: &mut Guest, what: &str, script: &str, wanted: im
             return Ok(output.text());
         }
         if deadline.is_over() {
-            bail!("{what}: not within {deadline}; {script} says {:?} {:?}", output.text(), output.complaint());
+            bail!("{what}: not within {deadline}; {script} says {:?} {:?}", output.text(), output.warning());
         }
         std::thread::sleep(Duration::from_millis(500));
     }
 }
 
-/// What is kept of settings is for root's eyes only; `secret`, where it stands in files, likewise. Nobody else was told it.
+/// What is kept of settings is for root's eyes only; `secret`, where it stands in files, likewise. Nobody else was reported it.
 pub(crate) fn secrets_are_kept(guest: &mut Guest, secret: &str) -> Result<()> {
     let modes = guest.ask(
         "find /var/lib/ballast -maxdepth 2 \\( -name 'settings*' -o -name 'sources*' -o -path '*/sources/*' \\) \
@@ -79,12 +79,12 @@ pub(crate) fn secrets_are_kept(guest: &mut Guest, secret: &str) -> Result<()> {
         let mode = guest.ask(&format!("stat --format=%a '{file}'"))?;
         ensure!(mode.ends_with("00"), "the mode of {file}, which has a secret in it, is {mode}");
     }
-    let told =
+    let reported =
         "journalctl --boot --no-pager; ballast status --json; ballast settings show; ballast settings show --origins";
-    let told = guest.shell(told)?.text();
-    ensure!(told.len() > 1000, "the journal is empty: {told}");
-    let line = told.lines().find(|line| line.contains(secret));
-    ensure!(line.is_none(), "a secret is told: {line:?}");
+    let reported = guest.shell(reported)?.text();
+    ensure!(reported.len() > 1000, "the journal is empty: {reported}");
+    let line = reported.lines().find(|line| line.contains(secret));
+    ensure!(line.is_none(), "a secret is reported: {line:?}");
     Ok(())
 }
 

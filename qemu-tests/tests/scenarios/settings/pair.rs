@@ -7,9 +7,9 @@ use qemu_tests::node::{Node, sockets};
 use qemu_tests::qemu::machine::{Cable, Network};
 use qemu_tests::scenario::{Scenario, unit};
 
-use super::{eventually, told, user_data};
+use super::{eventually, reported, user_data};
 
-/// Tells who called, once somebody asks for it to be started.
+/// Reports who called, once somebody asks for it to be started.
 const SOCKET: &str = "[Socket]\nListenStream=5000\nAccept=yes\n";
 const SERVICE: &str = "\
 [Service]
@@ -25,7 +25,7 @@ fn options(network: Network, settings: &str) -> Result<Options> {
 
 /// Calls `address`, whatever comes of it: who is called says that it was reached.
 fn call(guest: &mut Guest, address: &str) -> Result<String> {
-    Ok(guest.shell(&format!("timeout 20 busctl --address={address},port=5000 list"))?.complaint())
+    Ok(guest.shell(&format!("timeout 20 busctl --address={address},port=5000 list"))?.warning())
 }
 
 /// `called` hears `caller`, who calls `address` and is `known` there.
@@ -67,8 +67,8 @@ fn f_two_nodes_with_static_addresses_reach_each_other() {
         );
         let second = "hostname = \"other\"\n[[network.interface]]\nname = \"e*\"\naddresses = [\"192.0.2.2/24\", \"2001:db8::2/64\"]\n\
              routes = [{ to = \"198.51.100.0/24\", via = \"192.0.2.1\" }]\n";
-        let mut one = told(scenario, &options(Network::UserAndCable(near.clone()), &first)?, "credential")?;
-        let mut other = told(scenario, &options(Network::Cable(far), second)?, "credential")?;
+        let mut one = reported(scenario, &options(Network::UserAndCable(near.clone()), &first)?, "credential")?;
+        let mut other = reported(scenario, &options(Network::Cable(far), second)?, "credential")?;
         for (node, address) in [(&mut one, "192.0.2.1"), (&mut other, "192.0.2.2")] {
             eventually(&mut node.guest, "the static address", "ip -4 address", |text| text.contains(address))?;
             node.guest.ask("systemctl start called.socket")?;
@@ -80,7 +80,7 @@ fn f_two_nodes_with_static_addresses_reach_each_other() {
         ensure!(route.contains("via 192.0.2.1"), "the route is {route:?}");
         two_ports(&mut one, near.mac)?;
         let status = one.status()?;
-        ensure!(status.ready && status.reasons.is_empty(), "one complains: {:?}", status.reasons);
+        ensure!(status.ready && status.reasons.is_empty(), "one warns: {:?}", status.reasons);
         one.power_off()?;
         other.power_off()
     });

@@ -11,7 +11,7 @@ use qemu_tests::node::Node;
 use qemu_tests::scenario::Scenario;
 use qemu_tests::settings::{get, set};
 
-use super::told;
+use super::reported;
 use crate::killed::{Moments, seed};
 
 /// The least number that is written.
@@ -23,7 +23,7 @@ const ANSWERED: &str = "p08-answered=";
 
 /// Changes follow each other, each with its number, until the power is cut after `moment`; gives the last that was answered.
 fn cut(mut node: Node, first: u32, moment: Duration) -> Result<u32> {
-    // The console is what still tells of a node that is gone.
+    // The console is what still reports a node that is gone.
     let script = format!(
         "n={first}; while :; do n=$((n + 1)); \
          ballast settings set runtime.pids_limit $n >/dev/null && echo {ANSWERED}$n >/dev/console; done"
@@ -56,7 +56,7 @@ fn power_cuts(name: &str, times: u32) {
             let what = || format!("cut {number} of {times}, after {:.1} s (BALLAST_SEED={seed})", moment.as_secs_f64());
             println!("{}", what());
             let answered = cut(node, last, moment).with_context(what)?;
-            node = told(scenario, &options, "node").with_context(what)?;
+            node = reported(scenario, &options, "node").with_context(what)?;
             last = whole(&mut node, answered).with_context(what)?;
         }
         node.status_when("the canary pod runs", 120, |status| status.runs("canary"))?;

@@ -16,10 +16,10 @@ use super::eventually;
 #[path = "../../../../node-agent/settings/tests/properties/any.rs"]
 mod any;
 
-/// So many settings by chance, the same each time; each is read by all.
+/// So many settings at random, the same each time; each is read by all.
 const SETTINGS: usize = 24;
 
-/// Each drop-in's folder, who reads it, and how it is told.
+/// Each drop-in's folder, who reads it, and how it is reported.
 const DROP_INS: [(&str, &str); 3] = [
     ("resolved.conf.d", "systemd-resolved.service"),
     ("timesyncd.conf.d", "systemd-timesyncd.service"),
@@ -54,11 +54,11 @@ fn put(script: &mut String, path: &str, text: &str) {
 }
 
 /// Nobody has complained since `cursor`.
-fn no_complaints(guest: &mut Guest, unit: &str, cursor: &str) -> Result<()> {
+fn no_warnings(guest: &mut Guest, unit: &str, cursor: &str) -> Result<()> {
     let journal = guest.ask(&format!("journalctl --no-pager --output=cat --after-cursor='{cursor}' --unit={unit}"))?;
-    let complaints =
+    let warnings =
         ["Unknown key", "Unknown section", "Failed to parse", "ignoring", "Ignoring", "Invalid ", "not valid"];
-    let line = journal.lines().find(|line| complaints.iter().any(|complaint| line.contains(complaint)));
+    let line = journal.lines().find(|line| warnings.iter().any(|warning| line.contains(warning)));
     ensure!(line.is_none(), "{unit} says {line:?}");
     Ok(())
 }
@@ -81,7 +81,7 @@ fn drop_ins(guest: &mut Guest, all: &[Settings]) -> Result<()> {
         let cursor = cursor(guest)?;
         let _ = writeln!(script, "systemctl restart {unit}");
         guest.ask(&script)?;
-        no_complaints(guest, unit, &cursor)?;
+        no_warnings(guest, unit, &cursor)?;
         guest.ask(&format!("rm -f /run/systemd/{folder}/10-any-*; systemctl restart {unit}"))?;
     }
     Ok(())
@@ -126,7 +126,7 @@ fn hosts(node: &mut Node, all: &[Settings]) -> Result<()> {
     }
     node.guest.ask(&script)?;
     let cursor = cursor(&mut node.guest)?;
-    let complaints = |guest: &mut Guest| {
+    let warnings = |guest: &mut Guest| {
         guest.ask(&format!(
             "journalctl --no-pager --output=cat --after-cursor='{cursor}' --unit=containerd.service | grep '{UNREADABLE}' || :"
         ))
@@ -134,11 +134,11 @@ fn hosts(node: &mut Node, all: &[Settings]) -> Result<()> {
     for (index, host) in hosts.iter().enumerate() {
         pull(node, index, host)?;
     }
-    let said = complaints(&mut node.guest)?;
+    let said = warnings(&mut node.guest)?;
     ensure!(said.is_empty(), "containerd says {said}");
     node.guest.ask("mkdir -p /etc/containerd/certs.d/broken.example && echo 'server = [' >/etc/containerd/certs.d/broken.example/hosts.toml")?;
     pull(node, hosts.len(), "broken.example")?;
-    ensure!(!complaints(&mut node.guest)?.is_empty(), "containerd is content with anything, so this says nothing");
+    ensure!(!warnings(&mut node.guest)?.is_empty(), "containerd is content with anything, so this says nothing");
     node.guest.ask("rm /var/lib/ballast/pods/any-*.yaml; rm -r /etc/containerd/certs.d/broken.example")?;
     eventually(&mut node.guest, "those pods are gone", "ballast status", |text| !text.contains("any-0")).map(drop)
 }
@@ -152,6 +152,6 @@ fn pull(node: &mut Node, index: usize, host: &str) -> Result<()> {
     );
     put(&mut script, &format!("/var/lib/ballast/pods/any-{index}.yaml"), &pod);
     node.guest.ask(&script)?;
-    let is_told = |reasons: &[String]| reasons.iter().any(|reason| reason.contains(&format!("{host}/team/none")));
-    node.status_when(&format!("{host} cannot be reached"), 180, |status| is_told(&status.reasons)).map(drop)
+    let is_reported = |reasons: &[String]| reasons.iter().any(|reason| reason.contains(&format!("{host}/team/none")));
+    node.status_when(&format!("{host} cannot be reached"), 180, |status| is_reported(&status.reasons)).map(drop)
 }

@@ -5,7 +5,7 @@ use qemu_tests::lab::Options;
 use qemu_tests::qemu::machine::Network;
 use qemu_tests::scenario::Scenario;
 
-use super::{eventually, hostname, told, user_data};
+use super::{eventually, hostname, reported, user_data};
 
 const README: &str = include_str!("../../../../README.md");
 
@@ -25,7 +25,7 @@ fn f_what_the_readme_says_of_settings_works() {
         let document = blocks.iter().find(|(language, _)| *language == "toml").context("it has no user-data")?.1;
         let credentials = vec![user_data(document)?];
         let options = Options { smp: 1, network: Network::User, credentials, ..Options::default() };
-        let mut node = told(scenario, &options, "credential")?;
+        let mut node = reported(scenario, &options, "credential")?;
         let status = node.status()?;
         ensure!(status.settings.problems.is_empty(), "the user-data is wrong: {:?}", status.settings.problems);
         ensure!(hostname(&mut node.guest)? == "node-1", "the name is {}", hostname(&mut node.guest)?);

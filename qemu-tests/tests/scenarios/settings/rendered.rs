@@ -102,8 +102,8 @@ spec:
   hostNetwork: true
   containers:
     - {{name: hello, image: "localhost/ballast/canary:1", imagePullPolicy: Never,
-       volumeMounts: [{{name: told, mountPath: /run/canary}}]}}
-  volumes: [{{name: told, hostPath: {{path: /run/hello, type: DirectoryOrCreate}}}}]
+       volumeMounts: [{{name: reported, mountPath: /run/canary}}]}}
+  volumes: [{{name: reported, hostPath: {{path: /run/hello, type: DirectoryOrCreate}}}}]
 """
 
 [[pods.manifest]]
@@ -159,7 +159,7 @@ fn f_whatever_is_rendered_is_read_by_its_reader() {
 
 fn nothing_is_wrong(node: &mut Node) -> Result<()> {
     let problems = node.status()?.settings.problems;
-    // The time server is not there, which is told after a while.
+    // The time server is not there, which is reported after a while.
     let is_known = |key: &Option<String>| key.as_deref() == Some("time.servers");
     ensure!(problems.iter().all(|one| is_known(&one.key)), "what is right is complained about: {problems:?}");
     ensure!(hostname(&mut node.guest)? == "rendered.lab.example", "the name is {}", hostname(&mut node.guest)?);
@@ -172,11 +172,11 @@ fn nothing_is_wrong(node: &mut Node) -> Result<()> {
     Ok(())
 }
 
-/// Nobody whose words of complaint are these has anything to say.
+/// Nobody whose words of warning are these has anything to say.
 pub(super) fn no_complaints(guest: &mut Guest, unit: &str) -> Result<()> {
     let journal = guest.ask(&format!("journalctl --boot --no-pager --output=cat --unit={unit}"))?;
-    let complaints = ["Unknown key", "Unknown section", "Failed to parse", "ignoring", "Invalid ", "No such device"];
-    let line = journal.lines().find(|line| complaints.iter().any(|complaint| line.contains(complaint)));
+    let warnings = ["Unknown key", "Unknown section", "Failed to parse", "ignoring", "Invalid ", "No such device"];
+    let line = journal.lines().find(|line| warnings.iter().any(|warning| line.contains(warning)));
     ensure!(line.is_none(), "{unit} says {line:?}");
     Ok(())
 }
@@ -197,17 +197,17 @@ fn networkd(node: &mut Node) -> Result<()> {
     no_complaints(guest, "systemd-networkd.service")
 }
 
-/// What a service makes of the settings is told, with the key that says it; once it holds, no more.
+/// What a service makes of the settings is reported, with the key that says it; once it holds, no more.
 fn effects(node: &mut Node) -> Result<()> {
-    let told = |status: &qemu_tests::status::Status, key: &str| {
+    let reported = |status: &qemu_tests::status::Status, key: &str| {
         let problem = status.settings.problems.iter().find(|one| one.key.as_deref() == Some(key));
         problem.is_some_and(|one| status.reasons.iter().any(|reason| reason.contains(&one.reason)))
     };
     // Nobody answers at 192.0.2.123, in no boot.
-    node.status_when("the time server is a reason", 200, |status| told(status, "time.servers"))?;
+    node.status_when("the time server is a reason", 200, |status| reported(status, "time.servers"))?;
     let key = "network.interface.eth77.name";
     apply(&mut node.guest, "[[network.interface]]\nname = \"eth77\"\n")?;
-    node.status_when("an interface that is not there is a reason", 90, |status| status.ready && told(status, key))?;
+    node.status_when("an interface that is not there is a reason", 90, |status| status.ready && reported(status, key))?;
     // A cloud's /32 with a gateway outside of it: the first entry that matches holds.
     let document = include_str!("../../../../node-agent/settings/tests/field/gateway-outside-prefix.toml");
     apply(
@@ -246,7 +246,7 @@ fn bonds_and_vlans(node: &mut Node) -> Result<()> {
     ensure!(mode.contains("802.3ad") && mode.contains(&port), "the bond is {mode}");
     let id = node.guest.ask("ip -details link show dev bond0.100")?;
     ensure!(id.contains("vlan protocol 802.1Q id 100"), "the VLAN is {id}");
-    no_complaints(&mut node.guest, "systemd-networkd.service")
+    no_warnings(&mut node.guest, "systemd-networkd.service")
 }
 
 fn resolved(node: &mut Node) -> Result<()> {
@@ -254,7 +254,7 @@ fn resolved(node: &mut Node) -> Result<()> {
     for part in ["10.0.2.3", "lab.example", "port.example"] {
         ensure!(status.contains(part), "resolved does not know {part}: {status}");
     }
-    no_complaints(&mut node.guest, "systemd-resolved.service")
+    no_warnings(&mut node.guest, "systemd-resolved.service")
 }
 
 fn time(node: &mut Node) -> Result<()> {
@@ -262,7 +262,7 @@ fn time(node: &mut Node) -> Result<()> {
     ensure!(["CET", "CEST"].contains(&zone.as_str()), "the zone is {zone}");
     let servers = node.guest.ask("timedatectl show-timesync --property=SystemNTPServers --value")?;
     ensure!(servers == "192.0.2.123", "timesyncd asks {servers}");
-    no_complaints(&mut node.guest, "systemd-timesyncd.service")
+    no_warnings(&mut node.guest, "systemd-timesyncd.service")
 }
 
 fn journald(node: &mut Node) -> Result<()> {
@@ -270,7 +270,7 @@ fn journald(node: &mut Node) -> Result<()> {
     ensure!(says.contains("max 64.0M") || says.contains("max 64M"), "the journal's limit is another: {says}");
     let config = node.guest.ask("systemd-analyze --no-pager cat-config systemd/journald.conf")?;
     ensure!(config.contains("SystemMaxUse=67108864"), "journald does not read it: {config}");
-    no_complaints(&mut node.guest, "systemd-journald.service")
+    no_warnings(&mut node.guest, "systemd-journald.service")
 }
 
 fn kernel(node: &mut Node) -> Result<()> {
@@ -279,7 +279,7 @@ fn kernel(node: &mut Node) -> Result<()> {
     });
     rmem?;
     ensure!(super::sysctl(&mut node.guest, "net.core.somaxconn")? == "1234", "somaxconn is another");
-    no_complaints(&mut node.guest, "systemd-sysctl.service")
+    no_warnings(&mut node.guest, "systemd-sysctl.service")
 }
 
 fn containerd(node: &mut Node) -> Result<()> {
@@ -296,13 +296,13 @@ fn containerd(node: &mut Node) -> Result<()> {
     ensure!(has("HTTPS_PROXY", &format!("http://me:{SECRET}@10.0.2.2:3128")), "containerd knows no proxy");
     ensure!(has("NO_PROXY", "localhost,10.0.0.0/8"), "containerd does not know what goes without a proxy");
     let journal = guest.ask("journalctl --boot --no-pager --output=cat --unit=containerd.service")?;
-    let complaint = journal.lines().find(|line| {
+    let warning = journal.lines().find(|line| {
         ["level=error", "level=fatal", "level=warning"].iter().any(|level| line.contains(level))
             && ["config", "hosts.toml", "certs.d", "unknown"].iter().any(|word| line.contains(word))
             // For credentials that are bound to a host there is nothing else yet.
             && !["`configs` is deprecated", "Registry.Configs"].iter().any(|known| line.contains(known))
     });
-    ensure!(complaint.is_none(), "containerd says {complaint:?}");
+    ensure!(warning.is_none(), "containerd says {warning:?}");
     Ok(())
 }
 

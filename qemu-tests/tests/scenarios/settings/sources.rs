@@ -83,7 +83,7 @@ fn f04_i03_i07_sources_in_their_order_read_once_and_kept() {
         let mut first = scenario.healthy(&all)?;
         set(&mut first.guest, "kernel.sysctl.\"net.core.somaxconn\"", &value("node", 1).to_string())?;
         hold(&mut first, 1).with_context(|| format!("the service was asked {:?}", service.asked_since(0)))?;
-        origins_are_told(&mut first)?;
+        origins_are_reported(&mut first)?;
         ensure!(hostname(&mut first.guest)? == "from-the-volume", "F04: the name is {}", hostname(&mut first.guest)?);
         grown(&mut first).context("I03")?;
         proves_itself(&mut first)?;
@@ -107,12 +107,12 @@ fn f04_i03_i07_sources_in_their_order_read_once_and_kept() {
         ensure!(service.mark() == asked, "I07: the second boot asked {:?}", service.asked_since(asked));
         let now = second.guest.ask("cd /var/lib/ballast/sources && sha256sum *")?;
         ensure!(now == kept, "I07: what was kept was {kept}, and is {now}");
-        origins_are_told(&mut second).context("I07")?;
+        origins_are_reported(&mut second).context("I07")?;
 
         service.gives(Given { user_data: Some(says("metadata", 2)), hostname: None });
-        let told = Said::of(&mut second.guest, &["refetch"])?.done()?;
-        let is_told = told.contains("is another, and is not asked");
-        ensure!(is_told, "of the volume that was not there at the first boot it says {told}");
+        let reported = Said::of(&mut second.guest, &["refetch"])?.done()?;
+        let is_reported = reported.contains("is another, and is not asked");
+        ensure!(is_reported, "of the volume that was not there at the first boot it says {reported}");
         for (rank, name) in [("volume", SYSCTLS[2].1), ("metadata", SYSCTLS[4].1)] {
             let want = value(rank, 2).to_string();
             let path = format!("cat /proc/sys/{}", name.replace('.', "/"));
@@ -139,7 +139,7 @@ fn f04_i03_i07_sources_in_their_order_read_once_and_kept() {
 }
 
 /// The status has each source once, in order; `show --origins` says for each sysctl whose word it is.
-fn origins_are_told(node: &mut Node) -> Result<()> {
+fn origins_are_reported(node: &mut Node) -> Result<()> {
     let status = node.status()?;
     let mut ranks: Vec<_> = status.settings.sources.iter().map(|source| source.rank.as_str()).collect();
     ranks.dedup();
@@ -151,7 +151,7 @@ fn origins_are_told(node: &mut Node) -> Result<()> {
         ["/var/lib/ballast/settings.toml", "credential ballast.settings", "volume", "/efi/ballast.toml", "cloud"];
     for ((_, sysctl), source) in SYSCTLS.iter().zip(names) {
         let line = text.lines().find(|line| line.contains(sysctl));
-        ensure!(line.is_some_and(|line| line.contains(source)), "{sysctl} is of {source}, but told is {line:?}");
+        ensure!(line.is_some_and(|line| line.contains(source)), "{sysctl} is of {source}, but reported is {line:?}");
     }
     Ok(())
 }
@@ -198,7 +198,7 @@ mod soak {
             let mut node = scenario.healthy(&options)?;
             is_as_described(&mut node, "10.0.2.77/24", "pve-node7")?;
             let notes = node.status()?.settings.notes;
-            ensure!(notes.len() == 1 && notes[0].reason.contains("ssh_authorized_keys"), "it tells {notes:?}");
+            ensure!(notes.len() == 1 && notes[0].reason.contains("ssh_authorized_keys"), "it reports {notes:?}");
             eventually(&mut node.guest, "the vendor-data's zone", "date +%Z", |zone| ["CET", "CEST"].contains(&zone))?;
             node.power_off()
         });

@@ -8,7 +8,7 @@ use qemu_tests::scenario::Scenario;
 use qemu_tests::settings::{Said, apply, exit, set};
 use qemu_tests::status::Status;
 
-use super::{hostname, sysctl, told};
+use super::{hostname, reported, sysctl};
 
 const DOCUMENT: &str = "hostname = \"proven\"\n";
 
@@ -39,20 +39,20 @@ fn f08_what_is_tried_is_taken_back_unless_confirmed() {
         let said = tries(&mut node.guest, "tried", "30m")?;
         ensure!(said.contains("confirm"), "what keeps it is not said: {said}");
         node.reboot_to_exit()?;
-        let mut node = told(scenario, &options, "node").context("the boot that goes on trying")?;
+        let mut node = reported(scenario, &options, "node").context("the boot that goes on trying")?;
         ensure!(hostname(&mut node.guest)? == "tried", "rebooted, the name is {}", hostname(&mut node.guest)?);
         let trial = node.status()?.settings.trial.context("rebooted, no trial runs")?;
         ensure!((900..=1800).contains(&trial.left_s), "rebooted, {} s are left", trial.left_s);
         node.reboot_to_exit()?;
 
-        let mut node = told(scenario, &options, "node").context("the boot that takes it back")?;
+        let mut node = reported(scenario, &options, "node").context("the boot that takes it back")?;
         // Before anything was rendered: no name but the old one was ever there.
         let names = node.guest.ask("journalctl --boot --no-pager --output=json-pretty | grep -c '\"tried\"' || :")?;
         ensure!(names == "0", "the third boot still had the name that was tried");
         no_trial(&mut node, "proven")?;
         ensure!(node.guest.ask("cat /var/lib/ballast/settings.toml")? == DOCUMENT.trim_end(), "it is not as it was");
 
-        // R12: confirmed once is confirmed; what an earlier trial left to count condemns nothing.
+        // R12: confirmed once is confirmed; what an earlier trial left to count fails nothing.
         tries(&mut node.guest, "kept", "30m")?;
         Said::of(&mut node.guest, &["confirm"])?.done()?;
         no_trial(&mut node, "kept")?;
@@ -85,7 +85,7 @@ fn in_one_boot(node: &mut Node) -> Result<()> {
     let trial = node.status()?.settings.trial.context("the status has no trial")?;
     ensure!(trial.left_s <= 20, "{} s are left of 20", trial.left_s);
     let person = node.guest.ask("ballast status")?;
-    ensure!(person.contains("trial"), "a person is not told of the trial: {person}");
+    ensure!(person.contains("trial"), "a person is not informed of the trial: {person}");
     // One thing at a time: what would be confirmed then?
     Said::of(&mut node.guest, &["set", "hostname", "another"])?.ends(exit::BUSY, &["confirm"])?;
     ensure!(hostname(&mut node.guest)? == "brief", "refused during a trial, it applies");
@@ -93,7 +93,7 @@ fn in_one_boot(node: &mut Node) -> Result<()> {
 
     // To try it dry is a contradiction; to confirm what is not on trial changes nothing.
     let dry = Said::of(&mut node.guest, &["set", "hostname", "dry", "--try", "5m", "--dry-run"])?;
-    ensure!(dry.status == exit::USAGE, "it ended with {}: {}", dry.status, dry.complaint);
+    ensure!(dry.status == exit::USAGE, "it ended with {}: {}", dry.status, dry.warning);
     no_trial(node, "proven").context("tried dry")?;
     Said::of(&mut node.guest, &["confirm"])?.done()?;
     no_trial(node, "proven").context("nothing was on trial")?;

@@ -28,7 +28,7 @@ fn i05_two_disks_of_one_image_boot_each_by_itself() {
     Scenario::run("i05_two_of_one_image", |scenario| {
         let mut host = Installed::on(scenario)?;
         let (_, name) = host.publish(host.release("20261122.1")?)?;
-        host.thawed()?.power_off()?;
+        host.restored()?.power_off()?;
         let first = host.disk.clone();
         let before = (first.modified()?, entries(&host, &first)?);
         ensure!(before.1.iter().all(|entry| entry.tries.is_none()), "the first disk was not blessed: {:?}", before.1);

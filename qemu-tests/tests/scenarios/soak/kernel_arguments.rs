@@ -35,7 +35,7 @@ fn f_kernel_arguments_hold_from_the_next_boot_on_and_after_an_upgrade() {
     Scenario::run("f_kernel_arguments", |scenario| {
         let mut host = Installed::on(scenario)?;
         let (new, name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         let plain = arguments(&mut node.guest)?;
         set(&mut node.guest, "kernel.arguments", &format!("{WANTED:?}"))?;
         ensure!(arguments(&mut node.guest)? == plain, "this boot has other arguments");

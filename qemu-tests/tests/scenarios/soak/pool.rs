@@ -5,17 +5,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use qemu_tests::cluster::{self, ControlPlane, Wanted};
 use qemu_tests::deadline::Deadline;
-use qemu_tests::depot::Depot;
 use qemu_tests::installed::{on_the_network, proves_itself};
 use qemu_tests::lab::Options;
 use qemu_tests::node::{Node, READY};
 use qemu_tests::qemu::firmware::FirmwareKind;
 use qemu_tests::qemu::machine::{Network, OnReboot};
 use qemu_tests::release::Base;
+use qemu_tests::release_server::ReleaseServer;
 use qemu_tests::scenario::Scenario;
 use serde_json::Value;
 
-use crate::cluster::{NAME, is, is_connected, text, told};
+use crate::cluster::{NAME, is, is_connected, reported, text};
 
 const POOL: &str = "workers";
 /// Each takes its time to fetch, and then boots alone.
@@ -30,15 +30,15 @@ fn three_nodes_of_one_pool_upgrade_one_by_one() {
         cluster::install(&plane.kubectl)?;
         cluster::trust_nodes(&plane.kubectl)?;
         cluster::slots(&plane.kubectl, POOL, 1)?;
-        let depot = Depot::open(&scenario.lab.tools, scenario.scratch())?;
+        let release_server = ReleaseServer::open(&scenario.lab.tools, scenario.scratch())?;
         let release = Base::of(&scenario.lab.image)?.release("20261122.1")?;
-        let release = release.write(&depot.folder().join("release"))?;
-        let image = depot.publish(&release)?;
+        let release = release.write(&release_server.folder().join("release"))?;
+        let image = release_server.publish(&release)?;
 
         let names: Vec<String> = (1..=count()?).map(|number| format!("pool-{number}")).collect();
         let mut nodes = Vec::new();
         for name in &names {
-            nodes.push(scenario.start(&options(&plane, &depot, name)?)?);
+            nodes.push(scenario.start(&options(&plane, &release_server, name)?)?);
         }
         for node in &mut nodes {
             node.ready(Deadline::after(READY))?;
@@ -55,10 +55,10 @@ fn three_nodes_of_one_pool_upgrade_one_by_one() {
 }
 
 /// A node that stays in its QEMU over a reboot.
-fn options(plane: &ControlPlane, depot: &Depot, name: &str) -> Result<Options> {
+fn options(plane: &ControlPlane, release_server: &ReleaseServer, name: &str) -> Result<Options> {
     let joining = plane.joining(NAME)?.word("pool", POOL);
-    let mut credentials = depot.told()?;
-    credentials.push(told(name, &joining.to_string())?);
+    let mut credentials = release_server.reported()?;
+    credentials.push(reported(name, &joining.to_string())?);
     Ok(Options {
         firmware: FirmwareKind::Uefi,
         smp: 1,

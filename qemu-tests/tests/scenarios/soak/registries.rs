@@ -3,13 +3,13 @@
 
 use anyhow::{Context, Result, ensure};
 use qemu_tests::containers;
-use qemu_tests::depot::HOST;
-use qemu_tests::door::ConnectProxy;
+use qemu_tests::fault_proxy::ConnectProxy;
 use qemu_tests::guest::quote;
 use qemu_tests::installed::Installed;
 use qemu_tests::node::Node;
 use qemu_tests::registry::{Authority, Validity};
 use qemu_tests::release::{PodImage, Written};
+use qemu_tests::release_server::HOST;
 use qemu_tests::releases::Ended;
 use qemu_tests::scenario::{Cases, Scenario};
 use qemu_tests::settings::{Said, apply, set};
@@ -37,13 +37,13 @@ impl Pulling<'_> {
     fn image(&mut self) -> Result<(PodImage, String)> {
         self.number += 1;
         let tag = self.number.to_string();
-        let folder = self.host.depot.folder().join(format!("pod-{tag}"));
+        let folder = self.host.release_server.folder().join(format!("pod-{tag}"));
         Ok((PodImage::write(&self.host.scenario.lab.image, &tag, &folder)?, tag))
     }
 
     fn published(&mut self) -> Result<String> {
         let (image, tag) = self.image()?;
-        self.host.depot.publish_pod(&image, &tag)
+        self.host.release_server.publish_pod(&image, &tag)
     }
 
     /// Wants a pod of the image `name`; gives the pod's name.
@@ -53,9 +53,9 @@ impl Pulling<'_> {
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod},
             "spec": {
                 "hostNetwork": true,
-                "volumes": [{"name": "told", "hostPath": {"path": "/run/hello", "type": "DirectoryOrCreate"}}],
+                "volumes": [{"name": "reported", "hostPath": {"path": "/run/hello", "type": "DirectoryOrCreate"}}],
                 "containers": [{"name": "hello", "image": name, "imagePullPolicy": "Always",
-                    "volumeMounts": [{"name": "told", "mountPath": "/run/canary"}]}]
+                    "volumeMounts": [{"name": "reported", "mountPath": "/run/canary"}]}]
             }
         });
         let text = quote(&[manifest.to_string()]);
@@ -89,7 +89,7 @@ impl Pulling<'_> {
         let pod = self.wants(&name)?;
         self.runs(&pod).context("a pod's pull")?;
         let release = self.release()?;
-        let name = self.host.depot.publish(&release)?;
+        let name = self.host.release_server.publish(&release)?;
         self.is_fetched(&name, &release).context("an upgrade")
     }
 
@@ -99,15 +99,15 @@ impl Pulling<'_> {
         Ok(())
     }
 
-    /// Neither works; `words` are the runtime's for why, `kind` and `told` the upgrade's.
-    fn neither_works(&mut self, words: &[&str], kind: &str, told: &str) -> Result<String> {
+    /// Neither works; `words` are the runtime's for why, `kind` and `reported` the upgrade's.
+    fn neither_works(&mut self, words: &[&str], kind: &str, reported: &str) -> Result<String> {
         let name = self.published()?;
         let pod = self.wants(&name)?;
         self.is_not_pulled(&pod, words).context("a pod's pull")?;
         let release = self.release()?;
-        let name = self.host.depot.publish(&release)?;
+        let name = self.host.release_server.publish(&release)?;
         let why = Ended::of(&mut self.node.guest, &["upgrade", "--fetch-only", &name])?.failed(1, kind)?;
-        ensure!(why.contains(told), "an upgrade: the reason does not have {told:?}: {why}");
+        ensure!(why.contains(reported), "an upgrade: the reason does not have {reported:?}: {why}");
         Ok(pod)
     }
 
@@ -143,14 +143,14 @@ fn n06_n07_n09_n10_n11_registries_of_the_settings_for_pods_and_upgrades() {
     Scenario::run("n_settings", |scenario| {
         let mut host = Installed::on(scenario)?;
         // Nothing but the settings says how the registry is reached; only the key to trust lies there already.
-        host.options.credentials = host.depot.told_key()?;
-        host.options.credentials.push(user_data(&host.depot.setting(&[])?)?);
+        host.options.credentials = host.release_server.reported_key()?;
+        host.options.credentials.push(user_data(&host.release_server.setting(&[])?)?);
         let node = host.boot()?;
         let mut pulling = Pulling { host, node, number: 0 };
         let mut cases = Cases::default();
         for (name, case) in CASES {
             let outcome = case(&mut pulling);
-            pulling.host.depot.door.heals();
+            pulling.host.release_server.fault_proxy.heals();
             // What a case that failed leaves must not fail the next one.
             let left = pulling.node.guest.shell(&format!("rm -f {PODS}/hello-*.yaml"));
             cases.note(name, outcome.and_then(|()| pulling.forget()).and(left.map(drop)));
@@ -162,7 +162,7 @@ fn n06_n07_n09_n10_n11_registries_of_the_settings_for_pods_and_upgrades() {
 }
 
 fn other_credentials(pulling: &mut Pulling<'_>) -> Result<()> {
-    let host = pulling.host.depot.host();
+    let host = pulling.host.release_server.host();
     let before = processes(&mut pulling.node.guest)?;
     pulling.apply(&format!("[[registry]]\nhost = \"{host}\"\nusername = \"node\"\npassword = \"wrong\"\n"))?;
     let pod = pulling.neither_works(&["401", "nauthorized", "authorization failed"], "unauthorized", &host)?;
@@ -175,21 +175,22 @@ fn other_credentials(pulling: &mut Pulling<'_>) -> Result<()> {
 }
 
 fn wrong_authority(pulling: &mut Pulling<'_>) -> Result<()> {
-    let depot = &pulling.host.depot;
-    let host = depot.host();
-    let stranger = Authority::make(&pulling.host.scenario.lab.tools, depot.folder(), "stranger")?.certificate()?;
+    let release_server = &pulling.host.release_server;
+    let host = release_server.host();
+    let stranger =
+        Authority::make(&pulling.host.scenario.lab.tools, release_server.folder(), "stranger")?.certificate()?;
     pulling.apply(&format!("[[registry]]\nhost = \"{host}\"\nca = \"\"\"\n{stranger}\"\"\"\n"))?;
     let pod = pulling.neither_works(&["x509", "certificate"], "unreachable", "certificate")?;
-    let right = pulling.host.depot.authority.certificate()?;
+    let right = pulling.host.release_server.authority.certificate()?;
     pulling.apply(&format!("[[registry]]\nhost = \"{host}\"\nca = \"\"\"\n{right}\"\"\"\n"))?;
     pulling.runs(&pod).context("with the right authority")?;
     pulling.both_work().context("with the right authority")
 }
 
 fn expired(pulling: &mut Pulling<'_>) -> Result<()> {
-    pulling.host.depot.door.shows(pulling.host.depot.authority.issue(Validity::Expired)?);
+    pulling.host.release_server.fault_proxy.shows(pulling.host.release_server.authority.issue(Validity::Expired)?);
     let outcome = pulling.neither_works(&["expired"], "unreachable", "xpired");
-    pulling.host.depot.door.shows(pulling.host.depot.authority.issue(Validity::Current)?);
+    pulling.host.release_server.fault_proxy.shows(pulling.host.release_server.authority.issue(Validity::Current)?);
     let pod = outcome?;
     pulling.runs(&pod).context("with a certificate that holds")
 }
@@ -197,24 +198,25 @@ fn expired(pulling: &mut Pulling<'_>) -> Result<()> {
 fn mirror_down(pulling: &mut Pulling<'_>) -> Result<()> {
     // A port that was free a moment ago: nobody listens there.
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let document = pulling.host.depot.setting(&[])? + &format!("[[registry.mirrors]]\nhost = \"{HOST}:{port}\"\n");
+    let document =
+        pulling.host.release_server.setting(&[])? + &format!("[[registry.mirrors]]\nhost = \"{HOST}:{port}\"\n");
     pulling.apply(&document)?;
     pulling.both_work()
 }
 
 fn mirror_with_credentials(pulling: &mut Pulling<'_>) -> Result<()> {
-    let mirror = pulling.host.depot.mirror()?;
-    pulling.apply(&pulling.host.depot.setting(&[&mirror])?)?;
+    let mirror = pulling.host.release_server.mirror()?;
+    pulling.apply(&pulling.host.release_server.setting(&[&mirror])?)?;
     // The origin does not have them at all.
     let (image, tag) = pulling.image()?;
     mirror.publish_pod(&image, &tag)?;
-    let pod = pulling.wants(&pulling.host.depot.pod_name(&tag))?;
+    let pod = pulling.wants(&pulling.host.release_server.pod_name(&tag))?;
     pulling.runs(&pod).context("a pod's pull")?;
     let release = pulling.release()?;
-    mirror.publish_for(&pulling.host.depot, &release)?;
-    let name = pulling.host.depot.name(&release.version);
+    mirror.publish_for(&pulling.host.release_server, &release)?;
+    let name = pulling.host.release_server.name(&release.version);
     pulling.is_fetched(&name, &release).context("an upgrade")?;
-    let served = mirror.door.served_since(0);
+    let served = mirror.fault_proxy.served_since(0);
     for layer in [&image.layer, &release.layer] {
         let whole = served.iter().any(|one| one.path.contains(layer.as_str()) && one.sent > 0);
         ensure!(whole, "the mirror did not give out {layer}: {served:?}");
@@ -228,7 +230,7 @@ fn through_a_proxy(pulling: &mut Pulling<'_>) -> Result<()> {
     set(&mut pulling.node.guest, "network.proxy.https", &format!("http://{HOST}:{}", proxy.port))?;
     pulling.node.status_when("containerd is back", 90, |status| status.ready)?;
     ensure!(containers::running(&mut pulling.node.guest)? == running, "pods were started again for a proxy");
-    let host = pulling.host.depot.host();
+    let host = pulling.host.release_server.host();
     let through = |proxy: &ConnectProxy| proxy.targets().iter().filter(|target| **target == host).count();
 
     let name = pulling.published()?;
@@ -237,7 +239,7 @@ fn through_a_proxy(pulling: &mut Pulling<'_>) -> Result<()> {
     let pulled = through(&proxy);
     ensure!(pulled > 0, "the pull did not go through the proxy: {:?}", proxy.targets());
     let release = pulling.release()?;
-    let name = pulling.host.depot.publish(&release)?;
+    let name = pulling.host.release_server.publish(&release)?;
     pulling.is_fetched(&name, &release).context("an upgrade")?;
     ensure!(through(&proxy) > pulled, "the upgrade did not go through the proxy: {:?}", proxy.targets());
 

@@ -25,7 +25,7 @@ fn beneath(guest: &mut Guest, script: &str) -> Result<()> {
 /// Upgrades are refused for want of `what`, and nothing of the layer is fetched.
 fn refused(host: &Installed<'_>, node: &mut Node, version: &str, what: &[&str]) -> Result<()> {
     let (release, name) = host.publish(host.release(version)?)?;
-    let mark = host.depot.door.mark();
+    let mark = host.release_server.fault_proxy.mark();
     let why = Ended::of(&mut node.guest, &["upgrade", &name])?.failed(1, "no-space")?;
     ensure!(what.iter().all(|what| why.contains(what)), "the reason does not have {what:?}: {why}");
     ensure!(!fetched(host, mark, &release), "the layer was fetched before there was room");
@@ -36,7 +36,7 @@ fn refused(host: &Installed<'_>, node: &mut Node, version: &str, what: &[&str]) 
 fn s01_s04_s05_no_room_is_said_before_the_first_byte() {
     Scenario::run("s01_s04_s05", |scenario| {
         let mut host = Installed::on(scenario)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
 
         // A file as large as what is free, less 24 MiB: an upgrade wants 32, and ext4 keeps 16 even from root.
         let free = "free=$(stat --file-system --format=%f /sysroot); size=$(stat --file-system --format=%S /sysroot)";
@@ -75,7 +75,7 @@ fn s06_var_is_full() {
         let old = host.base.digest()?;
         let (first, first_name) = host.publish(host.release("20261122.1")?)?;
         let (second, second_name) = host.publish(host.release("20261122.2")?)?;
-        let node = host.thawed()?;
+        let node = host.restored()?;
         host.upgrade_and_reboot(node, &first_name)?;
         let mut node = host.boot()?;
         runs(&mut node, &first.digest)?;
@@ -110,8 +110,8 @@ fn settings_stay(guest: &mut Guest) -> Result<()> {
     // More than the few blocks that somebody may have given back meanwhile.
     let large = "{ echo 'hostname = \"full\"'; head -c 200000 /dev/zero | tr '\\0' '#'; echo; }";
     let output = guest.shell(&format!("{large} | ballast settings apply -"))?;
-    ensure!(output.status == exit::FAILED, "it ended with {}: {}", output.status, output.complaint());
-    ensure!(output.complaint().to_lowercase().contains("space"), "what is missing is not said: {}", output.complaint());
+    ensure!(output.status == exit::FAILED, "it ended with {}: {}", output.status, output.warning());
+    ensure!(output.warning().to_lowercase().contains("space"), "what is missing is not said: {}", output.warning());
     let after = guest.ask(file)?;
     ensure!(after == before, "{before} became {after}");
     let name = guest.ask("cat /proc/sys/kernel/hostname")?;

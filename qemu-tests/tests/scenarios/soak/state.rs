@@ -52,8 +52,8 @@ fn comes_up(node: &mut Node) -> Result<()> {
     let (shown, kept) = ids.split_once('\n').context("there is one machine-id")?;
     ensure!(shown.len() == 32 && shown == kept, "the machine-id is {shown:?}, kept is {kept:?}");
     let reasons = node.status()?.reasons;
-    let told = "the machine-id was damaged";
-    ensure!(reasons.iter().any(|reason| reason.contains(told)), "nobody says that {told}: {reasons:?}");
+    let reported = "the machine-id was damaged";
+    ensure!(reasons.iter().any(|reason| reason.contains(reported)), "nobody says that {reported}: {reasons:?}");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use qemu_tests::deadline::Deadline;
-use qemu_tests::door::{Fault, On, Times};
+use qemu_tests::fault_proxy::{Fault, On, Times};
 use qemu_tests::guest::Guest;
 use qemu_tests::installed::Installed;
 use qemu_tests::node::{Node, READY};
@@ -21,7 +21,7 @@ fn u05_u09_u11_the_newest_boots_and_the_rest_is_collected() {
     Scenario::run("u05_u09_u11", |scenario| {
         let mut host = Installed::on(scenario)?;
         let (_, first_name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         Ended::of(&mut node.guest, &["upgrade", &first_name])?.done()?;
         let first = Releases::of(&mut node.guest)?.next()?.commit.clone();
         let moved = u09_tag_moves(&mut host, &mut node)?;
@@ -75,26 +75,26 @@ fn has_room_for_two(host: &Installed<'_>, guest: &mut Guest) -> Result<()> {
 fn u09_tag_moves(host: &mut Installed<'_>, node: &mut Node) -> Result<Written> {
     let resolved = host.write(host.release("20261123.1")?.bulk(600_000))?;
     let later = host.write(host.release("20261123.2")?)?;
-    let signed = qemu_tests::registry::Signed::By(&host.depot.key);
-    let name = host.depot.publish_as(&resolved, "moving", signed)?;
-    let mark = host.depot.door.mark();
+    let signed = qemu_tests::registry::Signed::By(&host.release_server.key);
+    let name = host.release_server.publish_as(&resolved, "moving", signed)?;
+    let mark = host.release_server.fault_proxy.mark();
     let slow = Fault::Throttle { bytes_per_second: 60_000 };
-    host.depot.door.breaks(On::Blob(resolved.layer.clone()), slow, Times::Always);
-    let (depot, ended) = (&host.depot, |guest: &mut Guest| Ended::of(guest, &["upgrade", &name]));
+    host.release_server.fault_proxy.breaks(On::Blob(resolved.layer.clone()), slow, Times::Always);
+    let (release_server, ended) = (&host.release_server, |guest: &mut Guest| Ended::of(guest, &["upgrade", &name]));
     let done = std::thread::scope(|scope| {
         let moving = scope.spawn(|| {
             let fetching = Deadline::secs(300).poll(Duration::from_millis(200), || {
-                let served = depot.door.served_since(mark);
+                let served = release_server.fault_proxy.served_since(mark);
                 Ok::<_, anyhow::Error>(served.iter().any(|one| one.path.ends_with(&resolved.layer)).then_some(()))
             })?;
             ensure!(fetching.is_some(), "U09: the layer was never asked for");
-            depot.publish_as(&later, "moving", signed)
+            release_server.publish_as(&later, "moving", signed)
         });
         let ended = ended(&mut node.guest);
         moving.join().map_err(|_| anyhow::anyhow!("U09: moving the tag panicked"))??;
         ended
     })?;
-    host.depot.door.heals();
+    host.release_server.fault_proxy.heals();
     let done = done.done().context("U09")?;
     ensure!(
         done.digest.as_deref() == Some(&resolved.digest),
@@ -113,7 +113,7 @@ fn u07_u08_kernels_and_arguments_go_with_their_release() {
         let quoted = r#"ballast.test="two words" ballast.other='a b'"#;
         let (_, other) = host.publish(host.release("20261122.1")?.other_kernel()?.arguments(quoted)?)?;
         let (same, same_name) = host.publish(host.release("20261123.1")?.other_kernel()?)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         let plain = arguments(&mut node.guest)?;
         host.upgrade_and_reboot(node, &other)?;
         kernels(&host, 2).context("U07: after another kernel")?;
@@ -168,7 +168,7 @@ fn a_node_upgrades_by_itself_when_its_window_is_open() {
     Scenario::run("unattended", |scenario| {
         let mut host = Installed::on(scenario)?;
         let (new, name) = host.publish(host.release("20261122.1")?)?;
-        let mut node = host.thawed()?;
+        let mut node = host.restored()?;
         let settings = |guest: &mut Guest, window: &str| {
             settings(guest, &format!("[update]\nimage = \"{name}\"\nauto = true\nwindow = [\"{window}\"]\n"))
         };
@@ -176,9 +176,12 @@ fn a_node_upgrades_by_itself_when_its_window_is_open() {
         let hour: u32 = node.guest.ask("date -u +%-H")?.parse()?;
         let away = (hour + 12) % 24;
         settings(&mut node.guest, &format!("daily {away:02}:00-{away:02}:30 UTC"))?;
-        let mark = host.depot.door.mark();
+        let mark = host.release_server.fault_proxy.mark();
         std::thread::sleep(Duration::from_secs(150));
-        ensure!(host.depot.door.served_since(mark).is_empty(), "it asked the registry outside of its window");
+        ensure!(
+            host.release_server.fault_proxy.served_since(mark).is_empty(),
+            "it asked the registry outside of its window"
+        );
         runs(&mut node, &host.base.digest()?)?;
 
         settings(&mut node.guest, "daily 00:00-24:00 UTC")?;

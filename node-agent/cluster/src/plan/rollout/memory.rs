@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{World, held};
+use super::{Context, held};
 use crate::{
     model::{Cordon, Decision, Memory, Order, Phase, Retry, Role, Step},
     plan::backoff::doubled,
@@ -18,13 +18,13 @@ const DRAIN: (Duration, Duration) = (Duration::from_secs(300), Duration::from_se
 pub(super) const LATE: Duration = Duration::from_secs(90);
 
 /// What facts and looks say of what was done before.
-pub(super) fn learn(world: &World<'_>, memory: &mut Memory) {
-    let os = &world.facts.os;
-    let image = world.seen.node_os.as_ref().and_then(|node_os| node_os.spec.image.clone());
-    if memory.about.0 != world.facts.boot_id {
+pub(super) fn learn(context: &Context<'_>, memory: &mut Memory) {
+    let os = &context.facts.os;
+    let image = context.snapshot.node_os.as_ref().and_then(|node_os| node_os.spec.image.clone());
+    if memory.about.0 != context.facts.boot_id {
         let numbers = [os.prepared.as_ref().map(|done| done.order), os.failure.as_ref().map(|failed| failed.order)];
         let last_order = numbers.into_iter().flatten().fold(memory.last_order, u64::max);
-        *memory = Memory { last_order, touched: world.now, ..Memory::default() };
+        *memory = Memory { last_order, touched: context.now, ..Memory::default() };
     }
     if memory.about.1 != image {
         memory.order = None;
@@ -33,37 +33,37 @@ pub(super) fn learn(world: &World<'_>, memory: &mut Memory) {
         memory.drain = Retry::default();
         memory.blocked.clear();
     }
-    memory.about = (world.facts.boot_id.clone(), image);
-    outcome(world, memory);
-    if world.seen.slots.is_some() {
-        let own = held(world).map(|(slot, _)| slot);
+    memory.about = (context.facts.boot_id.clone(), image);
+    outcome(context, memory);
+    if context.snapshot.slots.is_some() {
+        let own = held(context).map(|(slot, _)| slot);
         memory.slot = own.map(|slot| slot.name.clone());
         memory.was_alone = own.is_some_and(|slot| slot.claims.len() == 1 || memory.was_alone);
-        let has_cordon = world.seen.node.as_ref().map(|node| node.cordon == Cordon::Ours);
-        let is_free = has_cordon == Some(false) || world.identity.role == Role::ReportOnly;
-        memory.is_settled |= is_free && memory.slot.is_none() && world.now >= memory.touched + LATE;
+        let has_cordon = context.snapshot.node.as_ref().map(|node| node.cordon == Cordon::Ours);
+        let is_free = has_cordon == Some(false) || context.identity.role == Role::ReportOnly;
+        memory.is_settled |= is_free && memory.slot.is_none() && context.now >= memory.touched + LATE;
     }
 }
 
 /// What came of the order to prepare.
-fn outcome(world: &World<'_>, memory: &mut Memory) {
-    let os = &world.facts.os;
+fn outcome(context: &Context<'_>, memory: &mut Memory) {
+    let os = &context.facts.os;
     let Some((order, _)) = memory.order else { return };
     let is_ours = |number: u64, image: &str| number == order && memory.about.1.as_deref().map(str::trim) == Some(image);
     if let Some(failed) = os.failure.as_ref().filter(|failed| is_ours(failed.order, &failed.image)) {
-        fail(memory, world.now, failed.message.clone(), failed.refused);
+        fail(memory, context.now, failed.message.clone(), failed.refused);
     } else if let Some(done) = os.prepared.as_ref().filter(|done| is_ours(done.order, &done.image)) {
         let boots = [Some(&os.booted), os.next.as_ref()].into_iter().flatten().any(|one| one.digest == done.digest);
-        let known = world.seen.node_os.as_ref().and_then(|node_os| node_os.resolved.as_ref());
+        let known = context.snapshot.node_os.as_ref().and_then(|node_os| node_os.resolved.as_ref());
         let known = known.filter(|known| known.image == done.image && !known.digest.is_empty());
         if let Some(known) = known.filter(|known| known.digest != done.digest) {
             let (image, was, is) = (&done.image, &known.digest, &done.digest);
             let reason = format!("{image} meant {was} and means {is} by now; spec.image with a digest says which");
-            return fail(memory, world.now, reason, true);
+            return fail(memory, context.now, reason, true);
         }
         match boots {
             true => memory.order = None,
-            false => fail(memory, world.now, "it was prepared and does not boot next".to_owned(), false),
+            false => fail(memory, context.now, "it was prepared and does not boot next".to_owned(), false),
         }
     }
 }
@@ -79,7 +79,7 @@ fn fail(memory: &mut Memory, now: Duration, reason: String, is_refused: bool) {
 pub(super) fn note(decision: &Decision, now: Duration, memory: &mut Memory) {
     match &decision.step {
         // A look comes in between: the phase goes on behind it.
-        Some(Step::Look(_)) => return,
+        Some(Step::Fetch(_)) => return,
         Some(Step::Order(Order::Prepare { id, .. })) => {
             memory.last_order = *id;
             memory.order = Some((*id, now));
@@ -89,11 +89,11 @@ pub(super) fn note(decision: &Decision, now: Duration, memory: &mut Memory) {
             memory.is_settled = false;
             memory.touched = now;
         }
-        Some(Step::TellSlot { claim, .. }) if decision.phase == Phase::Draining => {
-            memory.told_from = Some(claim.resource_version.clone());
+        Some(Step::AnnotateSlot { claim, .. }) if decision.phase == Phase::Draining => {
+            memory.reported_from = Some(claim.resource_version.clone());
         }
-        Some(Step::GiveSlotBack { .. }) => memory.told_from = None,
-        Some(Step::TellSlot { .. } | Step::Uncordon { .. } | Step::Evict { .. } | Step::Remove { .. }) | None => {}
+        Some(Step::GiveSlotBack { .. }) => memory.reported_from = None,
+        Some(Step::AnnotateSlot { .. } | Step::Uncordon { .. } | Step::Evict { .. } | Step::Remove { .. }) | None => {}
     }
     if decision.gives_up {
         let failures = memory.drain.failures.saturating_add(1);

@@ -20,13 +20,13 @@ use std::time::Duration;
 
 use self::settle::settle;
 use super::{
+    desired_state::{desired_state, digest},
     drain::{Drain, drain},
     slots::{self, Choice, choose},
-    wish::{digest, wish},
 };
 use crate::model::{
-    Claim, Cordon, Decision, DrainTimeoutPolicy, Facts, Identity, Look, Memory, Order, Phase, RebootPolicy, Resolved,
-    Role, Seen, Slot, Step, Wish,
+    Claim, ClusterSnapshot, Cordon, Decision, DesiredState, DrainTimeoutPolicy, Facts, Fetch, Identity, Memory, Order,
+    Phase, RebootPolicy, Resolved, Role, Slot, Step,
 };
 
 /// How often a node that waits for a slot looks at them: the last of a pool lose little, a thousand that wait cost 50 requests a second.
@@ -41,7 +41,7 @@ const CONTEST: Duration = Duration::from_secs(30);
 const REBOOT_WAIT: Duration = Duration::from_secs(300);
 /// How often a node looks again that waits for something which also wakes it.
 const LONG_WAIT: Duration = Duration::from_secs(300);
-/// So many letters of a holder's reason are told on by those who wait for it.
+/// So many letters of a holder's reason are reported on by those who wait for it.
 const REASON_LETTERS: usize = 120;
 /// So many nodes are named in a message.
 const SOME_NAMES: usize = 3;
@@ -50,11 +50,11 @@ const WINDOW_WAIT: Duration = Duration::from_secs(3600);
 
 /// What a pass goes by.
 #[derive(Debug, Clone, Copy)]
-pub struct World<'a> {
-    /// What the machine tells.
+pub struct Context<'a> {
+    /// What the machine reports.
     pub facts: &'a Facts,
     /// What was read of the cluster.
-    pub seen: &'a Seen,
+    pub snapshot: &'a ClusterSnapshot,
     /// Who the node is there.
     pub identity: &'a Identity,
     /// Time since the membership began, by a clock that is never set.
@@ -65,10 +65,10 @@ pub struct World<'a> {
 
 /// One pass: what the node is at, and the one thing that is to be done now. A decision whose step is a look is not worth publishing, unless
 /// the look fails.
-pub fn pass(world: &World<'_>, memory: &mut Memory) -> Decision {
-    memory::learn(world, memory);
-    let decision = decide(world, memory);
-    memory::note(&decision, world.now, memory);
+pub fn pass(context: &Context<'_>, memory: &mut Memory) -> Decision {
+    memory::learn(context, memory);
+    let decision = decide(context, memory);
+    memory::note(&decision, context.now, memory);
     Decision { slot: memory.slot.clone(), ..decision }
 }
 
@@ -85,99 +85,99 @@ pub fn concerns(before: &Facts, after: &Facts) -> bool {
     progress(before) != progress(after) || rest(before) != rest(after)
 }
 
-fn decide(world: &World<'_>, memory: &Memory) -> Decision {
+fn decide(context: &Context<'_>, memory: &Memory) -> Decision {
     // The first facts of all are none.
-    let is_known = !world.facts.boot_id.is_empty();
-    let Some(node_os) = world.seen.node_os.as_ref().filter(|_| is_known) else { return Decision::default() };
-    let os = &world.facts.os;
-    if memory.reboot.is_some_and(|at| world.now.saturating_sub(at) < REBOOT_WAIT) {
+    let is_known = !context.facts.boot_id.is_empty();
+    let Some(node_os) = context.snapshot.node_os.as_ref().filter(|_| is_known) else { return Decision::default() };
+    let os = &context.facts.os;
+    if memory.reboot.is_some_and(|at| context.now.saturating_sub(at) < REBOOT_WAIT) {
         return at(Phase::Rebooting, "the node goes down", Some(REBOOT_WAIT));
     }
-    let wish = match wish(&node_os.spec) {
-        Ok(wish) => wish,
-        Err(wrong) => return settle(world, memory, at(Phase::Failed, wrong, None)),
+    let desired_state = match desired_state(&node_os.spec) {
+        Ok(desired_state) => desired_state,
+        Err(wrong) => return settle(context, memory, at(Phase::Failed, wrong, None)),
     };
-    let Some(image) = wish.image.as_deref() else {
+    let Some(image) = desired_state.image.as_deref() else {
         let end = at(Phase::Idle, "spec.image asks for nothing", None);
         // One look is enough when nothing can come late any more: a thousand agents that begin at once have other things to ask.
-        let left = (memory.touched + memory::LATE).saturating_sub(world.now);
+        let left = (memory.touched + memory::LATE).saturating_sub(context.now);
         if left.is_zero() || memory.is_settled {
-            return settle(world, memory, end);
+            return settle(context, memory, end);
         }
         return Decision { wait: Some(left), ..end };
     };
-    let resolved = resolve(world, memory, image);
+    let resolved = resolve(context, memory, image);
     let wanted = resolved.as_ref().map(|resolved| resolved.digest.as_str());
     let is_wanted = |digest: &str| !digest.is_empty() && wanted == Some(digest);
     // What somebody armed beside it would come with the next reboot, whoever asks for that. What is on trial is left alone.
     let stays = os.on_trial || os.next.as_ref().is_none_or(|next| is_wanted(&next.digest));
     let decision = if is_wanted(&os.booted.digest) && stays {
-        settle::verify(world, memory)
-    } else if let Some(denied) = os.denied.iter().find(|denied| is_wanted(&denied.digest)) {
-        settle::stuck(world, memory, denied)
-    } else if wish.is_paused {
-        settle(world, memory, at(Phase::Paused, "spec.paused holds it", None))
+        settle::verify(context, memory)
+    } else if let Some(failed) = os.failed.iter().find(|failed| is_wanted(&failed.digest)) {
+        settle::stuck(context, memory, failed)
+    } else if desired_state.is_paused {
+        settle(context, memory, at(Phase::Paused, "spec.paused holds it", None))
     } else if os.next.as_ref().is_some_and(|next| is_wanted(&next.digest)) {
-        reboot_in_turn(world, memory, &wish, image)
+        reboot_in_turn(context, memory, &desired_state, image)
     } else {
-        prepare::prepare(world, memory, image)
+        prepare::prepare(context, memory, image)
     };
     Decision { resolved, ..decision }
 }
 
 /// Which release `image` means: by its digest, by what the machine just found, or by what it found before.
-fn resolve(world: &World<'_>, memory: &Memory, image: &str) -> Option<Resolved> {
+fn resolve(context: &Context<'_>, memory: &Memory, image: &str) -> Option<Resolved> {
     if let Some(digest) = digest(image) {
         return Some(Resolved { image: image.to_owned(), digest: digest.to_owned() });
     }
-    let known = world.seen.node_os.as_ref().and_then(|node_os| node_os.resolved.clone());
+    let known = context.snapshot.node_os.as_ref().and_then(|node_os| node_os.resolved.clone());
     if let Some(known) = known.filter(|known| known.image == image && !known.digest.is_empty()) {
         return Some(known);
     }
-    let prepared = world.facts.os.prepared.as_ref();
+    let prepared = context.facts.os.prepared.as_ref();
     let prepared = prepared.filter(|prepared| prepared.image == image && prepared.order > memory.order_before)?;
     Some(Resolved { image: image.to_owned(), digest: prepared.digest.clone() })
 }
 
 /// The release boots next: from here to the reboot.
-fn reboot_in_turn(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str) -> Decision {
-    if wish.reboot == RebootPolicy::Manual {
+fn reboot_in_turn(context: &Context<'_>, memory: &Memory, desired_state: &DesiredState, image: &str) -> Decision {
+    if desired_state.reboot == RebootPolicy::Manual {
         let message = "it boots next; spec.rebootPolicy leaves the reboot to somebody";
-        return settle(world, memory, at(Phase::Prepared, message, None));
+        return settle(context, memory, at(Phase::Prepared, message, None));
     }
-    if let Some((message, wait)) = closed(world, wish) {
-        return settle(world, memory, at(Phase::WaitingForWindow, message, Some(wait)));
+    if let Some((message, wait)) = closed(context, desired_state) {
+        return settle(context, memory, at(Phase::WaitingForWindow, message, Some(wait)));
     }
-    if world.now < memory.drain.at {
+    if context.now < memory.drain.at {
         let message = format!("the drain was given up {} times: {}", memory.drain.failures, memory.drain.reason);
-        return settle(world, memory, at(Phase::Prepared, message, Some(memory.drain.at - world.now)));
+        return settle(context, memory, at(Phase::Prepared, message, Some(memory.drain.at - context.now)));
     }
-    let Some(slots) = &world.seen.slots else {
-        let is_fresh = memory.slot.is_some() || world.now < memory.touched + memory::LATE;
-        return look(Phase::WaitingForSlot, "the slots of the pool cannot be read", Look::Slots { is_fresh });
+    let Some(slots) = &context.snapshot.slots else {
+        let is_fresh = memory.slot.is_some() || context.now < memory.touched + memory::LATE;
+        return fetch(Phase::WaitingForSlot, "the slots of the pool cannot be read", Fetch::Slots { is_fresh });
     };
-    let pool = &world.identity.pool;
-    match choose(slots, world.identity) {
-        Choice::Has(slot) => empty(world, memory, wish, image, slot),
-        Choice::IsFirst(slot) if memory.was_alone || world.now < memory.touched + CONTEST => {
-            let message = format!("slot {} is claimed by others, too: {}", slot.name, names(world, &slot.claims));
+    let pool = &context.identity.pool;
+    match choose(slots, context.identity) {
+        Choice::Has(slot) => empty(context, memory, desired_state, image, slot),
+        Choice::IsFirst(slot) if memory.was_alone || context.now < memory.touched + CONTEST => {
+            let message = format!("slot {} is claimed by others, too: {}", slot.name, names(context, &slot.claims));
             at(Phase::WaitingForSlot, message, Some(CONTEST_WAIT))
         }
         // What was done under it is undone first: a cordon counts against the pool that the slot is of.
         Choice::IsFirst(slot) | Choice::IsLate(slot) => {
-            let message = format!("slot {} was taken by {}", slot.name, names(world, &slot.claims));
-            settle(world, memory, at(Phase::WaitingForSlot, message, Some(SLOT_WAIT)))
+            let message = format!("slot {} was taken by {}", slot.name, names(context, &slot.claims));
+            settle(context, memory, at(Phase::WaitingForSlot, message, Some(SLOT_WAIT)))
         }
         Choice::HasOthers(slot) => {
             let message = format!("it has the slot {}, which is none of the pool {pool}", slot.name);
-            settle(world, memory, at(Phase::WaitingForSlot, message, Some(SLOT_WAIT)))
+            settle(context, memory, at(Phase::WaitingForSlot, message, Some(SLOT_WAIT)))
         }
         Choice::MayTake(slot) => {
-            let Some(resource_version) = world.seen.lease.clone() else {
-                return look(Phase::WaitingForSlot, "its own Lease cannot be read", Look::Lease);
+            let Some(resource_version) = context.snapshot.lease.clone() else {
+                return fetch(Phase::WaitingForSlot, "its own Lease cannot be read", Fetch::Lease);
             };
             let message = format!("takes slot {}", slot.name);
-            let reason = format!("{} upgrades to {image}", world.identity.name);
+            let reason = format!("{} upgrades to {image}", context.identity.name);
             let step = Step::TakeSlot { slot: slot.name.clone(), resource_version, reason };
             does(Phase::WaitingForSlot, message, step)
         }
@@ -192,22 +192,22 @@ fn reboot_in_turn(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str) 
 }
 
 /// The others that claim a slot.
-fn names(world: &World<'_>, claims: &[Claim]) -> String {
-    let others = claims.iter().map(|claim| claim.node.as_str()).filter(|name| *name != world.identity.name);
+fn names(context: &Context<'_>, claims: &[Claim]) -> String {
+    let others = claims.iter().map(|claim| claim.node.as_str()).filter(|name| *name != context.identity.name);
     others.take(SOME_NAMES).collect::<Vec<_>>().join(", ")
 }
 
 /// Why nothing is drained now, and for how long that holds.
-fn closed(world: &World<'_>, wish: &Wish) -> Option<(String, Duration)> {
-    let windows = wish.windows.as_deref()?;
-    if !world.facts.clock_is_set {
+fn closed(context: &Context<'_>, desired_state: &DesiredState) -> Option<(String, Duration)> {
+    let windows = desired_state.windows.as_deref()?;
+    if !context.facts.clock_is_set {
         return Some(("the clock is not set, so nobody knows whether spec.window is open".to_owned(), LONG_WAIT));
     }
-    if windows.iter().any(|window| window.is_open(world.unix_secs)) {
+    if windows.iter().any(|window| window.is_open(context.unix_secs)) {
         return None;
     }
-    let next = windows.iter().map(|window| window.unchanged_until(world.unix_secs)).min()?;
-    let wait = u64::try_from(next - world.unix_secs).map_or(WINDOW_WAIT, Duration::from_secs);
+    let next = windows.iter().map(|window| window.unchanged_until(context.unix_secs)).min()?;
+    let wait = u64::try_from(next - context.unix_secs).map_or(WINDOW_WAIT, Duration::from_secs);
     Some(("spec.window is closed".to_owned(), wait.clamp(Duration::from_secs(1), WINDOW_WAIT)))
 }
 
@@ -230,28 +230,29 @@ fn cut(reason: &str) -> String {
 }
 
 /// The slot is ours: cordon, drain, reboot.
-fn empty(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str, slot: &Slot) -> Decision {
-    if world.identity.role == Role::ReportOnly {
-        return reboot(world, memory, image, slot);
+fn empty(context: &Context<'_>, memory: &Memory, desired_state: &DesiredState, image: &str, slot: &Slot) -> Decision {
+    if context.identity.role == Role::ReportOnly {
+        return reboot(context, memory, image, slot);
     }
-    let Some(node) = &world.seen.node else {
-        return look(Phase::Draining, "its Node cannot be read", Look::Node);
+    let Some(node) = &context.snapshot.node else {
+        return fetch(Phase::Draining, "its Node cannot be read", Fetch::Node);
     };
     if node.cordon == Cordon::None {
         let step = Step::Cordon { resource_version: node.resource_version.clone() };
         return does(Phase::Draining, "no new pods come", step);
     }
-    let Some(pods) = &world.seen.pods else {
-        return look(Phase::Draining, "its pods cannot be read", Look::Pods);
+    let Some(pods) = &context.snapshot.pods else {
+        return fetch(Phase::Draining, "its pods cannot be read", Fetch::Pods);
     };
-    let next = drain(pods, &memory.blocked, world.now);
-    let is_late = memory.phase.0 == Phase::Draining && world.now.saturating_sub(memory.phase.1) >= wish.drain_timeout;
-    if next == Drain::Done || (is_late && wish.after_timeout == DrainTimeoutPolicy::Force) {
-        return reboot(world, memory, image, slot);
+    let next = drain(pods, &memory.blocked, context.now);
+    let is_late =
+        memory.phase.0 == Phase::Draining && context.now.saturating_sub(memory.phase.1) >= desired_state.drain_timeout;
+    if next == Drain::Done || (is_late && desired_state.after_timeout == DrainTimeoutPolicy::Force) {
+        return reboot(context, memory, image, slot);
     }
     if is_late {
         let why = memory.blocked.values().next().map_or("pods did not end", |blocked| &blocked.message);
-        let message = format!("its pods had {} s to go: {why}", wish.drain_timeout.as_secs());
+        let message = format!("its pods had {} s to go: {why}", desired_state.drain_timeout.as_secs());
         return Decision { gives_up: true, ..at(Phase::Prepared, message, Some(Duration::ZERO)) };
     }
     match next {
@@ -264,24 +265,24 @@ fn empty(world: &World<'_>, memory: &Memory, wish: &Wish, image: &str, slot: &Sl
             does(Phase::Draining, message, Step::Remove { pods })
         }
         Drain::Wait { message, wait } => at(Phase::Draining, message, Some(wait)),
-        Drain::Done => reboot(world, memory, image, slot),
+        Drain::Done => reboot(context, memory, image, slot),
     }
 }
 
 /// No pod is left, and in this very pass the slot was seen to be ours.
-fn reboot(world: &World<'_>, memory: &Memory, image: &str, slot: &Slot) -> Decision {
+fn reboot(context: &Context<'_>, memory: &Memory, image: &str, slot: &Slot) -> Decision {
     // A change of the claim that was given up, and is on its way still, comes to nothing once the claim is in another state.
-    let is_another = |claim: &&Claim| memory.told_from.as_ref().is_some_and(|from| *from != claim.resource_version);
-    let own = slot.claims.iter().find(|claim| claim.node == world.identity.name);
+    let is_another = |claim: &&Claim| memory.reported_from.as_ref().is_some_and(|from| *from != claim.resource_version);
+    let own = slot.claims.iter().find(|claim| claim.node == context.identity.name);
     if let Some(claim) = own.filter(|claim| !is_another(claim)) {
-        let reason = format!("{} goes down for {image}", world.identity.name);
-        return does(Phase::Draining, "no pod is left", Step::TellSlot { claim: claim.clone(), reason });
+        let reason = format!("{} goes down for {image}", context.identity.name);
+        return does(Phase::Draining, "no pod is left", Step::AnnotateSlot { claim: claim.clone(), reason });
     }
-    if let Some(operation) = &world.facts.os.operation {
+    if let Some(operation) = &context.facts.os.operation {
         let message = format!("{} has to end before the node reboots", operation.name);
         return at(Phase::Draining, message, Some(SLOT_WAIT));
     }
-    let reason = format!("NodeOS {} asks for {image}", world.identity.name);
+    let reason = format!("NodeOS {} asks for {image}", context.identity.name);
     does(Phase::Rebooting, "the node goes down", Step::Order(Order::Reboot { reason }))
 }
 
@@ -296,11 +297,11 @@ fn does(phase: Phase, message: impl Into<String>, step: Step) -> Decision {
 }
 
 /// More is to be read; `message` holds if that fails.
-fn look(phase: Phase, message: impl Into<String>, look: Look) -> Decision {
-    does(phase, message, Step::Look(look))
+fn fetch(phase: Phase, message: impl Into<String>, fetch: Fetch) -> Decision {
+    does(phase, message, Step::Fetch(fetch))
 }
 
 /// The slot that the node claims, as far as slots were looked at.
-fn held<'a>(world: &World<'a>) -> Option<(&'a Slot, &'a Claim)> {
-    slots::held(world.seen.slots.as_deref()?, world.identity)
+fn held<'a>(context: &Context<'a>) -> Option<(&'a Slot, &'a Claim)> {
+    slots::held(context.snapshot.slots.as_deref()?, context.identity)
 }

@@ -2,27 +2,27 @@
 
 use std::time::Duration;
 
-use super::{World, at, does, settle::settle};
+use super::{Context, at, does, settle::settle};
 use crate::model::{Decision, Memory, Operation, Order, Phase, Step};
 
 /// An order that shows neither as an operation nor as an outcome after this time is given once more.
 const LOST: Duration = Duration::from_secs(60);
 
 /// What is to be done so that `image` boots next.
-pub(super) fn prepare(world: &World<'_>, memory: &Memory, image: &str) -> Decision {
-    let lost = memory.order.map(|(_, sent)| LOST.saturating_sub(world.now.saturating_sub(sent)));
-    let left = memory.prepare.at.saturating_sub(world.now);
-    if let Some(operation) = &world.facts.os.operation {
-        settle(world, memory, at(Phase::Preparing, progress(operation), None))
+pub(super) fn prepare(context: &Context<'_>, memory: &Memory, image: &str) -> Decision {
+    let lost = memory.order.map(|(_, sent)| LOST.saturating_sub(context.now.saturating_sub(sent)));
+    let left = memory.prepare.at.saturating_sub(context.now);
+    if let Some(operation) = &context.facts.os.operation {
+        settle(context, memory, at(Phase::Preparing, progress(operation), None))
     } else if let Some(wait) = lost.filter(|wait| !wait.is_zero()) {
-        settle(world, memory, at(Phase::Preparing, "the machine was asked to prepare it", Some(wait)))
+        settle(context, memory, at(Phase::Preparing, "the machine was asked to prepare it", Some(wait)))
     } else if left.is_zero() {
         let order = Order::Prepare { id: memory.last_order + 1, image: image.to_owned() };
         does(Phase::Preparing, "the machine is asked to prepare it", Step::Order(order))
     } else {
         let phase = if memory.prepare.is_refused { Phase::Failed } else { Phase::Preparing };
         let message = format!("preparing failed {} times: {}", memory.prepare.failures, memory.prepare.reason);
-        settle(world, memory, at(phase, message, Some(left)))
+        settle(context, memory, at(phase, message, Some(left)))
     }
 }
 

@@ -2,58 +2,58 @@
 
 use std::time::Duration;
 
-use super::{LONG_WAIT, World, at, does, held, look, memory::LATE};
-use crate::model::{Claim, Cordon, Decision, Denied, Look, Memory, Phase, Role, Step};
+use super::{Context, LONG_WAIT, at, does, fetch, held, memory::LATE};
+use crate::model::{Claim, Cordon, Decision, FailedRelease, Fetch, Memory, Phase, Role, Step};
 
-/// What a node has, or has not, is not told by what somebody kept of it.
-const FRESH: Look = Look::Slots { is_fresh: true };
+/// What a node has, or has not, is not reported by what somebody kept of it.
+const FRESH: Fetch = Fetch::Slots { is_fresh: true };
 
 /// How often a node looks again whose release is not well yet.
 const VERIFY_WAIT: Duration = Duration::from_secs(60);
 
 /// `end`, but before it what the node has still taken is given back. A node that cannot run pods keeps it all.
-pub(super) fn settle(world: &World<'_>, memory: &Memory, end: Decision) -> Decision {
-    undo(world, memory, end, false)
+pub(super) fn settle(context: &Context<'_>, memory: &Memory, end: Decision) -> Decision {
+    undo(context, memory, end, false)
 }
 
 /// The release that is asked for runs.
-pub(super) fn verify(world: &World<'_>, memory: &Memory) -> Decision {
-    let version = &world.facts.os.booted.version;
-    let unwell = match &world.facts.ready {
-        _ if world.facts.os.on_trial => Some(format!("{version} runs and has yet to prove itself")),
+pub(super) fn verify(context: &Context<'_>, memory: &Memory) -> Decision {
+    let version = &context.facts.os.booted.version;
+    let unwell = match &context.facts.ready {
+        _ if context.facts.os.on_trial => Some(format!("{version} runs and has yet to prove itself")),
         Err(reason) if !memory.is_settled => Some(format!("{version} runs and is not ready: {reason}")),
         Ok(()) | Err(_) => None,
     };
     let Some(message) = unwell else {
-        return settle(world, memory, at(Phase::Idle, format!("{version} runs"), None));
+        return settle(context, memory, at(Phase::Idle, format!("{version} runs"), None));
     };
     let end = at(Phase::Verifying, message, Some(VERIFY_WAIT));
     // Once, so that status names the slot; and at each pass if the slot has to say why it is kept.
-    match held(world) {
+    match held(context) {
         _ if memory.is_settled => end,
-        None if world.seen.slots.is_none() => Decision { step: Some(Step::Look(FRESH)), ..end },
-        Some((_, claim)) => tell(end, claim),
+        None if context.snapshot.slots.is_none() => Decision { step: Some(Step::Fetch(FRESH)), ..end },
+        Some((_, claim)) => report(end, claim),
         None => end,
     }
 }
 
 /// The release that is asked for failed on this node: the old one serves, but the slot is kept, and says why.
-pub(super) fn stuck(world: &World<'_>, memory: &Memory, denied: &Denied) -> Decision {
+pub(super) fn stuck(context: &Context<'_>, memory: &Memory, failed: &FailedRelease) -> Decision {
     let message = format!(
         "{} failed here: {}; \"ballast allow\" on the node, or another spec.image, tries again",
-        denied.version, denied.reason
+        failed.version, failed.reason
     );
-    undo(world, memory, at(Phase::Failed, message, Some(LONG_WAIT)), true)
+    undo(context, memory, at(Phase::Failed, message, Some(LONG_WAIT)), true)
 }
 
-fn undo(world: &World<'_>, memory: &Memory, end: Decision, keeps_slot: bool) -> Decision {
-    let is_well = world.facts.ready.is_ok() && !world.facts.os.on_trial;
+fn undo(context: &Context<'_>, memory: &Memory, end: Decision, keeps_slot: bool) -> Decision {
+    let is_well = context.facts.ready.is_ok() && !context.facts.os.on_trial;
     if memory.is_settled || !is_well {
         return end;
     }
-    if world.identity.role == Role::Node {
-        match &world.seen.node {
-            None => return Decision { step: Some(Step::Look(Look::Node)), ..end },
+    if context.identity.role == Role::Node {
+        match &context.snapshot.node {
+            None => return Decision { step: Some(Step::Fetch(Fetch::Node)), ..end },
             Some(node) if node.cordon == Cordon::Ours => {
                 let step = Step::Uncordon { resource_version: node.resource_version.clone() };
                 return Decision { step: Some(step), ..end };
@@ -61,9 +61,9 @@ fn undo(world: &World<'_>, memory: &Memory, end: Decision, keeps_slot: bool) -> 
             Some(_) => {}
         }
     }
-    match held(world) {
-        None if world.seen.slots.is_none() => look(end.phase, end.message, FRESH),
-        Some((_, claim)) if keeps_slot => tell(end, claim),
+    match held(context) {
+        None if context.snapshot.slots.is_none() => fetch(end.phase, end.message, FRESH),
+        Some((_, claim)) if keeps_slot => report(end, claim),
         Some((_, claim)) => does(end.phase, end.message, Step::GiveSlotBack { claim: claim.clone() }),
         // Looked at once more, when nothing can come late any more.
         None => Decision { wait: Some(end.wait.map_or(LATE, |wait| wait.min(LATE))), ..end },
@@ -71,9 +71,9 @@ fn undo(world: &World<'_>, memory: &Memory, end: Decision, keeps_slot: bool) -> 
 }
 
 /// The claim says what `end` says.
-fn tell(end: Decision, claim: &Claim) -> Decision {
+fn report(end: Decision, claim: &Claim) -> Decision {
     if claim.reason == end.message {
         return end;
     }
-    Decision { step: Some(Step::TellSlot { claim: claim.clone(), reason: end.message.clone() }), ..end }
+    Decision { step: Some(Step::AnnotateSlot { claim: claim.clone(), reason: end.message.clone() }), ..end }
 }

@@ -101,7 +101,7 @@ fn docker_io_is_a_location() {
 fn an_entry_that_cannot_be_used_costs_only_itself() {
     let good = "[[registry]]\nlocation = \"good.example\"\n[[registry.mirror]]\nlocation = \"m.example\"\n";
     let until = "; its images cannot be fetched until this is mended";
-    // text, what is told of it, and whether images of r.example can still be fetched
+    // text, what is reported of it, and whether images of r.example can still be fetched
     let table = [
         ("[[registry]]\n", "a.conf:1: registry: it has neither prefix nor location, expected at least one of them as a text".to_owned(), true),
         ("[[registry]]\nlocation = 5\n", "a.conf:1: registry: it has neither prefix nor location, expected at least one of them as a text".to_owned(), true),
@@ -155,13 +155,13 @@ fn an_entry_that_cannot_be_used_costs_only_itself() {
             }
             let mut registries = Registries::default();
             let problems = registries.add("a.conf", &text);
-            let told: Vec<String> = problems.iter().map(Problem::to_string).collect();
+            let reported: Vec<String> = problems.iter().map(Problem::to_string).collect();
             let expected = match text.starts_with(good) {
                 // The line is another.
                 true => expected.split_once(": ").map_or(&*expected, |(_, rest)| rest),
                 false => &*expected,
             };
-            assert!(told.iter().any(|told| told.contains(expected)), "{text}: {told:#?}");
+            assert!(reported.iter().any(|reported| reported.contains(expected)), "{text}: {reported:#?}");
             let locations = |name| registries.locations(&Named::parse(name).unwrap());
             assert_eq!(locations("good.example/os:1").unwrap().len(), 2, "{text}");
             assert_eq!(locations("other.example/os:1").unwrap().len(), 1, "{text}");

@@ -23,7 +23,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// A registry that does not even take the connection in this time is away.
+/// A registry that does not even take the connection in this time is unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// So that a connection that broke without a word is noticed while the client reads slowly.
@@ -45,7 +45,7 @@ impl Dial {
         Self { direct, proxies: Arc::new(Matcher::from_env()) }
     }
 
-    /// What a request over plain HTTP has to tell the proxy on its way; over HTTPS the tunnel tells it.
+    /// What a request over plain HTTP has to give the proxy on its way; over HTTPS the tunnel says it.
     pub(super) fn proxy_authorization(&self, uri: &Uri) -> Option<HeaderValue> {
         let proxy = self.proxies.intercept(uri).filter(|_| uri.scheme() == Some(&Scheme::HTTP))?;
         proxy.basic_auth().cloned()

@@ -1,4 +1,4 @@
-//! A blob on its way: resumed where it stopped after a broken or silent connection, from the next source if one is away.
+//! A blob on its way: resumed where it stopped after a broken or silent connection, from the next source if one is unreachable.
 
 use std::sync::Arc;
 

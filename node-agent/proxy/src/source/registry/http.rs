@@ -46,7 +46,7 @@ pub(super) struct Tls {
     pub(super) elsewhere: ClientConfig,
 }
 
-pub(super) struct Question {
+pub(super) struct RegistryRequest {
     pub(super) uri: Uri,
     /// What is secret among them does not leave the origin of `uri`.
     pub(super) headers: HeaderMap,
@@ -81,8 +81,8 @@ impl Http {
 
     /// Asks, and gives the answer, whatever its status, once its head is there. Redirects are followed; to another origin
     /// without credentials, and never with a form.
-    pub(super) async fn ask(&self, question: Question) -> Result<Answer, Failure> {
-        let Question { mut uri, mut headers, form } = question;
+    pub(super) async fn ask(&self, request: RegistryRequest) -> Result<Answer, Failure> {
+        let RegistryRequest { mut uri, mut headers, form } = request;
         for _ in 0..=MAX_REDIRECTS {
             let response = self.ask_once(&uri, headers.clone(), form.clone()).await?;
             let Some(next) = redirect(&response) else { return Ok(Answer { response, uri }) };

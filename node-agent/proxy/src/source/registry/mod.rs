@@ -26,7 +26,7 @@ use serde::Deserialize;
 pub(crate) use self::retry::{Backoff, Failure};
 use self::{
     challenge::{Challenge, Token, TokenRequest},
-    http::{Answer, Http, Origin, Question, place},
+    http::{Answer, Http, Origin, RegistryRequest, place},
 };
 use crate::{
     config::{ClientKeys, Credentials, Location},
@@ -91,15 +91,13 @@ impl Registry {
             if let Some(authorization) = self.known(|known| known.clone()) {
                 headers.insert(AUTHORIZATION, authorization);
             }
-            let answer = self.http.ask(Question { uri: uri.clone(), headers: headers.clone(), form: None }).await?;
+            let answer =
+                self.http.ask(RegistryRequest { uri: uri.clone(), headers: headers.clone(), form: None }).await?;
             let Answer { response, uri: from } = answer;
             if response.status() == StatusCode::UNAUTHORIZED && Origin::of(&from) != Origin::of(&uri) {
                 // It is not the registry: nobody gave us credentials for it, and whom it names has no claim to any.
-                let text = format!(
-                    "{}, where {} sends us, wants to know who we are, and is not told",
-                    place(&from),
-                    place(&uri)
-                );
+                let text =
+                    format!("{}, where {} sends us, asks for credentials and gets none", place(&from), place(&uri));
                 return Err(unauthorized(text));
             }
             if response.status() == StatusCode::UNAUTHORIZED && !is_last {
@@ -152,7 +150,7 @@ impl Registry {
             return Err(anyhow!("{doing}: expected https, or the registry itself").into());
         }
         let headers = request.authorization.map(|authorization| (AUTHORIZATION, authorization)).into_iter().collect();
-        let answer = self.http.ask(Question { uri: uri.clone(), headers, form: request.form }).await?;
+        let answer = self.http.ask(RegistryRequest { uri: uri.clone(), headers, form: request.form }).await?;
         let Answer { response: answer, uri: from } = answer;
         if !answer.status().is_success() {
             return Err(self.refusal(&from, answer).await);

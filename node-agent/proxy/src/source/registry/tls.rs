@@ -26,7 +26,7 @@ pub(super) fn config(folder: &Path, keys: &ClientKeys, is_unchecked: bool) -> Re
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = if is_unchecked {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(NoCertVerification(provider)))
     } else {
         let system = rustls_native_certs::load_native_certs();
         for error in &system.errors {
@@ -91,9 +91,9 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 
 /// Believes everyone, where the command line says so (`--tls-verify=false`).
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
+struct NoCertVerification(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for NoCertVerification {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -75,7 +75,7 @@ impl Link {
         keyed(item, &self.path(key))
     }
 
-    /// How the settings tell it from others: a port by its hardware address, if that is known.
+    /// How the settings say it from others: a port by its hardware address, if that is known.
     pub(super) fn reference(&self) -> Item {
         let port = matches!(self.made, Made::Port).then_some(self.mac.as_ref()).flatten();
         let known = port.or(self.name.as_ref()).cloned();

@@ -28,7 +28,7 @@ pub(super) struct Interfaces {
 }
 
 impl Interfaces {
-    /// Takes a key in besides, and what is to be told of it.
+    /// Takes a key in besides, and what is to be reported of it.
     pub(super) fn add(&mut self, found: Option<(Option<Entry>, Option<Problem>)>) {
         let (entry, note) = found.unwrap_or_default();
         self.table.entries.extend(entry);

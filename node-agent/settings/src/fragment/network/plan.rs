@@ -1,4 +1,4 @@
-//! All interfaces of a description, and what is told of it.
+//! All interfaces of a description, and what is reported of it.
 
 use std::collections::BTreeSet;
 

@@ -23,7 +23,7 @@ fn shown<T: ToString>(all: &[T]) -> Vec<String> {
 fn mac(interface: &Interface) -> String {
     match &interface.which {
         InterfaceMatch::Mac(mac) => mac.to_string(),
-        InterfaceMatch::Name(name) => panic!("it is told by its name {name}"),
+        InterfaceMatch::Name(name) => panic!("it is reported by its name {name}"),
     }
 }
 
@@ -101,10 +101,10 @@ network:
 fn version_2_becomes_interfaces() {
     let found = read(Kind::NetworkConfig, VERSION_2);
     assert_eq!(found.problems, []);
-    let told = shown(&found.notes);
-    let is_told =
-        |told: &String| told.ends_with(": this is not taken: ethernets.all.wakeonlan, ethernets.id0.set-name");
-    assert!(matches!(told.as_slice(), [told] if is_told(told)), "{told:?}");
+    let reported = shown(&found.notes);
+    let is_reported =
+        |reported: &String| reported.ends_with(": this is not taken: ethernets.all.wakeonlan, ethernets.id0.set-name");
+    assert!(matches!(reported.as_slice(), [reported] if is_reported(reported)), "{reported:?}");
     let [first, second, third] = found.settings.network.interfaces.as_slice() else { panic!("{found:?}") };
     assert_eq!((mac(first).as_str(), first.dhcp, first.required), ("00:11:22:33:44:55", Dhcp::Both, false));
     assert_eq!(shown(&first.addresses), ["192.168.14.2/24", "2001:1::1/64", "10.1.0.1/8"]);
@@ -185,10 +185,10 @@ fn what_cannot_be_taken_is_a_problem_with_its_key() {
         ),
         ("- a\n", "u:1:1: it is a list; nothing in it applies"),
     ] {
-        let told = of(text);
+        let reported = of(text);
         assert!(
-            matches!(told.as_slice(), [told] if told.starts_with(expected)),
-            "{text}: {told:#?}\nexpected {expected}"
+            matches!(reported.as_slice(), [reported] if reported.starts_with(expected)),
+            "{text}: {reported:#?}\nexpected {expected}"
         );
     }
 }

@@ -53,7 +53,7 @@ fn link(table: Table, path: &str, origin: &Origin, made: Made, plan: &mut Plan) 
             ("mac_address", _) if matches!(link.made, Made::Port) => link.mac = Some(link.keyed(item, "mac_address")),
             ("mtu", _) => link.mtu = Some(link.keyed(item, "mtu")),
             ("subnets", _) => subnets(&mut link, item, plan),
-            // networkd accepts them unless it is told not to.
+            // networkd accepts them unless it is asked not to.
             ("accept-ra", Value::Switch(true)) => {}
             _ => plan.skip(link.path(&key), &origin),
         }

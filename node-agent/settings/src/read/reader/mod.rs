@@ -40,7 +40,7 @@ impl<T> Found<T> {
 
 /// What is known after reading.
 #[derive(Debug, Default)]
-pub(super) struct Account {
+pub(super) struct Findings {
     pub(super) problems: Vec<Problem>,
     /// By key: where its value came from.
     pub(super) origins: BTreeMap<String, Origin>,
@@ -59,13 +59,13 @@ pub(super) struct Reader<'a> {
     known: Vec<&'static str>,
     /// Keys that are none here, and what is written in their place.
     hints: &'static [(&'static str, &'static str)],
-    account: Account,
+    findings: Findings,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn root(layers: Vec<&'a Table>) -> Self {
-        let account = Account::default();
-        Self { layers, path: String::new(), origin: None, is_cautious: false, known: Vec::new(), hints: &[], account }
+        let findings = Findings::default();
+        Self { layers, path: String::new(), origin: None, is_cautious: false, known: Vec::new(), hints: &[], findings }
     }
 
     /// What is written in the place of keys that other programs have.
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
         let found = self.get(key);
         if matches!(found, Found::Absent) {
             let problem = self.origin.map(|origin| origin.problem(&self.key(key), "is missing", T::EXPECTED));
-            self.account.problems.extend(problem);
+            self.findings.problems.extend(problem);
         }
         found.given()
     }
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
                     Err(what) => self.refuse(key, item, &what, T::EXPECTED),
                 }
             }
-            self.account.origins.insert(self.key(key), list.origin.clone());
+            self.findings.origins.insert(self.key(key), list.origin.clone());
             return Found::Given(good);
         }
         Found::Refused
@@ -185,17 +185,17 @@ impl<'a> Reader<'a> {
                     Ok(name) if all.contains_key(&name) => continue,
                     Ok(name) => name,
                     Err(what) => {
-                        self.account.problems.push(entry.origin.problem(&path, &what, K::EXPECTED));
+                        self.findings.problems.push(entry.origin.problem(&path, &what, K::EXPECTED));
                         continue;
                     }
                 };
                 match read(&name, &entry.item.value) {
                     _ if entry.item.value == Value::Broken => {}
                     Ok(value) => {
-                        self.account.origins.insert(path, entry.item.origin.clone());
+                        self.findings.origins.insert(path, entry.item.origin.clone());
                         all.insert(name, value);
                     }
-                    Err(what) => self.account.problems.push(entry.item.origin.problem(&path, &what, &expected(&name))),
+                    Err(what) => self.findings.problems.push(entry.item.origin.problem(&path, &what, &expected(&name))),
                 }
             }
         }
@@ -225,16 +225,16 @@ impl<'a> Reader<'a> {
     /// Names what is wrong with `keys` together, at the first of them.
     pub(super) fn refuse_keys(&mut self, keys: &[&str], what: &str, expected: &str) {
         let first = self.layers.iter().find_map(|table| keys.iter().find_map(|key| table.get(key)));
-        self.account.problems.extend(first.map(|item| item.origin.problem(&self.path, what, expected)));
+        self.findings.problems.extend(first.map(|item| item.origin.problem(&self.path, what, expected)));
     }
 
     /// Names what is wrong with the table itself.
     pub(super) fn refuse_table(&mut self, what: &str, expected: &str) {
-        self.account.problems.extend(self.origin.map(|origin| origin.problem(&self.path, what, expected)));
+        self.findings.problems.extend(self.origin.map(|origin| origin.problem(&self.path, what, expected)));
     }
 
     /// The account, with the keys that nobody asked for in it.
-    pub(super) fn finish(mut self) -> Account {
+    pub(super) fn finish(mut self) -> Findings {
         for Entry { name, origin, item } in self.layers.iter().flat_map(|table| &table.entries) {
             if self.known.contains(&&**name) || item.value == Value::Broken {
                 continue;
@@ -245,9 +245,9 @@ impl<'a> Reader<'a> {
             let what = what.or_else(|| meant.map(|meant| format!("there is no such key; did you mean {meant}?")));
             let expected = if what.is_some() { String::new() } else { format!("one of {}", self.known.join(", ")) };
             let what = what.unwrap_or_else(|| "there is no such key".to_owned());
-            self.account.problems.push(origin.problem(&self.key(&names::quoted(name)), &what, &expected));
+            self.findings.problems.push(origin.problem(&self.key(&names::quoted(name)), &what, &expected));
         }
-        self.account
+        self.findings
     }
 
     fn within<T>(
@@ -257,11 +257,11 @@ impl<'a> Reader<'a> {
         origin: Option<&'a Origin>,
         read: impl FnOnce(&mut Reader<'a>) -> T,
     ) -> T {
-        let account = std::mem::take(&mut self.account);
-        let mut reader = Reader { layers, path, origin, account, ..Reader::root(Vec::new()) };
+        let findings = std::mem::take(&mut self.findings);
+        let mut reader = Reader { layers, path, origin, findings, ..Reader::root(Vec::new()) };
         reader.is_cautious = self.is_cautious;
         let result = read(&mut reader);
-        self.account = reader.finish();
+        self.findings = reader.finish();
         result
     }
 
@@ -279,7 +279,7 @@ impl<'a> Reader<'a> {
             match read(&item.value) {
                 _ if item.value == Value::Broken => {}
                 Ok(value) => {
-                    self.account.origins.insert(self.key(key), item.origin.clone());
+                    self.findings.origins.insert(self.key(key), item.origin.clone());
                     return Found::Given(value);
                 }
                 Err(what) => self.refuse(key, item, &what, expected),
@@ -313,7 +313,7 @@ impl<'a> Reader<'a> {
 
     fn refuse(&mut self, key: &str, item: &Item, what: &str, expected: &str) {
         if item.value != Value::Broken {
-            self.account.problems.push(item.origin.problem(&self.key(key), what, expected));
+            self.findings.problems.push(item.origin.problem(&self.key(key), what, expected));
         }
     }
 

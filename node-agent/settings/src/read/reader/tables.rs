@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
                 self.refuse(key, list, &list.value.is_kind(), &expected);
                 continue;
             };
-            self.account.origins.insert(self.key(key), list.origin.clone());
+            self.findings.origins.insert(self.key(key), list.origin.clone());
             let mut all = Vec::new();
             for (index, item) in items.iter().enumerate() {
                 let from_text = item.value.as_text().filter(|_| !short.is_empty()).map(|_| {
@@ -71,12 +71,12 @@ impl<'a> Reader<'a> {
                     continue;
                 };
                 let path = format!("{}[{index}]", self.key(key));
-                let account = std::mem::take(&mut self.account);
+                let findings = std::mem::take(&mut self.findings);
                 let (layers, origin) = (vec![table], Some(&item.origin));
                 let mut reader = Reader { layers, path, origin, ..Reader::root(Vec::new()) };
-                (reader.is_cautious, reader.account) = (self.is_cautious, account);
+                (reader.is_cautious, reader.findings) = (self.is_cautious, findings);
                 all.extend(read(&mut reader));
-                self.account = reader.finish();
+                self.findings = reader.finish();
             }
             return all;
         }

@@ -2,13 +2,13 @@ mod scene;
 
 use self::scene::{Scene, check, digest_of, draining, in_slot, prepared, release, step};
 use super::*;
-use crate::model::{Denied, Failed, Operation, PodKind, Prepared, Retry};
+use crate::model::{Failed, FailedRelease, Operation, PodKind, Prepared, Retry};
 
 #[test]
 fn nothing_is_done_without_a_wish() {
     let start = Scene::new();
     check(vec![
-        ("no NodeOS", start.with(|scene| scene.seen.node_os = None), "Idle: -"),
+        ("no NodeOS", start.with(|scene| scene.snapshot.node_os = None), "Idle: -"),
         ("no image", start.with(|scene| scene.spec().image = None), "Idle: -"),
         ("no image, cordoned", draining().with(|scene| scene.spec().image = None), "Idle: uncordon"),
         ("no image, slot held", in_slot().with(|scene| scene.spec().image = None), "Idle: give back"),
@@ -79,7 +79,7 @@ fn a_slot_a_cordon_a_drain_a_reboot() {
     let other = |scene: &mut Scene| scene.hold("other");
     let other_pool = |scene: &mut Scene| scene.slot().pool = "old".to_owned();
     let report_only = |scene: &mut Scene| scene.identity.role = Role::ReportOnly;
-    let just_touched = prepared().with(|scene| (scene.seen.slots, scene.memory.touched) = (None, scene.now));
+    let just_touched = prepared().with(|scene| (scene.snapshot.slots, scene.memory.touched) = (None, scene.now));
     check(vec![
         ("manual", prepared().with(|scene| scene.spec().reboot_policy = RebootPolicy::Manual), "Prepared: -"),
         (
@@ -105,9 +105,13 @@ fn a_slot_a_cordon_a_drain_a_reboot() {
             draining().with(|scene| scene.spec().window = vec!["Sun 02:00-04:00 UTC".to_owned()]),
             "WaitingForWindow: uncordon",
         ),
-        ("slots not seen", prepared().with(|scene| scene.seen.slots = None), "WaitingForSlot: glance at slots"),
-        ("slots not seen, just touched", just_touched, "WaitingForSlot: look slots"),
-        ("no slots", prepared().with(|scene| scene.seen.slots = Some(Vec::new())), "WaitingForSlot: -"),
+        (
+            "slots not seen",
+            prepared().with(|scene| scene.snapshot.slots = None),
+            "WaitingForSlot: fetch slots, maybe cached",
+        ),
+        ("slots not seen, just touched", just_touched, "WaitingForSlot: fetch slots"),
+        ("no slots", prepared().with(|scene| scene.snapshot.slots = Some(Vec::new())), "WaitingForSlot: -"),
         ("free", prepared(), "WaitingForSlot: take"),
         ("taken", prepared().with(other), "WaitingForSlot: -"),
         (
@@ -123,15 +127,19 @@ fn a_slot_a_cordon_a_drain_a_reboot() {
         ("not alone for long", in_slot().with(other), "WaitingForSlot: give back"),
         ("not alone, and not the first", in_slot().with(|scene| scene.hold("a")), "WaitingForSlot: give back"),
         ("the same while draining", draining().with(|scene| scene.hold("a")), "WaitingForSlot: uncordon"),
-        ("lease not seen", prepared().with(|scene| scene.seen.lease = None), "WaitingForSlot: look lease"),
-        ("not told", draining().with(|scene| scene.memory.told_from = None), "Draining: tell"),
-        ("told in vain", draining().with(|scene| scene.memory.told_from = Some("2".to_owned())), "Draining: tell"),
+        ("lease not seen", prepared().with(|scene| scene.snapshot.lease = None), "WaitingForSlot: fetch lease"),
+        ("not reported", draining().with(|scene| scene.memory.reported_from = None), "Draining: report"),
+        (
+            "reported in vain",
+            draining().with(|scene| scene.memory.reported_from = Some("2".to_owned())),
+            "Draining: report",
+        ),
         ("a slot of another pool", in_slot().with(other_pool), "WaitingForSlot: give back"),
         ("a slot of another pool, cordoned", draining().with(other_pool), "WaitingForSlot: uncordon"),
-        ("node not seen", in_slot().with(|scene| scene.seen.node = None), "Draining: look node"),
+        ("node not seen", in_slot().with(|scene| scene.snapshot.node = None), "Draining: fetch node"),
         ("not cordoned", in_slot(), "Draining: cordon"),
         ("cordoned by others", in_slot().with(|scene| scene.cordon(Cordon::Others)), "Rebooting: reboot"),
-        ("pods not seen", draining().with(|scene| scene.seen.pods = None), "Draining: look pods"),
+        ("pods not seen", draining().with(|scene| scene.snapshot.pods = None), "Draining: fetch pods"),
         ("pods", draining().with(|scene| scene.pod("p", PodKind::Runs)), "Draining: evict"),
         ("pods end", draining().with(|scene| scene.pod("p", PodKind::Ends)), "Draining: remove"),
         ("pods that stay", draining().with(|scene| scene.pod("p", PodKind::Stays)), "Rebooting: reboot"),
@@ -163,10 +171,10 @@ fn who_waits_says_why_the_first_holder_keeps_its_slot() {
         scene.pass().message
     };
     assert_eq!(waits(""), "pool default: all slots are taken, by other");
-    let told = waits("b failed here: no runtime");
-    assert_eq!(told, "pool default: all slots are taken, by other; other says: b failed here: no runtime");
-    let told = waits(&"é".repeat(300));
-    assert!(told.ends_with(&format!("says: {}…", "é".repeat(120))), "{told}");
+    let reported = waits("b failed here: no runtime");
+    assert_eq!(reported, "pool default: all slots are taken, by other; other says: b failed here: no runtime");
+    let reported = waits(&"é".repeat(300));
+    assert!(reported.ends_with(&format!("says: {}…", "é".repeat(120))), "{reported}");
 }
 
 #[test]
@@ -202,15 +210,15 @@ fn what_runs_and_is_well_gives_back_what_it_took() {
     let on_trial = |scene: Scene| scene.with(|scene| scene.facts.os.on_trial = true);
     let settled = |scene: Scene| scene.with(|scene| scene.memory.is_settled = true);
     check(vec![
-        ("on trial", on_trial(runs(draining())), "Verifying: tell"),
-        ("not ready", unwell(runs(draining())), "Verifying: tell"),
+        ("on trial", on_trial(runs(draining())), "Verifying: report"),
+        ("not ready", unwell(runs(draining())), "Verifying: report"),
         ("well, cordoned", runs(draining()), "Idle: uncordon"),
         ("well, cordoned by others", runs(in_slot().with(|scene| scene.cordon(Cordon::Others))), "Idle: give back"),
         ("well, slot", runs(in_slot()), "Idle: give back"),
         ("well", runs(prepared()), "Idle: -"),
         ("well, paused", runs(draining()).with(|scene| scene.spec().paused = true), "Idle: uncordon"),
-        ("node not seen", runs(in_slot()).with(|scene| scene.seen.node = None), "Idle: look node"),
-        ("slots not seen", runs(in_slot()).with(|scene| scene.seen.slots = None), "Idle: look slots"),
+        ("node not seen", runs(in_slot()).with(|scene| scene.snapshot.node = None), "Idle: fetch node"),
+        ("slots not seen", runs(in_slot()).with(|scene| scene.snapshot.slots = None), "Idle: fetch slots"),
         ("long well, not ready", settled(unwell(runs(prepared()))), "Idle: -"),
         ("by hand, on trial", settled(on_trial(runs(prepared()))), "Verifying: -"),
     ]);
@@ -218,7 +226,7 @@ fn what_runs_and_is_well_gives_back_what_it_took() {
     check(vec![
         ("another boots next", armed(runs(in_slot())), "Preparing: prepare"),
         ("another boots next, paused", armed(runs(prepared())).with(|scene| scene.spec().paused = true), "Paused: -"),
-        ("another boots next, on trial", armed(on_trial(runs(draining()))), "Verifying: tell"),
+        ("another boots next, on trial", armed(on_trial(runs(draining()))), "Verifying: report"),
         (
             "it boots next as well",
             runs(in_slot()).with(|scene| scene.facts.os.next = Some(release("b"))),
@@ -235,18 +243,19 @@ fn what_runs_and_is_well_gives_back_what_it_took() {
 
 #[test]
 fn a_release_that_failed_here_keeps_the_slot() {
-    let denied = Denied { digest: digest_of("b"), version: "b".to_owned(), reason: "no runtime".to_owned(), at: 0 };
+    let failed =
+        FailedRelease { digest: digest_of("b"), version: "b".to_owned(), reason: "no runtime".to_owned(), at: 0 };
     let fell_back =
-        |scene: Scene| scene.with(|scene| (scene.facts.os.denied, scene.facts.os.next) = (vec![denied.clone()], None));
-    let told = |scene: &mut Scene| {
+        |scene: Scene| scene.with(|scene| (scene.facts.os.failed, scene.facts.os.next) = (vec![failed.clone()], None));
+    let reported = |scene: &mut Scene| {
         let message = scene.clone().pass().message;
         scene.says(&message);
     };
     check(vec![
         ("cordoned", fell_back(draining()), "Failed: uncordon"),
-        ("not told", fell_back(in_slot()), "Failed: tell"),
-        ("told", fell_back(in_slot()).with(told), "Failed: -"),
-        ("paused", fell_back(in_slot()).with(told).with(|scene| scene.spec().paused = true), "Failed: -"),
+        ("not reported", fell_back(in_slot()), "Failed: report"),
+        ("reported", fell_back(in_slot()).with(reported), "Failed: -"),
+        ("paused", fell_back(in_slot()).with(reported).with(|scene| scene.spec().paused = true), "Failed: -"),
         ("before any slot", fell_back(prepared()), "Failed: -"),
         (
             "another image",
@@ -258,7 +267,7 @@ fn a_release_that_failed_here_keeps_the_slot() {
             fell_back(in_slot()).with(|scene| scene.spec().image = Some(release("a").image)),
             "Idle: give back",
         ),
-        ("allowed", fell_back(in_slot()).with(|scene| scene.facts.os.denied.clear()), "Preparing: prepare"),
+        ("allowed", fell_back(in_slot()).with(|scene| scene.facts.os.failed.clear()), "Preparing: prepare"),
         (
             "the old one is not ready",
             fell_back(draining()).with(|scene| scene.facts.ready = Err(String::new())),
@@ -278,7 +287,7 @@ fn a_tag_is_resolved_when_the_spec_changes() {
     });
     let resolved = |scene: &mut Scene, letter: &str| {
         let resolved = Resolved { image: tag.to_owned(), digest: digest_of(letter) };
-        scene.seen.node_os.as_mut().unwrap().resolved = Some(resolved);
+        scene.snapshot.node_os.as_mut().unwrap().resolved = Some(resolved);
     };
     let found = |scene: &mut Scene, order: u64, letter: &str| {
         scene.facts.os.prepared = Some(Prepared { order, image: tag.to_owned(), digest: digest_of(letter) });
@@ -330,8 +339,8 @@ fn another_boot_begins_anew() {
         scene.memory.last_order = 7;
         scene.facts.boot_id = "another".to_owned();
     });
-    // Also what it told of itself: what was on its way then may still come true.
-    assert_eq!(scene.clone().shown(), "Draining: tell");
+    // Also what it reported about itself: what was on its way then may still come true.
+    assert_eq!(scene.clone().shown(), "Draining: report");
     scene.facts.os.failure = Some(Failed { order: 9, ..Failed::default() });
     scene.facts.boot_id = "third".to_owned();
     scene.pass();

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use crate::{
     model::{
-        Claim, Cordon, Decision, Facts, Identity, Look, Memory, NodeOsSpec, Order, Os, Phase, PodId, PodKind, Release,
-        Role, Seen, SeenNode, SeenNodeOs, SeenPod, Slot, Step,
+        Claim, ClusterSnapshot, Cordon, Decision, Facts, Fetch, Identity, Memory, NodeOsSnapshot, NodeOsSpec,
+        NodeSnapshot, Order, Os, Phase, PodId, PodKind, PodSnapshot, Release, Role, Slot, Step,
     },
-    plan::rollout::{World, pass},
+    plan::rollout::{Context, pass},
 };
 
 /// A node and its cluster, of which a table's line changes something.
 #[derive(Clone)]
 pub(super) struct Scene {
     pub(super) facts: Facts,
-    pub(super) seen: Seen,
+    pub(super) snapshot: ClusterSnapshot,
     pub(super) identity: Identity,
     pub(super) memory: Memory,
     pub(super) now: Duration,
@@ -47,9 +47,9 @@ impl Scene {
                 os: Os { booted: release("a"), ..Os::default() },
                 ..Facts::default()
             },
-            seen: Seen {
-                node_os: Some(SeenNodeOs { spec, resolved: None }),
-                node: Some(SeenNode { cordon: Cordon::None, resource_version: "1".to_owned() }),
+            snapshot: ClusterSnapshot {
+                node_os: Some(NodeOsSnapshot { spec, resolved: None }),
+                node: Some(NodeSnapshot { cordon: Cordon::None, resource_version: "1".to_owned() }),
                 slots: Some(vec![slot]),
                 lease: Some("1".to_owned()),
                 pods: Some(Vec::new()),
@@ -58,7 +58,7 @@ impl Scene {
             // It has said that it goes down.
             memory: Memory {
                 about: ("boot".to_owned(), Some(release("b").image)),
-                told_from: Some("1".to_owned()),
+                reported_from: Some("1".to_owned()),
                 ..Memory::default()
             },
             now: Duration::from_secs(10_000),
@@ -73,11 +73,11 @@ impl Scene {
     }
 
     pub(super) fn spec(&mut self) -> &mut NodeOsSpec {
-        &mut self.seen.node_os.as_mut().unwrap().spec
+        &mut self.snapshot.node_os.as_mut().unwrap().spec
     }
 
     pub(super) fn slot(&mut self) -> &mut Slot {
-        self.seen.slots.as_mut().unwrap().first_mut().unwrap()
+        self.snapshot.slots.as_mut().unwrap().first_mut().unwrap()
     }
 
     pub(super) fn hold(&mut self, name: &str) {
@@ -90,23 +90,23 @@ impl Scene {
     }
 
     pub(super) fn cordon(&mut self, cordon: Cordon) {
-        self.seen.node.as_mut().unwrap().cordon = cordon;
+        self.snapshot.node.as_mut().unwrap().cordon = cordon;
     }
 
     pub(super) fn pod(&mut self, name: &str, kind: PodKind) {
         let id = PodId { namespace: "default".to_owned(), name: name.to_owned(), uid: name.to_owned() };
-        self.seen.pods.as_mut().unwrap().push(SeenPod { id, kind });
+        self.snapshot.pods.as_mut().unwrap().push(PodSnapshot { id, kind });
     }
 
     pub(super) fn pass(&mut self) -> Decision {
-        let world = World {
+        let context = Context {
             facts: &self.facts,
-            seen: &self.seen,
+            snapshot: &self.snapshot,
             identity: &self.identity,
             now: self.now,
             unix_secs: self.unix_secs,
         };
-        pass(&world, &mut self.memory)
+        pass(&context, &mut self.memory)
     }
 
     /// `PHASE: step`
@@ -118,15 +118,15 @@ impl Scene {
 
 pub(super) fn step(step: &Step) -> &'static str {
     match step {
-        Step::Look(Look::Node) => "look node",
-        Step::Look(Look::Slots { is_fresh: true }) => "look slots",
-        Step::Look(Look::Slots { is_fresh: false }) => "glance at slots",
-        Step::Look(Look::Lease) => "look lease",
-        Step::Look(Look::Pods) => "look pods",
+        Step::Fetch(Fetch::Node) => "fetch node",
+        Step::Fetch(Fetch::Slots { is_fresh: true }) => "fetch slots",
+        Step::Fetch(Fetch::Slots { is_fresh: false }) => "fetch slots, maybe cached",
+        Step::Fetch(Fetch::Lease) => "fetch lease",
+        Step::Fetch(Fetch::Pods) => "fetch pods",
         Step::Order(Order::Prepare { .. }) => "prepare",
         Step::Order(Order::Reboot { .. }) => "reboot",
         Step::TakeSlot { .. } => "take",
-        Step::TellSlot { .. } => "tell",
+        Step::AnnotateSlot { .. } => "report",
         Step::GiveSlotBack { .. } => "give back",
         Step::Cordon { .. } => "cordon",
         Step::Uncordon { .. } => "uncordon",

@@ -16,7 +16,7 @@ use super::{SILENCE, Served, Shared, lock};
 
 type Client = StreamOwned<ServerConnection, TcpStream>;
 
-/// How often a stalled connection is looked at, whether the client or the door is gone.
+/// How often a stalled connection is looked at, whether the client or the fault proxy is gone.
 const LOOK: Duration = Duration::from_millis(200);
 
 pub(super) fn serve(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
@@ -82,7 +82,7 @@ fn send(client: &mut Client, head: &Head) -> Result<()> {
     client.write_all(&head.bytes()).and_then(|()| client.flush()).context("answering the client")
 }
 
-/// Says nothing more until the client hangs up or the door closes.
+/// Says nothing more until the client hangs up or the fault proxy closes.
 fn wait_for_the_end(client: &mut Client, shared: &Shared) -> Result<()> {
     client.sock.set_read_timeout(Some(LOOK)).context("setting a time limit")?;
     let mut byte = [0];

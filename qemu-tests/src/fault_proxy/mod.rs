@@ -1,7 +1,7 @@
-//! A door before the registry: it ends TLS, passes requests on, counts what it gives out, and breaks what it is told to break.
+//! A fault proxy before the registry: it ends TLS, passes requests on, counts what it gives out, and breaks what it is asked to break.
 //!
 //! ```text
-//!  node ──TLS──> Door ──HTTP, one request a connection──> docker-registry
+//!  node ──TLS──> FaultProxy ──HTTP, one request a connection──> docker-registry
 //!                 │ certificate: good | of a stranger | expired
 //!                 │ faults by kind of request: drop, stall, cut, throttle, status, truncate, flip
 //!                 └ Served: what was asked for, what was answered, how many bytes of it went out
@@ -49,7 +49,7 @@ impl Served {
     }
 }
 
-/// What the threads of a door share with its handle.
+/// What the threads of a fault proxy share with its handle.
 struct Shared {
     backend: SocketAddr,
     rules: Mutex<Vec<Rule>>,
@@ -58,21 +58,21 @@ struct Shared {
     closed: AtomicBool,
 }
 
-/// The door: open until it is dropped.
-pub struct Door {
+/// The fault proxy: open until it is dropped.
+pub struct FaultProxy {
     /// Its port on 127.0.0.1, which a guest reaches as 10.0.2.2
     pub port: u16,
     shared: Arc<Shared>,
 }
 
-impl Door {
-    /// Opens a door before the registry at `backend`, on a free port of the loopback.
+impl FaultProxy {
+    /// Opens a fault proxy before the registry at `backend`, on a free port of the loopback.
     ///
     /// # Errors
     /// When there is no free port.
     pub fn open(backend: SocketAddr, tls: Arc<ServerConfig>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("taking a free port for the door")?;
-        let port = listener.local_addr().context("asking for the door's port")?.port();
+        let listener = TcpListener::bind("127.0.0.1:0").context("taking a free port for the fault proxy")?;
+        let port = listener.local_addr().context("asking for the fault proxy's port")?.port();
         let shared = Arc::new(Shared {
             backend,
             rules: Mutex::default(),
@@ -100,7 +100,7 @@ impl Door {
         *lock(&self.shared.tls) = tls;
     }
 
-    /// What was served from the `mark`th request on; [`Door::mark`] gives marks.
+    /// What was served from the `mark`th request on; [`FaultProxy::mark`] gives marks.
     pub fn served_since(&self, mark: usize) -> Vec<Served> {
         lock(&self.shared.served).get(mark..).unwrap_or_default().to_vec()
     }
@@ -111,7 +111,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Relaxed);
         // Wakes the thread that waits for the next client; if it is gone already there is nobody to wake.
@@ -125,7 +125,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             return;
         }
         let shared = Arc::clone(shared);
-        // A client that goes away in the middle is what these tests are about: nobody needs to be told.
+        // A client that goes away in the middle is what these tests are about: nobody needs to know.
         std::thread::spawn(move || drop(serve::serve(client, &shared)));
     }
 }

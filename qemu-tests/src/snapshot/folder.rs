@@ -1,4 +1,4 @@
-//! The folder of one frozen node: whole under its name, in part under another one.
+//! The folder of one saved node: whole under its name, in part under another one.
 
 use std::path::{Path, PathBuf};
 
@@ -54,32 +54,32 @@ impl Folder {
 
     /// Keeps the boot id, the UEFI variables, if the machine has any, and what the console said.
     pub(crate) fn keep(&self, boot: &str, variables: &Path, console: &Path) -> Result<()> {
-        std::fs::write(self.path.join("boot-id"), boot).context("keeping the boot id of a frozen node")?;
-        std::fs::copy(console, self.path.join("console.log")).context("keeping the console of a frozen node")?;
+        std::fs::write(self.path.join("boot-id"), boot).context("keeping the boot id of a saved node")?;
+        std::fs::copy(console, self.path.join("console.log")).context("keeping the console of a saved node")?;
         if variables.exists() {
-            std::fs::copy(variables, self.path.join(VARIABLES)).context("keeping the variables of a frozen node")?;
+            std::fs::copy(variables, self.path.join(VARIABLES)).context("keeping the variables of a saved node")?;
         }
         Ok(())
     }
 
     pub(super) fn boot_id(&self) -> Result<String> {
-        std::fs::read_to_string(self.path.join("boot-id")).context("reading the boot id of a frozen node")
+        std::fs::read_to_string(self.path.join("boot-id")).context("reading the boot id of a saved node")
     }
 
     pub(super) fn console(&self) -> Result<Vec<u8>> {
-        std::fs::read(self.path.join("console.log")).context("reading the console of a frozen node")
+        std::fs::read(self.path.join("console.log")).context("reading the console of a saved node")
     }
 
     pub(super) fn variables_to(&self, scratch: &Path) -> Result<()> {
         let variables = self.path.join(VARIABLES);
         if variables.exists() {
-            std::fs::copy(&variables, scratch.join(VARIABLES)).context("copying the variables of a frozen node")?;
+            std::fs::copy(&variables, scratch.join(VARIABLES)).context("copying the variables of a saved node")?;
         }
         Ok(())
     }
 }
 
-/// Takes away all that was frozen under `name`, whole or in part.
+/// Takes away all that was saved under `name`, whole or in part.
 pub(super) fn clear(place: &Path, name: &str) -> Result<()> {
     let mine = format!("{name}-");
     for entry in std::fs::read_dir(place).with_context(|| format!("reading {}", place.display()))? {

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  the first scenario that wants one:  boot, wait, check ──stop──> memory + disk + UEFI variables + console + boot id
-//!                                                                     │ target/qemu-tests/frozen/NAME-KEY/
+//!                                                                     │ target/qemu-tests/snapshots/NAME-KEY/
 //!  that one and each other one:        copy the disk, QEMU reads the memory, set the clock ──> Node
 //! ```
-//! What is thawed was booted for real, by this image, this QEMU and this machine, since the host was booted: all that is in the key. It is
+//! What is restored was booted for real, by this image, this QEMU and this machine, since the host was booted: all that is in the key. It is
 //! the same life each time: boot id, machine id and seeds of random numbers are those of the one boot.
 
 mod folder;
@@ -22,7 +22,7 @@ use self::hold::Hold;
 use crate::disk::Disk;
 use crate::lab::Options;
 
-/// What is frozen: how it boots, and what it is called.
+/// What is saved: how it boots, and what it is called.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// The name, in which there is no `-`
@@ -33,9 +33,9 @@ pub struct Recipe {
     pub raw: bool,
 }
 
-/// A frozen node; while this is held, nobody takes it away.
-pub struct Frozen {
-    /// How it was booted, and how it is thawed
+/// A saved node; while this is held, nobody takes it away.
+pub struct Snapshot {
+    /// How it was booted, and how it is restored
     pub(crate) options: Options,
     /// Its disk, which nobody may write to
     pub(crate) disk: Disk,
@@ -43,7 +43,7 @@ pub struct Frozen {
     _hold: Hold,
 }
 
-impl Frozen {
+impl Snapshot {
     /// The file with its state.
     pub(crate) fn memory(&self) -> std::path::PathBuf {
         self.folder.memory()

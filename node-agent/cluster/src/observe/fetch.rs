@@ -8,23 +8,31 @@ use kube::core::{PartialObjectMeta, params::ListParams};
 
 use crate::{
     client::{Api, ApiClient, Failure},
-    model::{CLAIM_NAMESPACE, Identity, Look, POOL_LABEL, SLOT_LABEL, SLOT_NAMESPACE, Seen, SeenNode, SeenPod, Slot},
+    model::{
+        CLAIM_NAMESPACE, ClusterSnapshot, Fetch, Identity, NodeSnapshot, POOL_LABEL, PodSnapshot, SLOT_LABEL,
+        SLOT_NAMESPACE, Slot,
+    },
     plan,
 };
 
-/// Reads what `what` asks for into `seen`.
-pub(crate) async fn look(client: &ApiClient, identity: &Identity, what: &Look, seen: &mut Seen) -> Result<(), Failure> {
+/// Reads what `what` asks for into `snapshot`.
+pub(crate) async fn fetch(
+    client: &ApiClient,
+    identity: &Identity,
+    what: &Fetch,
+    snapshot: &mut ClusterSnapshot,
+) -> Result<(), Failure> {
     match what {
-        Look::Node => seen.node = Some(node(client, &identity.name).await?),
-        Look::Slots { is_fresh } => seen.slots = Some(slots(client, identity, *is_fresh).await?),
-        Look::Lease => seen.lease = Some(lease(client, &identity.name).await?),
-        Look::Pods => seen.pods = Some(pods(client, &identity.name).await?),
+        Fetch::Node => snapshot.node = Some(node(client, &identity.name).await?),
+        Fetch::Slots { is_fresh } => snapshot.slots = Some(slots(client, identity, *is_fresh).await?),
+        Fetch::Lease => snapshot.lease = Some(lease(client, &identity.name).await?),
+        Fetch::Pods => snapshot.pods = Some(pods(client, &identity.name).await?),
     }
     Ok(())
 }
 
-async fn node(client: &ApiClient, name: &str) -> Result<SeenNode, Failure> {
-    Ok(plan::drain::node(&Api::<Node>::all(client).get(name).await?))
+async fn node(client: &ApiClient, name: &str) -> Result<NodeSnapshot, Failure> {
+    Ok(plan::cordon::node(&Api::<Node>::all(client).get(name).await?))
 }
 
 /// Two lists each time. A thousand nodes that wait make them every 20 s, a hundred lists a second, so they ask for what the API server keeps in
@@ -59,7 +67,7 @@ async fn lease(client: &ApiClient, name: &str) -> Result<String, Failure> {
     }
 }
 
-async fn pods(client: &ApiClient, node: &str) -> Result<Vec<SeenPod>, Failure> {
+async fn pods(client: &ApiClient, node: &str) -> Result<Vec<PodSnapshot>, Failure> {
     // Pods that have ended stand in nobody's way, and are not even sent; nor is what the others are made of.
     let here = format!("spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed");
     let all = Api::<Pod>::all(client).list_metadata(&ListParams::default().fields(&here)).await?;

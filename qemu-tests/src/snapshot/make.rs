@@ -6,19 +6,19 @@ use anyhow::{Context, Result};
 
 use super::folder::{self, Folder};
 use super::hold::Hold;
-use super::{Frozen, Recipe, key};
+use super::{Recipe, Snapshot, key};
 use crate::disk::Disk;
 use crate::lab::{Lab, Options};
 use crate::node::Node;
 
-impl Frozen {
-    /// The one that is there, or a new one: booted with its evidence going to `evidence`, handed to `proves`, and frozen as that left it.
+impl Snapshot {
+    /// The one that is there, or a new one: booted with its evidence going to `evidence`, handed to `proves`, and saved as that left it.
     /// Whoever wants the same one meanwhile waits.
     ///
     /// # Errors
     /// When it does not boot, prove itself or freeze.
     pub fn of(lab: &Lab, recipe: &Recipe, evidence: &Path, proves: impl Fn(&mut Node) -> Result<()>) -> Result<Self> {
-        let place = lab.workspace.own("frozen");
+        let place = lab.workspace.own("snapshots");
         std::fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
         let folder = Folder::at(&place, recipe.name, &key::of(lab, recipe)?);
         let lock = place.join(format!("{}.lock", recipe.name));
@@ -60,6 +60,6 @@ fn make(
     std::fs::create_dir_all(evidence).with_context(|| format!("making {}", evidence.display()))?;
     let mut node = Node::start(lab, &Options { disk: Some(disk), ..recipe.options.clone() }, evidence)?;
     proves(&mut node)?;
-    node.freeze(&part)?;
+    node.save(&part)?;
     part.becomes(folder)
 }

@@ -14,29 +14,29 @@ use crate::{
 };
 
 /// Keeps the report, and says in the log what is new in it.
-pub(super) struct Desk {
+pub(super) struct StatusReporter {
     report: Report,
     problems: BTreeMap<&'static str, String>,
     counters: Arc<Counters>,
     out: watch::Sender<Report>,
 }
 
-impl Desk {
+impl StatusReporter {
     pub(super) fn new(report: Report, counters: Arc<Counters>, out: watch::Sender<Report>) -> Self {
-        let desk = Self { report, problems: BTreeMap::new(), counters, out };
-        desk.out.send_replace(desk.report.clone());
-        desk
+        let status_reporter = Self { report, problems: BTreeMap::new(), counters, out };
+        status_reporter.out.send_replace(status_reporter.report.clone());
+        status_reporter
     }
 
     /// The membership stands so now.
-    pub(super) fn stands(&mut self, state: State) {
+    pub(super) fn set_state(&mut self, state: State) {
         if self.report.state != state {
             let name = &self.report.name;
             match &state {
                 State::Off | State::Joining => {}
                 State::WaitingForClock => log::info!("cluster {name}: waiting until the clock is set"),
                 State::Connected => log::info!("cluster {name}: connected"),
-                State::Away { reason, .. } => log::warn!("cluster {name}: {reason}"),
+                State::Unreachable { reason, .. } => log::warn!("cluster {name}: {reason}"),
                 State::Refused { reason } => log::warn!("cluster {name}: {reason}"),
             }
             self.report.state = state;
@@ -45,18 +45,18 @@ impl Desk {
     }
 
     /// No server answers. Since when it is so is kept, the reason is of the first failure until it changes.
-    pub(super) fn is_away(&mut self, reason: String) {
+    pub(super) fn unreachable(&mut self, reason: String) {
         let since = match &self.report.state {
-            State::Away { since, .. } => *since,
+            State::Unreachable { since, .. } => *since,
             State::Off | State::WaitingForClock | State::Joining | State::Connected | State::Refused { .. } => {
                 seconds()
             }
         };
-        self.stands(State::Away { since, reason });
+        self.set_state(State::Unreachable { since, reason });
     }
 
     /// The node is called so there.
-    pub(super) fn is_called(&mut self, name: &str) {
+    pub(super) fn set_name(&mut self, name: &str) {
         self.report.node = Some(name.to_owned());
         self.publish();
     }
@@ -67,7 +67,7 @@ impl Desk {
     }
 
     /// Something is wrong with `what`: said once, until it is another thing or over.
-    pub(super) fn is_wrong(&mut self, what: &'static str, why: String) {
+    pub(super) fn set_problem(&mut self, what: &'static str, why: String) {
         if self.problems.get(what) != Some(&why) {
             log::warn!("cluster {}: {what}: {why}", self.report.name);
             self.problems.insert(what, why);
@@ -76,7 +76,7 @@ impl Desk {
     }
 
     /// Nothing is wrong with `what` (any more).
-    pub(super) fn is_right(&mut self, what: &'static str) {
+    pub(super) fn clear_problem(&mut self, what: &'static str) {
         if self.problems.remove(what).is_some() {
             log::info!("cluster {}: {what} works again", self.report.name);
         }
@@ -84,7 +84,7 @@ impl Desk {
     }
 
     /// The server in use.
-    pub(super) fn uses(&mut self, server: Option<String>) {
+    pub(super) fn set_server(&mut self, server: Option<String>) {
         self.report.server = server.or(self.report.server.take());
     }
 
@@ -134,16 +134,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn away_is_since_the_first_failure_and_problems_are_told_while_they_last() {
+    fn unreachable_is_since_the_first_failure_and_problems_are_reported_while_they_last() {
         let (out, inside) = watch::channel(Report::default());
-        let mut desk = Desk::new(Report::default(), Arc::default(), out);
-        desk.is_away("refused".to_owned());
-        let State::Away { since, .. } = inside.borrow().state.clone() else { panic!("not away") };
-        desk.is_away("no route".to_owned());
-        assert_eq!(inside.borrow().state, State::Away { since, reason: "no route".to_owned() });
-        desk.is_wrong("watching", "403".to_owned());
+        let mut status_reporter = StatusReporter::new(Report::default(), Arc::default(), out);
+        status_reporter.unreachable("refused".to_owned());
+        let State::Unreachable { since, .. } = inside.borrow().state.clone() else { panic!("not unreachable") };
+        status_reporter.unreachable("no route".to_owned());
+        assert_eq!(inside.borrow().state, State::Unreachable { since, reason: "no route".to_owned() });
+        status_reporter.set_problem("watching", "403".to_owned());
         assert_eq!(inside.borrow().problems, ["watching: 403"]);
-        desk.is_right("watching");
+        status_reporter.clear_problem("watching");
         assert!(inside.borrow().problems.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Where a node under test gets its releases: registry, door, certificates and keys in one, and what the node has to be told of them.
+//! Where a node under test gets its releases: registry, fault proxy, certificates and keys in one, and what the node has to be informed of them.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::credentials::Credential;
-use crate::door::Door;
+use crate::fault_proxy::FaultProxy;
 use crate::registry::{Authority, Push, Registry, Signed, SigningKey, User, Validity, push_manifest};
 use crate::release::{PodImage, Written};
 use crate::tools::Tools;
@@ -21,12 +21,12 @@ const REPOSITORY: &str = "ballast";
 const PODS: &str = "pods/hello";
 
 /// A registry with releases, ready to be used by a node.
-pub struct Depot {
+pub struct ReleaseServer {
     /// What the node talks to
-    pub door: Door,
+    pub fault_proxy: FaultProxy,
     /// What releases are signed with, and what the node trusts
     pub key: SigningKey,
-    /// What the door's certificate is from
+    /// What the fault proxy's certificate is from
     pub authority: Authority,
     user: User,
     registry: Registry,
@@ -34,13 +34,14 @@ pub struct Depot {
     folder: PathBuf,
 }
 
-impl Depot {
+impl ReleaseServer {
     /// Opens one in a folder of its own under `scratch`.
     ///
     /// # Errors
     /// When a program of the tools tree is missing or fails.
     pub fn open(tools: &Tools, scratch: &Path) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("depot-").tempdir_in(scratch).context("making a folder")?.keep();
+        let folder =
+            tempfile::Builder::new().prefix("release-server-").tempdir_in(scratch).context("making a folder")?.keep();
         let key = SigningKey::make(tools, &folder, "key")?;
         Self::at(tools, folder, User::Node, key)
     }
@@ -48,7 +49,7 @@ impl Depot {
     /// Another one with the same key and users of its own: a mirror.
     ///
     /// # Errors
-    /// As [`Depot::open`].
+    /// As [`ReleaseServer::open`].
     pub fn mirror(&self) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("mirror-").tempdir_in(&self.folder).context("making a folder")?;
         Self::at(&self.tools, folder.keep(), User::Mirrored, self.key.clone())
@@ -57,8 +58,8 @@ impl Depot {
     fn at(tools: &Tools, folder: PathBuf, user: User, key: SigningKey) -> Result<Self> {
         let authority = Authority::make(tools, &folder, "authority")?;
         let registry = Registry::start(tools, &folder, user)?;
-        let door = Door::open(registry.guarded, authority.issue(Validity::Current)?)?;
-        Ok(Self { door, key, authority, user, registry, tools: tools.clone(), folder })
+        let fault_proxy = FaultProxy::open(registry.guarded, authority.issue(Validity::Current)?)?;
+        Ok(Self { fault_proxy, key, authority, user, registry, tools: tools.clone(), folder })
     }
 
     /// Where anybody may push, over plain HTTP.
@@ -73,7 +74,7 @@ impl Depot {
 
     /// `10.0.2.2:PORT`.
     pub fn host(&self) -> String {
-        format!("{HOST}:{}", self.door.port)
+        format!("{HOST}:{}", self.fault_proxy.port)
     }
 
     /// What the node calls the release `tag`.
@@ -145,11 +146,11 @@ impl Depot {
         Ok(self.name(tag))
     }
 
-    /// auth.json(5) with the credentials for each of `depots`.
-    pub fn authfile(depots: &[&Self]) -> String {
-        let auths = depots.iter().map(|depot| {
-            let auth = STANDARD.encode(depot.user.credentials());
-            (depot.host(), serde_json::json!({"auth": auth}))
+    /// auth.json(5) with the credentials for each of `release_servers`.
+    pub fn authfile(release_servers: &[&Self]) -> String {
+        let auths = release_servers.iter().map(|release_server| {
+            let auth = STANDARD.encode(release_server.user.credentials());
+            (release_server.host(), serde_json::json!({"auth": auth}))
         });
         serde_json::json!({"auths": auths.collect::<serde_json::Map<_, _>>()}).to_string()
     }
@@ -177,7 +178,7 @@ impl Depot {
     ///
     /// # Errors
     /// Never in practice: the name is fixed and valid.
-    pub fn told_key(&self) -> Result<Vec<Credential>> {
+    pub fn reported_key(&self) -> Result<Vec<Credential>> {
         Ok(vec![Credential::new("tmpfiles.extra", self.key_line())?])
     }
 
@@ -189,22 +190,22 @@ impl Depot {
     ///
     /// # Errors
     /// When the certificate cannot be read.
-    pub fn told(&self) -> Result<Vec<Credential>> {
-        self.told_with(&[])
+    pub fn reported(&self) -> Result<Vec<Credential>> {
+        self.reported_with(&[])
     }
 
     /// The same, with mirrors that the node shall know, too.
     ///
     /// # Errors
-    /// As [`Depot::told`].
-    pub fn told_with(&self, mirrors: &[&Self]) -> Result<Vec<Credential>> {
+    /// As [`ReleaseServer::reported`].
+    pub fn reported_with(&self, mirrors: &[&Self]) -> Result<Vec<Credential>> {
         Ok(vec![Credential::new("tmpfiles.extra", self.lines_with(mirrors)?)?])
     }
 
-    /// What [`Depot::told`] says, for a node that runs already.
+    /// What [`ReleaseServer::reported`] says, for a node that runs already.
     ///
     /// # Errors
-    /// As [`Depot::told`].
+    /// As [`ReleaseServer::reported`].
     pub fn lines(&self) -> Result<String> {
         self.lines_with(&[])
     }
@@ -212,9 +213,9 @@ impl Depot {
     fn lines_with(&self, mirrors: &[&Self]) -> Result<String> {
         let all = [&[self], mirrors].concat();
         let mut lines = vec![line("/run/containers/0/auth.json", 0o600, &Self::authfile(&all)), self.key_line()];
-        for depot in all {
-            let place = format!("/etc/containers/certs.d/{}/ca.crt", depot.host());
-            lines.push(line(&place, 0o644, &depot.authority.certificate()?));
+        for release_server in all {
+            let place = format!("/etc/containers/certs.d/{}/ca.crt", release_server.host());
+            lines.push(line(&place, 0o644, &release_server.authority.certificate()?));
         }
         Ok(lines.concat())
     }

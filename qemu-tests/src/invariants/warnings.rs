@@ -19,7 +19,7 @@ const COMPLAINTS: [&str; 11] = [
 ];
 
 pub(super) fn check(lines: &[Line]) -> Result<()> {
-    let complains = |line: &&Line| COMPLAINTS.iter().any(|complaint| line.text.contains(complaint));
+    let complains = |line: &&Line| COMPLAINTS.iter().any(|warning| line.text.contains(warning));
     match lines.iter().find(complains) {
         Some(line) => bail!("it says {:?}", line.text),
         None => Ok(()),
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn complaints_are_found_and_ordinary_lines_are_not() {
+    fn warnings_are_found_and_ordinary_lines_are_not() {
         assert!(check(&lines("Linux version 6.12\nballast 1: READY in 2.0 s")).is_ok());
         let error = check(&lines("fine\n[    1.0] Kernel panic - not syncing")).unwrap_err().to_string();
         assert!(error.contains("not syncing"), "{error}");

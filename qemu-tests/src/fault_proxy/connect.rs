@@ -60,7 +60,7 @@ impl ConnectProxy {
 impl Drop for ConnectProxy {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Relaxed);
-        // As with the door: wakes the thread that waits for the next client.
+        // As with the fault proxy: wakes the thread that waits for the next client.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }

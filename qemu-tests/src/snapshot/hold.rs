@@ -1,4 +1,4 @@
-//! Who has a frozen node: many that thaw it, or one that makes or removes it. A lock (flock(2)), between threads and between processes.
+//! Who has a saved node: many that restore it, or one that makes or removes it. A lock (flock(2)), between threads and between processes.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::deadline::Deadline;
 
 /// A boot on a busy host, and those before it that failed.
-const PATIENCE: Duration = Duration::from_secs(1800);
+const TIMEOUT: Duration = Duration::from_secs(1800);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Held until it is dropped, or its process ends.
@@ -33,7 +33,7 @@ impl Hold {
     fn of(lock: &Path, operation: FlockOperation) -> Result<Self> {
         let what = || format!("locking {}", lock.display());
         let file = File::create(lock).with_context(what)?;
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(TIMEOUT);
         let held = deadline.poll(PAUSE, || match flock(&file, operation) {
             Ok(()) => Ok(Some(())),
             Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),

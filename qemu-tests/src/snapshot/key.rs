@@ -1,4 +1,4 @@
-//! What a frozen node depends on, as a name: where one of it differs, it is another node, and is booted.
+//! What a saved node depends on, as a name: where one of it differs, it is another node, and is booted.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::lab::Lab;
 use crate::qemu::binary;
 use crate::qemu::firmware::{Firmware, FirmwareKind};
 
-/// Enough of the checksum to tell nodes of one host apart.
+/// Enough of the checksum to distinguish nodes of one host.
 const LETTERS: usize = 16;
 
 /// The key of `recipe`: image, QEMU, firmware, all of the machine's arguments but the places of its files, and this boot of the host, for

@@ -22,8 +22,8 @@ const REBOOT_AGAIN: Duration = Duration::from_secs(120);
 
 /// Judges the release that runs. Its work ends when it is dropped.
 #[derive(Debug)]
-pub struct Judge {
-    pub(super) esp: esp::Turns,
+pub struct HealthGate {
+    pub(super) esp: esp::EspLock,
     pub(super) changed: Arc<Notify>,
     pub(super) checks: Checks,
     /// What systemd-boot counted, once it was asked.
@@ -41,9 +41,9 @@ pub(super) enum Progress {
     Failed { reason: String, at: Instant },
 }
 
-impl Judge {
+impl HealthGate {
     /// Has judged nothing yet; the end of what it does wakes `changed`. Blessing writes to the ESP, when it is its turn.
-    pub fn new(esp: esp::Turns, changed: Arc<Notify>) -> Self {
+    pub fn new(esp: esp::EspLock, changed: Arc<Notify>) -> Self {
         Self {
             esp,
             checks: Checks::new(Arc::clone(&changed)),
@@ -98,7 +98,7 @@ impl Judge {
     }
 }
 
-impl Drop for Judge {
+impl Drop for HealthGate {
     fn drop(&mut self) {
         if let Progress::Working(task) = &self.progress {
             task.abort();

@@ -1,4 +1,4 @@
-//! What can go wrong at the door, when, and how often. The choice is pure.
+//! What can go wrong at the fault proxy, when, and how often. The choice is pure.
 
 /// What a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum Fault {
 pub enum Times {
     /// So many requests, then never again
     First(u32),
-    /// Until it is told otherwise
+    /// Until it is changed
     Always,
 }
 

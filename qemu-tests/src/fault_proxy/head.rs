@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_tells_where_it_starts() {
+    fn a_part_reports_where_it_starts() {
         let mut head = Head::answer(206, &[("Content-Range", "bytes 100-199/200")]);
         assert_eq!((head.status().unwrap(), head.starts_at()), (206, 100));
         head.headers.clear();

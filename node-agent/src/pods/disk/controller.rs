@@ -13,7 +13,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use super::{
     collect::is_enough,
-    model::{Account, Eviction, Image, Marks, Observed, Room, Steps, Usage},
+    model::{DiskUse, Eviction, Image, Marks, Observed, Room, Steps, Usage},
     plan::{full_percent, is_short},
     usage,
 };
@@ -34,7 +34,7 @@ const MEASURE_SHARE: u32 = 20;
 
 /// Keeps room on /var.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct DiskController {
     host: Host,
     changed: Arc<Notify>,
     /// Images by id: since when they are here, and when they were last used. None before the first look.
@@ -60,7 +60,7 @@ struct Collected {
     is_enough: bool,
 }
 
-impl Keeper {
+impl DiskController {
     /// Has seen nothing yet. The end of what it does beside the loop wakes `changed`.
     pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         Self {
@@ -140,9 +140,9 @@ impl Keeper {
     }
 
     /// What was done so far.
-    pub fn account(&self) -> Account {
+    pub fn disk_use(&self) -> DiskUse {
         let Self { room, is_short, images_removed, evictions, .. } = *self;
-        Account { room, is_short, images_removed, evictions }
+        DiskUse { room, is_short, images_removed, evictions }
     }
 
     fn end(&mut self, steps: &Steps, now: SystemTime) -> Result<()> {

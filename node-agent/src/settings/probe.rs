@@ -8,7 +8,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{
     act::keep::Given,
-    model::{Giver, Look, VolumeId},
+    model::{Probe, SourceKind, VolumeId},
     observe,
 };
 use crate::clients::{
@@ -52,7 +52,7 @@ const VOLUMES: [(&str, [(&str, Kind); 4]); 2] = [
 /// Mounting and reading a small volume takes moments; a device that does not answer is left alone.
 const VOLUME_DEADLINE: Duration = Duration::from_secs(30);
 
-/// What came of a look.
+/// What came of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// What was given; nothing if it is empty.
@@ -84,30 +84,30 @@ impl Found {
     }
 
     /// As it is written down, now.
-    pub fn look(&self) -> Look {
+    pub fn probe(&self) -> Probe {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let Self { given, what, failed, volume, was_asked: _ } = self;
         let (found, what, volume) = (!given.is_empty(), what.clone(), volume.clone());
-        Look { at: now.as_secs(), found, what, failed: *failed, volume }
+        Probe { at: now.as_secs(), found, what, failed: *failed, volume }
     }
 }
 
-/// What `giver` gives to a machine that is there in person: all but the cloud, which the network is needed for.
-pub async fn look(host: &Host, giver: Giver) -> Found {
-    let found = match giver {
-        Giver::Credential => credential(host),
-        Giver::Volume => volumes(host).await,
-        Giver::Esp => on_esp(host).await,
-        Giver::Metadata => return Found::nothing("the cloud is asked by the agent"),
+/// What `source` gives to a machine that is there in person: all but the cloud, which the network is needed for.
+pub async fn probe(host: &Host, source: SourceKind) -> Found {
+    let found = match source {
+        SourceKind::Credential => credential(host),
+        SourceKind::Volume => volumes(host).await,
+        SourceKind::Esp => on_esp(host).await,
+        SourceKind::Metadata => return Found::nothing("the cloud is asked by the agent"),
     };
     found.unwrap_or_else(|error| Found { failed: true, ..Found::nothing(format!("{error:#}")) })
 }
 
-/// What `giver` gives now to a machine whose first boot found what `before` says. Only the volume that it used is asked again: whoever can
+/// What `source` gives now to a machine whose first boot found what `before` says. Only the volume that it used is asked again: whoever can
 /// plug one into a running node, or is given one by it, could make it another's with a label.
-pub async fn look_again(host: &Host, giver: Giver, before: Option<&Look>) -> Found {
-    if giver != Giver::Volume {
-        return look(host, giver).await;
+pub async fn probe_again(host: &Host, source: SourceKind, before: Option<&Probe>) -> Found {
+    if source != SourceKind::Volume {
+        return probe(host, source).await;
     }
     let known = before.and_then(|before| before.volume.as_ref()).filter(|known| !known.location.is_empty());
     let Some(known) = known else {
@@ -186,9 +186,9 @@ async fn first_with_files(host: &Host, all: &[Volume]) -> Found {
             match on_volume(host, volume, &files).await {
                 Ok(given) if given.is_empty() => without.push(format!("{name} has none of the files")),
                 Ok(given) => {
-                    let told: Vec<String> = without.into_iter().chain([name]).collect();
+                    let reported: Vec<String> = without.into_iter().chain([name]).collect();
                     let volume = Some(id(volume));
-                    let what = told.join("; ");
+                    let what = reported.join("; ");
                     return Found { given, what, failed: failed.is_some(), volume, was_asked: true };
                 }
                 Err(error) => {
@@ -253,15 +253,15 @@ mod tests {
     use crate::settings::observe::CREDENTIAL;
 
     #[tokio::test]
-    async fn what_is_not_there_is_told_and_nothing_is_given() {
+    async fn what_is_not_there_is_reported_and_nothing_is_given() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
-        for (giver, why) in [
-            (Giver::Credential, "there is no credential ballast.settings"),
-            (Giver::Volume, "there is no volume with the label CIDATA or config-2"),
-            (Giver::Esp, "this node has no ESP"),
+        for (source, why) in [
+            (SourceKind::Credential, "there is no credential ballast.settings"),
+            (SourceKind::Volume, "there is no volume with the label CIDATA or config-2"),
+            (SourceKind::Esp, "this node has no ESP"),
         ] {
-            assert_eq!(look(&host, giver).await, Found::nothing(why));
+            assert_eq!(probe(&host, source).await, Found::nothing(why));
         }
     }
 
@@ -270,8 +270,8 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         fs::create_dir_all(host.path(CREDENTIAL)).unwrap();
-        let found = look(&host, Giver::Credential).await;
-        assert!(found.failed && found.look().failed && found.given.is_empty(), "{found:?}");
+        let found = probe(&host, SourceKind::Credential).await;
+        assert!(found.failed && found.probe().failed && found.given.is_empty(), "{found:?}");
         let volume = |label: &str| Volume {
             device: "/dev/vdb".to_owned(),
             label: label.to_owned(),
@@ -287,18 +287,18 @@ mod tests {
     async fn the_credential_and_the_file_on_the_esp_are_taken_as_they_are() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
-        for (path, giver) in [(CREDENTIAL, Giver::Credential), ("/efi/ballast.toml", Giver::Esp)] {
+        for (path, source) in [(CREDENTIAL, SourceKind::Credential), ("/efi/ballast.toml", SourceKind::Esp)] {
             fs::create_dir_all(host.path(path).parent().unwrap()).unwrap();
             fs::create_dir_all(host.path("/efi/loader")).unwrap();
             fs::write(host.path(path), b"\xff\0").unwrap();
-            let found = look(&host, giver).await;
+            let found = probe(&host, source).await;
             assert_eq!(found.given, [(Kind::Settings, b"\xff\0".to_vec())]);
-            assert!(found.look().found);
+            assert!(found.probe().found);
         }
     }
 
     /// A machine with a CD that blkid finds, `place` below /sys/devices, whose device udev saw `seen` seconds after the kernel's start; udev was
-    /// told of all devices after 10 s.
+    /// informed of all devices after 10 s.
     fn machine(place: &str, serial: Option<&str>, seen: u32) -> (tempfile::TempDir, Host) {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
@@ -334,7 +334,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_volume_of_the_first_boot_is_asked_again() {
         let (_tree, host) = machine(PLACE, Some("vol-1"), 11);
-        let first = look(&host, Giver::Volume).await.look();
+        let first = probe(&host, SourceKind::Volume).await.probe();
         let known = first.volume.clone().unwrap();
         assert_eq!(
             (known.location.as_str(), known.serial.as_deref()),
@@ -342,13 +342,13 @@ mod tests {
         );
         assert!(first.failed && known.label == "cidata", "{first:?}");
         let written = serde_json::to_string(&first).unwrap();
-        assert_eq!(serde_json::from_str::<Look>(&written).unwrap(), first);
+        assert_eq!(serde_json::from_str::<Probe>(&written).unwrap(), first);
 
         // It fails as the first time, since it was asked: also if the kernel numbers it otherwise.
         let moved = PLACE.replace("virtio3", "virtio1").replace("host2", "host0").replace("2:0:0", "0:0:0");
         for place in [PLACE, &moved] {
             let (_tree, host) = machine(place, Some("vol-1"), 69);
-            let found = look_again(&host, Giver::Volume, Some(&first)).await;
+            let found = probe_again(&host, SourceKind::Volume, Some(&first)).await;
             assert!(found.failed && found.what.contains("it has a file system ext4"), "{place}: {found:?}");
             assert_eq!(found.volume.as_ref(), Some(&known));
         }
@@ -360,7 +360,7 @@ mod tests {
             (PLACE, Some("vol-1"), 71, "CIDATA (/dev/sr0, ext4) was plugged in while the node ran, and is not asked"),
         ] {
             let (_tree, host) = machine(place, serial, seen);
-            let found = look_again(&host, Giver::Volume, Some(&first)).await;
+            let found = probe_again(&host, SourceKind::Volume, Some(&first)).await;
             assert!(!found.failed && found.given.is_empty() && found.what.contains(expected), "{found:?}");
         }
     }
@@ -368,19 +368,19 @@ mod tests {
     #[tokio::test]
     async fn who_found_no_volume_at_the_first_boot_asks_none() {
         let (_tree, host) = machine(PLACE, None, 11);
-        let nothing = Found::not_asked("there is no volume").look();
-        let of_an_older_release = Look { found: true, ..nothing.clone() };
+        let nothing = Found::not_asked("there is no volume").probe();
+        let of_an_older_release = Probe { found: true, ..nothing.clone() };
         for (before, expected) in [
             (None, "the first boot found no volume, so none is asked"),
             (Some(&nothing), "the first boot found no volume, so none is asked"),
             (Some(&of_an_older_release), "it was not written down which volume the first boot used, so none is asked"),
         ] {
-            assert_eq!(look_again(&host, Giver::Volume, before).await, Found::not_asked(expected));
+            assert_eq!(probe_again(&host, SourceKind::Volume, before).await, Found::not_asked(expected));
         }
-        // Who cannot tell when it came does not ask it.
-        let first = look(&host, Giver::Volume).await.look();
+        // Who cannot say when it came does not ask it.
+        let first = probe(&host, SourceKind::Volume).await.probe();
         program(&host, "/usr/bin/systemctl", "echo 0");
-        let found = look_again(&host, Giver::Volume, Some(&first)).await;
-        assert!(found.failed && found.what.contains("udev was not told"), "{found:?}");
+        let found = probe_again(&host, SourceKind::Volume, Some(&first)).await;
+        assert!(found.failed && found.what.contains("udev was not informed"), "{found:?}");
     }
 }

@@ -1,9 +1,9 @@
-//! Chance that is the same for the same seed (SplitMix64).
+//! Rng that is the same for the same seed (SplitMix64).
 
 /// A seed and what follows from it.
-pub(crate) struct Chance(u64);
+pub(crate) struct Rng(u64);
 
-impl Chance {
+impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }

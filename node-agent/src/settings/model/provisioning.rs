@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Giver;
+use super::SourceKind;
 
 /// Who was asked for settings, in `/var/lib/ballast/sources.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Account {
+pub struct ProvisioningRecord {
     /// The last look at each.
-    pub looked: BTreeMap<Giver, Look>,
+    pub probed: BTreeMap<SourceKind, Probe>,
 }
 
 /// A look for a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
+pub struct Probe {
     /// When, in seconds since 1970 by the node's clock.
     pub at: u64,
     /// Whether something was there.
     pub found: bool,
     /// What, or why nothing, in one sentence.
     pub what: String,
-    /// Whether something was there that could not be read as a whole: no later boot looks again, so it has to be told.
+    /// Whether something was there that could not be read as a whole: no later boot looks again, so it has to be reported.
     #[serde(default)]
     pub failed: bool,
     /// On which volume, if it was one: no other is asked again.
@@ -49,9 +49,9 @@ pub struct VolumeId {
     pub file_system: String,
 }
 
-impl Account {
-    /// Whether `giver` was asked already.
-    pub fn has(&self, giver: Giver) -> bool {
-        self.looked.contains_key(&giver)
+impl ProvisioningRecord {
+    /// Whether `source` was asked already.
+    pub fn has(&self, source: SourceKind) -> bool {
+        self.probed.contains_key(&source)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ballast_settings::window::Window;
 
-use crate::model::{NodeOsSpec, Wish};
+use crate::model::{DesiredState, NodeOsSpec};
 
 /// A drain that had less time could not even respect the grace period that most pods have.
 const LEAST_DRAIN_SECONDS: u32 = 10;
@@ -20,7 +20,7 @@ pub fn image(spec: &NodeOsSpec) -> Option<&str> {
 ///
 /// # Errors
 /// A sentence that names the field, what is wrong, and what was expected.
-pub fn wish(spec: &NodeOsSpec) -> Result<Wish, String> {
+pub fn desired_state(spec: &NodeOsSpec) -> Result<DesiredState, String> {
     let image = image(spec);
     if let Some(image) = image.filter(|image| image.contains('@') && digest(image).is_none()) {
         return Err(format!(
@@ -37,7 +37,7 @@ pub fn wish(spec: &NodeOsSpec) -> Result<Wish, String> {
             "spec.drainTimeoutSeconds: is {seconds}, expected {LEAST_DRAIN_SECONDS} to {MOST_DRAIN_SECONDS}"
         ));
     }
-    Ok(Wish {
+    Ok(DesiredState {
         image: image.map(str::to_owned),
         is_paused: spec.paused,
         windows: (!windows.is_empty()).then_some(windows),
@@ -68,17 +68,17 @@ mod tests {
             ..NodeOsSpec::default()
         };
         let good = "daily 00:00-24:00 UTC";
-        assert!(wish(&spec("r.example/os:1", good, 900)).is_ok());
+        assert!(desired_state(&spec("r.example/os:1", good, 900)).is_ok());
         for (spec, named) in [
             (spec("r.example/os@sha256:12", good, 900), "spec.image: "),
             (spec("r.example/os:1", "at night", 900), "spec.window[0]: "),
             (spec("r.example/os:1", good, 0), "spec.drainTimeoutSeconds: "),
         ] {
-            let error = wish(&spec).unwrap_err();
+            let error = desired_state(&spec).unwrap_err();
             assert!(error.starts_with(named) && error.contains("expected"), "{error}");
         }
-        assert_eq!(wish(&NodeOsSpec::default()).unwrap().windows, None);
-        assert_eq!(wish(&spec(" ", good, 900)).unwrap().image, None);
+        assert_eq!(desired_state(&NodeOsSpec::default()).unwrap().windows, None);
+        assert_eq!(desired_state(&spec(" ", good, 900)).unwrap().image, None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use qemu_tests::qemu::machine::Network;
 use qemu_tests::registry::Authority;
 use qemu_tests::scenario::{Cases, Scenario};
 
-use super::{NAME, SOON, is, is_connected, node_when, os_when, told};
+use super::{NAME, SOON, is, is_connected, node_when, os_when, reported};
 
 const HOST: &str = "worker-2";
 /// A cluster that never answers, and one whose kubelet is elsewhere.
@@ -74,7 +74,7 @@ fn n06_n07_n08_v07_clusters_that_are_away_or_refuse() {
         let options = Options {
             network: Network::User,
             clock: Some("1970-01-01T00:00:00"),
-            credentials: vec![told(HOST, &format!("{wrong}{others}"))?],
+            credentials: vec![reported(HOST, &format!("{wrong}{others}"))?],
             ..Options::default()
         };
         let node = scenario.healthy(&options)?;
@@ -97,14 +97,15 @@ fn clock_is_wrong(member: &mut Member) -> Result<()> {
         member.node.status_when(what, SOON, |status| status.reasons.iter().any(|reason| reason.contains("clock")))?;
     ensure!(status.ready && !status.is_connected(NAME), "without the time it is {status:?}");
     ensure!(member.plane.kubectl.find(&["node", HOST])?.is_none(), "it joined without the time");
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("telling the time")?.as_secs();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("reporting the time")?.as_secs();
     member.node.guest.ask(&format!("date --set=@{now}"))?;
     member.is_refused("N06: with the time, it is refused", "401")
 }
 
 fn other_credentials(member: &mut Member) -> Result<()> {
-    let told = member.plane.joining(NAME)?;
-    member.joins(&told)?;
+    let reported = member.plane.joining(NAME)?;
+    member.joins(&reported)?;
     is_connected(&mut member.node, NAME)?;
     node_when(&member.plane.kubectl, HOST, "the Node is Ready", |node| is(node, "Ready", "True")).map(drop)
 }
@@ -122,8 +123,11 @@ fn another_authority(member: &mut Member) -> Result<()> {
 
 fn one_is_away(member: &mut Member) -> Result<()> {
     let status = member.node.status()?;
-    let gone = status.cluster(GONE).context("the status does not tell of the cluster that is away")?;
-    ensure!(gone.state == "away" && gone.since.is_some() && gone.reason.is_some(), "the status tells {gone:?}");
+    let gone = status.cluster(GONE).context("the status does not report the cluster that is unreachable")?;
+    ensure!(
+        gone.state == "unreachable" && gone.since.is_some() && gone.reason.is_some(),
+        "the status reports {gone:?}"
+    );
     ensure!(status.is_connected(NAME), "the other suffers: {:?}", status.cluster(NAME));
     Ok(())
 }
@@ -131,7 +135,7 @@ fn one_is_away(member: &mut Member) -> Result<()> {
 /// No Node, only the OS.
 fn report_only(member: &mut Member) -> Result<()> {
     is_connected(&mut member.node, ELSEWHERE)?;
-    os_when(&member.plane.kubectl, ELSEWHERE, SOON, "its NodeOS tells of the release", |os| {
+    os_when(&member.plane.kubectl, ELSEWHERE, SOON, "its NodeOS reports the release", |os| {
         os["status"]["booted"]["version"].is_string()
     })?;
     ensure!(member.plane.kubectl.find(&["node", ELSEWHERE])?.is_none(), "there is a Node of it");
@@ -140,8 +144,8 @@ fn report_only(member: &mut Member) -> Result<()> {
 
 fn away_and_back(member: &mut Member) -> Result<()> {
     member.plane.stop_api()?;
-    let status = member.node.status_when("V07: the status says that it is away", SOON, |status| {
-        status.cluster(NAME).is_some_and(|cluster| cluster.state == "away" && cluster.since.is_some())
+    let status = member.node.status_when("V07: the status says that it is unreachable", SOON, |status| {
+        status.cluster(NAME).is_some_and(|cluster| cluster.state == "unreachable" && cluster.since.is_some())
     })?;
     ensure!(status.ready && status.runs("canary"), "V07: the node suffers: {:?}", status.reasons);
     // Longer than the first back-offs.
