@@ -20,6 +20,7 @@ pub const KEYS: &[Key] = &[
     key("update", Shape::Table(UPDATE), "Which releases this node takes, and when by itself."),
     key("health", Shape::Table(HEALTH), "When a release on trial is good."),
     key("cluster", Shape::Keyed(&["name"], CLUSTER), "To which Kubernetes clusters the node belongs, at most eight."),
+    key("kubelet", Shape::Table(KUBELET), "The kubelet that runs the pods of the cluster with the role kubelet."),
     key("metrics", Shape::Table(METRICS), "Who else than root may read the node's metrics."),
     key("log", Shape::Table(LOG), "How much is logged."),
 ];
@@ -222,11 +223,26 @@ const CLUSTER: &[Key] = &[
     key("kubeconfig", Shape::Secret, "In place of a token: a whole kubeconfig, without files and programs."),
     key("client_certificate", Shape::Text, "In place of a token: a certificate in PEM; with client_key."),
     key("client_key", Shape::Secret, "Its key in PEM."),
-    key("role", Shape::Choice(&["node", "report-only"]), "What the node is there. Not said: node."),
+    key("role", Shape::Choice(&["node", "kubelet", "report-only"]), "What the node is there. Not said: node."),
     key("pool", Shape::Text, "With which nodes it shares upgrade slots. Not said: default."),
     key("node_name", Shape::Text, "What the node is called there. Not said: its hostname."),
     key("node_labels", Shape::Texted, "Labels of the Node."),
     key("node_taints", Shape::Texts, "Taints of the Node when it registers, KEY[=VALUE]:EFFECT."),
+];
+
+const KUBELET: &[Key] = &[
+    key("image", Shape::Text, "Its artifact: HOST[:PORT]/PATH[:TAG], …@sha256:…; make kubelet-image makes one."),
+    key("cluster_dns", Shape::Texts, "Addresses of the cluster's name servers. Not said: those of the node."),
+    key("cluster_domain", Shape::Text, "Where the cluster's services are. Not said: cluster.local."),
+    key("node_ip", Shape::Text, "The node's address in the cluster. Not said: that of its default route."),
+    key("reserved", Shape::Table(RESERVED), "What of the node pods may not have."),
+    key("config", Shape::Text, "More keys of a KubeletConfiguration, in YAML; not those that the node writes itself."),
+];
+
+const RESERVED: &[Key] = &[
+    key("cpu", Shape::Text, "Processors, as 100m. Not said: none."),
+    key("memory", Shape::Text, "Memory, as 256Mi. Not said: none."),
+    key("storage", Shape::Text, "Of /var, as 1Gi. Not said: none."),
 ];
 
 const METRICS: &[Key] = &[
