@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use ballast_initramfs::verity;
+use ballast_fsverity as verity;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::{Failure, Kind};
@@ -96,12 +96,7 @@ pub fn digest(mut content: impl Read) -> Result<(String, u64)> {
     descriptor[..3].copy_from_slice(&[1, 1, 12]);
     descriptor[8..16].copy_from_slice(&size.to_le_bytes());
     descriptor[16..16 + hashes.len()].copy_from_slice(&hashes);
-    Ok((hex(&Sha256::digest(descriptor)), size))
-}
-
-/// As digests are written.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok((hex::encode(Sha256::digest(descriptor)), size))
 }
 
 /// As much as there is, up to a whole block.

@@ -102,7 +102,7 @@ impl Artifact {
         );
         for (path, file) in &files {
             check_path(path)?;
-            let digest = file.verity.parse::<ballast_initramfs::verity::Digest>();
+            let digest = file.verity.parse::<ballast_fsverity::Digest>();
             digest.with_context(|| format!("the annotation {FILES} has no fs-verity digest of {path}"))?;
         }
         let total = files.values().fold(0_u64, |sum, file| sum.saturating_add(file.bytes));

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     failure::{Failure, Kind},
-    measure::{self, hex},
+    measure,
     model::Artifact,
 };
 
@@ -65,7 +65,7 @@ pub fn artifact(store: &Path, digest: &Digest) -> Result<Artifact> {
         }
         Err(error) => return Err(error).with_context(doing),
     }
-    let found = hex(&Sha256::digest(&manifest));
+    let found = hex::encode(Sha256::digest(&manifest));
     if found != digest.hex() {
         let why = format!("its digest is {ALGORITHM}:{found}, expected {digest}");
         return Err(Failure::new(Kind::Damaged, why)).with_context(doing);

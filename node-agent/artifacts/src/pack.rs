@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    measure::{digest, hex},
+    measure::digest,
     model::{self, Artifact},
 };
 
@@ -33,7 +33,7 @@ pub fn pack(name: &str, version: &str, out: &Path, files: &[PathBuf]) -> Result<
     }
     fs::create_dir_all(&blobs).with_context(|| format!("making {}", out.display()))?;
     let blob = |bytes: &[u8]| -> Result<String> {
-        let hex = hex(&Sha256::digest(bytes));
+        let hex = hex::encode(Sha256::digest(bytes));
         fs::write(blobs.join(&hex), bytes).context("writing a blob")?;
         Ok(format!("sha256:{hex}"))
     };
@@ -50,7 +50,7 @@ pub fn pack(name: &str, version: &str, out: &Path, files: &[PathBuf]) -> Result<
         archive.append_data(&mut header, called, open()?).with_context(|| format!("packing {called}"))?;
     }
     let archive = archive.into_inner().context("packing")?;
-    let diff = format!("sha256:{}", hex(&Sha256::digest(&archive)));
+    let diff = format!("sha256:{}", hex::encode(Sha256::digest(&archive)));
     let mut gzip = GzBuilder::new().write(Vec::new(), Compression::default());
     gzip.write_all(&archive).context("compressing")?;
     let layer = gzip.finish().context("compressing")?;
@@ -76,5 +76,5 @@ pub fn pack(name: &str, version: &str, out: &Path, files: &[PathBuf]) -> Result<
     let index = json!({ "schemaVersion": 2, "manifests": [descriptor(MANIFEST, &manifest)?] });
     fs::write(out.join("index.json"), serde_json::to_vec(&index)?).context("writing the index")?;
     fs::write(out.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).context("writing the layout")?;
-    Ok(format!("sha256:{}", hex(&Sha256::digest(&manifest))))
+    Ok(format!("sha256:{}", hex::encode(Sha256::digest(&manifest))))
 }

@@ -199,7 +199,7 @@ PODS
         let clusters =
             vec![cluster("prod", "connected", Some("https://a.example")), cluster("lab", "unreachable", None)];
         let screen = render(&Status { clusters, ..status() }, false);
-        let expected = "\nCLUSTERS\n  prod                         connected         https://a.example\n  lab                          away\n\nPODS\n";
+        let expected = "\nCLUSTERS\n  prod                         connected         https://a.example\n  lab                          unreachable\n\nPODS\n";
         assert!(screen.contains(expected), "{screen}");
         assert!(!render(&status(), false).contains("CLUSTERS"));
     }
