@@ -1,4 +1,4 @@
-//! The worker as the agent runs it, with a proxy that speaks the protocol, on a file system without fs-verity: what is decided before sealing.
+//! The worker as the agent runs it, with the real image proxy: images from folders, so that no registry is needed.
 
 use std::{
     fs,
@@ -88,4 +88,75 @@ fn what_nobody_keeps_is_removed() {
     let (done, result) = worker(store.path(), &["remove", "--keep", &format!("sha256:{two}")]);
     assert!(done && result["result"]["removed"][0] == format!("sha256:{one}"), "{result}");
     assert!(!store.path().join(one).exists() && store.path().join(two).exists());
+}
+
+/// The image proxy, which cargo built for its own tests.
+fn proxy() -> PathBuf {
+    let proxy = Path::new(PROGRAM).with_file_name("image-proxy");
+    assert!(proxy.exists(), "{} is missing: cargo test -p ballast-artifacts -p ballast-proxy", proxy.display());
+    proxy
+}
+
+/// Fetches what was packed in `folder` as the artifact `name`, by a policy that is `policy` to all.
+fn fetch(folder: &Path, name: &str, policy: &str) -> (bool, Value) {
+    let file = folder.join("policy.json");
+    fs::write(&file, format!(r#"{{"default":[{{"type":"{policy}"}}]}}"#)).unwrap();
+    let image = format!("oci:{}", folder.join("oci").display());
+    let (policy, proxy) = (file.to_str().unwrap(), proxy());
+    let arguments = ["fetch", &image, "--name", name, "--policy", policy, "--proxy", proxy.to_str().unwrap()];
+    worker(&folder.join("store"), &arguments)
+}
+
+/// A folder with a packed artifact, and its digest.
+fn packed() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("kubelet");
+    fs::write(&program, format!("#!/bin/sh\necho runs\n# {}\n", "x".repeat(100_000))).unwrap();
+    let digest = ballast_artifacts::pack::pack("kubelet", "1.33.0", &folder.path().join("oci"), &[program]).unwrap();
+    (folder, digest)
+}
+
+/// Where the file system has fs-verity it is started; where it has none it is refused, and nothing of it is left that could be.
+#[test]
+fn what_is_fetched_is_sealed_or_refused() {
+    let (folder, digest) = packed();
+    let (done, told) = fetch(folder.path(), "kubelet", "insecureAcceptAnything");
+    let place = folder.path().join("store").join(digest.strip_prefix("sha256:").unwrap());
+    if done {
+        assert_eq!((&told["result"]["digest"], &told["result"]["version"]), (&digest.clone().into(), &"1.33.0".into()));
+        let (checked, again) = worker(&folder.path().join("store"), &["check", &digest]);
+        assert!(checked && place.exists(), "{again}");
+        let (done, told) = fetch(folder.path(), "kubelet", "insecureAcceptAnything");
+        assert!(done && told["result"]["fetched_bytes"] == 0, "{told}");
+    } else {
+        let message = told["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("sealing") && message.contains("has no fs-verity"), "{told}");
+        assert!(!place.exists(), "what is not sealed has its name");
+    }
+}
+
+#[test]
+fn what_may_not_be_used_is_not_unpacked() {
+    let (folder, _) = packed();
+    let unpacked = folder.path().join("store/.new/files/kubelet");
+    let (done, told) = fetch(folder.path(), "kubelet", "reject");
+    assert_eq!((done, &told["error"]["kind"]), (false, &Value::from("refused")), "{told}");
+    let (done, told) = fetch(folder.path(), "cni", "insecureAcceptAnything");
+    assert_eq!((done, &told["error"]["kind"]), (false, &Value::from("not-an-artifact")), "{told}");
+    assert!(!unpacked.exists());
+}
+
+#[test]
+fn a_layer_that_was_changed_is_damaged() {
+    let (folder, _) = packed();
+    let blobs = folder.path().join("oci/blobs/sha256");
+    let all: Vec<PathBuf> = fs::read_dir(blobs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // Of three blobs the layer is the one that begins as gzip does.
+    let layer = all.iter().find(|path| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b])).unwrap();
+    let mut bytes = fs::read(layer).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(layer, bytes).unwrap();
+    let (done, told) = fetch(folder.path(), "kubelet", "insecureAcceptAnything");
+    assert_eq!((done, &told["error"]["kind"]), (false, &Value::from("damaged")), "{told}");
 }

@@ -109,7 +109,8 @@ fn interface() -> impl Strategy<Value = Interface> {
             dhcp,
             dhcp_default_route: route,
             dhcp_metric: metric,
-            addresses: once(addresses, ToString::to_string),
+            // networkd takes one address with two prefixes for one that is there twice.
+            addresses: once(addresses, |address| address.to_string().split('/').next().map(str::to_owned)),
             gateway,
             routes: once(routes, |route| format!("{route:?}")),
             dns,
