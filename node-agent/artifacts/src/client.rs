@@ -202,11 +202,12 @@ impl Proxy {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received =
             recvmsg(&*socket, &mut [IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)?.bytes;
-        let mut descriptors = control.drain().filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-            _ => None,
-        });
-        let pipe = descriptors.next().and_then(|mut descriptors| descriptors.next());
+        let mut pipe = None;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
+                pipe = pipe.or_else(|| descriptors.next());
+            }
+        }
         if received == 0 {
             bail!("it ended without an answer");
         }

@@ -10,6 +10,8 @@
 //! A version is a folder that is complete or not there. Its name is the digest of its manifest, and the manifest has the fs-verity digest of
 //! each file: so what runs is what was signed, or it does not run. [`model`] and [`plan`] are pure.
 
+#![expect(clippy::disallowed_methods, reason = "a program of its own: nothing else waits for its disk")]
+
 pub mod client;
 pub mod failure;
 mod isolation;

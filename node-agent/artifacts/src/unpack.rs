@@ -35,10 +35,12 @@ pub(crate) fn unpack(
         let path = entry.path().context("reading a layer's names")?.into_owned();
         let name = in_layer(&path).context("a name in a layer is not in UTF-8")?.to_owned();
         let refused = |why: &str| Failure::new(Kind::NotAnArtifact, format!("a layer has {name:?}, {why}"));
-        match entry.header().entry_type() {
-            EntryType::Directory => continue,
-            EntryType::Regular => {}
-            _ => return Err(refused("which is neither a file nor a folder").into()),
+        let kind = entry.header().entry_type();
+        if kind == EntryType::Directory {
+            continue;
+        }
+        if kind != EntryType::Regular {
+            return Err(refused("which is neither a file nor a folder").into());
         }
         let file = artifact.files.get(&name).ok_or_else(|| refused("which its manifest does not name"))?;
         if entry.size() != file.bytes || !found.insert(name.clone()) {
@@ -46,7 +48,6 @@ pub(crate) fn unpack(
         }
         write(&mut entry, &folder.join(&name)).with_context(|| format!("unpacking {name}"))?;
     }
-    drop(archive);
     // What is behind the archive's end belongs to the blob, too, whose digest is checked as a whole.
     io::copy(&mut content, &mut io::sink()).context("reading a layer to its end")?;
     io::copy(content.get_mut(), &mut io::sink()).context("reading a layer to its end")?;
