@@ -30,7 +30,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps show removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test checks image image-4k release sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
+.PHONY: help run test checks image image-4k release kubelet-image sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ image-4k: image ## the same disk for drives with sectors of 4096 bytes: target/i
 
 release: image ## push the release: REGISTRY=HOST/PATH[:TAG], signed: KEY=FILE [PASSPHRASE_FILE=FILE]
 	@image/release/push target/tools $(OUT)/image "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
+
+kubelet-image: setup ## push a kubelet for nodes, signed: KUBELET=FILE VERSION=1.33.0 REGISTRY=HOST/PATH[:TAG] KEY=FILE [PASSPHRASE_FILE=FILE]
+	@image/release/kubelet target/tools "$(KUBELET)" "$(VERSION)" "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
 
 sign: setup ## sign a release in a registry anew, or with another key: REGISTRY=HOST/PATH:TAG@sha256:DIGEST KEY=FILE [PASSPHRASE_FILE=FILE]
 	@image/release/sign target/tools "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
@@ -83,7 +86,7 @@ programs: rust kernel ## what is built for the image, staged under target/stage
 rust: setup ## what Rust builds for the image
 # The agent by itself: built with the others it would get the features that they want of the crates they share.
 	@$(OURS) RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast
-	@$(OURS) RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast-ostree -p ballast-proxy -p ballast-oci
+	@$(OURS) RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast-ostree -p ballast-proxy -p ballast-artifacts -p ballast-oci
 	@$(OURS) CARGO_BUILD_BUILD_DIR=$(CACHE)/cargo/static RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods -p ballast-why --target-dir target/static
 	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
 	@image/lean/build target/mkosi target/setup $(CACHE) target/stage/lean
@@ -91,7 +94,7 @@ rust: setup ## what Rust builds for the image
 kernel: setup ## the kernel, built once for each source, configuration and compiler
 	@env -u MAKEFLAGS nice image/kernel/$(KERNEL) target/setup $(CACHE) $(OUT)/stage/kernel
 
-control-plane: setup ## the Kubernetes that clusters are tested against, built once: kube-apiserver and its helpers, etcd, kubectl
+control-plane: setup ## the Kubernetes that clusters are tested against, built once: kube-apiserver and its helpers, kubelet, agnhost, etcd, kubectl
 	@env -u MAKEFLAGS nice qemu-tests/control-plane/build target/setup $(CACHE) target/control-plane
 
 why: ## why is FILE in the image? (make why FILE=/usr/bin/ip)

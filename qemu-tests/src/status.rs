@@ -15,7 +15,30 @@ pub struct Status {
     pub runtime: Runtime,
     pub pods: Vec<Pod>,
     pub clusters: Vec<Cluster>,
+    #[serde(default)]
+    pub kubelet: Option<Kubelet>,
     pub settings: Settings,
+}
+
+/// The kubelet, on a node with one.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct Kubelet {
+    pub version: Option<String>,
+    pub digest: Option<String>,
+    pub state: String,
+    pub restarts: u32,
+    pub failed: Vec<FailedKubelet>,
+}
+
+/// A version that failed.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "see Status")]
+pub struct FailedKubelet {
+    pub version: String,
+    pub digest: String,
+    pub reason: String,
+    pub at: u64,
 }
 
 /// A cluster that the node belongs to, and how that stands.

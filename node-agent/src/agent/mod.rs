@@ -1,6 +1,7 @@
 //! The one loop: look at the host, plan, act, report, then wait for the next event or deadline.
 
 mod cluster;
+mod kubelet;
 mod plan;
 mod releases;
 mod report;
@@ -35,7 +36,7 @@ use crate::{
         watch as watching,
     },
     cluster::act::Memberships,
-    health,
+    health, kubelet as kubelet_domain,
     pods::{self, desired::Desired, disk::model::Marks},
     report::{
         boot::{self, Boot},
@@ -116,6 +117,7 @@ struct Agent {
     settings: SettingsController,
     asked_settings: mpsc::Receiver<AskedSettings>,
     memberships: Memberships,
+    kubelet: kubelet_domain::observe::Controller,
     orders: Orders,
     judge: health::gate::HealthGate,
     /// The figures of this boot; there since it was READY.
@@ -142,6 +144,7 @@ struct Observed {
     update: Option<update::model::Observed>,
     storage: Option<storage::model::Observed>,
     pods: Option<(Desired, pods::model::Observed)>,
+    kubelet: Option<kubelet::Looked>,
     settings: Option<Arc<Read>>,
 }
 
@@ -190,6 +193,7 @@ impl Agent {
             settings: SettingsController::new(host.clone(), Arc::clone(&changed)),
             asked_settings,
             memberships: Memberships::new(host.clone(), Arc::clone(&changed)),
+            kubelet: kubelet_domain::observe::Controller::new(host.clone(), Arc::clone(&changed)),
             orders: Orders::default(),
             judge: health::gate::HealthGate::new(esp, Arc::clone(&changed)),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
@@ -265,8 +269,16 @@ impl Agent {
             self.become_ready();
             systemd = self.systemd().await;
         }
-        let mut observed =
-            Observed { systemd, runtime, health: None, update: None, storage: None, pods: None, settings: None };
+        let mut observed = Observed {
+            systemd,
+            runtime,
+            health: None,
+            update: None,
+            storage: None,
+            pods: None,
+            kubelet: None,
+            settings: None,
+        };
         // A node that does not get READY is looked at as a whole all the same, only later.
         if self.boot.is_none() && self.started.elapsed() < READY_PATIENCE {
             return observed;
@@ -281,6 +293,7 @@ impl Agent {
             observed.runtime.version = self.runtime.settle().await;
             observed.pods = self.observe_pods(marks(observed.settings())).await;
         }
+        observed.kubelet = self.observe_kubelet(&observed).await;
         observed
     }
 
@@ -335,6 +348,7 @@ impl Agent {
         if let Some(read) = &observed.settings {
             self.act_on_clusters(&read.settings).await;
         }
+        self.act_on_kubelet(observed, &plan.kubelet).await;
         self.storage.start(&plan.storage);
         if let (Some((desired, pods)), Some(plan), Some(cri)) = (&observed.pods, &plan.pods, self.runtime.cri()) {
             self.jobs.rotate_logs(pods, cri, log_limits(observed.settings()));
@@ -366,6 +380,7 @@ impl Agent {
             wait = wait.min(left);
         }
         wait = wait.min(self.settings.due_in().unwrap_or(wait));
+        wait = wait.min(observed.kubelet.as_ref().map_or(wait, kubelet::Looked::wait));
         if observed.pods.is_some() && !self.runtime.reports_changes() {
             wait = wait.min(RELIST);
         }

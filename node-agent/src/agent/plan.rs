@@ -2,9 +2,11 @@
 
 use std::time::SystemTime;
 
-use super::{Observed, releases::arguments, unix_secs};
+use super::{Observed, kubelet, releases::arguments, unix_secs};
 use crate::{
-    health, pods, runtime, storage,
+    health,
+    pods::{self, desired::Desired},
+    runtime, storage,
     update::{self, model::Unattended},
 };
 
@@ -15,6 +17,7 @@ pub(super) struct Plan {
     pub(super) update: Option<update::model::Step>,
     pub(super) storage: Vec<storage::model::Step>,
     pub(super) pods: Option<pods::plan::Plan>,
+    pub(super) kubelet: crate::kubelet::model::Plan,
 }
 
 /// What the host's state calls for: pure, as the domains' plans are that it is made of.
@@ -22,6 +25,12 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
     let problem = runtime::plan::reason(&observed.runtime);
     let runtime = health::model::Runtime { problem: problem.as_deref(), restarts: observed.runtime.restarts };
     let judged = |health| health::plan::verdict(health, runtime, observed.settings().health.deadline);
+    // Where a kubelet runs the pods, whoever else begins or ends one is in its way.
+    let is_hosted = kubelet::cluster(observed.settings()).is_some();
+    let pods = |(desired, found): &(Desired, pods::model::Observed)| match is_hosted {
+        true => pods::plan::Plan::default(),
+        false => pods::plan::plan(desired, found, now),
+    };
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),
         health: observed.health.as_ref().map_or(health::model::Verdict::NotOnTrial, judged),
@@ -30,6 +39,7 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
             .as_ref()
             .and_then(|update| update::plan::plan(update, unattended, &arguments(observed.settings()), unix_secs(now))),
         storage: observed.storage.as_ref().map(storage::plan::plan).unwrap_or_default(),
-        pods: observed.pods.as_ref().map(|(desired, pods)| pods::plan::plan(desired, pods, now)),
+        pods: observed.pods.as_ref().map(pods),
+        kubelet: kubelet::plan(observed, now),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 impl Agent {
     /// Publishes what this pass saw and did.
     pub(super) async fn report(&mut self, observed: Observed, plan: Plan) {
-        let Observed { systemd: _, runtime, health, update, storage: _, pods, settings: read } = observed;
+        let Observed { systemd: _, runtime, health, update, storage: _, pods, kubelet, settings: read } = observed;
         if let Some(read) = &read {
             let served = self.metrics.serve_root();
             self.warnings.note(served);
@@ -27,6 +27,7 @@ impl Agent {
             self.last = Some((desired, plan));
         }
         let mut problems = self.init_problems.clone();
+        problems.extend(plan.kubelet.problems.iter().cloned());
         problems.extend(self.storage.problem().await);
         problems.extend(self.warnings.note(storage::observe::var_problem(&self.host)).flatten());
         problems.extend(self.update.problems());
@@ -59,6 +60,7 @@ impl Agent {
             pods,
             disk: self.jobs.disk_use(),
             clusters: &reports,
+            kubelet: super::kubelet::shown(kubelet.as_ref(), &plan.kubelet),
             settings,
             problems,
             now: unix_secs(SystemTime::now()),

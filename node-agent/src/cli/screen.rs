@@ -34,6 +34,11 @@ pub(super) fn render(status: &Status, colour: bool) -> String {
     let ready = if runtime.ready { paint(GREEN, "ready") } else { paint(RED, "not ready") };
     let restarts = times(runtime.restarts);
     field(&mut out, "Runtime", format!("{} {}  {ready}{restarts}", runtime.name, runtime.version).trim());
+    if let Some(kubelet) = &status.kubelet {
+        let code = if kubelet.state == "healthy" { GREEN } else { YELLOW };
+        let version = kubelet.version.as_deref().unwrap_or("none");
+        field(&mut out, "Kubelet", &format!("{version}  {}{}", paint(code, &kubelet.state), times(kubelet.restarts)));
+    }
     field(&mut out, "Machine", &status.node.machine_id);
     if let Some(trial) = &status.settings.trial {
         let left = format!("on trial, taken back in {} s unless ballast settings confirm comes", trial.left_s);
@@ -161,6 +166,7 @@ mod tests {
                 without_effect: vec![],
             }],
             clusters: Vec::new(),
+            kubelet: None,
             settings: Sources::default(),
         }
     }

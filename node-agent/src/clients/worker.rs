@@ -1,5 +1,5 @@
-//! The ostree worker: the program that knows libostree (`node-agent/ostree`). One JSON object a line; the last one is
-//! the result or the error.
+//! The workers: the program that knows libostree (`node-agent/ostree`), and the one that keeps artifacts (`node-agent/artifacts`). One JSON
+//! object a line; the last one is the result or the error.
 
 use std::{process::Stdio, time::Duration};
 
@@ -14,8 +14,11 @@ use tokio::{
 
 use super::host::Host;
 
-/// Where it is.
-const PROGRAM: &str = "/usr/lib/ballast/ostree-worker";
+/// The worker for releases.
+pub const RELEASES: &str = "/usr/lib/ballast/ostree-worker";
+
+/// The worker for artifacts.
+pub const ARTIFACTS: &str = "/usr/lib/ballast/artifact-worker";
 
 /// Of what it says on standard error, the end is reported if it dies without a word.
 const TAIL_BYTES: usize = 500;
@@ -131,18 +134,19 @@ enum Line<T> {
     Error(WorkerFailure),
 }
 
-/// Runs the worker with `arguments`, at most for `deadline`; it is killed when that passes or the caller goes away.
+/// Runs the worker `program` with `arguments`, at most for `deadline`; it is killed when that passes or the caller goes away.
 ///
 /// # Errors
 /// A [`WorkerFailure`] if the worker says what is wrong; else that it could not be run, or did not keep to its form.
 pub async fn run<T: DeserializeOwned>(
     host: &Host,
+    program: &str,
     arguments: &[&str],
     registry: Option<&Registry>,
     deadline: Duration,
     progress: impl FnMut(Bytes),
 ) -> Result<T> {
-    let mut command = Command::new(host.path(PROGRAM));
+    let mut command = Command::new(host.path(program));
     command.args(arguments);
     if let Some(registry) = registry {
         let (idle, attempts) = (registry.idle.as_secs_f64().to_string(), registry.attempts.to_string());
@@ -150,14 +154,14 @@ pub async fn run<T: DeserializeOwned>(
         command.envs(registry.environment.0.iter().map(|(name, value)| (name, value)));
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    match timeout(deadline, talk(command, progress)).await {
+    match timeout(deadline, talk(program, command, progress)).await {
         Ok(result) => result,
         Err(_) => Err(anyhow!("it did not end within {} s", deadline.as_secs())),
     }
 }
 
-async fn talk<T: DeserializeOwned>(mut command: Command, mut progress: impl FnMut(Bytes)) -> Result<T> {
-    let mut child = command.spawn().with_context(|| format!("starting {PROGRAM}"))?;
+async fn talk<T: DeserializeOwned>(program: &str, mut command: Command, mut progress: impl FnMut(Bytes)) -> Result<T> {
+    let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
     let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
     let mut warnings = child.stderr.take().context("its errors")?;
     let said = tokio::spawn(async move {
@@ -176,14 +180,14 @@ async fn talk<T: DeserializeOwned>(mut command: Command, mut progress: impl FnMu
     let status = child.wait().await.context("waiting for it")?;
     let said = said.await.unwrap_or_default();
     if !said.is_empty() {
-        log::info!("ostree-worker: {said}");
+        log::info!("{program}: {said}");
     }
     match end {
         Some(Ok(result)) if status.success() => Ok(result),
         Some(Err(warning)) => Err(warning.into()),
         Some(Ok(_)) | None => {
             let start = said.char_indices().rev().take(TAIL_BYTES).last().map_or(0, |(at, _)| at);
-            Err(anyhow!("{PROGRAM} ended without a word ({status}): {}", said.get(start..).unwrap_or_default()))
+            Err(anyhow!("{program} ended without a word ({status}): {}", said.get(start..).unwrap_or_default()))
         }
     }
 }
@@ -198,7 +202,7 @@ mod tests {
     async fn a_worker_that_goes_on_and_on_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         let host = Host::new(folder.path());
-        let program = host.path(PROGRAM);
+        let program = host.path(RELEASES);
         fs::create_dir_all(program.parent().unwrap()).unwrap();
         // It makes progress all the time: no idle timeout ends this one.
         let goes_on = r#"while sleep 0.05; do echo '{"progress":{"fetched_bytes":1,"total_bytes":9}}'; done"#;
@@ -206,8 +210,9 @@ mod tests {
         fs::write(&program, format!("#!/bin/sh\necho $$ >{}\n{goes_on}\n", pid.display())).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let mut reported = 0;
-        let ended =
-            run::<Fetched>(&host, &["fetch"], None, Duration::from_secs(2), |_| reported += 1).await.unwrap_err();
+        let ended = run::<Fetched>(&host, RELEASES, &["fetch"], None, Duration::from_secs(2), |_| reported += 1)
+            .await
+            .unwrap_err();
         assert_eq!(ended.to_string(), "it did not end within 2 s");
         assert!(reported > 0, "it reported no progress");
         let process = Path::new("/proc").join(fs::read_to_string(pid).unwrap().trim()).join("exe");

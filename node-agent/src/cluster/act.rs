@@ -18,6 +18,16 @@ use crate::{clients::host::Host, settings::model::Cluster};
 /// Where a membership keeps what it was given when it joined, in a folder with the cluster's name.
 const FOLDER: &str = "/var/lib/ballast/clusters";
 
+/// Where the membership of the cluster `name` keeps its certificate and key.
+pub fn credentials_file(name: &str) -> String {
+    format!("{FOLDER}/{name}/{}", Kept::Client.name())
+}
+
+/// Where it keeps an authority that it found by its hash.
+pub fn authority_file(name: &str) -> String {
+    format!("{FOLDER}/{name}/{}", Kept::Authority.name())
+}
+
 /// Orders that wait for the loop to look at them; it does so at once.
 const ORDERS: usize = 8;
 

@@ -71,6 +71,7 @@ pub fn overruled(asked: &Asked, reports: &[Report], wanted: &[settings::Cluster]
 fn role(role: settings::ClusterRole) -> Role {
     match role {
         settings::ClusterRole::Node => Role::Node,
+        settings::ClusterRole::Kubelet => Role::Kubelet,
         settings::ClusterRole::ReportOnly => Role::ReportOnly,
     }
 }

@@ -4,6 +4,7 @@ pub mod act;
 pub mod desired;
 pub mod disk;
 mod files;
+pub mod hosted;
 pub mod logs;
 pub mod manifest;
 pub mod model;

@@ -3,14 +3,16 @@
 use super::{
     boot::Boot,
     releases::{Operation, Release, Releases},
-    status::{Cluster, Container, Deployment, Disk, Ended, Node, Os, Pod, Runtime, Status, Traffic},
+    status::{
+        Cluster, Container, Deployment, Disk, Ended, FailedKubelet, Kubelet, Node, Os, Pod, Runtime, Status, Traffic,
+    },
 };
 use crate::{
     cluster::{
         self,
         model::{Report, State as Membership},
     },
-    health,
+    health, kubelet,
     pods::{
         self,
         phase::{ContainerPhase, Phase},
@@ -47,6 +49,8 @@ pub struct Facts<'a> {
     pub disk: pods::disk::model::DiskUse,
     /// What the memberships of clusters report.
     pub clusters: &'a [Report],
+    /// The kubelet; None where none is wanted.
+    pub kubelet: Option<kubelet::model::Shown<'a>>,
     /// Where the settings are from.
     pub settings: Sources,
     /// Manifests that are not followed, and what else went wrong.
@@ -82,6 +86,7 @@ pub fn status(facts: Facts<'_>) -> Status {
         pods: facts.pods.iter().map(pod).collect(),
         disk: disk(facts.disk),
         clusters: facts.clusters.iter().map(cluster).collect(),
+        kubelet: facts.kubelet.map(hosted),
         settings: facts.settings,
     }
 }
@@ -151,6 +156,22 @@ fn cluster(report: &Report) -> Cluster {
             bytes_sent: report.bytes_sent,
             bytes_received: report.bytes_received,
         },
+    }
+}
+
+fn hosted(shown: kubelet::model::Shown<'_>) -> Kubelet {
+    let failed = shown.memory.failed.iter().map(|failed| FailedKubelet {
+        version: failed.version.clone(),
+        digest: failed.digest.clone(),
+        reason: failed.reason.clone(),
+        at: failed.at,
+    });
+    Kubelet {
+        version: shown.status.runs.as_ref().map(|runs| runs.version.clone()),
+        digest: shown.status.runs.as_ref().map(|runs| runs.digest.clone()),
+        state: shown.status.state.name().to_owned(),
+        restarts: shown.unit.map_or(0, |unit| unit.restarts),
+        failed: failed.collect(),
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Status {
     pub disk: Disk,
     /// The clusters that this node belongs to.
     pub clusters: Vec<Cluster>,
+    /// The kubelet that runs a cluster's pods here; not there on a node without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubelet: Option<Kubelet>,
     /// The sources of its settings, and what in them does not apply.
     #[serde(default)]
     pub settings: Sources,
@@ -165,6 +168,34 @@ pub struct Cluster {
     pub rollout: Option<String>,
     /// What was sent and received since the agent was started.
     pub traffic: Traffic,
+}
+
+/// The kubelet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kubelet {
+    /// The version that runs, or is about to.
+    pub version: Option<String>,
+    /// The manifest digest of its artifact.
+    pub digest: Option<String>,
+    /// `fetching`, `waiting-for-cluster`, `starting`, `trial`, `healthy`, `silent` or `failed`.
+    pub state: String,
+    /// How often it was restarted since its last start by the agent.
+    pub restarts: u32,
+    /// Versions that failed on this node, and are not started again.
+    pub failed: Vec<FailedKubelet>,
+}
+
+/// A version of the kubelet that failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedKubelet {
+    /// Which.
+    pub version: String,
+    /// The manifest digest of its artifact.
+    pub digest: String,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// When, in seconds since 1970.
+    pub at: u64,
 }
 
 /// Requests to a cluster.

@@ -16,6 +16,7 @@ use super::ports;
 use super::programs::Programs;
 use crate::deadline::Deadline;
 use crate::registry::{Authority, Pair};
+use crate::release::PodImage;
 use crate::release_server::HOST;
 use crate::tools::Tools;
 use crate::workspace::Workspace;
@@ -57,6 +58,8 @@ pub struct ControlPlane {
     etcd_port: u16,
     server: Pair,
     accounts: Pair,
+    /// As whom it speaks to kubelets
+    caller: Pair,
     logs: PathBuf,
     state: TempDir,
 }
@@ -75,6 +78,7 @@ impl ControlPlane {
         let names = format!("IP:127.0.0.1,IP:{HOST},DNS:localhost,DNS:kubernetes.default.svc");
         let server = authority.sign("server", "/CN=kube-apiserver", Some(&names))?;
         let accounts = authority.sign("accounts", "/CN=service-accounts", None)?;
+        let caller = authority.sign("caller", "/O=system:masters/CN=kube-apiserver-kubelet-client", None)?;
         let etcd = start_etcd(&programs, etcd_port, state.path(), logs)?;
         let admin = Kubeconfig::new(&format!("https://127.0.0.1:{port}"), &authority)?
             .signed(&authority.sign("admin", "/O=system:masters/CN=admin", None)?)?
@@ -90,6 +94,7 @@ impl ControlPlane {
             etcd_port,
             server,
             accounts,
+            caller,
             logs: logs.to_owned(),
             state,
         };
@@ -170,6 +175,27 @@ impl ControlPlane {
         self.api.as_ref().context("the API server is stopped")?.cpu()
     }
 
+    /// The kubelet of this version of Kubernetes as an artifact, an OCI layout in the folder `into`; gives its version.
+    ///
+    /// # Errors
+    /// When it was not built, or cannot be packed.
+    pub fn kubelet(&self, into: &Path) -> Result<String> {
+        let program = self.programs.file("kubelet")?;
+        let output = Command::new(&program).arg("--version").output().context("asking the kubelet for its version")?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let version = said.trim().strip_prefix("Kubernetes v").with_context(|| format!("the kubelet says {said:?}"))?;
+        ballast_artifacts::pack::pack("kubelet", version, into, &[program])?;
+        Ok(version.to_owned())
+    }
+
+    /// An image for pods with Kubernetes' own test program, which it starts with a pod's arguments.
+    ///
+    /// # Errors
+    /// When it was not built, or cannot be written.
+    pub fn agnhost(&self, into: &Path) -> Result<PodImage> {
+        PodImage::of(&self.programs.file("agnhost")?, into)
+    }
+
     fn api_command(&self) -> Command {
         let Self { port, etcd_port, server, accounts, .. } = self;
         let mut command = self.programs.kubernetes("kube-apiserver");
@@ -185,6 +211,10 @@ impl ControlPlane {
         file(&mut command, "client-ca-file", &self.authority.own().certificate);
         file(&mut command, "service-account-key-file", &accounts.certificate);
         file(&mut command, "service-account-signing-key-file", &accounts.key);
+        // A kubelet is called by its node's name, which is an address of this host's loopback (Network::Kubelet).
+        command.arg("--kubelet-preferred-address-types=Hostname");
+        file(&mut command, "kubelet-client-certificate", &self.caller.certificate);
+        file(&mut command, "kubelet-client-key", &self.caller.key);
         file(&mut command, "cert-dir", self.state.path());
         command
     }

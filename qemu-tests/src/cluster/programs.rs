@@ -37,6 +37,16 @@ impl Programs {
         tools::dying_with_us(Command::new(self.folder.join(name)))
     }
 
+    /// Where a program is that others run: `kubelet`, `agnhost`.
+    ///
+    /// # Errors
+    /// When it was not built.
+    pub(super) fn file(&self, name: &str) -> Result<PathBuf> {
+        let file = self.folder.join(name);
+        ensure!(file.exists(), "there is no {name}: {} is missing; `make control-plane` builds it", file.display());
+        Ok(file)
+    }
+
     /// etcd, which dies with us. As Debian's it wants Debian's libraries.
     pub(super) fn etcd(&self) -> Command {
         tools::dying_with_us(self.tools.with_libraries(&self.folder.join("etcd")))

@@ -15,6 +15,8 @@ pub enum Network {
     User,
     /// The same, where DHCP also gives the machine its name.
     Named(&'static str),
+    /// The same, where port 10250 of this address of the host's loopback leads to the machine's kubelet.
+    Kubelet(Ipv4Addr),
     /// The same, in another network, which has a service on the link.
     Service(OnLink),
     /// A virtio interface and a cable to that of another machine.
@@ -65,6 +67,10 @@ impl Network {
             Self::None => words("-nic none"),
             Self::User => words("-nic user,model=virtio-net-pci"),
             Self::Named(name) => words(&format!("-nic user,model=virtio-net-pci,hostname={name}")),
+            Self::Kubelet(address) => {
+                let forward = format!("hostfwd=tcp:{address}:10250-:10250");
+                vec!["-nic".into(), format!("user,model=virtio-net-pci,{forward}")]
+            }
             Self::Service(OnLink { address, command }) => {
                 let net = address.octets()[0];
                 let forward = format!("guestfwd=tcp:{address}:80-cmd:{command}");
@@ -91,6 +97,12 @@ mod tests {
         let service = OnLink { address: Ipv4Addr::new(169, 254, 169, 254), command: "bash /b 7".into() };
         let want = "user,model=virtio-net-pci,net=169.0.0.0/8,guestfwd=tcp:169.254.169.254:80-cmd:bash /b 7";
         assert_eq!(Network::Service(service).arguments(), ["-nic", want]);
+    }
+
+    #[test]
+    fn a_kubelet_is_reached_from_the_host() {
+        let want = "user,model=virtio-net-pci,hostfwd=tcp:127.0.1.2:10250-:10250";
+        assert_eq!(Network::Kubelet(Ipv4Addr::new(127, 0, 1, 2)).arguments(), ["-nic", want]);
     }
 
     #[test]

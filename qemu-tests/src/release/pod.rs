@@ -27,6 +27,30 @@ pub struct PodImage {
 }
 
 impl PodImage {
+    /// Writes one of a static program alone, which is its entry point, into the folder `into`, which must not be there yet.
+    ///
+    /// # Errors
+    /// When the program cannot be read, or the image not be written.
+    pub fn of(program: &Path, into: &Path) -> Result<Self> {
+        let name = program.file_name().and_then(|name| name.to_str()).context("a program without a name")?;
+        let content = std::fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+        std::fs::create_dir_all(into.join("blobs/sha256")).with_context(|| format!("making {}", into.display()))?;
+        std::fs::write(into.join("oci-layout"), "{\"imageLayoutVersion\":\"1.0.0\"}").context("writing oci-layout")?;
+        let layout = Layout::open(into.to_owned())?;
+        let mut layer = Layer::default();
+        layer.file(name, 0o755, content);
+        let (tar, compressed) = layer.pack().context("packing the layer")?;
+        let config = json!({"architecture": "amd64", "os": "linux", "config": {"Entrypoint": [format!("/{name}")]},
+            "rootfs": {"type": "layers", "diff_ids": [Blob::of(&tar).digest]}});
+        let config = layout.add(config.to_string().as_bytes())?;
+        let layer = layout.add(&compressed)?;
+        let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config.digest, "size": config.size},
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": layer.digest, "size": layer.size}]});
+        layout.name(manifest.to_string().as_bytes())?;
+        Ok(Self { folder: layout.folder, layer: layer.digest })
+    }
+
     /// Writes one into the folder `into`, which must not be there yet. Others `word`s make other images.
     ///
     /// # Errors

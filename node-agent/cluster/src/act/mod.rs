@@ -11,7 +11,7 @@ pub(crate) use self::{
     event::EventRecorder,
     evict::{Evictions, fail, remove},
     lease::Heartbeat,
-    node::{change, register, report},
+    node::{adopt, change, register, report},
     node_os::{Created, apply, create},
     slot::{change as change_claim, create as create_claim},
 };

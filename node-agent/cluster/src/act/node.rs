@@ -1,6 +1,6 @@
 //! The Node: made, corrected, its status reported.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use k8s_openapi::api::{
     coordination::v1::Lease,
@@ -47,6 +47,24 @@ pub(crate) async fn register(client: &ApiClient, wanted: &Node, now: SystemTime)
         nodes.patch(&name, &Patch::Merge(patch)).await?;
     }
     Ok(Registered { uid: found.uid().unwrap_or_default(), found: Some(found) })
+}
+
+/// The Node that somebody else makes, with its labels of ours put right; None if it is not there yet.
+pub(crate) async fn adopt(
+    client: &ApiClient,
+    name: &str,
+    labels: &BTreeMap<String, String>,
+) -> Result<Option<Node>, Failure> {
+    let nodes: Api<Node> = Api::all(client);
+    let found = match nodes.get(name).await {
+        Ok(found) => found,
+        Err(failure) if failure.is_not_found() => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    if let Some(patch) = labels_patch(&found, labels) {
+        nodes.patch(name, &Patch::Merge(patch)).await?;
+    }
+    Ok(Some(found))
 }
 
 async fn is_node_alive(client: &ApiClient, name: &str, now: SystemTime) -> Result<bool, Failure> {

@@ -19,7 +19,7 @@ use crate::{
     observe::{self, Change},
     plan::{
         self, backoff,
-        conditions::{conditions, on_node, on_node_os, operating_system},
+        conditions::{beside_kubelet, conditions, on_node, on_node_os, operating_system},
         lease::{LEASE_EVERY, STATUS_EVERY, is_status_due},
     },
     random,
@@ -40,6 +40,9 @@ const REWRITE: Duration = Duration::from_secs(30);
 
 /// What is wrong where there is no NodeOS.
 const NO_NODE_OS: &str = "steering the operating system";
+
+/// Until the kubelet has made its Node.
+const NO_NODE_YET: Duration = Duration::from_secs(5);
 
 /// Of what a rollout does in a row only the last is reported.
 const SETTLING: Duration = Duration::from_millis(200);
@@ -83,6 +86,9 @@ impl Member {
     }
 
     async fn register(&mut self) -> Result<(), Failure> {
+        if self.identity.role == Role::Kubelet {
+            return self.adopt().await;
+        }
         let status = self.status();
         let mut node = plan::node::node(&self.applicant.config, &self.known, Vec::new());
         node.status = Some(status.clone());
@@ -106,8 +112,32 @@ impl Member {
         Ok(())
     }
 
+    /// The Node is the kubelet's to make, and to keep alive: what is ours on it is put right.
+    async fn adopt(&mut self) -> Result<(), Failure> {
+        let labels = plan::node::labels(&self.applicant.config, &self.known);
+        let found = act::adopt(&self.access.client.own(), &self.identity.name, &labels).await?;
+        let now = self.now();
+        let Some(found) = found else {
+            self.schedule.set(Duty::Register, now + NO_NODE_YET);
+            return Ok(());
+        };
+        self.is_tainted = plan::node::is_tainted(&found);
+        log::info!("cluster {}: the Node {} of the kubelet is there", self.applicant.config.name, self.identity.name);
+        self.schedule.rest(Duty::Register);
+        self.node_uid = found.metadata.uid;
+        self.reported = found.status.map(|status| (status, now));
+        self.schedule.set(Duty::Report, now);
+        Ok(())
+    }
+
     /// The Node's status as it should be.
     fn status(&mut self) -> NodeStatus {
+        if self.identity.role == Role::Kubelet {
+            self.conditions = beside_kubelet(&self.known, &self.decision, self.is_tainted);
+            let found = self.reported.as_ref().and_then(|(status, _)| status.conditions.as_deref()).unwrap_or_default();
+            let conditions = Some(on_node(&self.conditions, found, &time()));
+            return NodeStatus { conditions, ..NodeStatus::default() };
+        }
         self.conditions = conditions(&self.known, &self.decision, self.is_tainted, &self.conditions);
         let found = self.reported.as_ref().and_then(|(status, _)| status.conditions.as_deref()).unwrap_or_default();
         let conditions = on_node(&self.conditions, found, &time());
@@ -288,7 +318,7 @@ impl Member {
     pub(super) fn subject_uid(&self) -> String {
         match self.identity.role {
             // The kubelet's way: `kubectl describe node` looks for the name in this place.
-            Role::Node => self.identity.name.clone(),
+            Role::Node | Role::Kubelet => self.identity.name.clone(),
             Role::ReportOnly => self.watch.last.as_ref().and_then(|last| last.uid()).unwrap_or_default().to_owned(),
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     act::{EventRecorder, Evictions, Heartbeat},
     client::{Failure, Kind},
     credentials::{Access, Applicant, Problem},
-    model::{ClusterSnapshot, Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Resolved, Role, State},
+    model::{ClusterSnapshot, Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Resolved, State},
     observe::{Change, Observed, PodChange, Watch},
     plan::{self, backoff, conditions::Reported, event::Event, rotation},
     random,
@@ -163,7 +163,7 @@ impl Member {
             renewal: Renewal { running: JoinSet::new(), due: None, failures: 0, not_before: Duration::ZERO },
             went_well: false,
         };
-        if member.identity.role == Role::Node {
+        if member.identity.role.has_node() {
             member.schedule.set(Duty::Register, Duration::ZERO);
         }
         for duty in [Duty::Watch, Duty::Record] {

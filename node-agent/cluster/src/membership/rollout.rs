@@ -11,7 +11,7 @@ use crate::{
     act,
     client::{Failure, Kind},
     credentials::Kept,
-    model::{Decision, Order, Phase, Resolved, Role, Step},
+    model::{Decision, Order, Phase, Resolved, Step},
     observe,
     plan::{
         self, backoff,
@@ -152,7 +152,7 @@ impl Member {
                 )
             }),
             Step::TakeSlot { slot, resource_version, reason } => {
-                if !resource_version.is_empty() || self.identity.role == Role::Node {
+                if !resource_version.is_empty() || self.identity.role.has_node() {
                     return self.change_claim(&plan::slots::taken(slot, resource_version, reason)).await;
                 }
                 let made = plan::slots::lease(&self.identity, &self.subject_uid(), slot, reason);

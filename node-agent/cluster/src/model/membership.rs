@@ -66,6 +66,8 @@ pub enum Role {
     /// A Node, with Lease, conditions and all.
     #[default]
     Node,
+    /// A Node that is the kubelet's, which runs beside the agent: its labels, conditions and cordon of ours, and a NodeOS.
+    Kubelet,
     /// Only a NodeOS: its kubelet, or its cluster, is elsewhere.
     ReportOnly,
 }
@@ -75,7 +77,16 @@ impl Role {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Node => "node",
+            Self::Kubelet => "kubelet",
             Self::ReportOnly => "report-only",
+        }
+    }
+
+    /// Whether there is a Node of this machine, whoever makes it: it is cordoned and drained before a reboot.
+    pub const fn has_node(self) -> bool {
+        match self {
+            Self::Node | Self::Kubelet => true,
+            Self::ReportOnly => false,
         }
     }
 }

@@ -63,7 +63,7 @@ impl Subject {
 impl From<Role> for Subject {
     fn from(role: Role) -> Self {
         match role {
-            Role::Node => Self::Node,
+            Role::Node | Role::Kubelet => Self::Node,
             Role::ReportOnly => Self::NodeOs,
         }
     }

@@ -43,6 +43,18 @@ pub fn conditions(facts: &Facts, rollout: &Decision, is_tainted: bool, before: &
     reported
 }
 
+/// What the agent says on the Node of a kubelet, which says all else.
+pub fn beside_kubelet(facts: &Facts, rollout: &Decision, is_tainted: bool) -> Vec<Reported> {
+    let mut message = "a kubelet runs on this node".to_owned();
+    if is_tainted {
+        // Of a time before, and a node may not take it away.
+        message.push_str(&format!("; a taint keeps pods away: kubectl taint node NAME {NO_KUBELET_TAINT}:NoSchedule-"));
+    }
+    let mut reported = vec![one("NoKubelet", false, "KubeletRuns", &message)];
+    reported.extend(operating_system(facts, rollout));
+    reported
+}
+
 /// Those of them that are of the operating system, also for a machine without a Node.
 pub fn operating_system(facts: &Facts, rollout: &Decision) -> Vec<Reported> {
     vec![
@@ -195,6 +207,15 @@ pub fn on_node_os(reported: &[Reported], found: &[Condition], generation: Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beside_a_kubelet_only_what_is_ours_is_said() {
+        let reported = beside_kubelet(&Facts::default(), &Decision::default(), true);
+        let kinds: Vec<&str> = reported.iter().map(|reported| reported.kind).collect();
+        assert_eq!(kinds, ["NoKubelet", "OSUpgrade", "OSDegraded", "SettingsDegraded"]);
+        assert!(!reported[0].is_true && reported[0].message.contains("os.ballast.dev/no-kubelet:NoSchedule-"));
+        assert!(!beside_kubelet(&Facts::default(), &Decision::default(), false)[0].message.contains("taint"));
+    }
     use crate::model::{Capacity, Operation, Readings};
 
     fn facts(memory_mib: u64, storage: u64, inodes: u64, pids: u64) -> Facts {

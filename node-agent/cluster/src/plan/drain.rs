@@ -34,8 +34,9 @@ pub enum Drain {
     },
 }
 
-/// What is to be done next with `pods`, of which `blocked` are held back by a budget.
-pub fn drain(pods: &[PodSnapshot], blocked: &BTreeMap<String, Blocked>, now: Duration) -> Drain {
+/// What is to be done next with `pods`, of which `blocked` are held back by a budget. `has_kubelet`: one ends those that were asked to go, with
+/// their grace, and removes them then; else nobody runs them.
+pub fn drain(pods: &[PodSnapshot], blocked: &BTreeMap<String, Blocked>, has_kubelet: bool, now: Duration) -> Drain {
     let of = |kind: PodKind| pods.iter().filter(move |pod| pod.kind == kind).map(|pod| &pod.id);
     let is_due = |id: &&PodId| blocked.get(&id.uid).is_none_or(|blocked| blocked.until <= now);
     let due: Vec<PodId> = of(PodKind::Runs).filter(is_due).take(AT_ONCE).cloned().collect();
@@ -43,8 +44,12 @@ pub fn drain(pods: &[PodSnapshot], blocked: &BTreeMap<String, Blocked>, now: Dur
         return Drain::Evict(due);
     }
     let ending: Vec<PodId> = of(PodKind::Ends).take(AT_ONCE).cloned().collect();
-    if !ending.is_empty() {
+    if !ending.is_empty() && !has_kubelet {
         return Drain::Remove(ending);
+    }
+    if let (Some(first), None) = (ending.first(), of(PodKind::Runs).next()) {
+        let message = format!("{} of its pods end, {}/{} among them", ending.len(), first.namespace, first.name);
+        return Drain::Wait { message, wait: LOOK };
     }
     let Some(first) = of(PodKind::Runs).next() else { return Drain::Done };
     let count = of(PodKind::Runs).count();
@@ -129,6 +134,15 @@ mod tests {
         let now = Duration::from_secs(100);
         let id = |name: &str| PodId { namespace: "default".to_owned(), name: name.to_owned(), uid: name.to_owned() };
         memory.evicted(&id("b"), Eviction::Blocked("budget".to_owned()), now);
+        // A kubelet ends them with their grace, and removes them itself.
+        for (pods, expected) in [
+            ("a ~c", "evict a"),
+            ("~c ~d", "wait 5 s: 2 of its pods end, default/c among them"),
+            ("b ~c", "wait 5 s: 1 pod has to go, default/b: budget"),
+            ("-daemon", "done"),
+        ] {
+            assert_eq!(shown(drain(&seen(pods), &memory.blocked, true, now)), expected, "{pods}");
+        }
         for (pods, expected) in [
             ("", "done"),
             ("-mirror -daemon", "done"),
@@ -136,11 +150,11 @@ mod tests {
             ("b ~c", "remove c"),
             ("b -daemon", "wait 5 s: 1 pod has to go, default/b: budget"),
         ] {
-            assert_eq!(shown(drain(&seen(pods), &memory.blocked, now)), expected, "{pods}");
+            assert_eq!(shown(drain(&seen(pods), &memory.blocked, false, now)), expected, "{pods}");
         }
         memory.evicted(&id("b"), Eviction::Blocked("budget".to_owned()), now);
-        assert!(shown(drain(&seen("b"), &memory.blocked, now)).starts_with("wait 10 s"));
-        assert_eq!(shown(drain(&seen("b"), &memory.blocked, now + Duration::from_secs(10))), "evict b");
+        assert!(shown(drain(&seen("b"), &memory.blocked, false, now)).starts_with("wait 10 s"));
+        assert_eq!(shown(drain(&seen("b"), &memory.blocked, false, now + Duration::from_secs(10))), "evict b");
         memory.evicted(&id("b"), Eviction::Accepted, now);
         assert!(memory.blocked.is_empty());
     }

@@ -63,18 +63,21 @@ pub enum ClusterRole {
     /// `"node"`: a Node, with its conditions and heartbeat, and a NodeOS.
     #[default]
     Node,
+    /// `"kubelet"`: a node that runs the cluster's pods by the kubelet of `[kubelet]`, whose the Node is; and a NodeOS.
+    Kubelet,
     /// `"report-only"`: a NodeOS alone, where the Node is somebody else's.
     ReportOnly,
 }
 
 impl ClusterRole {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Node, Self::ReportOnly];
+    pub const ALL: [Self; 3] = [Self::Node, Self::Kubelet, Self::ReportOnly];
 
     /// As it is written.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Node => "node",
+            Self::Kubelet => "kubelet",
             Self::ReportOnly => "report-only",
         }
     }

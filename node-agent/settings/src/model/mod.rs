@@ -2,6 +2,7 @@
 
 mod cluster;
 mod images;
+mod kubelet;
 mod network;
 mod node;
 mod registry;
@@ -10,6 +11,7 @@ mod update;
 pub use self::{
     cluster::{Authority, Cluster, ClusterRole, Credential, Listen, Metrics},
     images::Images,
+    kubelet::{Kubelet, Reserved},
     network::{Bond, BondMode, Dhcp, HashPolicy, Interface, InterfaceMatch, LacpRate, Network, Proxy, Route, Vlan},
     node::{Kernel, Log, LogLevel, Manifest, OciRuntime, Pods, Runtime, Time},
     registry::{Access, Credentials, Mirror, Registry},
@@ -43,6 +45,8 @@ pub struct Settings {
     pub health: Health,
     /// `[[cluster]]`, each name once.
     pub clusters: Vec<Cluster>,
+    /// `[kubelet]`
+    pub kubelet: Kubelet,
     /// `[metrics]`
     pub metrics: Metrics,
     /// `[log]`

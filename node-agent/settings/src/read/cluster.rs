@@ -22,7 +22,7 @@ const CREDENTIAL: [&str; 4] = ["token", "kubeconfig", "client_certificate", "cli
 
 pub(super) fn clusters(root: &mut Reader<'_>) -> Vec<Cluster> {
     let identity = |table: &Table| table.text("name").and_then(|name| ClusterName::parse(name).ok());
-    let count = Cell::new(0);
+    let (count, has_kubelet) = (Cell::new(0), Cell::new(false));
     root.keyed_tables(
         "cluster",
         |table| identity(table).map(|name| name.to_string()),
@@ -31,6 +31,11 @@ pub(super) fn clusters(root: &mut Reader<'_>) -> Vec<Cluster> {
             count.set(count.get() + 1);
             if count.get() > MAX_CLUSTERS {
                 table.refuse_table("is one cluster too many; it does not apply", &format!("at most {MAX_CLUSTERS}"));
+                return None;
+            }
+            if cluster.role == ClusterRole::Kubelet && has_kubelet.replace(true) {
+                let what = "is a second cluster with the role kubelet; it does not apply";
+                table.refuse_table(what, "one: the node's pods are one cluster's");
                 return None;
             }
             Some(cluster)

@@ -6,6 +6,7 @@ mod field;
 mod health;
 mod images;
 mod kernel;
+mod kubelet;
 mod links;
 mod names;
 mod network;
@@ -50,6 +51,7 @@ pub(crate) fn read(merged: &Merged) -> Outcome {
         update: root.table("update", update::update),
         health: root.table("health", health::health),
         clusters: cluster::clusters(&mut root),
+        kubelet: root.table("kubelet", kubelet::kubelet),
         metrics: root.table("metrics", cluster::metrics),
         log: root.table("log", node::log),
     };

@@ -381,7 +381,7 @@ fn a_cluster_is_never_joined_otherwise_than_was_wanted() {
         ("SERVERSca_hash = \"sha1:ab\"", "f:4:11: cluster.a.ca_hash: \"sha1:ab\" is not such a hash"),
         (
             "SERVERSrole = \"report_only\"",
-            "f:4:8: cluster.a.role: is \"report_only\", expected \"node\" or \"report-only\"",
+            "f:4:8: cluster.a.role: is \"report_only\", expected \"node\", \"kubelet\" or \"report-only\"",
         ),
         ("SERVERSpool = \"A\"", "f:4:8: cluster.a.pool: \"A\" is not such a word"),
         ("SERVERSnode_name = \"A\"", "f:4:13: cluster.a.node_name: \"A\" is not a node's name"),
@@ -434,4 +434,30 @@ fn f06_of_a_newer_version_all_applies_that_is_known() {
     assert!(crate::migrate::up(&newer).is_err());
     let changed = crate::edit::set(&newer, "hostname", "b").unwrap();
     assert_eq!(changed, newer.replace("\"a\"", "\"b\""));
+}
+
+#[test]
+fn one_cluster_has_the_nodes_pods() {
+    let cluster =
+        |name: &str| format!("[[cluster]]\nname = \"{name}\"\nservers = [\"https://a.example\"]\nrole = \"kubelet\"\n");
+    let (found, problems) = settings("f", format!("{}{}", cluster("one"), cluster("two")).as_bytes());
+    assert_eq!((found.clusters.len(), found.clusters[0].role), (1, ClusterRole::Kubelet));
+    assert!(problems[0].to_string().contains("cluster.two: is a second cluster with the role kubelet"), "{problems:?}");
+}
+
+#[test]
+fn a_kubelet_is_told_what_is_peculiar_to_it() {
+    let (found, problems) = settings(
+        "f",
+        b"[kubelet]\nimage = \"r.example/kubelet:1.33\"\ncluster_dns = \"10.96.0.10\"\nconfig = \"maxPods: 50\"\nnode_ip = \"x\"\n\
+          reserved = { cpu = \"100m\", memory = \"lots\" }\n",
+    );
+    let kubelet = &found.kubelet;
+    assert_eq!((kubelet.image.as_deref(), kubelet.cluster_dns.len()), (Some("r.example/kubelet:1.33"), 1));
+    assert_eq!((kubelet.config.keys().len(), kubelet.cluster_domain.as_str()), (1, "cluster.local"));
+    assert_eq!(kubelet.reserved.cpu.as_ref().map(|cpu| cpu.as_str()), Some("100m"));
+    let keys: Vec<Option<&str>> = problems.iter().map(|problem| problem.key.as_deref()).collect();
+    assert_eq!(keys, [Some("kubelet.node_ip"), Some("kubelet.reserved.memory")]);
+    let (_, problems) = settings("f", b"[kubelet]\nconfig = \"staticPodPath: /x\"\n");
+    assert!(problems[0].to_string().contains("has staticPodPath in it, which the node writes itself"), "{problems:?}");
 }

@@ -24,6 +24,7 @@ pub const KEYS: &[Key] = &[
         Shape::Keyed(&["name"], CLUSTER),
         "The Kubernetes clusters that the node belongs to, at most eight.",
     ),
+    key("kubelet", Shape::Table(KUBELET), "The kubelet that runs the pods of the cluster with the role kubelet."),
     key("metrics", Shape::Table(METRICS), "Where the node's metrics are served over TLS."),
     key("log", Shape::Table(LOG), "Logging."),
 ];
@@ -222,11 +223,26 @@ const CLUSTER: &[Key] = &[
     key("kubeconfig", Shape::Secret, "In place of a token: a whole kubeconfig, without files and programs."),
     key("client_certificate", Shape::Text, "In place of a token: a certificate in PEM; with client_key."),
     key("client_key", Shape::Secret, "Its key in PEM."),
-    key("role", Shape::Choice(&["node", "report-only"]), "The node's role in the cluster. Default: node."),
+    key("role", Shape::Choice(&["node", "kubelet", "report-only"]), "The node's role in the cluster. Default: node."),
     key("pool", Shape::Text, "The pool of nodes that share upgrade slots. Default: default."),
     key("node_name", Shape::Text, "The node's name in the cluster. Default: its hostname."),
     key("node_labels", Shape::Texted, "Labels of the Node."),
     key("node_taints", Shape::Texts, "Taints of the Node when it registers, KEY[=VALUE]:EFFECT."),
+];
+
+const KUBELET: &[Key] = &[
+    key("image", Shape::Text, "Its artifact: HOST[:PORT]/PATH[:TAG], …@sha256:…; make kubelet-image makes one."),
+    key("cluster_dns", Shape::Texts, "Addresses of the cluster's name servers. Default: those of the node."),
+    key("cluster_domain", Shape::Text, "Where the cluster's services are. Default: cluster.local."),
+    key("node_ip", Shape::Text, "The node's address in the cluster. Default: that of its default route."),
+    key("reserved", Shape::Table(RESERVED), "What of the node pods may not have."),
+    key("config", Shape::Text, "More keys of a KubeletConfiguration, in YAML; not those that the node writes itself."),
+];
+
+const RESERVED: &[Key] = &[
+    key("cpu", Shape::Text, "Processors, as 100m. Default: none."),
+    key("memory", Shape::Text, "Memory, as 256Mi. Default: none."),
+    key("storage", Shape::Text, "Of /var, as 1Gi. Default: none."),
 ];
 
 const METRICS: &[Key] = &[

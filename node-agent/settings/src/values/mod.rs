@@ -3,6 +3,7 @@
 mod cluster;
 mod credential;
 mod kernel;
+mod kubelet;
 mod label;
 mod name;
 mod network;
@@ -22,6 +23,7 @@ pub use self::{
     cluster::{CaHash, ClusterName, NodeName, PoolName},
     credential::{BearerToken, Kubeconfig, PrivateKey},
     kernel::{KernelArgument, SysctlKey, SysctlValue},
+    kubelet::{ClusterDomain, KubeletConfig, Quantity},
     label::{LabelKey, LabelValue, NodeLabel, Taint, TaintEffect},
     name::{Domain, Host, Hostname, ManifestName},
     network::{Destination, InterfaceName, LinkName, Mac, PodSubnet},

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod images;
+mod kubelet;
 
 use std::fmt::Display;
 
@@ -47,6 +48,7 @@ pub fn write(settings: &Settings, secrets: Secrets) -> String {
     put(&mut health, "deadline", Some(duration_text(settings.health.deadline)));
     put_table(root, "health", health);
     put_tables(root, "cluster", settings.clusters.iter().map(|one| cluster::cluster(one, secrets)));
+    put_table(root, "kubelet", kubelet::kubelet(&settings.kubelet));
     put_table(root, "metrics", cluster::metrics(&settings.metrics, secrets));
     put_table(root, "log", log(&settings.log));
     document.to_string()

@@ -5,8 +5,9 @@ use std::time::Duration;
 use ballast_settings::{
     model::{
         Access, Authority, Bond, BondMode, Cluster, ClusterRole, Credential, Credentials, Dhcp, HashPolicy, Health,
-        Identity, Images, Interface, InterfaceMatch, Kernel, LacpRate, Listen, Log, LogLevel, Manifest, Metrics,
-        Mirror, Network, OciRuntime, Pods, Proxy, Registry, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
+        Identity, Images, Interface, InterfaceMatch, Kernel, Kubelet, LacpRate, Listen, Log, LogLevel, Manifest,
+        Metrics, Mirror, Network, OciRuntime, Pods, Proxy, Registry, Reserved, Route, Runtime, Settings, Signatures,
+        Time, Update, Vlan,
     },
     values::{Certificates, Destination, PrivateKey, RegistryHost, Size, Text},
     window::Window,
@@ -108,7 +109,8 @@ fn interface() -> impl Strategy<Value = Interface> {
             dhcp,
             dhcp_default_route: route,
             dhcp_metric: metric,
-            addresses: once(addresses, ToString::to_string),
+            // networkd takes one address with two prefixes for one that is there twice.
+            addresses: once(addresses, |address| address.to_string().split('/').next().map(str::to_owned)),
             gateway,
             routes: once(routes, |route| format!("{route:?}")),
             dns,
@@ -272,6 +274,33 @@ fn cluster() -> impl Strategy<Value = Cluster> {
     )
 }
 
+/// Of one cluster the node runs the pods.
+fn with_one_kubelet(mut clusters: Vec<Cluster>) -> Vec<Cluster> {
+    let others = clusters.iter_mut().filter(|cluster| cluster.role == ClusterRole::Kubelet).skip(1);
+    others.for_each(|cluster| cluster.role = ClusterRole::Node);
+    clusters
+}
+
+fn kubelet() -> impl Strategy<Value = Kubelet> {
+    let amount = || option::of(text("[1-9][0-9]{0,3}(m|k|Mi|Gi)?"));
+    let reserved = (amount(), amount(), amount()).prop_map(|(cpu, memory, storage)| Reserved { cpu, memory, storage });
+    let places = (
+        option::of("r\\.example/kubelet:1\\.[1-9][0-9]"),
+        vec(text(ADDRESS), 0..3),
+        text(DNS),
+        option::of(text(ADDRESS)),
+    );
+    let config = option::of(text("maxPods: [1-9][0-9]{0,2}\n?")).prop_map(Option::unwrap_or_default);
+    (places, reserved, config).prop_map(|((image, cluster_dns, cluster_domain, node_ip), reserved, config)| Kubelet {
+        image,
+        cluster_dns: once(cluster_dns, Clone::clone),
+        cluster_domain,
+        node_ip,
+        reserved,
+        config,
+    })
+}
+
 fn metrics() -> impl Strategy<Value = Metrics> {
     let addresses = select(vec!["192.0.2.1:9100", "[::]:1", "[2001:db8::1]:65535"]);
     let address = addresses.prop_map(|text| Text::parse(text).unwrap_or_else(|error| panic!("{error}")));
@@ -305,12 +334,12 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
     let registries =
         vec(registry(), 0..3).prop_map(|all| with_one_account(once(all, |registry| registry.host.to_string())));
     let first = (option::of(text(NAME)), network(), time, kernel(), registries, runtime(), images());
-    let clusters = vec(cluster(), 0..3).prop_map(|all| once(all, |cluster| cluster.name.to_string()));
-    let second = (pods, update(), health, clusters, metrics(), log());
+    let clusters = vec(cluster(), 0..3).prop_map(|all| with_one_kubelet(once(all, |cluster| cluster.name.to_string())));
+    let second = (pods, update(), health, clusters, kubelet(), metrics(), log());
     (first, second).prop_map(
         |(
             (hostname, network, time, kernel, registries, runtime, images),
-            (pods, update, health, clusters, metrics, log),
+            (pods, update, health, clusters, kubelet, metrics, log),
         )| {
             Settings {
                 hostname,
@@ -324,6 +353,7 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
                 update,
                 health,
                 clusters,
+                kubelet,
                 metrics,
                 log,
             }

@@ -165,6 +165,33 @@ impl Systemd {
         self.manager("KillUnit", &(name, "main", 9_i32)).await
     }
 
+    /// With which status the last main process of `name` ended, or the signal that ended it.
+    ///
+    /// # Errors
+    /// If systemd does not answer, or does not know the unit.
+    pub async fn exit_status(&self, name: &str) -> Result<i32> {
+        self.property(&unit_path(name), "Service", "ExecMainStatus").await
+    }
+
+    /// Queues the start of `name` anew, whether it runs or not; that it failed is forgotten.
+    ///
+    /// # Errors
+    /// If systemd does not answer or refuses.
+    pub async fn restart(&self, name: &str) -> Result<()> {
+        self.forget_failure(name).await;
+        let _job: OwnedObjectPath = self.manager("RestartUnit", &(name, "replace")).await?;
+        Ok(())
+    }
+
+    /// Queues the end of `name`.
+    ///
+    /// # Errors
+    /// If systemd does not answer or refuses.
+    pub async fn stop(&self, name: &str) -> Result<()> {
+        let _job: OwnedObjectPath = self.manager("StopUnit", &(name, "replace")).await?;
+        Ok(())
+    }
+
     async fn forget_failure(&self, name: &str) {
         // Refused for a unit that is not loaded; starting it loads it, and reports if that is the trouble.
         if let Err(error) = self.call::<()>(MANAGER, MANAGER_INTERFACE, "ResetFailedUnit", &(name,)).await {

@@ -3,7 +3,7 @@
 use super::text::{Kind, Text};
 use crate::report::{
     releases::Releases,
-    status::{Cluster, Status},
+    status::{Cluster, Kubelet, Status},
 };
 
 /// The states of a membership, as the status has them.
@@ -32,6 +32,7 @@ pub(super) fn text(status: &Status, releases: &Releases, own: Option<Own>) -> St
     pods(&mut text, status);
     disk(&mut text, status);
     clusters(&mut text, &status.clusters);
+    kubelet(&mut text, status.kubelet.as_ref());
     if let Some(own) = own {
         let bytes = own.resident_bytes;
         text.family("process_resident_memory_bytes", Kind::Gauge, "Memory that the agent takes.").sample(&[], bytes);
@@ -151,6 +152,22 @@ fn disk(text: &mut Text, status: &Status) {
         .sample(&[], disk.images_removed);
     text.family("ballast_evictions_total", Kind::Counter, "Pods that were ended because of what they took of /var.")
         .sample(&[], disk.evictions);
+}
+
+fn kubelet(text: &mut Text, kubelet: Option<&Kubelet>) {
+    let mut family = text.family("ballast_kubelet_info", Kind::Gauge, "The kubelet that runs pods here; always 1.");
+    if let Some(kubelet) = kubelet {
+        let version = kubelet.version.as_deref().unwrap_or_default();
+        let digest = kubelet.digest.as_deref().unwrap_or_default();
+        family.sample(&[("version", version), ("digest", digest), ("state", &*kubelet.state)], 1);
+    }
+    text.family("ballast_kubelet_restarts_total", Kind::Counter, "How often the kubelet was restarted.")
+        .known(&[], kubelet.map(|kubelet| kubelet.restarts));
+    let mut family =
+        text.family("ballast_kubelet_failed_timestamp_seconds", Kind::Gauge, "Kubelets that failed here, and when.");
+    for failed in kubelet.iter().flat_map(|kubelet| &kubelet.failed) {
+        family.sample(&[("version", &*failed.version), ("digest", &*failed.digest)], failed.at);
+    }
 }
 
 fn clusters(text: &mut Text, clusters: &[Cluster]) {

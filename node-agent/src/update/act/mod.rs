@@ -18,8 +18,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub use self::work::Settings;
 use self::work::Work;
+pub use self::work::{Settings, artifact_registry};
 use super::{
     memory::Changer,
     model::{Command, Event, FailedRelease, Failure, FailureKind, Memory, Outcome, Progress, Revoked, Step, Upgrade},

@@ -39,6 +39,9 @@ const MAX_KEY_BYTES: u64 = 64 << 10;
 /// The policy that the worker's image proxy follows.
 const POLICY: &str = "/run/ballast/policy.json";
 
+/// The same for artifacts.
+const ARTIFACT_POLICY: &str = "/run/ballast/policy-artifact.json";
+
 /// What the settings say of upgrades.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -153,20 +156,8 @@ impl Work {
     }
 
     async fn registry_by(&self, image: &str, update: &Update, revoked: &Revoked) -> Result<Registry, Failure> {
-        let keys = self.host.read("reading the keys of releases", |host| Ok(keys(host))).await?;
-        if keys.is_empty() && update.signatures == Signatures::Required {
-            return Err(Failure::refused(
-                "releases must be signed, and there is no key to check them with: name one in update.keys of the settings, or, for \
-                 development, set update.signatures = \"none\"",
-            ));
-        }
-        let policy = policy(image, &keys, update, revoked).to_string();
-        let write = move |host: &Host| store::write(&host.path(POLICY), policy.as_bytes());
-        self.host.change("writing the policy of image-proxy", write).await?;
-        let Settings { idle, attempts, .. } = self.settings;
-        let environment = Environment(self.settings.proxy.environment());
-        let file = self.host.path(POLICY);
-        Ok(Registry { policy: file.display().to_string(), idle, attempts, environment })
+        let settings = Settings { update: update.clone(), ..self.settings.clone() };
+        registry_by(&self.host, POLICY, image, &settings, revoked).await
     }
 
     /// Runs the worker.
@@ -182,8 +173,46 @@ impl Work {
                 progress.total_bytes = bytes.total;
             });
         };
-        worker::run(&self.host, arguments, registry, deadline, progress).await.map_err(failure)
+        worker::run(&self.host, worker::RELEASES, arguments, registry, deadline, progress).await.map_err(failure)
     }
+}
+
+/// How the artifact `image` may be fetched: as a release, by a policy of its own.
+///
+/// # Errors
+/// If it would have to be signed and there is no key, or the policy cannot be written.
+pub async fn artifact_registry(
+    host: Host,
+    image: String,
+    settings: Settings,
+    revoked: Revoked,
+) -> anyhow::Result<Registry> {
+    Ok(registry_by(&host, ARTIFACT_POLICY, &image, &settings, &revoked).await?)
+}
+
+/// How `image` may be fetched as `settings` say, without the keys that are `revoked`; the policy is written for it to the file `place`.
+async fn registry_by(
+    host: &Host,
+    place: &'static str,
+    image: &str,
+    settings: &Settings,
+    revoked: &Revoked,
+) -> Result<Registry, Failure> {
+    let update = &settings.update;
+    let keys = host.read("reading the keys of releases", |host| Ok(keys(host))).await?;
+    if keys.is_empty() && update.signatures == Signatures::Required {
+        return Err(Failure::refused(
+            "releases must be signed, and there is no key to check them with: name one in update.keys of the settings, or, for \
+             development, set update.signatures = \"none\"",
+        ));
+    }
+    let policy = policy(image, &keys, update, revoked).to_string();
+    let write = move |host: &Host| store::write(&host.path(place), policy.as_bytes());
+    host.change("writing the policy of image-proxy", write).await?;
+    let Settings { idle, attempts, proxy, .. } = settings;
+    let environment = Environment(proxy.environment());
+    let file = host.path(place);
+    Ok(Registry { policy: file.display().to_string(), idle: *idle, attempts: *attempts, environment })
 }
 
 /// The public keys there are; a folder that is not there has none.

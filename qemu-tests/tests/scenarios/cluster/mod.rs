@@ -1,5 +1,6 @@
 //! L and what else a node is to clusters: against a real control plane, looked at with kubectl.
 
+mod kubelet;
 mod node;
 mod unreachable;
 mod upgrade;

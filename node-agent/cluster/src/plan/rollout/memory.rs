@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Context, held};
 use crate::{
-    model::{Cordon, Decision, Memory, Order, Phase, Retry, Role, Step},
+    model::{Cordon, Decision, Memory, Order, Phase, Retry, Step},
     plan::backoff::doubled,
 };
 
@@ -40,7 +40,7 @@ pub(super) fn learn(context: &Context<'_>, memory: &mut Memory) {
         memory.slot = own.map(|slot| slot.name.clone());
         memory.was_alone = own.is_some_and(|slot| slot.claims.len() == 1 || memory.was_alone);
         let has_cordon = context.snapshot.node.as_ref().map(|node| node.cordon == Cordon::Ours);
-        let is_free = has_cordon == Some(false) || context.identity.role == Role::ReportOnly;
+        let is_free = has_cordon == Some(false) || !context.identity.role.has_node();
         memory.is_settled |= is_free && memory.slot.is_none() && context.now >= memory.touched + LATE;
     }
 }

@@ -231,7 +231,7 @@ fn cut(reason: &str) -> String {
 
 /// The slot is ours: cordon, drain, reboot.
 fn empty(context: &Context<'_>, memory: &Memory, desired_state: &DesiredState, image: &str, slot: &Slot) -> Decision {
-    if context.identity.role == Role::ReportOnly {
+    if !context.identity.role.has_node() {
         return reboot(context, memory, image, slot);
     }
     let Some(node) = &context.snapshot.node else {
@@ -244,7 +244,7 @@ fn empty(context: &Context<'_>, memory: &Memory, desired_state: &DesiredState, i
     let Some(pods) = &context.snapshot.pods else {
         return fetch(Phase::Draining, "its pods cannot be read", Fetch::Pods);
     };
-    let next = drain(pods, &memory.blocked, context.now);
+    let next = drain(pods, &memory.blocked, context.identity.role == Role::Kubelet, context.now);
     let is_late =
         memory.phase.0 == Phase::Draining && context.now.saturating_sub(memory.phase.1) >= desired_state.drain_timeout;
     if next == Drain::Done || (is_late && desired_state.after_timeout == DrainTimeoutPolicy::Force) {

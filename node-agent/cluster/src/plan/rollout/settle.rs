@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Context, LONG_WAIT, at, does, fetch, held, memory::LATE};
-use crate::model::{Claim, Cordon, Decision, FailedRelease, Fetch, Memory, Phase, Role, Step};
+use crate::model::{Claim, Cordon, Decision, FailedRelease, Fetch, Memory, Phase, Step};
 
 /// What a node has, or has not, is never decided from a cached answer.
 const FRESH: Fetch = Fetch::Slots { is_fresh: true };
@@ -51,7 +51,7 @@ fn undo(context: &Context<'_>, memory: &Memory, end: Decision, keeps_slot: bool)
     if memory.is_settled || !is_well {
         return end;
     }
-    if context.identity.role == Role::Node {
+    if context.identity.role.has_node() {
         match &context.snapshot.node {
             None => return Decision { step: Some(Step::Fetch(Fetch::Node)), ..end },
             Some(node) if node.cordon == Cordon::Ours => {

@@ -1,0 +1,206 @@
+//! The command line. stdout is JSON, one object a line: progress, then the result (exit status 0) or the error (1).
+
+use std::{
+    ffi::OsString,
+    io::{Write, stdout},
+    os::{fd::AsRawFd, unix::process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Error, Result};
+use ballast_types::Digest;
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{self, Proxy},
+    failure, isolation,
+    model::Artifact,
+    observe,
+    store::Store,
+};
+
+/// Where versions lie.
+pub const STORE: &str = "/var/lib/ballast/artifacts";
+
+/// What systemd knows from other programs that were not started: the unit failed before it ran (EX_CONFIG).
+const NOT_STARTED: u8 = 78;
+
+/// Progress is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Fetches, checks, starts and removes artifacts for the node agent; not for people
+#[derive(Debug, Parser)]
+#[command(
+    name = "artifact-worker",
+    version,
+    after_help = "\
+IMAGE is HOST[:PORT]/PATH[:TAG][@sha256:HEX] or oci:FOLDER[:TAG].
+Prints JSON, one object a line: progress, and at the end result (exit status 0) or error (1)."
+)]
+struct Options {
+    /// Where versions lie
+    #[arg(long, value_name = "FOLDER", default_value = STORE, hide = true)]
+    store: PathBuf,
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Fetches an artifact and seals it, if it is not here
+    Fetch {
+        #[arg(value_name = "IMAGE")]
+        image: String,
+        /// What it has to be for
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Which images may be used (containers-policy.json(5)), in place of /etc/containers/policy.json
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+        /// How long a registry may send nothing
+        #[arg(long, value_name = "SECONDS")]
+        idle_timeout: Option<f64>,
+        /// How often a registry may fail in a row
+        #[arg(long, value_name = "N")]
+        attempts: Option<u32>,
+        /// The program that fetches
+        #[arg(long, value_name = "FILE", default_value = client::PROGRAM, hide = true)]
+        proxy: PathBuf,
+    },
+    /// Measures all files of an artifact
+    Check {
+        #[arg(value_name = "DIGEST")]
+        digest: Digest,
+    },
+    /// Measures a file of an artifact and becomes it
+    Start {
+        #[arg(value_name = "DIGEST")]
+        digest: Digest,
+        #[arg(value_name = "FILE")]
+        file: String,
+        #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Removes all artifacts but those that are named
+    Remove {
+        /// An artifact that stays
+        #[arg(long, value_name = "DIGEST")]
+        keep: Vec<Digest>,
+    },
+}
+
+/// The program: does what the command line says.
+pub fn main() -> ExitCode {
+    let Options { store, task } = Options::parse();
+    if let Task::Start { digest, file, arguments } = &task {
+        let error = start(&store, digest, file, arguments);
+        eprintln!("artifact-worker: {file} is not started: {error:#}");
+        return ExitCode::from(NOT_STARTED);
+    }
+    match run(&store, task) {
+        Ok(result) => {
+            line(&json!({ "result": result }));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            line(&json!({ "error": { "kind": failure::kind(&error), "message": format!("{error:#}") } }));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Becomes the file that was measured: what lies at its path by then does not matter. Returns only if it cannot.
+fn start(store: &Path, digest: &Digest, name: &str, arguments: &[OsString]) -> Error {
+    let file = match observe::open(store, digest, name) {
+        Ok(file) => file,
+        Err(error) => return error,
+    };
+    let error = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).arg0(name).args(arguments).exec();
+    Error::from(error).context("executing it")
+}
+
+fn run(store: &Path, task: Task) -> Result<Value> {
+    match task {
+        Task::Fetch { image, name, policy, idle_timeout, attempts, proxy } => {
+            let folder = store;
+            let store = Store::open(folder)?;
+            isolation::isolate(folder).context("setting this process apart")?;
+            let is_service = folder == Path::new(STORE) && !image.starts_with("oci:");
+            let proxy = Proxy::start(&client::Options { program: proxy, is_service, policy, idle_timeout, attempts })?;
+            let mut told = Instant::now();
+            let fetched = store.fetch(&proxy, &source(&image), &name, |bytes, total| {
+                if told.elapsed() >= PROGRESS_EVERY {
+                    told = Instant::now();
+                    line(&json!({ "progress": { "fetched_bytes": bytes, "total_bytes": total } }));
+                }
+            })?;
+            let mut result = shown(&fetched.digest, &fetched.artifact);
+            result["fetched_bytes"] = json!(fetched.bytes);
+            Ok(result)
+        }
+        Task::Check { digest } => {
+            let artifact = observe::check(store, &digest)?;
+            Ok(shown(&digest, &artifact))
+        }
+        Task::Remove { keep } => {
+            let folder = store;
+            let store = Store::open(folder)?;
+            isolation::isolate(folder).context("setting this process apart")?;
+            let removed: Vec<String> = store.remove(&keep)?.iter().map(ToString::to_string).collect();
+            Ok(json!({ "removed": removed }))
+        }
+        // It does not come back.
+        Task::Start { digest, file, arguments } => Err(start(store, &digest, &file, &arguments)),
+    }
+}
+
+fn shown(digest: &Digest, artifact: &Artifact) -> Value {
+    json!({ "digest": digest.as_str(), "name": artifact.name, "version": artifact.version })
+}
+
+/// As the proxy calls it: by digest if there is one, since a tag may move.
+fn source(image: &str) -> String {
+    if image.starts_with("oci:") {
+        return image.to_owned();
+    }
+    match image.split_once('@') {
+        Some((name, digest)) => {
+            let slash = name.rfind('/').unwrap_or(0);
+            let tag = name[slash..].find(':').map_or(name.len(), |colon| slash + colon);
+            format!("docker://{}@{digest}", &name[..tag])
+        }
+        None => format!("docker://{image}"),
+    }
+}
+
+fn line(value: &Value) {
+    // Who does not listen any more need not be told; the exit status still says how it went.
+    let _ = writeln!(stdout().lock(), "{value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_digest_counts_more_than_a_tag() {
+        for (image, expected) in [
+            ("r:5000/a/kubelet:1.33", "docker://r:5000/a/kubelet:1.33"),
+            ("r:5000/kubelet:1.33@sha256:ab", "docker://r:5000/kubelet@sha256:ab"),
+            ("r:5000/kubelet@sha256:ab", "docker://r:5000/kubelet@sha256:ab"),
+            ("oci:/a/b:t", "oci:/a/b:t"),
+        ] {
+            assert_eq!(source(image), expected);
+        }
+    }
+}

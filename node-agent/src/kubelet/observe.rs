@@ -1,0 +1,141 @@
+//! Looks at the kubelet: its unit, its answers, what is rendered, what is remembered.
+
+use std::{fs, io::ErrorKind, path::Path, sync::Arc, time::Instant};
+
+use anyhow::{Context, Result};
+use tokio::{sync::Notify, task::JoinHandle};
+
+use super::{
+    memory,
+    model::{FOLDER, FetchFailure, Files, Memory, Observed, PODS, UNIT, Unit, UnitState, Wanted},
+    plan::render::HEALTHZ,
+    probe::Probe,
+};
+use crate::clients::{host::Host, systemd::Systemd};
+
+/// Watches over the kubelet from pass to pass.
+#[derive(Debug)]
+pub struct Controller {
+    pub(super) host: Host,
+    pub(super) changed: Arc<Notify>,
+    probe: Probe,
+    /// Set by `act`: when the unit was started with what is rendered.
+    pub(super) started: Option<Instant>,
+    pub(super) killed_pid: Option<u32>,
+    /// Fetching, removing: one at a time.
+    pub(super) work: Option<JoinHandle<Done>>,
+    pub(super) failure: Option<(FetchFailure, Instant)>,
+}
+
+/// What came of work beside the loop.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// A fetch of this image.
+    Fetch(String, Result<()>),
+    /// Versions that nobody needs are removed.
+    Removal(Result<()>),
+}
+
+impl Controller {
+    /// Nothing was looked at yet. What happens wakes `changed`.
+    pub fn new(host: Host, changed: Arc<Notify>) -> Self {
+        let probe = Probe::new(HEALTHZ, Arc::clone(&changed));
+        Self { host, changed, probe, started: None, killed_pid: None, work: None, failure: None }
+    }
+
+    /// Whether there is anything to look after: one that is wanted, or one of a time before.
+    pub fn is_needed(&self, is_wanted: bool) -> bool {
+        is_wanted || self.host.path(FOLDER).exists()
+    }
+
+    /// How it is. `wanted`: None without the role; then only its unit is looked at, to end it.
+    ///
+    /// # Errors
+    /// If the disk or systemd does not answer.
+    pub async fn observe(&mut self, wanted: Option<&Wanted>, systemd: Option<&Systemd>) -> Result<Observed> {
+        self.collect().await;
+        let credentials = wanted.map(|wanted| wanted.credentials.clone());
+        let look = move |host: &Host| look(host, credentials.as_deref());
+        let (memory, files, has_credentials) = self.host.read("looking at the kubelet", look).await?;
+        let unit = match systemd {
+            Some(systemd) => Some(unit(systemd).await?),
+            None => None,
+        };
+        let asked = unit.filter(|unit| unit.state == UnitState::Active).map_or(0, |unit| unit.main_pid);
+        Ok(Observed {
+            memory,
+            unit,
+            health: self.probe.observe(asked).await,
+            files,
+            started: self.started.map(|started| started.elapsed()),
+            has_credentials,
+            is_busy: self.work.is_some(),
+            fetch_failure: self
+                .failure
+                .as_ref()
+                .map(|(failure, at)| FetchFailure { ago: at.elapsed(), ..failure.clone() }),
+            killed_pid: self.killed_pid,
+        })
+    }
+
+    /// Takes note of work that ended.
+    async fn collect(&mut self) {
+        let Some(work) = self.work.take_if(|work| work.is_finished()) else { return };
+        match work.await {
+            Ok(Done::Fetch(image, Err(error))) => {
+                let message = format!("{error:#}");
+                log::error!("kubelet {image} cannot be fetched: {message}");
+                let earlier = self.failure.take().filter(|(failure, _)| failure.image == image);
+                let count = earlier.map_or(0, |(failure, _)| failure.count).saturating_add(1);
+                self.failure =
+                    Some((FetchFailure { image, message, ago: std::time::Duration::ZERO, count }, Instant::now()));
+            }
+            Ok(Done::Fetch(_, Ok(()))) => {
+                self.failure = None;
+                // How it ended before says nothing of what was fetched.
+                self.started = None;
+            }
+            Ok(Done::Removal(Err(error))) => log::warn!("removing kubelets that nobody needs: {error:#}"),
+            Ok(Done::Removal(Ok(()))) => {}
+            Err(error) => log::error!("looking after the kubelet: {error}"),
+        }
+    }
+}
+
+fn look(host: &Host, credentials: Option<&str>) -> Result<(Memory, Files, bool)> {
+    let has_credentials = credentials.is_some_and(|path| host.path(path).exists());
+    let mut files = Files::new();
+    let folder = host.path(FOLDER);
+    read(&folder, "", &mut files)?;
+    read(&folder.join(PODS), &format!("{PODS}/"), &mut files)?;
+    Ok((memory::load(host)?, files, has_credentials))
+}
+
+/// The files in `folder`, which need not be there.
+fn read(folder: &Path, prefix: &str, files: &mut Files) -> Result<()> {
+    let doing = || format!("reading {}", folder.display());
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.with_context(doing)?,
+    };
+    for entry in entries {
+        let entry = entry.with_context(doing)?;
+        if entry.file_type().with_context(doing)?.is_file() {
+            let text = fs::read(entry.path()).with_context(doing)?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            files.insert(name, String::from_utf8_lossy(&text).into_owned());
+        }
+    }
+    Ok(())
+}
+
+async fn unit(systemd: &Systemd) -> Result<Unit> {
+    let found = systemd.service(UNIT).await?;
+    let state = match found.active_state.as_str() {
+        "active" | "reloading" => UnitState::Active,
+        "inactive" | "failed" => UnitState::Stopped,
+        _ => UnitState::Changing,
+    };
+    let exit_status = if state == UnitState::Active { 0 } else { systemd.exit_status(UNIT).await? };
+    Ok(Unit { state, main_pid: found.main_pid, restarts: found.restarts, exit_status })
+}

@@ -1,0 +1,164 @@
+//! What to do about the kubelet: a pure function of what is wanted and what was observed.
+
+pub mod render;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use super::model::{
+    ENVIRONMENT, FETCH_AGAIN, Failed, Health, MAX_ENDS, NOT_STARTED, Observed, PODS, Plan, SETTLED, SILENCES_TO_KILL,
+    State, Status, Step, TRIAL, Unit, UnitState, Version, Wanted,
+};
+
+/// What `observed` calls for; `wanted` is None without the role. `now`: seconds since 1970.
+pub fn plan(wanted: Option<&Wanted>, observed: &Observed, now: u64) -> Plan {
+    let Some(wanted) = wanted else {
+        let step = match observed.unit {
+            Some(Unit { state: UnitState::Stopped, .. }) => Some(Step::Clear),
+            Some(_) => Some(Step::Stop),
+            None => None,
+        };
+        return Plan { step, ..Plan::default() };
+    };
+    let memory = &observed.memory;
+    let resolved = memory.wanted.as_ref().filter(|_| memory.image.as_deref() == Some(&wanted.image));
+    let mut problems = Vec::new();
+    // Before the first fetch of another image what ran so far runs on.
+    let Some(runs) = choice(wanted, observed, resolved, &mut problems) else {
+        let is_fetching = resolved.is_none();
+        let state = if is_fetching { State::Fetching } else { State::Failed };
+        return Plan { step: fetch(wanted, observed, resolved), problems, status: Some(Status { runs: None, state }) };
+    };
+    let (step, state) = run(wanted, observed, &runs, now, &mut problems);
+    let step = step.or_else(|| fetch(wanted, observed, resolved));
+    Plan { step, problems, status: Some(Status { runs: Some(runs), state }) }
+}
+
+/// Which version is to run: the one that is wanted, or the last good one if that failed or is not here.
+fn choice(
+    wanted: &Wanted,
+    observed: &Observed,
+    resolved: Option<&Version>,
+    problems: &mut Vec<String>,
+) -> Option<Version> {
+    let memory = &observed.memory;
+    if let Some(failure) =
+        observed.fetch_failure.as_ref().filter(|failure| failure.image == wanted.image && resolved.is_none())
+    {
+        problems.push(format!("kubelet {} cannot be fetched: {}", wanted.image, failure.message));
+    }
+    let good = memory.good.as_ref().filter(|good| memory.failure_of(&good.digest).is_none());
+    let Some(resolved) = resolved else { return good.cloned() };
+    let Some(failure) = memory.failure_of(&resolved.digest) else { return Some(resolved.clone()) };
+    let instead = match good {
+        Some(good) => format!("{} runs in its place", good.version),
+        None => "no other is here".to_owned(),
+    };
+    problems.push(format!(
+        "kubelet {} failed on this node ({}), {instead}; name another in kubelet.image",
+        failure.version, failure.reason
+    ));
+    good.cloned()
+}
+
+/// A fetch, if the image of the settings was not fetched yet and is due.
+fn fetch(wanted: &Wanted, observed: &Observed, resolved: Option<&Version>) -> Option<Step> {
+    let (first, longest) = FETCH_AGAIN;
+    let waits = observed.fetch_failure.as_ref().is_some_and(|failure| {
+        let doublings = failure.count.saturating_sub(1).min(16);
+        failure.image == wanted.image && failure.ago < first.saturating_mul(1 << doublings).min(longest)
+    });
+    let is_due = resolved.is_none() && !observed.is_busy && !waits;
+    is_due.then(|| Step::Fetch { image: wanted.image.clone() })
+}
+
+/// What `runs` needs, and how it is.
+fn run(
+    wanted: &Wanted,
+    observed: &Observed,
+    runs: &Version,
+    now: u64,
+    problems: &mut Vec<String>,
+) -> (Option<Step>, State) {
+    let Some(unit) = observed.unit else { return (None, State::Starting) };
+    let Some(node) = wanted.node.as_ref().filter(|_| observed.has_credentials) else {
+        return (None, State::WaitingForCluster);
+    };
+    let files = render::files(wanted, node, runs);
+    let is_of_now = |name: &String| files.get(name) == observed.files.get(name);
+    let is_pod = |name: &String| name.starts_with(&format!("{PODS}/"));
+    let names = || files.keys().chain(observed.files.keys());
+    if !names().filter(|name| !is_pod(*name)).all(is_of_now) {
+        return (Some(Step::Start { files }), State::Starting);
+    }
+    let is_on_trial = observed.memory.good.as_ref() != Some(runs);
+    let fail = |reason: String| {
+        let Version { digest, version } = runs.clone();
+        Some(Step::Fail(Failed { digest, version, reason, at: now }))
+    };
+    if unit.state == UnitState::Stopped && observed.started.is_some() && unit.exit_status == NOT_STARTED {
+        problems.push(format!(
+            "kubelet {} was not started: what lies on the disk is not what was signed; it is fetched anew",
+            runs.version
+        ));
+        let is_noted = observed.memory.image.is_none();
+        return ((!observed.is_busy && !is_noted).then_some(Step::Mend), State::Fetching);
+    }
+    if is_on_trial && unit.restarts >= MAX_ENDS {
+        return (
+            fail(format!("it ended {} times, at last with status {}", unit.restarts, unit.exit_status)),
+            State::Failed,
+        );
+    }
+    let healthy = observed.health.healthy_for;
+    if is_on_trial && healthy.is_none() && observed.started.is_some_and(|started| started > TRIAL) {
+        return (fail(format!("it was not healthy within {} s", TRIAL.as_secs())), State::Failed);
+    }
+    if unit.state == UnitState::Stopped {
+        return (Some(Step::Start { files }), State::Starting);
+    }
+    let render = || (!names().all(is_of_now)).then(|| Step::Render { files: files.clone() });
+    match (unit, healthy) {
+        (Unit { state: UnitState::Active, .. }, Some(time)) if is_on_trial => {
+            let settles = (time >= SETTLED).then(|| Step::Good(runs.clone()));
+            (settles.or_else(render), State::Trial)
+        }
+        (Unit { state: UnitState::Active, .. }, Some(_)) => (render(), State::Healthy),
+        (Unit { state: UnitState::Active, main_pid, .. }, None) => {
+            silent(observed.health, main_pid, observed, problems)
+        }
+        (Unit { .. }, _) => (render(), State::Starting),
+    }
+}
+
+fn silent(health: Health, pid: u32, observed: &Observed, problems: &mut Vec<String>) -> (Option<Step>, State) {
+    let Health { silences, .. } = health;
+    if silences == 0 {
+        // Nobody has asked it yet.
+        return (None, State::Starting);
+    }
+    problems.push(format!("the kubelet does not answer on its healthz ({silences} times in a row)"));
+    let is_due = silences >= SILENCES_TO_KILL && pid != 0 && observed.killed_pid != Some(pid);
+    (is_due.then_some(Step::Kill { pid }), State::Silent)
+}
+
+/// Which versions stay in the store.
+pub fn kept(observed: &Observed) -> Vec<String> {
+    let Observed { memory, .. } = observed;
+    let mut kept: Vec<String> =
+        memory.wanted.iter().chain(&memory.good).map(|version| version.digest.clone()).collect();
+    kept.dedup();
+    kept
+}
+
+/// The version that what is rendered starts.
+pub fn rendered(observed: &Observed) -> Option<&str> {
+    observed.files.get(ENVIRONMENT).and_then(|text| text.lines().find_map(|line| line.strip_prefix("ARTIFACT=")))
+}
+
+/// How long the loop may wait before the next look.
+pub fn wait(observed: &Observed) -> Duration {
+    let is_asked = observed.unit.is_some_and(|unit| unit.state == UnitState::Active);
+    if is_asked && observed.health.healthy_for.is_none() { super::probe::AGAIN } else { super::probe::EVERY }
+}
