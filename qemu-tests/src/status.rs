@@ -191,7 +191,7 @@ mod tests {
             "runtime": {"name": "containerd", "version": "2", "ready": true, "restarts": 0},
             "pods": [{"name": "canary", "namespace": "ballast", "phase": "Running",
                       "containers": [{"name": "canary", "state": "running", "restarts": 0}]}],
-            "clusters": [{"name": "prod", "role": "node", "state": "away", "server": null, "since": 7, "reason": "refused",
+            "clusters": [{"name": "prod", "role": "node", "state": "unreachable", "server": null, "since": 7, "reason": "refused",
                           "certificate_until": null}],
             "settings": {"sources": [{"name": "credential ballast.settings", "rank": "credential", "at": null}], "trial": null,
                          "problems": [{"key": "a.b", "where": "c:1:2", "reason": "is unknown"}]}

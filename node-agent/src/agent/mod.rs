@@ -42,6 +42,7 @@ use crate::{
         console,
         metrics::{Server, Source},
         notify::Notifier,
+        ready_line::ready_line,
         releases::Releases,
         socket::{self, Asked, AskedSettings},
         status::Status,
@@ -308,7 +309,7 @@ impl Agent {
     /// The moment that the boot is for. Everything that can wait comes after it.
     fn become_ready(&mut self) {
         let mut boot = self.warnings.note(boot::measure(&self.host)).unwrap_or_default();
-        let line = boot::ready_line(&self.os.version, &boot);
+        let line = ready_line(&self.os.version, &boot);
         self.warnings.note(console::print(&self.host, &line));
         self.warnings.note(boot::record(&self.host, &mut boot));
         self.notifier.ready();

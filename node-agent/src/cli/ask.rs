@@ -21,9 +21,6 @@ use crate::{
 /// The agent answers at once, from memory; a machine that is busy beyond its means gives it its turn later.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// For scripts that wait for a node: distinguished from "the question could not be asked" (1) and wrong usage (2).
-pub(super) const EXIT_NOT_READY: u8 = 3;
-
 /// A conversation with the agent.
 pub(super) struct Conversation {
     lines: BufReader<UnixStream>,

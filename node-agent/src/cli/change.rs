@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::operate::{EXIT_STATUS, Output, operate};
+use super::{
+    exit,
+    operate::{Output, operate},
+};
 use crate::{
     clients::host::Host,
     update::model::{Command, Target},
@@ -14,7 +17,7 @@ use crate::{
 ///
 /// A prepared upgrade is given up by it. Once more, before or after the reboot, is back where it was.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Rollback {
     /// Boots it at once
     #[arg(long)]
@@ -26,7 +29,7 @@ pub(super) struct Rollback {
 
 /// Names a release.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Named {
     /// Its version, its digest, or the first six or more digits of that; see ballast releases
     release: String,
@@ -37,7 +40,7 @@ pub(super) struct Named {
 
 /// Checks every object of every release against its checksum
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Fsck {
     /// Fetches what is damaged anew
     #[arg(long)]
@@ -49,7 +52,7 @@ pub(super) struct Fsck {
 
 /// Removes releases that are neither booted, next, last good nor pinned, and what is left of them
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Collect {
     #[command(flatten)]
     output: Output,

@@ -6,6 +6,7 @@ mod bless;
 mod boot;
 mod change;
 mod clusters;
+mod exit;
 mod import;
 mod metrics;
 mod operate;

@@ -5,11 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::Subcommand;
 
-use super::ask::print;
+use super::{ask::print, exit};
 use crate::pods::manifest::{self, Read};
-
-/// Exit status: something in the file is refused.
-const REFUSED: u8 = 4;
 
 /// What this node makes of pods' manifests
 #[derive(Debug, clap::Args)]
@@ -34,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let Command::Explain { file } = &arguments.command;
     let read = manifest::load(file, &file.display().to_string());
     print(&explain(&read))?;
-    Ok(if read.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+    Ok(if read.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::REFUSED) })
 }
 
 fn explain(read: &Read) -> String {

@@ -5,8 +5,8 @@ use std::{io::IsTerminal, process::ExitCode};
 use anyhow::{Context, Result};
 
 use super::{
-    ask::{EXIT_NOT_READY, print, status},
-    screen,
+    ask::{print, status},
+    exit, screen,
 };
 use crate::clients::host::Host;
 
@@ -26,5 +26,5 @@ pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
         false => screen::render(&status, std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()),
     };
     print(&text)?;
-    Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_READY) })
+    Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::from(exit::NOT_READY) })
 }

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::operate::{Output, ended, run as operate};
+use super::{
+    exit,
+    operate::{Output, ended, run as operate},
+};
 use crate::{
     clients::host::Host,
     update::model::{Command, Upgrade},
 };
-
-/// `--check`: there is another release.
-const EXIT_AVAILABLE: u8 = 10;
 
 /// Takes the node to another release: fetches it, checks it, prepares it to boot next
 ///
@@ -50,5 +50,5 @@ pub(super) fn run(arguments: Arguments, host: &Host) -> Result<ExitCode> {
     let command = Command::Upgrade(Upgrade { image, check, fetch_only, reboot, allow_downgrade, unattended: false });
     let end = operate(host, command, !output.is_json())?;
     let (code, changed) = ended(&end, &output)?;
-    Ok(if check && changed { ExitCode::from(EXIT_AVAILABLE) } else { code })
+    Ok(if check && changed { ExitCode::from(exit::AVAILABLE) } else { code })
 }

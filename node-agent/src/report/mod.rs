@@ -7,6 +7,7 @@ mod connections;
 pub mod console;
 pub mod metrics;
 pub mod notify;
+pub mod ready_line;
 pub mod releases;
 pub mod socket;
 pub mod status;

@@ -151,7 +151,7 @@ pub struct Cluster {
     pub role: String,
     /// The name of its Node and NodeOS there, once it is known.
     pub node: Option<String>,
-    /// `off`, `waiting-for-clock`, `joining`, `connected`, `away` (it does not answer) or `refused` (it does not let this node in).
+    /// `off`, `waiting-for-clock`, `joining`, `connected`, `unreachable` (it does not answer) or `refused` (it does not let this node in).
     pub state: String,
     /// Its API server that is spoken to.
     pub server: Option<String>,
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_console_is_reported_why_a_node_is_not_ready() {
+    fn the_console_shows_why_a_node_is_not_ready() {
         let status = |ready| Status { ready, reasons: vec!["a".to_owned()], ..Status::default() };
         assert_eq!(not_ready_line(&status(false)).as_deref(), Some("ballast: not ready: a"));
         assert_eq!(not_ready_line(&status(true)), None);

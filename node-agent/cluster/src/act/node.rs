@@ -14,7 +14,7 @@ use crate::{
     client::{Api, ApiClient, Failure},
     model::CLAIM_NAMESPACE,
     plan::{
-        heartbeat::is_alive,
+        lease::is_alive,
         node::{is_anothers, is_tainted, labels_patch},
     },
 };

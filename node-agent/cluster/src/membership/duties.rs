@@ -20,7 +20,7 @@ use crate::{
     plan::{
         self, backoff,
         conditions::{conditions, on_node, on_node_os, operating_system},
-        heartbeat::{LEASE_EVERY, STATUS_EVERY, is_status_due},
+        lease::{LEASE_EVERY, STATUS_EVERY, is_status_due},
     },
     random,
 };

@@ -3,11 +3,12 @@
 pub mod backoff;
 pub mod bound;
 pub mod conditions;
+pub mod cordon;
 pub mod desired_state;
 pub mod drain;
 pub mod event;
-pub mod heartbeat;
 pub mod label;
+pub mod lease;
 pub mod node;
 pub mod rollout;
 pub mod rotation;

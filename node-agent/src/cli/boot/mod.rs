@@ -7,7 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::ask::{EXIT_NOT_READY, print, status};
+use super::{
+    ask::{print, status},
+    exit,
+};
 use crate::{
     cli::boot::timeline::Timeline,
     clients::{
@@ -36,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
     let status = status(host, "boot")?;
     if status.boot.ready_ms.is_none() {
         eprintln!("ballast: the node has not been READY in this boot; see ballast status");
-        return Ok(ExitCode::from(EXIT_NOT_READY));
+        return Ok(ExitCode::from(exit::NOT_READY));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (moments, started) = runtime.context("setting up the event loop")?.block_on(ask_systemd(host))?;

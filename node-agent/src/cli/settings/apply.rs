@@ -10,17 +10,18 @@ use anyhow::{Context, Result};
 use ballast_settings::MAX_BYTES;
 
 use super::{
-    EXIT_STATUS, Manner,
+    Manner,
     change::{change, ended},
 };
 use crate::{
+    cli::exit,
     clients::host::Host,
     settings::model::{Edit, Failure},
 };
 
 /// Puts FILE in the place of what was set on this node, if all of it is right
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Arguments {
     /// TOML; - is standard input
     file: String,

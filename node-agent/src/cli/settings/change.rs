@@ -8,7 +8,8 @@ use super::{Manner, screen};
 use crate::{
     cli::{
         ask::{Conversation, print, unexpected},
-        operate::{EXIT_BUSY, EXIT_REFUSED, Output, print_end},
+        exit,
+        operate::{Output, print_end},
     },
     clients::host::Host,
     report::socket::{Reply, Request},
@@ -59,8 +60,8 @@ pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<E
     Ok(match end {
         Ok(_) => ExitCode::SUCCESS,
         Err(failure) => ExitCode::from(match failure.kind {
-            FailureKind::Refused => EXIT_REFUSED,
-            FailureKind::Busy => EXIT_BUSY,
+            FailureKind::Refused => exit::REFUSED,
+            FailureKind::Busy => exit::BUSY,
             FailureKind::Failed => 1,
         }),
     })

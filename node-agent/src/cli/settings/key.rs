@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{EXIT_STATUS, Manner, change::change};
+use super::{Manner, change::change};
+use crate::cli::exit;
 use crate::{
     cli::ask::{print, settings},
     clients::host::Host,
@@ -28,7 +29,7 @@ pub(super) struct Get {
 
 /// Sets a key on this node, which counts more than all other sources
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Set {
     /// As update.auto, registry."r.example".plain_http
     key: String,
@@ -43,7 +44,7 @@ pub(super) struct Set {
 
 /// Takes a key out that was set on this node: what other sources say of it holds then
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Unset {
     /// As update.auto; a table or one of a list of tables, too
     key: String,

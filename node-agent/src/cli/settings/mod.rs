@@ -16,10 +16,6 @@ use anyhow::{Context, Result};
 use super::{ask::print, operate::Output};
 use crate::{clients::host::Host, settings::model::Command as Operation};
 
-/// Reported by `--help` of those that change something.
-const EXIT_STATUS: &str = "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 what is asked for is not right, and \
-                           nothing changed; 5 settings are on trial, or somebody else changed them meanwhile.";
-
 /// Shows and changes what this node is asked to be
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

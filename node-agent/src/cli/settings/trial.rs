@@ -2,14 +2,15 @@
 
 use ballast_settings::values;
 
-use super::{EXIT_STATUS, Output};
+use super::Output;
+use crate::cli::exit;
 
 /// A trial that is shorter ends before anybody could confirm it; one that is longer is forgotten.
 const SECS: std::ops::RangeInclusive<u64> = 10..=24 * 3600;
 
 /// Keeps the settings that are on trial
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Confirm {
     #[command(flatten)]
     pub(super) output: Output,
@@ -19,7 +20,7 @@ pub(super) struct Confirm {
 ///
 /// Only the volume that the first boot used is read. What is not there any more is kept as it was.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Refetch {
     #[command(flatten)]
     pub(super) output: Output,

@@ -1,7 +1,7 @@
 //! L and what else a node is to clusters: against a real control plane, looked at with kubectl.
 
-mod away;
 mod node;
+mod unreachable;
 mod upgrade;
 
 use anyhow::{Context, Result, bail, ensure};
