@@ -53,7 +53,8 @@ pub fn mend(device: &Path) -> Result<bool> {
         return Ok(false);
     }
     let block_bytes = 1024_u64 << u32_at(&superblock, 0x18).min(6);
-    let second_group = u64::from(u32_at(&superblock, 0x20)) * block_bytes;
+    // The groups begin behind what is before the first block of data.
+    let second_group = (u64::from(u32_at(&superblock, 0x14)) + u64::from(u32_at(&superblock, 0x20))) * block_bytes;
     let copy = read(&file, second_group).with_context(doing)?;
     let is_same = FIXED.iter().all(|field| superblock[field.clone()] == copy[field.clone()]);
     ensure!(is_same && !matches!(parse(&copy), State::Torn | State::Unknown), "{}: it is damaged", doing());

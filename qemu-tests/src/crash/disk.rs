@@ -23,6 +23,8 @@ use crate::disk::gpt;
 const SECTOR: usize = 512;
 /// What is read and written at a time.
 const CHUNK: usize = 1 << 20;
+/// What a hole reads as.
+static ZEROS: [u8; CHUNK] = [0; CHUNK];
 /// Memory that looks like a file system, on every Linux.
 const MEMORY: &str = "/dev/shm";
 
@@ -283,7 +285,7 @@ fn copy_onto(from: &File, range: std::ops::Range<u64>, to: &File, onto: u64) -> 
             let chunk = &mut bytes[..usize::try_from((end - at).min(CHUNK as u64))?];
             from.read_exact_at(chunk, at)?;
             // What is zeros is left a hole.
-            if chunk.iter().any(|byte| *byte != 0) {
+            if *chunk != ZEROS[..chunk.len()] {
                 to.write_all_at(chunk, onto + (at - range.start))?;
             }
             at += chunk.len() as u64;
