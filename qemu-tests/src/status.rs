@@ -74,7 +74,7 @@ pub struct Trial {
 pub struct Os {
     pub id: String,
     pub version: String,
-    pub commit: String,
+    pub commit: Option<String>,
     pub digest: Option<String>,
 }
 
