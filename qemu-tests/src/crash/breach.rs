@@ -1,16 +1,21 @@
 //! Recordings as a careless node would have left them: the same writes with a flush left out, or in another order. The check has to find
 //! what may come of it.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, Result, ensure};
+
 use super::cut::Epoch;
 use super::disk::Region;
-use super::log::{Entry, Log, Write};
+use super::log::{Entry, Kind, Log, Write};
 
 /// What a node could do wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breach {
     /// The deployment is not synced before the boot entry names it
     NoSync,
-    /// The boot entry is written under its own name, not renamed to it once it is whole
+    /// The boot entry is written under its own name, not renamed to it once its text is on the disk
     InPlace,
     /// The kernel is written when the boot entry names it already
     KernelLast,
@@ -18,70 +23,101 @@ pub enum Breach {
 
 /// Kernels and initramfs are written in larger pieces than folders, tables and entries of a FAT.
 const CONTENT_BYTES: u64 = 16 << 10;
+/// What no other file on the ESP has in it.
+const ENTRY: &[u8] = b"ballast.deployment=";
 
-/// `log` as the `breach` would have left it. `begins` is the entry at which the upgrade begins, `commit` the epoch with its commit point;
-/// `regions` tells which parts of the disk a write changes.
-pub fn breached(
-    log: &Log,
-    breach: Breach,
-    begins: usize,
-    commit: &Epoch,
-    regions: impl Fn(&Write) -> Vec<Region>,
-) -> Log {
-    let is_in = |entry: &Entry, region| matches!(entry, Entry::Write(write) if regions(write).contains(&region));
-    let is_content = |entry: &Entry| {
-        matches!(entry, Entry::Write(write) if write.length >= CONTENT_BYTES) && is_in(entry, Region::Esp)
-    };
-    let (before, rest) = log.entries.split_at(begins.min(commit.entries.start));
-    let (upgrade, rest) = rest.split_at(commit.entries.start - before.len());
-    let (committed, after) = rest.split_at(commit.entries.len());
-    let entries = match breach {
-        // Whatever is written meanwhile reaches the disk in any order.
-        Breach::NoSync => {
-            let unsynced = upgrade.iter().filter(|entry| **entry != Entry::Flush);
-            before.iter().chain(unsynced).chain(committed).chain(after).cloned().collect()
+/// A recording of an upgrade, and where in it things happen.
+#[derive(Debug)]
+pub struct Careful<'a> {
+    /// Its log
+    pub log: &'a Log,
+    /// The entry at which the upgrade begins
+    pub begins: usize,
+    /// The epoch with its commit point
+    pub commit: &'a Epoch,
+}
+
+impl Careful<'_> {
+    /// The log as the `breach` would have left it. `regions` tells which parts of the disk a write changes.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or there is nothing in it that could be done wrong.
+    pub fn breached(&self, breach: Breach, regions: impl Fn(&Write) -> Vec<Region>) -> Result<Log> {
+        let (before, rest) = self.log.entries.split_at(self.begins.min(self.commit.entries.start));
+        let (upgrade, rest) = rest.split_at(self.commit.entries.start - before.len());
+        let (committed, after) = rest.split_at(self.commit.entries.len());
+        let mut late = Vec::new();
+        for (number, entry) in upgrade.iter().enumerate() {
+            let Entry::Write(write) = entry else { continue };
+            let is_late = regions(write).contains(&Region::Esp)
+                && match breach {
+                    Breach::NoSync => false,
+                    Breach::InPlace => self.is_entry(write)?,
+                    Breach::KernelLast => write.length >= CONTENT_BYTES,
+                };
+            late.extend(is_late.then_some(number));
         }
-        // The last that was written to the ESP before the name appeared is the entry's text.
-        Breach::InPlace => {
-            let text = upgrade.iter().rposition(|entry| is_in(entry, Region::Esp)).unwrap_or_default();
-            let start = upgrade[..text].iter().rposition(|entry| *entry == Entry::Flush).map_or(0, |flush| flush + 1);
-            let (earlier, drafted) = upgrade.split_at(start);
-            let drafted = drafted.iter().filter(|entry| **entry != Entry::Flush);
-            before.iter().chain(earlier).chain(committed).chain(drafted).chain(after).cloned().collect()
+        ensure!(
+            breach == Breach::NoSync || !late.is_empty(),
+            "{breach:?}: nothing of that is written before the commit point"
+        );
+        let is_kept = |(number, entry): &(usize, &Entry)| {
+            if breach == Breach::NoSync { **entry != Entry::Flush } else { !late.contains(number) }
+        };
+        let kept = upgrade.iter().enumerate().filter(is_kept).map(|(_, entry)| entry);
+        let flush = [Entry::Flush];
+        // The text of an entry and its name may reach the disk in any order; the kernel is written in good order, only too late.
+        let between = if breach == Breach::KernelLast { &flush[..] } else { &[] };
+        let late = late.iter().map(|number| &upgrade[*number]);
+        let entries =
+            before.iter().chain(kept).chain(committed).chain(between).chain(late).chain(after).cloned().collect();
+        Ok(Log { entries, ..self.log.clone() })
+    }
+
+    fn is_entry(&self, write: &Write) -> Result<bool> {
+        let Kind::Data { at } = write.kind else { return Ok(false) };
+        if write.length >= CONTENT_BYTES {
+            return Ok(false);
         }
-        Breach::KernelLast => {
-            let kernel = upgrade.iter().filter(|entry| is_content(entry));
-            let others = upgrade.iter().filter(|entry| !is_content(entry));
-            let flush = [Entry::Flush];
-            before.iter().chain(others).chain(committed).chain(&flush).chain(kernel).chain(after).cloned().collect()
-        }
-    };
-    Log { entries, ..log.clone() }
+        let doing = || format!("reading {}", self.log.path.display());
+        let mut data = vec![0; usize::try_from(write.length)?];
+        File::open(&self.log.path).and_then(|file| file.read_exact_at(&mut data, at)).with_context(doing)?;
+        Ok(data.windows(ENTRY.len()).any(|window| window == ENTRY))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::cut::epochs;
-    use super::super::log::Kind;
+    use super::super::log::Writer;
     use super::*;
 
-    /// `r` a write to ROOT, `e` to the ESP, `k` a kernel there, `F` a flush.
-    fn log(text: &str) -> Log {
-        let write = |offset, length| Entry::Write(Write { offset, length, kind: Kind::Discard, is_durable: false });
-        let entry = |sign| match sign {
-            'r' => write(1, 512),
-            'e' => write(0, 512),
-            'k' => write(0, 1 << 20),
-            _ => Entry::Flush,
-        };
-        Log { path: "/log".into(), sector_bytes: 512, entries: text.chars().map(entry).collect() }
+    const ROOT: u64 = 1 << 20;
+
+    /// `r` a write to ROOT, `e` to the ESP, `t` the text of an entry there, `k` a kernel, `F` a flush.
+    fn log(text: &str, folder: &std::path::Path) -> Log {
+        let path = folder.join("log");
+        let mut log = Writer::create(&path).unwrap();
+        let entry = b"linux /k options ballast.deployment=x".iter().copied().chain(std::iter::repeat(0)).take(512);
+        for sign in text.chars() {
+            match sign {
+                'r' => log.write(ROOT, &[1; 512], false),
+                'e' => log.write(0, &[1; 512], false),
+                't' => log.write(0, &entry.clone().collect::<Vec<u8>>(), false),
+                'k' => log.write(0, &[1; 1 << 16], false),
+                _ => log.flush(),
+            }
+            .unwrap();
+        }
+        Log::read(&path).unwrap()
     }
 
-    fn shape(log: &Log) -> String {
+    fn shape(careful: &Careful<'_>, log: &Log) -> String {
         let sign = |entry: &Entry| match entry {
-            Entry::Write(Write { offset: 1, .. }) => 'r',
-            Entry::Write(Write { length: 512, .. }) => 'e',
-            Entry::Write(_) => 'k',
+            Entry::Write(write) if write.offset == ROOT => 'r',
+            Entry::Write(write) if write.length > 512 => 'k',
+            Entry::Write(write) if careful.is_entry(write).unwrap() => 't',
+            Entry::Write(_) => 'e',
             Entry::Flush | Entry::Mark(_) => 'F',
         };
         log.entries.iter().map(sign).collect()
@@ -89,16 +125,20 @@ mod tests {
 
     #[test]
     fn each_breach_takes_away_one_promise() {
-        let whole = log("rFrFkkFekFeeFeFr");
+        let folder = tempfile::tempdir().unwrap();
+        let whole = log("rFrFkkFekFetFeFr", folder.path());
         let commit = epochs(&whole)[5].clone();
         assert_eq!(commit.entries, 13..14);
-        let regions = |write: &Write| vec![if write.offset == 1 { Region::Root } else { Region::Esp }];
+        let careful = Careful { log: &whole, begins: 2, commit: &commit };
+        let regions = |write: &Write| vec![if write.offset == ROOT { Region::Root } else { Region::Esp }];
         for (breach, want) in [
-            (Breach::NoSync, "rFrkkekeeeFr"),
-            (Breach::InPlace, "rFrFkkFekFeeeFr"),
-            (Breach::KernelLast, "rFrFFeFeeFeFkkkFr"),
+            (Breach::NoSync, "rFrkkeketeFr"),
+            (Breach::InPlace, "rFrFkkFekFeFetFr"),
+            (Breach::KernelLast, "rFrFFeFetFeFkkkFr"),
         ] {
-            assert_eq!(shape(&breached(&whole, breach, 2, &commit, regions)), want, "{breach:?}");
+            assert_eq!(shape(&careful, &careful.breached(breach, regions).unwrap()), want, "{breach:?}");
         }
+        let nothing = Careful { begins: 13, ..careful };
+        assert!(nothing.breached(Breach::KernelLast, regions).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::crash::breach::{Breach, breached};
+use qemu_tests::crash::breach::{Breach, Careful};
 use qemu_tests::crash::check::judge::Fault;
 use qemu_tests::crash::figures::Figures;
 use qemu_tests::crash::log::Log;
@@ -70,8 +70,9 @@ fn breaches_are_found(tools: &Tools, recording: &Recording, seed: u64) -> Result
     let mut run = Run::of(tools, recording)?;
     let commit = run.commit()?;
     let begins = run.marked(UPGRADE).context("the upgrade is not marked")?;
+    let careful = Careful { log: &log, begins, commit: &commit };
     for breach in [Breach::NoSync, Breach::InPlace, Breach::KernelLast] {
-        let careless = breached(&log, breach, begins, &commit, |write| run.regions_of(write));
+        let careless = careful.breached(breach, |write| run.regions_of(write))?;
         let mut careless = Run::with(tools, recording, &careless).with_context(|| format!("{breach:?}"))?;
         let outcome = careless.all(Plan { seed, states: Some(BREACHED), boot_only: true }, 0)?;
         println!("{breach:?}: {outcome}");
