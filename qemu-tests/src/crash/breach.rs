@@ -13,7 +13,7 @@ use super::log::{Entry, Kind, Log, Write};
 /// What a node could do wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breach {
-    /// The deployment is not synced before the boot entry names it
+    /// The deployment is not synced before the boot entry names it: Linux writes it when it comes to it
     NoSync,
     /// The boot entry is written under its own name, not renamed to it once its text is on the disk
     InPlace,
@@ -46,31 +46,24 @@ impl Careful<'_> {
         let (before, rest) = self.log.entries.split_at(self.begins.min(self.commit.entries.start));
         let (upgrade, rest) = rest.split_at(self.commit.entries.start - before.len());
         let (committed, after) = rest.split_at(self.commit.entries.len());
-        let mut late = Vec::new();
-        for (number, entry) in upgrade.iter().enumerate() {
+        let mut is_late = vec![false; upgrade.len()];
+        for (entry, is_late) in upgrade.iter().zip(&mut is_late) {
             let Entry::Write(write) = entry else { continue };
-            let is_late = regions(write).contains(&Region::Esp)
-                && match breach {
-                    Breach::NoSync => false,
-                    Breach::InPlace => self.is_entry(write)?,
-                    Breach::KernelLast => write.length >= CONTENT_BYTES,
-                };
-            late.extend(is_late.then_some(number));
+            let is_on = |region| regions(write).contains(&region);
+            *is_late = match breach {
+                Breach::NoSync => is_on(Region::Root),
+                Breach::InPlace => is_on(Region::Esp) && self.is_entry(write)?,
+                Breach::KernelLast => is_on(Region::Esp) && write.length >= CONTENT_BYTES,
+            };
         }
-        ensure!(
-            breach == Breach::NoSync || !late.is_empty(),
-            "{breach:?}: nothing of that is written before the commit point"
-        );
-        let is_kept = |(number, entry): &(usize, &Entry)| {
-            if breach == Breach::NoSync { **entry != Entry::Flush } else { !late.contains(number) }
-        };
-        let kept = upgrade.iter().enumerate().filter(is_kept).map(|(_, entry)| entry);
-        let flush = [Entry::Flush];
-        // The text of an entry and its name may reach the disk in any order; the kernel is written in good order, only too late.
-        let between = if breach == Breach::KernelLast { &flush[..] } else { &[] };
-        let late = late.iter().map(|number| &upgrade[*number]);
+        ensure!(is_late.contains(&true), "{breach:?}: nothing of that is written before the commit point");
+        let pairs = || upgrade.iter().zip(&is_late);
+        let early = pairs().filter(|(_, is_late)| !**is_late).map(|(entry, _)| entry);
+        let late = pairs().filter(|(entry, is_late)| **is_late || **entry == Entry::Flush).map(|(entry, _)| entry);
+        // The text of an entry and its name may reach the disk in any order. What else is late is in good order, only too late.
+        let between = if breach == Breach::InPlace { &[] } else { &[Entry::Flush][..] };
         let entries =
-            before.iter().chain(kept).chain(committed).chain(between).chain(late).chain(after).cloned().collect();
+            before.iter().chain(early).chain(committed).chain(between).chain(late).chain(after).cloned().collect();
         Ok(Log { entries, ..self.log.clone() })
     }
 
@@ -132,9 +125,9 @@ mod tests {
         let careful = Careful { log: &whole, begins: 2, commit: &commit };
         let regions = |write: &Write| vec![if write.offset == ROOT { Region::Root } else { Region::Esp }];
         for (breach, want) in [
-            (Breach::NoSync, "rFrkkeketeFr"),
-            (Breach::InPlace, "rFrFkkFekFeFetFr"),
-            (Breach::KernelLast, "rFrFFeFetFeFkkkFr"),
+            (Breach::NoSync, "rFFkkFekFetFeFrFFFFFr"),
+            (Breach::InPlace, "rFrFkkFekFeFeFFFtFFr"),
+            (Breach::KernelLast, "rFrFFeFetFeFFkkFkFFr"),
         ] {
             assert_eq!(shape(&careful, &careful.breached(breach, regions).unwrap()), want, "{breach:?}");
         }

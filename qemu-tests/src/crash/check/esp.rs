@@ -24,9 +24,9 @@ const LOADER: [&str; 3] = ["EFI/BOOT/BOOTX64.EFI", "EFI/systemd/systemd-bootx64.
 pub struct View {
     /// What the boot loader lists, first what it starts
     pub entries: Vec<Entry>,
-    /// SHA-256 of each kernel and initramfs, or why it cannot be read; by its path, with a slash in front
-    pub kernels: BTreeMap<String, Result<String, String>>,
-    /// The same for the boot loader's own files
+    /// Each kernel and initramfs, by its path, with a slash in front: why it is not what its name says
+    pub kernels: BTreeMap<String, Result<(), String>>,
+    /// SHA-256 of the boot loader's own files, or why they cannot be read
     pub loader: BTreeMap<String, Result<String, String>>,
     /// Why it cannot be read at all
     pub problem: Option<String>,
@@ -126,7 +126,7 @@ fn read_view(file: File, sums: &Sums) -> Result<View> {
     let mut view = View::default();
     for name in names(&root, KERNELS)? {
         let path = format!("{KERNELS}/{name}");
-        view.kernels.insert(format!("/{path}"), sha256(&root, &path, sums));
+        view.kernels.insert(format!("/{path}"), is_named(&root, &path, &name, sums));
     }
     for path in LOADER {
         view.loader.insert(path.to_owned(), sha256(&root, path, sums));
@@ -162,4 +162,15 @@ fn content(root: &Folder<'_>, path: &str) -> Result<Vec<u8>> {
 
 fn sha256(root: &Folder<'_>, path: &str, sums: &Sums) -> Result<String, String> {
     content(root, path).map(|bytes| hex(&sums.sha256(path, bytes))).map_err(|error| format!("{error:#}"))
+}
+
+/// Whether a file has the content that its name, SHA-256 and a dash first, says.
+fn is_named(root: &Folder<'_>, path: &str, name: &str, sums: &Sums) -> Result<(), String> {
+    let named = name.split_once('-').map_or(name, |(sum, _)| sum);
+    let content = content(root, path).map_err(|error| format!("it cannot be read: {error:#}"))?;
+    if sums.is_named(path, &content, named) {
+        Ok(())
+    } else {
+        Err(format!("it has another content, {} bytes", content.len()))
+    }
 }

@@ -62,24 +62,22 @@ pub(super) struct Known<'a> {
 pub(super) fn read(tools: &Tools, scratch: &Scratch, known: &Known<'_>) -> Result<Facts> {
     let (replayed, fsck) = Replayed::of(tools, scratch, Region::Root)?;
     let mut facts = Facts { fsck, ..Facts::default() };
-    match replayed.files() {
-        Err(error) => facts.fsck.damage = facts.fsck.damage.or(Some(format!("{error:#}"))),
-        Ok(files) => {
-            for name in deployments(&files)? {
-                let deployment = deployment(&replayed, &files, &name, known);
-                facts.deployments.insert(
-                    name,
-                    deployment.unwrap_or_else(|error| Deployment {
-                        problems: vec![format!("{error:#}")],
-                        ..Deployment::default()
-                    }),
-                );
-            }
-            facts.repository = repository(&files, known)?;
-        }
+    // What cannot be read is damaged, whatever e2fsck says.
+    if let Err(error) = replayed.files().and_then(|files| collect(&replayed, &files, known, &mut facts)) {
+        facts.fsck.damage = facts.fsck.damage.or(Some(format!("{error:#}")));
     }
     replayed.put_back()?;
     Ok(facts)
+}
+
+fn collect(replayed: &Replayed<'_>, files: &Ext4, known: &Known<'_>, facts: &mut Facts) -> Result<()> {
+    for name in deployments(files)? {
+        let unreadable = |error| Deployment { problems: vec![format!("{error:#}")], ..Deployment::default() };
+        let deployment = deployment(replayed, files, &name, known).unwrap_or_else(unreadable);
+        facts.deployments.insert(name, deployment);
+    }
+    facts.repository = repository(files, known)?;
+    Ok(())
 }
 
 /// The objects of the repository as it is now.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::verity;
+use super::verity::{self, hex};
 
 /// Of one path so many contents are kept: the whole one, and some that a cut left half of.
 const KEPT: usize = 3;
@@ -17,12 +17,26 @@ type Known = RefCell<HashMap<String, Vec<(Vec<u8>, [u8; 32])>>>;
 pub(super) struct Sums {
     sha256: Known,
     verity: Known,
+    whole: RefCell<HashMap<String, Vec<u8>>>,
 }
 
 impl Sums {
     /// SHA-256 of the `content` of `path`.
     pub(super) fn sha256(&self, path: &str, content: Vec<u8>) -> [u8; 32] {
         known(&self.sha256, path, content, |content| Sha256::digest(content).into())
+    }
+
+    /// Whether the `content` of `path` has the SHA-256 `named`. Once one had, others need only differ from it.
+    pub(super) fn is_named(&self, path: &str, content: &[u8], named: &str) -> bool {
+        let mut whole = self.whole.borrow_mut();
+        if let Some(whole) = whole.get(path) {
+            return whole == content;
+        }
+        let is_it = hex(&Sha256::digest(content)) == named;
+        if is_it {
+            whole.insert(path.to_owned(), content.to_owned());
+        }
+        is_it
     }
 
     /// The fs-verity digest of the `content` of `path`.
@@ -55,5 +69,9 @@ mod tests {
             assert_eq!(sums.sha256("/a", content.clone()), <[u8; 32]>::from(Sha256::digest(&content)));
             assert_eq!(sums.verity("/a", content.clone()), verity::digest(&content));
         }
+        let named = hex(&Sha256::digest(b"whole"));
+        let is_named =
+            ["half", "whole", "half", "whole"].map(|content| sums.is_named("/k", content.as_bytes(), &named));
+        assert_eq!(is_named, [false, true, false, true]);
     }
 }

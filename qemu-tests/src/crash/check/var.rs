@@ -37,20 +37,23 @@ pub struct Facts {
 pub(super) fn read(tools: &Tools, scratch: &Scratch) -> Result<Facts> {
     let (replayed, fsck) = Replayed::of(tools, scratch, Region::Var)?;
     let mut facts = Facts { fsck, bytes: length(scratch)?, ..Facts::default() };
-    match replayed.files() {
-        Err(error) => facts.fsck.damage = facts.fsck.damage.or(Some(format!("{error:#}"))),
-        Ok(files) => {
-            collect(&files, STATE, &mut facts.state)?;
-            facts.problems = facts.state.iter().filter_map(|(path, content)| problem(path, content)).collect();
-            if let Ok(database) = files.read(DATABASE)
-                && let Err(error) = bolt::check(&database)
-            {
-                facts.problems.push(format!("containerd's database does not open: {error:#}"));
-            }
-        }
+    // What cannot be read is damaged, whatever e2fsck says.
+    if let Err(error) = replayed.files().and_then(|files| look(&files, &mut facts)) {
+        facts.fsck.damage = facts.fsck.damage.or(Some(format!("{error:#}")));
     }
     replayed.put_back()?;
     Ok(facts)
+}
+
+fn look(files: &Ext4, facts: &mut Facts) -> Result<()> {
+    collect(files, STATE, &mut facts.state)?;
+    facts.problems = facts.state.iter().filter_map(|(path, content)| problem(path, content)).collect();
+    if let Ok(database) = files.read(DATABASE)
+        && let Err(error) = bolt::check(&database)
+    {
+        facts.problems.push(format!("containerd's database does not open: {error:#}"));
+    }
+    Ok(())
 }
 
 fn collect(files: &Ext4, folder: &str, found: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
