@@ -190,7 +190,11 @@ impl Writer {
     /// # Errors
     /// When it is no whole sectors, or the log cannot be written.
     pub fn write(&mut self, offset: u64, data: &[u8], is_durable: bool) -> Result<()> {
-        ensure!(data.len() as u64 % SECTOR_BYTES == 0 && !data.is_empty(), "{} bytes are no whole sectors", data.len());
+        ensure!(
+            (data.len() as u64).is_multiple_of(SECTOR_BYTES) && !data.is_empty(),
+            "{} bytes are no whole sectors",
+            data.len()
+        );
         self.put(offset, data.len() as u64, if is_durable { FUA } else { 0 }, data)
     }
 
@@ -211,7 +215,7 @@ impl Writer {
     }
 
     fn put(&mut self, offset: u64, length: u64, flags: u64, data: &[u8]) -> Result<()> {
-        if offset % SECTOR_BYTES != 0 || length % SECTOR_BYTES != 0 {
+        if !offset.is_multiple_of(SECTOR_BYTES) || !length.is_multiple_of(SECTOR_BYTES) {
             bail!("{length} bytes at {offset} are no whole sectors");
         }
         let mut sector = vec![0; SECTOR_BYTES as usize];
