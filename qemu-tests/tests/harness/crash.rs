@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use qemu_tests::crash::check::judge::{Boots, Verdict};
 use qemu_tests::crash::cut::{Choice, Cut};
-use qemu_tests::crash::log::Writer;
+use qemu_tests::crash::log::{Entry, Kind, Log, Write, Writer};
 use qemu_tests::crash::run::{Recording, Run};
 use qemu_tests::disk::gpt;
 use qemu_tests::tools::Tools;
@@ -282,4 +282,39 @@ fn a_whole_disk_is_well_and_each_harm_is_found() {
         let verdict = small.harmed(&*torn).unwrap();
         assert_eq!((verdict.faults.as_slice(), verdict.is_mended), (&[][..], true), "a torn superblock");
     }
+}
+
+/// QEMU's own driver, without a machine: what it logs is what is read.
+#[test]
+fn the_log_that_qemu_writes_is_read() {
+    let tools = Tools::find(&Workspace::find()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [disk, log] = ["disk", "log"].map(|name| folder.path().join(name));
+    File::create(&disk).unwrap().set_len(MIB).unwrap();
+    File::create(&log).unwrap();
+    let node = format!(
+        "driver=blklogwrites,file.driver=file,file.filename={},log.driver=file,log.filename={},log-sector-size=512,\
+         log-super-update-interval=1",
+        disk.display(),
+        log.display()
+    );
+    let requests = ["write -P 1 0 4k", "flush", "discard 8k 4k", "write -z 16k 8k", "write -P 3 64k 1k", "flush"];
+    let commands = requests.iter().flat_map(|request| ["-c", request]);
+    tools
+        .output("qemu-io", ["--image-opts", "-d", "unmap"].into_iter().chain(commands).chain([node.as_str()]))
+        .unwrap();
+    let read = Log::read(&log).unwrap();
+    // It may flush more often than it is asked to.
+    let place = |entry: &Entry| match entry {
+        Entry::Write(Write { offset, length, kind, .. }) => Some((*offset, *length, *kind == Kind::Discard)),
+        Entry::Flush | Entry::Mark(_) => None,
+    };
+    let places: Vec<_> = read.entries.iter().filter_map(place).collect();
+    let wanted = [(0, 4096, false), (8192, 4096, true), (16384, 8192, false), (65536, 1024, false)];
+    assert_eq!(places, wanted, "{read:?}");
+    assert_eq!((&read.entries[1], read.entries.last()), (&Entry::Flush, Some(&Entry::Flush)), "{read:?}");
+    let Entry::Write(Write { kind: Kind::Data { at }, .. }) = read.entries[0] else { panic!("{read:?}") };
+    let mut first = [0; 4096];
+    File::open(&log).unwrap().read_exact_at(&mut first, at).unwrap();
+    assert_eq!(first, [1; 4096]);
 }
