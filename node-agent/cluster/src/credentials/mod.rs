@@ -12,7 +12,6 @@ pub mod certificate;
 mod discovery;
 mod kubeconfig;
 mod request;
-#[expect(clippy::disallowed_methods, reason = "what waits for the disk is here, on a thread of its own")]
 mod store;
 
 use std::{sync::Arc, time::SystemTime};

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Problem,
-    certificate::{Certificate, hex},
+    certificate::Certificate,
     store::{Kept, Store},
 };
 use crate::{
@@ -111,7 +111,7 @@ fn ask(key: &KeyPair, node: &str) -> Result<Asked, String> {
     params.distinguished_name.push(DnType::CommonName, user_of(node));
     let pem = params.serialize_request(key).map_err(wrong)?.pem().map_err(wrong)?;
     let public = key.subject_public_key_info();
-    let of = |bytes: &[u8]| hex(digest(&SHA256, bytes).as_ref());
+    let of = |bytes: &[u8]| hex::encode(digest(&SHA256, bytes).as_ref());
     let named = of(&[&public, node.as_bytes()].concat());
     Ok(Asked {
         name: format!("ballast-{}", &named[..NAME_DIGITS]),

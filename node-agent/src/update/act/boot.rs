@@ -1,6 +1,6 @@
 //! What boots: kernels under the names of their content, and the entry, whose appearing is the one commit point.
 
-use std::{fmt::Write, fs};
+use std::fs;
 
 use anyhow::{Context, Result};
 use sha2::{Digest as _, Sha256};
@@ -46,21 +46,13 @@ fn copy(host: &Host, guard: EspGuard, [kernel, initramfs]: &[String; 2]) -> Resu
 /// Copies one file to the name of its content; returns its path on the partition, with a slash in front.
 fn put(host: &Host, writable: &Writable, from: &str, kind: &str) -> Result<String> {
     let content = fs::read(host.path(from)).with_context(|| format!("reading {from}"))?;
-    let name = format!("{}/{}-{kind}", esp::KERNELS, hex(&Sha256::digest(&content)));
+    let name = format!("{}/{}-{kind}", esp::KERNELS, hex::encode(Sha256::digest(&content)));
     // What is there under this name may be half of it after a power cut: FAT promises nothing.
     let is_there = fs::read(esp::path(host, &name)).is_ok_and(|there| there == content);
     if !is_there {
         writable.put(&name, &content)?;
     }
     Ok(format!("/{name}"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Writes the entry. When this returns, it is what boots next. What has proved itself under another entry need not again.

@@ -8,7 +8,6 @@ mod upgrade;
 mod work;
 
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
@@ -356,6 +355,5 @@ async fn end(
 
 /// Some part of `most`, at random.
 fn spread(most: Duration) -> Duration {
-    let random = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
-    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    most.mul_f64(fastrand::f64())
 }

@@ -16,7 +16,7 @@ use crate::{
         esp,
         host::Host,
         store,
-        worker::{self, Environment, Registry, Warning},
+        worker::{self, Environment, Registry, WorkerFailure},
     },
     settings::{
         self,
@@ -215,19 +215,10 @@ fn is_key(path: &Path) -> Result<(), String> {
 
 /// What the worker says, in our words.
 fn failure(error: anyhow::Error) -> Failure {
-    match error.downcast::<Warning>() {
+    match error.downcast::<WorkerFailure>() {
         Err(error) => error.into(),
-        Ok(Warning { kind, message }) => {
-            let kind = match kind.as_str() {
-                "refused" | "not-a-release" => FailureKind::Refused,
-                "not-found" => FailureKind::NotFound,
-                "unreachable" => FailureKind::Unreachable,
-                "unauthorized" => FailureKind::Unauthorized,
-                "damaged" => FailureKind::Damaged,
-                "no-space" => FailureKind::NoSpace,
-                _ => FailureKind::Failed,
-            };
-            Failure { kind, message }
-        }
+        // For who asked, what is no release is refused as one that is not for this node.
+        Ok(WorkerFailure { kind: FailureKind::NotARelease, message }) => Failure::refused(message),
+        Ok(WorkerFailure { kind, message }) => Failure { kind, message },
     }
 }

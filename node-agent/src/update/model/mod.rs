@@ -10,13 +10,15 @@ mod trust;
 
 use std::collections::BTreeMap;
 
+pub use ballast_types::FailureKind;
+
 pub(super) use self::failed_release::is_named;
 pub use self::{
     boot_entry::{BootEntry, Tries},
     deployment::{DeploymentId, Origin},
     failed_release::FailedRelease,
     memory::Memory,
-    operation::{Command, Event, Failure, FailureKind, Outcome, Phase, Progress, Target, Upgrade},
+    operation::{Command, Event, Failure, Outcome, Phase, Progress, Target, Upgrade},
     release::{Digest, Layer, Offer},
     trust::{Offered, Revoked},
 };
