@@ -127,7 +127,7 @@ mod tests {
         for (breach, want) in [
             (Breach::NoSync, "rFFkkFekFetFeFrFFFFFr"),
             (Breach::InPlace, "rFrFkkFekFeFeFFFtFFr"),
-            (Breach::KernelLast, "rFrFFeFetFeFFkkFkFFr"),
+            (Breach::KernelLast, "rFrFFeFetFeFFkkFkFFFr"),
         ] {
             assert_eq!(shape(&careful, &careful.breached(breach, regions).unwrap()), want, "{breach:?}");
         }
