@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::Args;
 
+use crate::crash::breach;
 use crate::crash::cut::Cut;
 use crate::crash::figures::Figures;
 use crate::crash::run::{Outcome, Plan, Recording, Run};
@@ -39,6 +40,9 @@ pub(super) struct CrashStates {
     /// Write the disk of --state to this raw file, to boot it or to look into it
     #[arg(long, value_name = "FILE", requires = "state")]
     disk: Option<PathBuf>,
+    /// Of an upgrade: commit three breaches in it (see src/crash/breach.rs), and tell what is found of each
+    #[arg(long, conflicts_with_all = ["state", "states", "json"])]
+    breaches: bool,
     /// Print figures as JSON
     #[arg(long)]
     json: bool,
@@ -48,6 +52,13 @@ impl CrashStates {
     pub(super) fn run(&self) -> Result<()> {
         let tools = Tools::find(&Workspace::find())?;
         let recording = Recording::at(&self.log);
+        if self.breaches {
+            for (breach, outcome) in breach::outcomes(&tools, &recording)? {
+                println!("{breach:?}: {outcome}");
+                ensure!(!outcome.findings.is_empty(), "{breach:?} is not found");
+            }
+            return Ok(());
+        }
         let mut run = Run::of(&tools, &recording)?;
         if let Some(cut) = &self.state {
             let verdict = run.state(cut)?;

@@ -9,6 +9,8 @@ use anyhow::{Context, Result, ensure};
 use super::cut::Epoch;
 use super::disk::Region;
 use super::log::{Entry, Kind, Log, Write};
+use super::run::{Outcome, Plan, Recording, Run};
+use crate::tools::Tools;
 
 /// What a node could do wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +79,34 @@ impl Careful<'_> {
         File::open(&self.log.path).and_then(|file| file.read_exact_at(&mut data, at)).with_context(doing)?;
         Ok(data.windows(ENTRY.len()).any(|window| window == ENTRY))
     }
+}
+
+/// The mark at which the upgrade of a recording begins.
+pub const UPGRADE: &str = "upgrade begins";
+
+/// Of what is written too late to ROOT so many states are made: it is found in many.
+const LATE: usize = 60;
+
+/// What the check finds in `recording`, an upgrade, once each breach was committed in it.
+///
+/// # Errors
+/// When the upgrade is not marked, or a state cannot be looked at.
+pub fn outcomes(tools: &Tools, recording: &Recording) -> Result<Vec<(Breach, Outcome)>> {
+    let log = Log::read(&recording.log)?;
+    let mut run = Run::of(tools, recording)?;
+    let commit = run.commit()?;
+    let begins = run.marked(UPGRADE).with_context(|| format!("there is no mark {UPGRADE:?}"))?;
+    let careful = Careful { log: &log, begins, commit: &commit };
+    let mut outcomes = Vec::new();
+    for breach in [Breach::NoSync, Breach::InPlace, Breach::KernelLast] {
+        let careless = careful.breached(breach, |write| run.regions_of(write))?;
+        let mut careless = Run::with(tools, recording, &careless).with_context(|| format!("{breach:?}"))?;
+        // Not by chance: all states around the commit point, or the same of what is written too late.
+        let is_on_root = breach == Breach::NoSync;
+        let plan = Plan { seed: 1, states: is_on_root.then_some(LATE), boot_only: !is_on_root };
+        outcomes.push((breach, careless.all(plan, 0)?));
+    }
+    Ok(outcomes)
 }
 
 #[cfg(test)]

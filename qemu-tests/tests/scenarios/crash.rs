@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::crash::breach::{Breach, Careful};
+use qemu_tests::crash::breach::{self, UPGRADE};
 use qemu_tests::crash::check::judge::Fault;
 use qemu_tests::crash::figures::Figures;
-use qemu_tests::crash::log::Log;
 use qemu_tests::crash::record::Recorder;
 use qemu_tests::crash::run::{Outcome, Plan, Recording, Run};
 use qemu_tests::installed::Installed;
@@ -19,12 +18,8 @@ use crate::killed::seed;
 
 /// States of the slice that `make test` has time for.
 const STATES: usize = 300;
-/// States of a recording with a breach: it is found in many.
-const BREACHED: usize = 60;
 /// The settings' file as VAR has it.
 const SETTINGS: &str = "/lib/ballast/settings.toml";
-/// What marks the moment at which an upgrade begins.
-const UPGRADE: &str = "upgrade begins";
 
 /// Records an upgrade with another kernel, and settings, in a node that runs; the power is cut at the end.
 fn upgrade(scenario: &mut Scenario, folder: &Path) -> Result<Recording> {
@@ -66,18 +61,7 @@ fn states(run: &mut Run<'_>, recording: &Recording, plan: Plan, boot: usize) -> 
 
 /// What a careless node would have left is found: otherwise the check would be worth nothing.
 fn breaches_are_found(tools: &Tools, recording: &Recording) -> Result<()> {
-    let log = Log::read(&recording.log)?;
-    let mut run = Run::of(tools, recording)?;
-    let commit = run.commit()?;
-    let begins = run.marked(UPGRADE).context("the upgrade is not marked")?;
-    let careful = Careful { log: &log, begins, commit: &commit };
-    for breach in [Breach::NoSync, Breach::InPlace, Breach::KernelLast] {
-        let careless = careful.breached(breach, |write| run.regions_of(write))?;
-        let mut careless = Run::with(tools, recording, &careless).with_context(|| format!("{breach:?}"))?;
-        // Not by chance: all states around the commit point, or the same of what is written too late.
-        let is_on_root = breach == Breach::NoSync;
-        let plan = Plan { seed: 1, states: is_on_root.then_some(BREACHED), boot_only: !is_on_root };
-        let outcome = careless.all(plan, 0)?;
+    for (breach, outcome) in breach::outcomes(tools, recording)? {
         println!("{breach:?}: {outcome}");
         let found = outcome.faults.get(&Fault::Neither).copied().unwrap_or_default();
         ensure!(found > 0, "{breach:?} is not found in {} states", outcome.states);
