@@ -101,7 +101,7 @@ impl Node {
 
     /// It stood still while the machine did; the machine's own clock did not.
     fn sets_its_clock(&mut self) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reporting the time")?.as_secs();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reading the clock")?.as_secs();
         self.guest.ask(&format!("date --utc --set=@{now}")).context("setting the clock of a restored node").map(drop)
     }
 

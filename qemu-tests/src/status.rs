@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 /// The whole report.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the keys are the agent's, documented in its README")]
+#[expect(missing_docs, reason = "the keys are the agent's, documented in docs/reference/status.md")]
 pub struct Status {
     pub os: Os,
     pub ready: bool,

@@ -1,4 +1,4 @@
-//! Randomness, so that a fleet does not do everything at the same moment. Nothing secret hangs on it.
+//! Randomness, so that a fleet does not do everything at the same moment. No secret depends on it.
 
 use std::time::Duration;
 

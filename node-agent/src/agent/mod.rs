@@ -62,7 +62,7 @@ use crate::{
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// systemd is starting the container runtime by itself; only if nothing comes of it is it asked what is wrong. Asking
+/// systemd starts the container runtime; only if it does not come up is systemd asked what is wrong. Asking
 /// earlier would cost the boot: systemd then sends us the signals of every unit.
 const RUNTIME_PATIENCE: Duration = Duration::from_secs(5);
 

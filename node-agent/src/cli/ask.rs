@@ -1,4 +1,4 @@
-//! Asking the agent over its socket, and printing what comes of it: what the commands have in common.
+//! Asking the agent over its socket, and printing the answer: what the commands have in common.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Write},

@@ -15,11 +15,11 @@ use crate::{
 
 /// Makes the release before this one the next to boot
 ///
-/// A prepared upgrade is given up by it. Once more, before or after the reboot, is back where it was.
+/// It also gives up a prepared upgrade. A second rollback, before or after the reboot, undoes the first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Rollback {
-    /// Boots it at once
+    /// Reboots into it at once
     #[arg(long)]
     reboot: bool,
 
@@ -42,7 +42,7 @@ pub(super) struct Named {
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Fsck {
-    /// Fetches what is damaged anew
+    /// Fetches damaged objects again
     #[arg(long)]
     repair: bool,
 
@@ -50,7 +50,7 @@ pub(super) struct Fsck {
     output: Output,
 }
 
-/// Removes releases that are neither booted, next, last good nor pinned, and what is left of them
+/// Removes releases that are neither booted, next, last good nor pinned, and leftovers of removed ones
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Collect {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::ask::{print, status};
 use crate::{clients::host::Host, report::status::Cluster};
 
-/// Shows the clusters that this node belongs to, and how it stands there
+/// Shows the clusters that this node belongs to, and its state in each
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 they are printed; 1 the agent could not be asked; 2 wrong usage.")]
 pub(super) struct Arguments {

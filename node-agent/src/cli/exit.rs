@@ -17,5 +17,5 @@ pub(in crate::cli) const OF_RELEASES: &str = "Exit status: 0 done, or nothing to
                                       refused; 5 another operation is running.";
 
 /// `--help` of the commands that change settings.
-pub(in crate::cli) const OF_SETTINGS: &str = "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 what is asked for is not right, and \
+pub(in crate::cli) const OF_SETTINGS: &str = "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 the change is invalid, and \
                                               nothing changed; 5 settings are on trial, or somebody else changed them meanwhile.";

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use super::{ask::print, exit};
 use crate::pods::manifest::{self, Read};
 
-/// What this node makes of pods' manifests
+/// Checks manifests of pods
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows which pods a file describes, what in it has no effect here, and all that is refused
+    /// Shows which pods a file describes, what in it has no effect here, and everything that is refused
     #[command(
         after_help = "Exit status: 0 all of it is taken; 1 it failed; 2 wrong usage; 4 something in the file is refused."
     )]

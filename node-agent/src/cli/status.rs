@@ -10,7 +10,7 @@ use super::{
 };
 use crate::clients::host::Host;
 
-/// Shows how the node is: release, readiness, boot time, runtime, pods
+/// Shows the state of the node: release, readiness, boot time, runtime, pods
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 the node is ready; 3 it is not; 1 the agent could not be asked; 2 wrong usage.")]
 pub(super) struct Arguments {

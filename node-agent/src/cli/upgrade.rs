@@ -13,10 +13,10 @@ use crate::{
     update::model::{Command, Upgrade},
 };
 
-/// Takes the node to another release: fetches it, checks it, prepares it to boot next
+/// Upgrades the node to another release: fetches it, checks it, prepares it to boot next
 ///
-/// The release that runs is not touched: it boots again if the new one does not prove healthy. Running the command again
-/// after it was interrupted goes on where it was. Ctrl-C cancels it.
+/// The release that runs is not touched: it boots again if the new one does not prove healthy. After an
+/// interruption run the command again: it continues where it stopped. Ctrl-C cancels it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 the release is refused (signature, downgrade, architecture, \
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     /// REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST; by default update.image of the settings, else where the running release came from
     image: Option<String>,
 
-    /// Only looks whether there is another release
+    /// Only checks whether there is another release
     #[arg(long, conflicts_with_all = ["fetch_only", "reboot"])]
     check: bool,
 
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "reboot")]
     fetch_only: bool,
 
-    /// Boots it at once
+    /// Reboots into it at once
     #[arg(long)]
     reboot: bool,
 

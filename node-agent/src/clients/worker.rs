@@ -209,7 +209,7 @@ mod tests {
         let ended =
             run::<Fetched>(&host, &["fetch"], None, Duration::from_secs(2), |_| reported += 1).await.unwrap_err();
         assert_eq!(ended.to_string(), "it did not end within 2 s");
-        assert!(reported > 0, "it informed of no progress");
+        assert!(reported > 0, "it reported no progress");
         let process = Path::new("/proc").join(fs::read_to_string(pid).unwrap().trim()).join("exe");
         let gone = async {
             while process.exists() {

@@ -1,4 +1,4 @@
-//! How a pod is, derived from its containers as Kubernetes does (pod lifecycle: phases, container states).
+//! The phase of a pod, derived from its containers as Kubernetes does (pod lifecycle: phases, container states).
 
 use std::collections::BTreeMap;
 

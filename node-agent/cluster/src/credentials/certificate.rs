@@ -1,4 +1,4 @@
-//! What a certificate says, as far as it matters here.
+//! The fields of a certificate that matter here.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -76,7 +76,7 @@ pub struct Access {
     pub is_own: bool,
 }
 
-/// Who asks for access, and for what.
+/// Who requests access, and to what.
 pub struct Applicant {
     /// What the settings say.
     pub config: Config,

@@ -45,7 +45,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// … and at most this: somebody may have to approve it by hand.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Then whoever waits says so, and asks anew for the same.
+/// Then the waiting task reports it, and sends the same request again.
 const SIGNING_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// So many hexadecimal digits of a hash are in a request's name, as in the kubelet's.

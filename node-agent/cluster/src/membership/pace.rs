@@ -108,7 +108,7 @@ impl Schedule {
         (due.failures, due.not_before) = (0, Duration::ZERO);
     }
 
-    /// It failed: when it is tried again. `asked`: when the server wants to be asked again. `jitter`: at random, 0 to 1.
+    /// It failed: when it is tried again. `asked`: when the server wants to be asked again. `jitter`: a random number from 0 to 1.
     pub(super) fn failed(&mut self, duty: Duty, now: Duration, kind: Kind, asked: Option<Duration>, jitter: f64) {
         let due = self.duties.entry(duty).or_default();
         due.failures = due.failures.saturating_add(1);

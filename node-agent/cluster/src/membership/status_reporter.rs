@@ -1,4 +1,4 @@
-//! What the machine learns of a membership: one report, published when it changes.
+//! What a membership reports to the machine: one report, published when it changes.
 
 use std::{
     collections::BTreeMap,

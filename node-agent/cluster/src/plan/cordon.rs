@@ -1,4 +1,4 @@
-//! Who cordoned the Node, and the patches that do and undo it in our name. A cordon of somebody else stays.
+//! Who cordoned the Node, and the patches that set and remove our cordon. A cordon of somebody else is kept.
 
 use k8s_openapi::api::core::v1::Node;
 use serde_json::{Value, json};

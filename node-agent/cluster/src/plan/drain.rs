@@ -1,4 +1,4 @@
-//! Which pods have to go before a reboot, and what is to be done next so that they do.
+//! Which pods must be evicted before a reboot, and the next step to that end.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -63,7 +63,7 @@ pub fn drain(pods: &[PodSnapshot], blocked: &BTreeMap<String, Blocked>, now: Dur
 }
 
 impl Memory {
-    /// Remembers what came of the eviction of a pod.
+    /// Remembers the result of the eviction of a pod.
     pub fn evicted(&mut self, pod: &PodId, answer: Eviction, now: Duration) {
         match answer {
             Eviction::Accepted => drop(self.blocked.remove(&pod.uid)),

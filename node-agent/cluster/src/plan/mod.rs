@@ -1,4 +1,4 @@
-//! What is to be said and done: functions of facts, settings, what was seen, and the time. Pure.
+//! What to report and to do: functions of facts, settings, what was observed, and the time. Pure.
 
 pub mod backoff;
 pub mod bound;

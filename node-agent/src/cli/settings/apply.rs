@@ -1,4 +1,4 @@
-//! `ballast settings apply`: another document in the place of the one that is there.
+//! `ballast settings apply`: replaces the document by another one.
 
 use std::{
     fs::File,
@@ -19,7 +19,7 @@ use crate::{
     settings::model::{Edit, Failure},
 };
 
-/// Puts FILE in the place of what was set on this node, if all of it is right
+/// Replaces what was set on this node by FILE, if all of it is valid
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Arguments {

@@ -13,7 +13,7 @@ use crate::{
     settings::model::Edit,
 };
 
-/// Prints what holds under a key, wherever it is from
+/// Prints the value of a key, from whichever source it is
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit status: 0 it is printed; 1 there is no such key, nothing is set, or the agent could not be asked; 2 wrong usage."
@@ -27,7 +27,7 @@ pub(super) struct Get {
     json: bool,
 }
 
-/// Sets a key on this node, which counts more than all other sources
+/// Sets a key on this node; this takes precedence over all other sources
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Set {
@@ -42,7 +42,7 @@ pub(super) struct Set {
     manner: Manner,
 }
 
-/// Takes a key out that was set on this node: what other sources say of it holds then
+/// Removes a key that was set on this node; the value of the other sources applies then
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Unset {

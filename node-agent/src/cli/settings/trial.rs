@@ -16,9 +16,9 @@ pub(super) struct Confirm {
     pub(super) output: Output,
 }
 
-/// Reads again what the first boot read: credential, volume, ESP, the cloud's metadata
+/// Reads the sources of the first boot again: credential, volume, ESP, the cloud's metadata
 ///
-/// Only the volume that the first boot used is read. What is not there any more is kept as it was.
+/// Of volumes, only the one that the first boot used is read. What a source no longer has is kept as it was.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Refetch {

@@ -32,7 +32,7 @@ pub const KERNELS: &str = "ballast";
 #[derive(Debug, Clone, Default)]
 pub struct EspLock(Arc<Mutex<()>>);
 
-/// The turn of whoever has it, until it is dropped.
+/// Held by the task that may write to the ESP, until it is dropped.
 #[derive(Debug)]
 pub struct EspGuard {
     _guard: OwnedMutexGuard<()>,

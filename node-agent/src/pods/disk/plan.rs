@@ -1,4 +1,4 @@
-//! When /var is short of room, and which pods take more than they may: pure functions. The rules and words are the kubelet's
+//! When /var is full, and which pods are over their limits: pure functions. The rules and words are the kubelet's
 //! (kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction).
 
 use std::time::{Duration, SystemTime};

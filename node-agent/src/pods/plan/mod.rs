@@ -1,4 +1,4 @@
-//! What to do about the pods: a pure function of what shall run, what runs, and the time.
+//! What to do about the pods: a pure function of desired pods, running pods, and the time.
 
 mod pod;
 

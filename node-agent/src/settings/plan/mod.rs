@@ -1,4 +1,4 @@
-//! What a change of the operator's document makes of the settings: a pure function.
+//! The settings after a change of the operator's document: a pure function.
 
 pub mod effects;
 

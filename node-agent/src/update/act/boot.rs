@@ -1,4 +1,4 @@
-//! What boots: kernels under the names of their content, and the entry, whose appearing is the one commit point.
+//! What boots: kernels under the names of their content, and the entry, whose appearance is the commit point.
 
 use std::fs;
 

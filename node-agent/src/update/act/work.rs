@@ -77,7 +77,7 @@ impl Work {
         self.is_committed.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until who asked has gone away and that cancels the operation; for ever if nobody asked.
+    /// Waits until the client has disconnected and that cancels the operation; for ever if there is no client.
     pub(super) async fn cancelled(&self) {
         if let Some(client) = &self.client {
             client.closed().await;
@@ -88,7 +88,7 @@ impl Work {
         std::future::pending::<()>().await;
     }
 
-    /// Whether who asked has gone away.
+    /// Whether the client has disconnected.
     pub(super) fn is_left_alone(&self) -> bool {
         self.client.as_ref().is_some_and(mpsc::Sender::is_closed)
     }

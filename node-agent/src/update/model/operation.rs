@@ -1,4 +1,4 @@
-//! What can be asked of the releases, how far it is, and how it ended.
+//! Operations on releases, their progress, and their results.
 
 use ballast_types::FailureKind;
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,7 @@ pub struct Progress {
     pub total_bytes: u64,
 }
 
-/// What is reported to who asked for an operation, in order; the last is one of the latter two.
+/// What is reported to the client that asked for an operation, in order; the last is one of the latter two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// How far it is.

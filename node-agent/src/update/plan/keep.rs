@@ -1,4 +1,4 @@
-//! What is kept, and what of the rest can go.
+//! What is kept, and what of the rest can be removed.
 
 use std::collections::BTreeSet;
 

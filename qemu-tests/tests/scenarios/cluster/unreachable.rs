@@ -98,7 +98,7 @@ fn clock_is_wrong(member: &mut Member) -> Result<()> {
     ensure!(status.ready && !status.is_connected(NAME), "without the time it is {status:?}");
     ensure!(member.plane.kubectl.find(&["node", HOST])?.is_none(), "it joined without the time");
     let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("reporting the time")?.as_secs();
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("reading the clock")?.as_secs();
     member.node.guest.ask(&format!("date --set=@{now}"))?;
     member.is_refused("N06: with the time, it is refused", "401")
 }

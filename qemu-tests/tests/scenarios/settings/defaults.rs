@@ -8,12 +8,12 @@ use qemu_tests::settings::{Said, get};
 
 use super::{eventually, processes, sysctl};
 
-/// The name that DHCP reports the node.
+/// The name that DHCP gives the node.
 pub(crate) const DHCP_NAME: &str = "dhcp-node-7";
 
 type Case = (&'static str, fn(&mut Node) -> Result<()>);
 
-/// In the order of the README's table.
+/// One case for each table of the settings, or two.
 const CASES: [Case; 9] = [
     ("defaults: hostname", name),
     ("defaults: network", network),
