@@ -30,7 +30,12 @@ const UNCORRECTED: i32 = 4;
 
 /// Mends the file system on `device` unless it is clean. Returns what somebody should know of it.
 pub fn mend(device: &Path) -> Option<String> {
+    // The kernel does not mount a torn one. What is more than torn is e2fsck's.
     let state = match ext4::load(device) {
+        Ok(State::Torn) if ext4::mend(device).is_ok_and(|is_mended| is_mended) => ext4::load(device),
+        loaded => loaded,
+    };
+    let state = match state {
         Ok(State::Clean) => return None,
         Ok(state) => state,
         Err(error) => return Some(format!("/var: {error:#}")),
@@ -48,7 +53,9 @@ fn describe(state: State, status: i32) -> Option<String> {
         (_, UNCORRECTED..) => {
             Some(format!("/var is damaged and e2fsck could not mend it (status {status}); see {LOG}"))
         }
-        (State::Damaged | State::Unknown, _) => Some(format!("/var was damaged; e2fsck has mended it, see {LOG}")),
+        (State::Damaged | State::Torn | State::Unknown, _) => {
+            Some(format!("/var was damaged; e2fsck has mended it, see {LOG}"))
+        }
         (State::Clean | State::Unclean, _) => None,
     }
 }

@@ -13,6 +13,7 @@ use crate::cmdline::Request;
 use crate::deployment::DeploymentId;
 use crate::drivers::Drivers;
 use crate::efi::Loader;
+use crate::ext4;
 use crate::gpt::{Entry, TABLE_BYTES, parse_table};
 use crate::modules::TIMEOUT;
 use crate::mounts::{self, OnDamage};
@@ -113,7 +114,14 @@ pub enum Attempt {
 
 /// Mounts a candidate, and leaves it mounted if the deployment is there.
 fn attempt(candidate: &Partition, id: &DeploymentId, on_damage: OnDamage) -> Attempt {
-    let result = mounts::root(&device(candidate), MountFlags::RDONLY, on_damage).and_then(|()| {
+    let device = device(candidate);
+    let mount = || mounts::root(&device, MountFlags::RDONLY, on_damage);
+    // A power cut may have torn the superblock; nothing else of ROOT is looked at before the kernel does.
+    let mounted = mount().or_else(|refused| match ext4::mend(&device) {
+        Ok(true) => mount(),
+        Ok(false) | Err(_) => Err(refused),
+    });
+    let result = mounted.and_then(|()| {
         if id.path(Path::new(mounts::ROOT)).is_dir() {
             return Ok(Attempt::Mounted);
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::console::Line;
+use crate::crash::run::Recording;
 use crate::deadline::Deadline;
 use crate::disk::Disk;
 use crate::disk::entries::{EntryName, Tries};
@@ -75,6 +76,15 @@ impl<'a> Installed<'a> {
         };
         let fresh = (options.clone(), disk.modified()?);
         Ok(Self { scenario, release_server, base, disk, options, fresh })
+    }
+
+    /// Records all that is written to its disk, from its next boot on.
+    pub fn record(&mut self, recording: &Recording) {
+        let disk = self.disk.clone().recorded(recording);
+        for options in [&mut self.options, &mut self.fresh.0] {
+            options.disk = Some(disk.clone());
+        }
+        self.disk = disk;
     }
 
     /// A release that differs from the installed one in its version.

@@ -102,6 +102,7 @@ impl Options {
             Some(disk) => disk.clone(),
             None => Disk::overlay(&lab.tools, &lab.image.disk, scratch)?,
         };
+        disk.begin_recording()?;
         let firmware = match self.firmware {
             FirmwareKind::Uefi => Firmware::uefi(&lab.tools, scratch)?,
             FirmwareKind::Direct => Firmware::direct(&lab.image),

@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod console;
 pub mod containers;
 pub(crate) mod cpio;
+pub mod crash;
 pub mod credentials;
 pub mod deadline;
 pub mod disk;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::console::{Console, Line};
 use crate::deadline::Deadline;
+use crate::disk::Disk;
 use crate::evidence::Evidence;
 use crate::guest::{self, AGENT, Guest};
 use crate::lab::{Lab, Options};
@@ -63,10 +64,12 @@ impl Node {
     ///
     /// # Errors
     /// When it cannot be started, or does not go on from there.
-    pub fn restore(lab: &Lab, snapshot: &Snapshot, disk: Option<&Path>, evidence: &Path) -> Result<Self> {
+    pub fn restore(lab: &Lab, snapshot: &Snapshot, disk: Option<&Disk>, evidence: &Path) -> Result<Self> {
         let scratch = lab.workspace.scratch()?;
         let sockets = sockets()?;
-        let disk = snapshot.disk.duplicate(disk.map_or_else(|| scratch.path().join("disk"), Path::to_owned))?;
+        let place = disk.map_or_else(|| scratch.path().join("disk"), |disk| disk.file.clone());
+        let copy = snapshot.disk.duplicate(place)?;
+        let disk = disk.map_or(copy.clone(), |disk| copy.recorded_as(disk));
         snapshot.variables_to(scratch.path())?;
         let options = Options { disk: Some(disk), ..snapshot.options.clone() };
         let mut machine = options.machine(lab, scratch.path())?;

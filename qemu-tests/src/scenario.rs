@@ -107,7 +107,7 @@ impl Scenario {
     ) -> Result<Node> {
         let folder = self.next_boot()?;
         let snapshot = Snapshot::of(&self.lab, recipe, &self.evidence.folder().join("saved"), proves)?;
-        let node = Node::restore(&self.lab, &snapshot, onto.map(|disk| disk.file.as_path()), &folder);
+        let node = Node::restore(&self.lab, &snapshot, onto, &folder);
         node.with_context(|| format!("thawing a node ({})", recipe.name))
     }
 

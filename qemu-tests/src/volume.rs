@@ -84,7 +84,7 @@ impl Volume {
 
     /// Plugged into `bus`, to be read only.
     pub fn drive(&self, bus: Bus) -> Drive {
-        Drive { file: self.file.clone(), format: "raw", bus, read_only: true, sector_bytes: SECTOR_BYTES }
+        Drive { file: self.file.clone(), format: "raw", bus, read_only: true, sector_bytes: SECTOR_BYTES, log: None }
     }
 }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod boot;
 mod budget;
+mod crash_states;
 mod exec;
 mod fleet;
 mod machine;
@@ -33,6 +34,7 @@ enum Command {
     Bench(bench::Bench),
     Budget(budget::BudgetArgs),
     Fleet(fleet::Fleet),
+    CrashStates(crash_states::CrashStates),
 }
 
 /// What the tool itself ends with when it fails, so that it is not mistaken for the guest's command: as env(1), docker(1).
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Bench(command) => command.run().map(|()| 0),
         Command::Budget(command) => command.run(),
         Command::Fleet(command) => command.run().map(|()| 0),
+        Command::CrashStates(command) => command.run().map(|()| 0),
     };
     match outcome {
         Ok(status) => ExitCode::from(status),

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
-use crate::qemu::machine::{Drive, SECTOR_BYTES};
+use crate::crash::run::Recording;
+use crate::qemu::machine::{Drive, SECTOR_BYTES, WriteLog};
 use crate::tools::{self, Tools};
 
 /// Larger than the image as built, so that VAR has to grow on the first boot (U01).
@@ -38,17 +39,19 @@ pub struct Disk {
     pub file: PathBuf,
     format: &'static str,
     sector_bytes: u32,
+    /// Where all that is written to it is recorded; the disk as it was before lies beside that
+    log: Option<PathBuf>,
 }
 
 impl Disk {
     /// A raw disk that is there already.
     pub fn raw(file: PathBuf) -> Self {
-        Self { file, format: "raw", sector_bytes: SECTOR_BYTES }
+        Self { file, format: "raw", sector_bytes: SECTOR_BYTES, log: None }
     }
 
     /// The same, with layers of its own.
     pub(crate) fn qcow2(file: PathBuf) -> Self {
-        Self { file, format: "qcow2", sector_bytes: SECTOR_BYTES }
+        Self { file, format: "qcow2", sector_bytes: SECTOR_BYTES, log: None }
     }
 
     /// A new overlay over `base` in `scratch`: what the guest writes goes there, and `base` stays as it is.
@@ -95,6 +98,26 @@ impl Disk {
         Self { sector_bytes: bytes, ..self }
     }
 
+    /// The same, recorded in `recording` from its next start on.
+    pub fn recorded(self, recording: &Recording) -> Self {
+        Self { log: Some(recording.log.clone()), ..self }
+    }
+
+    /// The same, recorded where `other` is.
+    pub(crate) fn recorded_as(self, other: &Self) -> Self {
+        Self { log: other.log.clone(), ..self }
+    }
+
+    /// Keeps the disk as it is before anything is recorded, if it is recorded and nothing is yet.
+    ///
+    /// # Errors
+    /// When it cannot be copied, or the log cannot be made.
+    pub(crate) fn begin_recording(&self) -> Result<()> {
+        let Some(log) = self.log.as_deref().filter(|log| !log.exists()) else { return Ok(()) };
+        copy_sparsely(&self.file, &Recording::at(log).base)?;
+        File::create(log).with_context(|| format!("making {}", log.display())).map(drop)
+    }
+
     /// When somebody last wrote to it.
     ///
     /// # Errors
@@ -106,7 +129,10 @@ impl Disk {
 
     /// As QEMU sees it.
     pub fn drive(&self, bus: Bus) -> Drive {
-        Drive { file: self.file.clone(), format: self.format, bus, read_only: false, sector_bytes: self.sector_bytes }
+        let goes_on = |log: &Path| std::fs::metadata(log).is_ok_and(|found| found.len() > 0);
+        let log = self.log.as_ref().map(|log| WriteLog { file: log.clone(), append: goes_on(log) });
+        let (file, format, sector_bytes) = (self.file.clone(), self.format, self.sector_bytes);
+        Drive { file, format, bus, read_only: false, sector_bytes, log }
     }
 }
 

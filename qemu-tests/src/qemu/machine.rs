@@ -22,6 +22,17 @@ pub struct Drive {
     pub read_only: bool,
     /// The size of its sectors
     pub sector_bytes: u32,
+    /// Where all that is written to it is recorded
+    pub log: Option<WriteLog>,
+}
+
+/// A log of a disk's writes and flushes (see [`crate::crash`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteLog {
+    /// The file, which is there
+    pub file: PathBuf,
+    /// Whether it goes on with a log that is in it
+    pub append: bool,
 }
 
 /// The size of sectors of nearly every drive there is.
@@ -176,12 +187,8 @@ impl Machine {
 impl Drive {
     fn arguments(&self, index: usize, chipset: Chipset, drives: usize) -> Vec<String> {
         // Losing the host is losing the test, so QEMU need not wait for the host's disk.
-        let backend = format!(
-            "if=none,id=disk{index},file={},format={},cache=unsafe,discard=unmap{}",
-            self.file.display(),
-            self.format,
-            if self.read_only { ",readonly=on" } else { "" }
-        );
+        let mut arguments =
+            self.log.as_ref().map_or_else(|| vec!["-drive".into(), self.backend(index)], |log| self.logged(index, log));
         let device = match self.bus {
             Bus::Virtio => format!("-device virtio-blk-pci,drive=disk{index}"),
             Bus::Nvme => format!("-device nvme,drive=disk{index},serial=disk{index}"),
@@ -196,7 +203,6 @@ impl Drive {
                 format!("-device ide-hd,bus={bus}.{index},drive=disk{index}")
             }
         };
-        let mut arguments = vec!["-drive".into(), backend];
         arguments.extend(words(&device));
         if let Some(device) = arguments.last_mut() {
             // Among several it is the system's that the firmware starts. 0 is the kernel's, where QEMU starts that itself.
@@ -209,6 +215,32 @@ impl Drive {
             }
         }
         arguments
+    }
+
+    fn backend(&self, index: usize) -> String {
+        format!(
+            "if=none,id=disk{index},file={},format={},cache=unsafe,discard=unmap{}",
+            self.file.display(),
+            self.format,
+            if self.read_only { ",readonly=on" } else { "" }
+        )
+    }
+
+    /// The disk and its log below the driver that writes both: only that sees the guest's flushes, the host's disk need not. With each entry the
+    /// log says how long it is: so it can be read while it is written.
+    fn logged(&self, index: usize, log: &WriteLog) -> Vec<String> {
+        let (file, format, place) = (self.file.display(), self.format, log.file.display());
+        let append = if log.append { "on" } else { "off" };
+        let nodes = [
+            format!("driver=file,node-name=disk{index}-file,filename={file},cache.no-flush=on,discard=unmap"),
+            format!("driver={format},node-name=disk{index}-disk,file=disk{index}-file,cache.no-flush=on,discard=unmap"),
+            format!("driver=file,node-name=disk{index}-log,filename={place},cache.no-flush=on"),
+            format!(
+                "driver=blklogwrites,node-name=disk{index},file=disk{index}-disk,log=disk{index}-log,log-sector-size={SECTOR_BYTES},\
+                 log-append={append},log-super-update-interval=1,discard=unmap"
+            ),
+        ];
+        nodes.into_iter().flat_map(|node| ["-blockdev".to_owned(), node]).collect()
     }
 }
 
@@ -251,6 +283,7 @@ mod tests {
             bus,
             read_only: bus == Bus::Cd,
             sector_bytes: SECTOR_BYTES,
+            log: None,
         });
         machine.arguments().join(" ")
     }
@@ -283,12 +316,36 @@ mod tests {
 
     #[test]
     fn the_first_of_several_disks_is_started_and_sectors_are_as_large_as_asked() {
-        let drive = |bus, sector_bytes| Drive { file: "/d".into(), format: "raw", bus, read_only: false, sector_bytes };
+        let drive = |bus, sector_bytes| Drive {
+            file: "/d".into(),
+            format: "raw",
+            bus,
+            read_only: false,
+            sector_bytes,
+            log: None,
+        };
         let drives = vec![drive(Bus::Nvme, 4096), drive(Bus::Virtio, SECTOR_BYTES)];
         let arguments = Machine { drives, ..machine() }.arguments();
         let large = "nvme,drive=disk0,serial=disk0,bootindex=1,logical_block_size=4096,physical_block_size=4096";
         assert!(arguments.contains(&large.to_owned()), "{arguments:?}");
         assert!(arguments.contains(&"virtio-blk-pci,drive=disk1".to_owned()), "{arguments:?}");
+    }
+
+    #[test]
+    fn a_disk_that_is_recorded_lies_below_its_log_and_is_told_of_flushes() {
+        let log = WriteLog { file: "/l".into(), append: true };
+        let drive = Drive {
+            file: "/d".into(),
+            format: "raw",
+            bus: Bus::Virtio,
+            read_only: false,
+            sector_bytes: SECTOR_BYTES,
+            log: Some(log),
+        };
+        let arguments = Machine { drives: vec![drive], ..machine() }.arguments().join(" ");
+        assert!(arguments.contains("-blockdev driver=blklogwrites,node-name=disk0,file=disk0-disk,log=disk0-log,log-sector-size=512,log-append=on,"), "{arguments}");
+        assert!(arguments.contains("-device virtio-blk-pci,drive=disk0"), "{arguments}");
+        assert!(!arguments.contains("cache=unsafe"), "it swallows the guest's flushes: {arguments}");
     }
 
     #[test]

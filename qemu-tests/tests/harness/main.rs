@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests that fails is a failed test")]
 
+mod crash;
 mod faults;
 mod networkd;
 mod pushed;

@@ -1,6 +1,7 @@
 //! The scenarios: one program, so that two machines are always busy. `make image` first; see docs/testing.md.
 
 mod cluster;
+mod crash;
 mod fallback;
 mod hardware;
 mod install;

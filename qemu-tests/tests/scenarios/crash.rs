@@ -1,0 +1,93 @@
+//! P: every disk that a power cut could have left of a recording, made and checked without a boot (`qemu_tests::crash`).
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use qemu_tests::crash::breach::{self, UPGRADE};
+use qemu_tests::crash::check::judge::Fault;
+use qemu_tests::crash::figures::Figures;
+use qemu_tests::crash::record::Recorder;
+use qemu_tests::crash::run::{Outcome, Plan, Recording, Run};
+use qemu_tests::installed::Installed;
+use qemu_tests::releases::Ended;
+use qemu_tests::scenario::Scenario;
+use qemu_tests::settings::set;
+use qemu_tests::tools::Tools;
+
+use crate::killed::seed;
+
+/// States of the slice that `make test` has time for.
+const STATES: usize = 300;
+/// The settings' file as VAR has it.
+const SETTINGS: &str = "/lib/ballast/settings.toml";
+
+/// Records an upgrade with another kernel, and settings, in a node that runs; the power is cut at the end.
+fn upgrade(scenario: &mut Scenario, folder: &Path) -> Result<Recording> {
+    let mut host = Installed::on(scenario)?;
+    let release = host.release("20261122.1")?.other_kernel()?.bulk(100_000);
+    let (_, name) = host.publish(release)?;
+    let mut recorder = Recorder::create(folder)?;
+    host.record(&recorder.recording);
+    let mut node = host.restored()?;
+    recorder.mark("settings")?;
+    set(&mut node.guest, "kernel.sysctl.net.core.somaxconn", "4096")?;
+    recorder.answered("settings set", SETTINGS, Some("4096"))?;
+    recorder.mark(UPGRADE)?;
+    Ended::of(&mut node.guest, &["upgrade", &name])?.done()?;
+    recorder.answered_release("upgrade")?;
+    set(&mut node.guest, "kernel.sysctl.net.core.somaxconn", "4097")?;
+    recorder.answered("settings set again", SETTINGS, Some("4097"))?;
+    node.cut_power()?;
+    Ok(recorder.recording)
+}
+
+/// Makes and judges states; the disk of the first with a fault is kept.
+fn states(run: &mut Run<'_>, recording: &Recording, plan: Plan, boot: usize) -> Result<Outcome> {
+    let outcome = run.all(plan, boot)?;
+    println!("{}: {outcome}", recording.log.display());
+    if let Some(first) = outcome.findings.first() {
+        let disk = recording.log.with_file_name("crashed.raw");
+        run.save(&first.cut, &disk)?;
+        let told: String = outcome.findings.iter().take(5).map(|finding| finding.told(recording, plan.seed)).collect();
+        bail!(
+            "{} of {} states are at fault; the disk of the first is {}\n{told}",
+            outcome.findings.len(),
+            outcome.states,
+            disk.display()
+        );
+    }
+    Ok(outcome)
+}
+
+/// What a careless node would have left is found: otherwise the check would be worth nothing.
+fn breaches_are_found(tools: &Tools, recording: &Recording) -> Result<()> {
+    for (breach, outcome) in breach::outcomes(tools, recording)? {
+        println!("{breach:?}: {outcome}");
+        let found = outcome.faults.get(&Fault::Neither).copied().unwrap_or_default();
+        ensure!(found > 0, "{breach:?} is not found in {} states", outcome.states);
+    }
+    Ok(())
+}
+
+/// P11 and P08: cuts while a release is fetched, deployed, committed, and while settings are written.
+#[test]
+fn p11_p08_crash_states_of_an_upgrade() {
+    Scenario::run("p11_p08", |scenario| {
+        let seed = seed()?;
+        println!("p11_p08: BALLAST_SEED={seed}");
+        let folder = scenario.lab.workspace.own("recordings").join("upgrade");
+        let recording = upgrade(scenario, &folder)?;
+        let tools = scenario.lab.tools.clone();
+        let mut run = Run::of(&tools, &recording)?;
+        let outcome = states(&mut run, &recording, Plan { seed, states: Some(STATES), boot_only: false }, 0)?;
+        ensure!(outcome.states == STATES, "only {} states were made", outcome.states);
+        let mut figures = Figures::new(seed);
+        figures.add("upgrade", &outcome);
+        figures.write(&scenario.lab.workspace.target.join("bench/powercut-slice.json"))?;
+        breaches_are_found(&tools, &recording)
+    });
+}
+
+/// All recordings, all their states, and some of them booted.
+#[cfg(feature = "soak")]
+mod soak;
