@@ -124,10 +124,12 @@ fn pod(plane: &ControlPlane) -> Result<String> {
 fn deployment(hosted: &mut Hosted) -> Result<()> {
     let Hosted { plane, name, image, .. } = hosted;
     plane.kubectl.when("pods can be made", Deadline::secs(SOON), &["serviceaccount", "default"], |_| true)?;
-    let container = json!({"name": "web", "image": image, "args": ["netexec", "--delay-shutdown=8"],
+    let container = json!({"name": "web", "image": image, "args": ["netexec"],
+        // It ends only when its grace is over.
+        "lifecycle": {"preStop": {"exec": {"command": ["/agnhost", "pause"]}}},
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 2}});
     let template = json!({"metadata": {"labels": {"app": "web"}},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 20}});
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 10}});
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": template}});
     plane.kubectl.apply(&deployment.to_string())?;
@@ -151,7 +153,7 @@ fn static_pod(hosted: &mut Hosted) -> Result<()> {
     plane.kubectl.when("the canary is shown by the API", Deadline::secs(SOON), &arguments, running).map(drop)
 }
 
-/// A pod that takes eight seconds to end has them: nobody removes it before.
+/// A pod that takes all of its ten seconds to end has them: nobody removes it before.
 fn deleted(hosted: &mut Hosted) -> Result<()> {
     let Hosted { plane, .. } = hosted;
     let first = pod(plane)?;
