@@ -110,9 +110,11 @@ mod tests {
         gzip.finish().unwrap()
     }
 
+    type Entries = &'static [(&'static str, EntryType, &'static str)];
+
     #[test]
     fn only_what_the_manifest_names_is_unpacked() {
-        let table: [(&[(&str, EntryType, &str)], Option<&str>); 7] = [
+        let table: [(Entries, Option<&str>); 7] = [
             (&[("./", EntryType::Directory, ""), ("./bin/kubelet", EntryType::Regular, "abc")], None),
             (&[("bin/other", EntryType::Regular, "abc")], Some("its manifest does not name")),
             (&[("../bin/kubelet", EntryType::Regular, "abc")], Some("its manifest does not name")),

@@ -1,5 +1,7 @@
 //! The worker as the agent runs it, with the real image proxy: images from folders, so that no registry is needed.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
