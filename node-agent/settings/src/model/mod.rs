@@ -1,5 +1,6 @@
 //! The settings as the rest of the node sees them: typed, complete, with what holds where nothing was said.
 
+mod api;
 mod cluster;
 mod images;
 mod network;
@@ -8,6 +9,7 @@ mod registry;
 mod update;
 
 pub use self::{
+    api::{Api, ApiListen, ApiRole},
     cluster::{Authority, Cluster, ClusterRole, Credential, Listen, Metrics},
     images::Images,
     network::{Bond, BondMode, Dhcp, HashPolicy, Interface, InterfaceMatch, LacpRate, Network, Proxy, Route, Vlan},
@@ -45,6 +47,8 @@ pub struct Settings {
     pub clusters: Vec<Cluster>,
     /// `[metrics]`
     pub metrics: Metrics,
+    /// `[api]`
+    pub api: Api,
     /// `[log]`
     pub log: Log,
 }

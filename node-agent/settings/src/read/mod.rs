@@ -1,5 +1,6 @@
 //! From what the sources say to settings. One file per table; `reader` takes values out of tables.
 
+mod api;
 mod cluster;
 #[cfg(test)]
 mod field;
@@ -51,6 +52,7 @@ pub(crate) fn read(merged: &Merged) -> Outcome {
         health: root.table("health", health::health),
         clusters: cluster::clusters(&mut root),
         metrics: root.table("metrics", cluster::metrics),
+        api: root.table("api", api::api),
         log: root.table("log", node::log),
     };
     let findings = root.finish();

@@ -21,6 +21,7 @@ pub const KEYS: &[Key] = &[
     key("health", Shape::Table(HEALTH), "When a release on trial is good."),
     key("cluster", Shape::Keyed(&["name"], CLUSTER), "To which Kubernetes clusters the node belongs, at most eight."),
     key("metrics", Shape::Table(METRICS), "Who else than root may read the node's metrics."),
+    key("api", Shape::Table(API), "Who may operate the node from elsewhere. Not said: nobody."),
     key("log", Shape::Table(LOG), "How much is logged."),
 ];
 
@@ -233,6 +234,17 @@ const METRICS: &[Key] = &[
     key("listen", Shape::Text, "ADDRESS:PORT where they are served over TLS. Not said: nowhere."),
     key("certificate", Shape::Text, "The certificate in PEM that is shown there."),
     key("key", Shape::Secret, "Its key in PEM."),
+];
+
+const API: &[Key] = &[
+    key("listen", Shape::Text, "ADDRESS:PORT where it is served over TLS. Not said: nowhere."),
+    key(
+        "client_ca",
+        Shape::Text,
+        "The authorities in PEM whose certificates let a client in, as ballast ca init makes one.",
+    ),
+    key("revoked_serials", Shape::Texts, "Serial numbers of certificates that are refused."),
+    key("revoked_roles", Shape::Texts, "Roles that nobody has any more: reader, operator, admin."),
 ];
 
 const LOG: &[Key] = &[

@@ -9,6 +9,7 @@ mod network;
 mod pem;
 mod registry;
 mod secret;
+mod serial;
 mod size;
 mod sysctl;
 mod time;
@@ -28,6 +29,7 @@ pub use self::{
     pem::{Certificates, PublicKey},
     registry::{MirrorPlace, RegistryHost, Username},
     secret::Secret,
+    serial::CertificateSerial,
     size::Size,
     time::{DURATION_UNITS, duration, duration_text},
     url::{HttpsUrl, NoProxy, ProxyUrl},
