@@ -20,6 +20,8 @@ impl Agent {
         if let Some(read) = &read {
             let served = self.metrics.serve_root();
             self.warnings.note(served);
+            let served = self.api.serve(&read.settings.api).await;
+            self.warnings.note(served);
             let served = self.metrics.serve_others(&read.settings.metrics);
             self.warnings.note(served);
         }
@@ -60,6 +62,7 @@ impl Agent {
             disk: self.jobs.disk_use(),
             clusters: &reports,
             settings,
+            api: self.api.shown(),
             problems,
             now: unix_secs(SystemTime::now()),
         });

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::operate::{Output, ended, run as operate};
-use crate::{
-    clients::host::Host,
-    update::model::{Command, Upgrade},
+use super::{
+    node::Node,
+    operate::{Output, ended, run as operate},
 };
+use crate::update::model::{Command, Upgrade};
 
 /// `--check`: there is another release.
 const EXIT_AVAILABLE: u8 = 10;
@@ -45,10 +45,10 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-pub(super) fn run(arguments: Arguments, host: &Host) -> Result<ExitCode> {
+pub(super) fn run(arguments: Arguments, node: &Node) -> Result<ExitCode> {
     let Arguments { image, check, fetch_only, reboot, allow_downgrade, output } = arguments;
     let command = Command::Upgrade(Upgrade { image, check, fetch_only, reboot, allow_downgrade, unattended: false });
-    let end = operate(host, command, !output.is_json())?;
+    let end = operate(node, command, !output.is_json())?;
     let (code, changed) = ended(&end, &output)?;
     Ok(if check && changed { ExitCode::from(EXIT_AVAILABLE) } else { code })
 }

@@ -3,7 +3,7 @@
 use super::{
     boot::Boot,
     releases::{Operation, Release, Releases},
-    status::{Cluster, Container, Deployment, Disk, Ended, Node, Os, Pod, Runtime, Status, Traffic},
+    status::{Api, Cluster, Container, Deployment, Disk, Ended, Node, Os, Pod, Runtime, Status, Traffic},
 };
 use crate::{
     cluster::{
@@ -49,6 +49,8 @@ pub struct Facts<'a> {
     pub clusters: &'a [Report],
     /// Where the settings are from.
     pub settings: Sources,
+    /// Where operators elsewhere reach it.
+    pub api: Option<Api>,
     /// Manifests that are not followed, and what else went wrong.
     pub problems: Vec<String>,
     /// The time, in seconds since 1970.
@@ -83,6 +85,7 @@ pub fn status(facts: Facts<'_>) -> Status {
         disk: disk(facts.disk),
         clusters: facts.clusters.iter().map(cluster).collect(),
         settings: facts.settings,
+        api: facts.api,
     }
 }
 

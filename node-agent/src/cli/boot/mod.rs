@@ -7,7 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::ask::{EXIT_NOT_READY, print, status};
+use super::{
+    ask::{EXIT_NOT_READY, print, status},
+    node::Node,
+};
 use crate::{
     cli::boot::timeline::Timeline,
     clients::{
@@ -32,8 +35,9 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
-    let status = status(host, "boot")?;
+pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
+    let host = node.here("boot")?;
+    let status = status(node, "boot")?;
     if status.boot.ready_ms.is_none() {
         eprintln!("ballast: the node has not been READY in this boot; see ballast status");
         return Ok(ExitCode::from(EXIT_NOT_READY));
