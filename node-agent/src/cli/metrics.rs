@@ -35,10 +35,11 @@ pub(super) fn run(_: &Arguments, node: &Node) -> Result<ExitCode> {
             let answer = ask(host).with_context(|| format!("asking the agent at {SOCKET}"))?;
             print(body(&answer)?)?;
         }
-        Node::There(_) => match node.open("metrics", &Request::Metrics {})?.next()? {
-            Reply::Text(text) => print(&text)?,
-            other => bail!(unexpected(&other)),
-        },
+        Node::There(_) => {
+            let reply = node.open("metrics", &Request::Metrics {})?.next()?;
+            let Reply::Text(text) = reply else { bail!(unexpected(&reply)) };
+            print(&text)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

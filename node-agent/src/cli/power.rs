@@ -31,10 +31,12 @@ pub(super) fn run(arguments: &Arguments, action: Power, node: &Node) -> Result<E
         Power::Off => "poweroff",
     };
     let reply = node.open(command, &Request::Power { action, force: arguments.force })?.next()?;
-    let end = match reply {
-        Reply::Done(outcome) => Ok(outcome),
-        Reply::Failed(failure) => Err(failure),
-        other => bail!(unexpected(&other)),
+    let end = if let Reply::Done(outcome) = reply {
+        Ok(outcome)
+    } else if let Reply::Failed(failure) = reply {
+        Err(failure)
+    } else {
+        bail!(unexpected(&reply))
     };
     ended(&end, &arguments.output).map(|(code, _)| code)
 }

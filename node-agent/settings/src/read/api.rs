@@ -11,12 +11,13 @@ pub(super) fn api(table: &mut Reader<'_>) -> Api {
     table.be_cautious();
     let address = table.get("listen");
     let client_ca = table.get("client_ca");
-    let serials =
-        whole_list(table, "revoked_serials", &format!("a list, each {}", CertificateSerial::EXPECTED), |text| {
-            CertificateSerial::parse(text)
-        });
-    let roles =
-        whole_list(table, "revoked_roles", "a list of \"reader\", \"operator\" and \"admin\"", |text| role(text));
+    let serials = whole_list(
+        table,
+        "revoked_serials",
+        &format!("a list, each {}", CertificateSerial::EXPECTED),
+        CertificateSerial::parse,
+    );
+    let roles = whole_list(table, "revoked_roles", "a list of \"reader\", \"operator\" and \"admin\"", role);
     match (address, client_ca, serials, roles) {
         (Found::Given(address), Found::Given(client_ca), Some(revoked_serials), Some(revoked_roles)) => {
             Api { listen: Some(ApiListen { address, client_ca, revoked_serials, revoked_roles }) }

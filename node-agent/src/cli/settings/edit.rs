@@ -62,10 +62,11 @@ fn document(node: &Node) -> Result<Vec<u8>> {
         Node::Here(host) => {
             Ok(observe::read(host, FILE).with_context(|| format!("reading {FILE}"))?.unwrap_or_default())
         }
-        Node::There(_) => match node.open("settings edit", &Request::Document {})?.next()? {
-            Reply::Text(text) => Ok(text.into_bytes()),
-            other => bail!(unexpected(&other)),
-        },
+        Node::There(_) => {
+            let reply = node.open("settings edit", &Request::Document {})?.next()?;
+            let Reply::Text(text) = reply else { bail!(unexpected(&reply)) };
+            Ok(text.into_bytes())
+        }
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) async fn connection(
 async fn too_long(mut streaming: watch::Receiver<bool>) {
     let stream = async { streaming.wait_for(|is_streaming| *is_streaming).await.is_ok() };
     if timeout(ANSWER, stream).await.is_ok_and(|is_streaming| is_streaming) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

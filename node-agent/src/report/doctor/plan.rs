@@ -156,6 +156,9 @@ mod tests {
     use super::*;
     use crate::report::status::{Cluster, Disk};
 
+    /// A status, what is planted besides, the check that finds it, and what mends it.
+    type Row = (Status, fn(&mut Facts<'_>, Peer), &'static str, &'static str);
+
     fn facts(status: &Status) -> Facts<'_> {
         Facts { status, is_clock_set: true, peers: Vec::new(), certificates: Vec::new(), now: 100 * DAY }
     }
@@ -185,7 +188,7 @@ mod tests {
         let ready = || Status { ready: true, ..Status::default() };
         let reason = |reason: &str| Status { reasons: vec![reason.to_owned()], ..ready() };
         let cluster = Cluster { name: "prod".to_owned(), certificate_until: Some(113 * DAY), ..Cluster::default() };
-        let table: Vec<(Status, fn(&mut Facts<'_>, Peer), &str, &str)> = vec![
+        let table: Vec<Row> = vec![
             (Status::default(), |_, _| {}, "ready", "ballast logs ballast"),
             (reason("unit demo.service failed"), |_, _| {}, "units", "ballast logs demo.service"),
             (reason("pod web: container c ends again and again"), |_, _| {}, "pods", "ballast logs web"),
