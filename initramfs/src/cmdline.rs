@@ -3,10 +3,10 @@
 use std::fs;
 
 use anyhow::{Context, Result, anyhow};
+use ballast_fsverity::Digest;
 
 use crate::deployment::DeploymentId;
 use crate::partition::RootSpec;
-use crate::verity::Digest;
 
 /// What the boot entry asks of /init.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use ballast_fsverity::{self as verity, Digest};
 use rustix::mount::MountFlags;
 
 use crate::mounts::{self, IMAGE, NEW, ROOT};
-use crate::verity::{self, Digest};
 
 /// The image's name in a deployment's folder.
 pub const IMAGE_NAME: &str = ".ostree.cfs";

@@ -3,7 +3,7 @@
 //! ```text
 //! cmdline, efi ─> Request ─┐
 //! drivers ──────> devices ──┴─> root ─> deployment ─> composefs ─> ahead ─> etc, var ─> ostree ─> switch root ─> systemd
-//!    (modules, uevent)   (partition, gpt)         (verity)   (check, ext4, identity)   (booted, gvariant)
+//!    (modules, uevent)   (partition, gpt)        (fsverity)  (check, ext4, identity)   (booted, gvariant)
 //! ```
 //!
 //! Parsers and choices are pure and table-tested beside their code (`cmdline`, `modules`, `glob`, `uevent`, `partition`, `gpt`, `ext4`,
@@ -36,4 +36,3 @@ pub mod sealing;
 pub mod switch;
 pub mod uevent;
 pub mod var;
-pub mod verity;

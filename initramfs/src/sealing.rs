@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
+use ballast_fsverity as verity;
 
 use crate::composefs::IMAGE_NAME;
 use crate::deployment::DEPLOYMENTS;
-use crate::verity;
 
 const OBJECTS: &str = "ostree/repo/objects";
 

@@ -36,7 +36,7 @@ const ALSO_PURE: [&str; 15] = [
     "pods/desired.rs",
     "pods/disk/collect.rs",
     "pods/phase.rs",
-    "pods/restart.rs",
+    "pods/restart_backoff.rs",
     "proxy/config/credentials.rs",
     "proxy/config/registries.rs",
     "proxy/policy/identity.rs",

@@ -115,7 +115,7 @@ impl<'a> Installed<'a> {
     }
 
     /// The first boot of a fresh node, restored: for what is not about that boot. It was booted and proved itself once, without a release server, for
-    /// the first scenario that wanted it; what it has to know of this one's release server it is reported now, as each later boot is reported by its credential.
+    /// the first scenario that wanted it; what it must know of this one's release server it is given now, as each later boot is given it by its credential.
     ///
     /// # Errors
     /// When the node was booted before, has other options, or a disk that somebody wrote to: such a one is no saved one.
@@ -131,7 +131,7 @@ impl<'a> Installed<'a> {
             settles(node)
         })?;
         let lay_down = format!("printf %s {} | systemd-tmpfiles --create -", quote(&[self.release_server.lines()?]));
-        node.guest.ask(&lay_down).context("reporting a restored node of its release server")?;
+        node.guest.ask(&lay_down).context("giving a restored node its release server")?;
         let status = node.status()?;
         ensure!(status.ready && status.runs("canary"), "restored, the node is not as it was: {status:?}");
         on_the_network(&mut node)?;

@@ -98,7 +98,7 @@ impl Node {
 
     /// It stood still while the machine did; the machine's own clock did not.
     fn sets_its_clock(&mut self) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reporting the time")?.as_secs();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reading the clock")?.as_secs();
         self.guest.ask(&format!("date --utc --set=@{now}")).context("setting the clock of a restored node").map(drop)
     }
 
@@ -111,10 +111,25 @@ impl Node {
         if line.is_err() && !self.process.has_ended() {
             // The channel opens even if the node is not ready: then the journal can be had.
             self.served = self.guest.greeted(Deadline::secs(70)).is_ok();
+            if !self.served {
+                self.keeps_registers();
+            }
         }
         let line = line?;
         self.greeted(deadline)?;
         Ok(line)
+    }
+
+    /// A firmware or a kernel that hangs leaves nothing else to look at.
+    fn keeps_registers(&mut self) {
+        let samples: Vec<String> = (0..3)
+            .filter_map(|_| {
+                std::thread::sleep(Duration::from_secs(1));
+                self.process.registers().ok()
+            })
+            .collect();
+        // There is nobody left to report to: the failure that brought us here is being reported already.
+        let _ = std::fs::write(self.evidence.join("registers.txt"), samples.join("\n----\n"));
     }
 
     /// Waits for the command channel only.

@@ -1,4 +1,4 @@
-//! Where a node under test gets its releases: registry, fault proxy, certificates and keys in one, and what the node has to be informed of them.
+//! Where a node under test gets its releases: registry, fault proxy, certificates and keys in one, and what the node must know of them.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -19,7 +19,7 @@ const BUSY: u8 = 5;
 
 /// What is on the node, what failed there, what is being done.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the keys are the agent's, documented in its README")]
+#[expect(missing_docs, reason = "the keys are the agent's, documented in docs/reference/status.md")]
 pub struct Releases {
     pub releases: Vec<Release>,
     pub failed: Vec<FailedRelease>,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 /// The whole report.
 #[derive(Debug, Deserialize)]
-#[expect(missing_docs, reason = "the keys are the agent's, documented in its README")]
+#[expect(missing_docs, reason = "the keys are the agent's, documented in docs/reference/status.md")]
 pub struct Status {
     pub os: Os,
     pub ready: bool,
@@ -74,7 +74,7 @@ pub struct Trial {
 pub struct Os {
     pub id: String,
     pub version: String,
-    pub commit: String,
+    pub commit: Option<String>,
     pub digest: Option<String>,
 }
 
@@ -191,7 +191,7 @@ mod tests {
             "runtime": {"name": "containerd", "version": "2", "ready": true, "restarts": 0},
             "pods": [{"name": "canary", "namespace": "ballast", "phase": "Running",
                       "containers": [{"name": "canary", "state": "running", "restarts": 0}]}],
-            "clusters": [{"name": "prod", "role": "node", "state": "away", "server": null, "since": 7, "reason": "refused",
+            "clusters": [{"name": "prod", "role": "node", "state": "unreachable", "server": null, "since": 7, "reason": "refused",
                           "certificate_until": null}],
             "settings": {"sources": [{"name": "credential ballast.settings", "rank": "credential", "at": null}], "trial": null,
                          "problems": [{"key": "a.b", "where": "c:1:2", "reason": "is unknown"}]}

@@ -61,7 +61,7 @@ impl Layout {
         let file = io::BufWriter::new(File::create(&new).with_context(doing)?);
         let mut hashing = Hashing { file, hash: Sha256::new(), size: 0 };
         write(&mut hashing).and_then(|()| hashing.file.flush()).with_context(doing)?;
-        let hex: String = hashing.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(hashing.hash.finalize());
         fs::rename(&new, blobs.join(&hex)).with_context(doing)?;
         Ok(Blob { digest: format!("sha256:{hex}"), size: hashing.size })
     }

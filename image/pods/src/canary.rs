@@ -1,4 +1,4 @@
-//! canary: proves on each boot that this node runs pods. It leaves the boot's id on the host, and stays until it is told
+//! canary: proves on each boot that this node runs pods. It leaves the boot's id on the host, and runs until it is asked
 //! to end.
 
 #![cfg_attr(bare, no_std, no_main)]

@@ -1,4 +1,4 @@
-//! pause: holds a pod's namespaces. It collects what is orphaned in them, and ends when it is told to.
+//! pause: holds a pod's namespaces. It collects what is orphaned in them, and ends when it is asked to.
 
 #![cfg_attr(bare, no_std, no_main)]
 

@@ -94,7 +94,7 @@ pub fn rename(from: &CStr, to: &CStr) -> Result<(), Errno> {
 
 /// Writes to the container's log.
 pub fn print(text: &[u8]) {
-    // Nobody is left to tell.
+    // There is nobody left to report to.
     let _ = call(WRITE, [1, text.as_ptr() as usize, text.len(), 0]);
 }
 

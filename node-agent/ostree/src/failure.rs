@@ -4,29 +4,8 @@ use std::io;
 
 use anyhow::Error;
 use ostree_ext::{gio, glib};
-use serde::{Deserialize, Serialize};
 
-/// Kinds of failures, by what the caller can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
-    /// The policy forbids the image, or wants a signature that is not there.
-    Refused,
-    /// There is no such image.
-    NotFound,
-    /// The network, timeouts, a registry that fails, after all attempts.
-    Unreachable,
-    /// The registry does not let us.
-    Unauthorized,
-    /// Digest or size does not fit.
-    Damaged,
-    /// The file system is full.
-    NoSpace,
-    /// An image, but none of ours: no ostree commit in it, or no labels.
-    NotARelease,
-    /// All else.
-    Other,
-}
+pub(crate) use ballast_types::FailureKind as Kind;
 
 /// A failure whose kind is known where it happens.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +35,7 @@ pub(crate) fn kind(error: &Error) -> Kind {
     {
         return Kind::NoSpace;
     }
-    Kind::Other
+    Kind::Failed
 }
 
 #[cfg(test)]
@@ -75,7 +54,7 @@ mod tests {
             (Error::new(full).context("writing"), Kind::NoSpace),
             (Error::new(glib).context("writing"), Kind::NoSpace),
             (anyhow!("min-free-space-percent '3%' would be exceeded"), Kind::NoSpace),
-            (anyhow!("x"), Kind::Other),
+            (anyhow!("x"), Kind::Failed),
         ];
         for (error, expected) in table {
             assert_eq!(kind(&error), expected, "{error:#}");

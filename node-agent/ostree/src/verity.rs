@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use ballast_initramfs::verity;
+use ballast_fsverity as verity;
 use sha2::{Digest as _, Sha256};
 
 /// What the kernel hashes at a time.
@@ -76,7 +76,7 @@ fn compute(mut content: impl Read) -> Result<String> {
     descriptor[..3].copy_from_slice(&[1, 1, 12]);
     descriptor[8..16].copy_from_slice(&size.to_le_bytes());
     descriptor[16..16 + hashes.len()].copy_from_slice(&hashes);
-    Ok(Sha256::digest(descriptor).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(Sha256::digest(descriptor)))
 }
 
 /// As much as there is, up to a whole block.

@@ -3,24 +3,9 @@
 use std::{fs::OpenOptions, io::Write, path::Path};
 
 use anyhow::{Context, Error, Result};
-use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Kinds of failures, by what a client can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
-    /// The policy forbids the image, or wants a signature that is not there.
-    Refused,
-    /// There is no such image.
-    NotFound,
-    /// The network, timeouts, a registry that fails, after all attempts.
-    Unreachable,
-    /// The registry does not let us.
-    Unauthorized,
-    /// Digest or size does not fit.
-    Damaged,
-}
+pub(super) use ballast_types::FailureKind as Kind;
 
 /// A failure whose kind is known where it happens.
 #[derive(Debug, thiserror::Error)]

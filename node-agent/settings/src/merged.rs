@@ -1,4 +1,4 @@
-//! All sources, one upon the other: of what several say, the first holds.
+//! All sources, merged: if several have a key, the first wins.
 
 use crate::{
     fragment::{Budget, Fragment, Source},

@@ -1,4 +1,4 @@
-//! What is wrong with a source, in a sentence that says where.
+//! An error in a source, in a sentence with its place.
 
 use std::fmt;
 

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// What the domains know of the machine at one moment, as far as clusters are informed of it.
+/// What the domains know of the machine at one moment, as far as it is reported to clusters.
 pub(super) struct Known<'a> {
     pub(super) runtime: &'a runtime::model::Observed,
     pub(super) health: Option<&'a health::model::Observed>,
@@ -74,7 +74,7 @@ impl Orders {
         self.underway.take_if(|underway| underway.cluster == name);
     }
 
-    /// What is to be carried out now. Preparing an image waits for what goes on, whoever asked for that; a reboot does not: the slot that it
+    /// The order to carry out now. Preparing an image waits for the running operation, whoever requested that; a reboot does not: the slot that it
     /// is for may be another's by then, so its cluster asks again.
     fn next(&mut self, is_busy: bool) -> Option<Asked> {
         if !is_busy {
@@ -99,8 +99,8 @@ impl Orders {
         Some((underway.cluster.clone(), underway.result(result)))
     }
 
-    /// What clusters are informed of the operation that runs. One of theirs that has ended is reported until its outcome is known here: with neither
-    /// of them reported, the cluster would take its order for lost, and give it again.
+    /// The running operation, as it is reported to clusters. A cluster's own operation that has ended is reported until its outcome is known here:
+    /// with neither of them reported, the cluster would conclude that its order was lost, and give it again.
     fn operation(&self, running: Option<(&Command, Progress)>) -> Option<Operation> {
         let reported = running.map(|(command, progress)| Operation {
             name: command.name().to_owned(),

@@ -43,6 +43,7 @@ use crate::{
         console,
         metrics::{Server, Source},
         notify::Notifier,
+        ready_line::ready_line,
         releases::Releases,
         socket::{self, Asked, AskedSettings},
         status::Status,
@@ -62,7 +63,7 @@ use crate::{
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
 
-/// systemd is starting the container runtime by itself; only if nothing comes of it is it asked what is wrong. Asking
+/// systemd starts the container runtime; only if it does not come up is systemd asked what is wrong. Asking
 /// earlier would cost the boot: systemd then sends us the signals of every unit.
 const RUNTIME_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -313,7 +314,7 @@ impl Agent {
     /// The moment that the boot is for. Everything that can wait comes after it.
     fn become_ready(&mut self) {
         let mut boot = self.warnings.note(boot::measure(&self.host)).unwrap_or_default();
-        let line = boot::ready_line(&self.os.version, &boot);
+        let line = ready_line(&self.os.version, &boot);
         self.warnings.note(console::print(&self.host, &line));
         self.warnings.note(boot::record(&self.host, &mut boot));
         self.notifier.ready();

@@ -27,7 +27,7 @@ pub(super) fn run(host: Host) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Logs go to the journal, with their fields, when systemd runs us; else to standard error, for whoever runs us by hand.
+/// Logs go to the journal, with their fields, when systemd runs the agent; else to standard error.
 fn start_logging() -> Result<()> {
     let logger: Box<dyn log::Log> = if connected_to_journal() {
         Box::new(JournalLog::new().context("connecting to the journal")?)
@@ -39,8 +39,8 @@ fn start_logging() -> Result<()> {
     Ok(())
 }
 
-/// What this program says, and what others' code in it warns of. The rest of theirs, each step of a D-Bus handshake for one,
-/// is reported to who asks for `log.level = "debug"`.
+/// What this program logs, and warnings of libraries. Their other lines, each step of a D-Bus handshake for one,
+/// are logged with `log.level = "debug"`.
 struct Ours(Box<dyn log::Log>);
 
 impl log::Log for Ours {
@@ -60,7 +60,7 @@ impl log::Log for Ours {
     }
 }
 
-/// For programs that log to whoever started them.
+/// Logs to standard error.
 struct StandardError;
 
 impl log::Log for StandardError {

@@ -1,4 +1,4 @@
-//! Asking the agent over its socket, and printing what comes of it: what the commands have in common.
+//! Asking the agent over its socket, and printing the answer: what the commands have in common.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Write},
@@ -21,9 +21,6 @@ use crate::{
 
 /// The agent answers at once, from memory; a machine that is busy beyond its means gives it its turn later.
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// For scripts that wait for a node: distinguished from "the question could not be asked" (1) and wrong usage (2).
-pub(super) const EXIT_NOT_READY: u8 = 3;
 
 /// A conversation with an agent: one request, its replies.
 pub(super) enum Conversation {

@@ -5,18 +5,19 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::{
+    exit,
     node::Node,
-    operate::{EXIT_STATUS, Output, operate},
+    operate::{Output, operate},
 };
 use crate::update::model::{Command, Target};
 
 /// Makes the release before this one the next to boot
 ///
-/// A prepared upgrade is given up by it. Once more, before or after the reboot, is back where it was.
+/// It also gives up a prepared upgrade. A second rollback, before or after the reboot, undoes the first.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Rollback {
-    /// Boots it at once
+    /// Reboots into it at once
     #[arg(long)]
     reboot: bool,
 
@@ -26,7 +27,7 @@ pub(super) struct Rollback {
 
 /// Names a release.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Named {
     /// Its version, its digest, or the first six or more digits of that; see ballast releases
     release: String,
@@ -37,9 +38,9 @@ pub(super) struct Named {
 
 /// Checks every object of every release against its checksum
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Fsck {
-    /// Fetches what is damaged anew
+    /// Fetches damaged objects again
     #[arg(long)]
     repair: bool,
 
@@ -47,9 +48,9 @@ pub(super) struct Fsck {
     output: Output,
 }
 
-/// Removes releases that are neither booted, next, last good nor pinned, and what is left of them
+/// Removes releases that are neither booted, next, last good nor pinned, and leftovers of removed ones
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_RELEASES)]
 pub(super) struct Collect {
     #[command(flatten)]
     output: Output,

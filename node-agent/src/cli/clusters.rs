@@ -13,7 +13,7 @@ use super::{
 };
 use crate::report::status::Cluster;
 
-/// Shows the clusters that this node belongs to, and how it stands there
+/// Shows the clusters that this node belongs to, and its state in each
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 they are printed; 1 the agent could not be asked; 2 wrong usage.")]
 pub(super) struct Arguments {
@@ -99,23 +99,23 @@ mod tests {
             rollout: Some("Draining: 3 pods are left".to_owned()),
             ..Cluster::default()
         };
-        let away = Cluster {
+        let unreachable = Cluster {
             name: "lab".to_owned(),
             role: "report-only".to_owned(),
-            state: "away".to_owned(),
+            state: "unreachable".to_owned(),
             since: Some(400),
             reason: Some("connecting to https://lab.example: refused".to_owned()),
             certificate_until: Some(1000),
             ..Cluster::default()
         };
         let expected = "\
-NAME   ROLE          STATE       SERVER                  CERTIFICATE   UPGRADE
-prod   node          connected   https://10.0.0.1:6443   364d          Draining: 3 pods are left
-lab    report-only   away 10m    -                       ended         -
+NAME   ROLE          STATE             SERVER                  CERTIFICATE   UPGRADE
+prod   node          connected         https://10.0.0.1:6443   364d          Draining: 3 pods are left
+lab    report-only   unreachable 10m   -                       ended         -
 
   ! lab: connecting to https://lab.example: refused
 ";
-        assert_eq!(render(&[connected, away], 1000), expected);
+        assert_eq!(render(&[connected, unreachable], 1000), expected);
         assert!(render(&[], 0).starts_with("This node belongs to no cluster"));
     }
 

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use super::{
-    ask::{EXIT_NOT_READY, print, unexpected},
+    ask::{print, unexpected},
+    exit,
     node::Node,
 };
 use crate::report::{
@@ -32,7 +33,7 @@ pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
         false => render(&findings),
     })?;
     let is_well = findings.iter().all(|one| one.problem.is_none());
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_READY) })
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(exit::NOT_READY) })
 }
 
 fn render(findings: &[Finding]) -> String {

@@ -24,7 +24,7 @@ use crate::{
 /// The agent answers at once, from memory.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Prints the node's metrics as Prometheus reads them
+/// Prints the node's metrics in Prometheus' text format
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 they are printed; 1 the agent could not be asked; 2 wrong usage.")]
 pub(super) struct Arguments {}

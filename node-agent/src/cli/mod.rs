@@ -8,6 +8,7 @@ mod ca;
 mod change;
 mod clusters;
 mod doctor;
+mod exit;
 mod images;
 mod import;
 mod logs;

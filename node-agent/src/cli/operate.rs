@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     ask::{print, unexpected},
+    exit,
     node::Node,
     progress::Bar,
 };
@@ -14,16 +15,6 @@ use crate::{
     report::socket::{Reply, Request},
     update::model::{Command, Failure, FailureKind, Outcome},
 };
-
-/// The release is not for this node, or not to be trusted.
-pub(super) const EXIT_REFUSED: u8 = 4;
-
-/// Another operation is running.
-pub(super) const EXIT_BUSY: u8 = 5;
-
-/// Reported by `--help` of each of them.
-pub(super) const EXIT_STATUS: &str = "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 the release is \
-                                      refused; 5 another operation is running.";
 
 /// What all of them can be given.
 #[derive(Debug, clap::Args)]
@@ -122,8 +113,8 @@ pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<(
         Ok(outcome) => Ok((ExitCode::SUCCESS, outcome.changed)),
         Err(failure) => {
             let code = match failure.kind {
-                FailureKind::Refused => EXIT_REFUSED,
-                FailureKind::Busy => EXIT_BUSY,
+                FailureKind::Refused | FailureKind::NotARelease => exit::REFUSED,
+                FailureKind::Busy => exit::BUSY,
                 FailureKind::Unreachable
                 | FailureKind::Unauthorized
                 | FailureKind::NotFound

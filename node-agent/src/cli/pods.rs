@@ -5,13 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::Subcommand;
 
-use super::ask::print;
+use super::{ask::print, exit};
 use crate::pods::manifest::{self, Read};
 
-/// Exit status: something in the file is refused.
-const REFUSED: u8 = 4;
-
-/// What this node makes of pods' manifests
+/// Checks manifests of pods
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -20,7 +17,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows which pods a file describes, what in it has no effect here, and all that is refused
+    /// Shows which pods a file describes, what in it has no effect here, and everything that is refused
     #[command(
         after_help = "Exit status: 0 all of it is taken; 1 it failed; 2 wrong usage; 4 something in the file is refused."
     )]
@@ -34,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let Command::Explain { file } = &arguments.command;
     let read = manifest::load(file, &file.display().to_string());
     print(&explain(&read))?;
-    Ok(if read.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+    Ok(if read.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::REFUSED) })
 }
 
 fn explain(read: &Read) -> String {

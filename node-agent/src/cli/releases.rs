@@ -10,7 +10,7 @@ use super::{
 };
 use crate::report::releases::{Release, Releases};
 
-/// Shows the releases on this node: booted, next, last good, pinned, bad
+/// Shows the releases on this node: booted, next, last good, pinned, failed
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 they are printed; 1 the agent could not be asked; 2 wrong usage.")]
 pub(super) struct Arguments {

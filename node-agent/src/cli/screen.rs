@@ -194,9 +194,10 @@ PODS
             server: server.map(str::to_owned),
             ..Cluster::default()
         };
-        let clusters = vec![cluster("prod", "connected", Some("https://a.example")), cluster("lab", "away", None)];
+        let clusters =
+            vec![cluster("prod", "connected", Some("https://a.example")), cluster("lab", "unreachable", None)];
         let screen = render(&Status { clusters, ..status() }, false);
-        let expected = "\nCLUSTERS\n  prod                         connected         https://a.example\n  lab                          away\n\nPODS\n";
+        let expected = "\nCLUSTERS\n  prod                         connected         https://a.example\n  lab                          unreachable\n\nPODS\n";
         assert!(screen.contains(expected), "{screen}");
         assert!(!render(&status(), false).contains("CLUSTERS"));
     }

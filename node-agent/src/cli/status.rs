@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::{
-    ask::{Conversation, EXIT_NOT_READY, print, unexpected},
+    ask::{Conversation, print, unexpected},
+    exit,
     node::Node,
     screen, table,
 };
@@ -18,7 +19,7 @@ use crate::report::{
 /// So many nodes are asked at once.
 const AT_ONCE: usize = 32;
 
-/// Shows how the node is: release, readiness, boot time, runtime, pods; of several nodes a line each
+/// Shows the state of the node: release, readiness, boot time, runtime, pods; of several nodes a line each
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit status: 0 the node is ready; 3 it is not; 1 the agent could not be asked; 2 wrong usage. Of several nodes \
@@ -38,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, nodes: &[Node]) -> Result<ExitCode> {
         false => screen::render(&status, std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()),
     };
     print(&text)?;
-    Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::from(EXIT_NOT_READY) })
+    Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::from(exit::NOT_READY) })
 }
 
 fn ask(node: &Node, may_ask: bool) -> Result<Status> {
@@ -67,7 +68,7 @@ fn several(arguments: &Arguments, nodes: &[Node]) -> Result<ExitCode> {
     let code = answers.iter().map(|(_, answer)| match answer {
         Err(_) => 1,
         Ok(status) if status.ready => 0,
-        Ok(_) => EXIT_NOT_READY,
+        Ok(_) => exit::NOT_READY,
     });
     // One that does not answer is worse than one that is not ready, whatever their numbers are.
     let codes: Vec<u8> = code.collect();

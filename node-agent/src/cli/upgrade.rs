@@ -5,18 +5,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::{
+    exit,
     node::Node,
     operate::{Output, ended, run as operate},
 };
 use crate::update::model::{Command, Upgrade};
 
-/// `--check`: there is another release.
-const EXIT_AVAILABLE: u8 = 10;
-
-/// Takes the node to another release: fetches it, checks it, prepares it to boot next
+/// Upgrades the node to another release: fetches it, checks it, prepares it to boot next
 ///
-/// The release that runs is not touched: it boots again if the new one does not prove healthy. Running the command again
-/// after it was interrupted goes on where it was. Ctrl-C cancels it.
+/// The release that runs is not touched: it boots again if the new one does not prove healthy. After an
+/// interruption run the command again: it continues where it stopped. Ctrl-C cancels it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 the release is refused (signature, downgrade, architecture, \
@@ -25,7 +23,7 @@ pub(super) struct Arguments {
     /// REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST; by default update.image of the settings, else where the running release came from
     image: Option<String>,
 
-    /// Only looks whether there is another release
+    /// Only checks whether there is another release
     #[arg(long, conflicts_with_all = ["fetch_only", "reboot"])]
     check: bool,
 
@@ -33,7 +31,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "reboot")]
     fetch_only: bool,
 
-    /// Boots it at once
+    /// Reboots into it at once
     #[arg(long)]
     reboot: bool,
 
@@ -50,5 +48,5 @@ pub(super) fn run(arguments: Arguments, node: &Node) -> Result<ExitCode> {
     let command = Command::Upgrade(Upgrade { image, check, fetch_only, reboot, allow_downgrade, unattended: false });
     let end = operate(node, command, !output.is_json())?;
     let (code, changed) = ended(&end, &output)?;
-    Ok(if check && changed { ExitCode::from(EXIT_AVAILABLE) } else { code })
+    Ok(if check && changed { ExitCode::from(exit::AVAILABLE) } else { code })
 }

@@ -61,7 +61,7 @@ impl Host {
     }
 
     /// Changes what may lie on a disk: `work` runs on another thread, after the changes that were asked for before and before those that are
-    /// asked for later. It is made even if whoever asked stops waiting.
+    /// asked for later. It is made even if the caller stops waiting.
     ///
     /// # Errors
     /// If `work` fails, or the disk does not answer within 120 s; the change may still be made then.

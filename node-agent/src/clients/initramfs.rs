@@ -1,4 +1,4 @@
-//! What /init leaves of the boot for whoever comes later.
+//! The report that /init leaves about the boot.
 
 use std::{fs, io::ErrorKind};
 

@@ -25,8 +25,7 @@ pub mod proc;
 pub mod resolved;
 pub mod resources;
 pub mod space;
-#[expect(clippy::disallowed_methods, reason = "what waits for the disk is here; it is called through Host::change")]
-pub mod store;
+pub use ballast_files as store;
 pub mod systemd;
 pub mod volume;
 pub mod watch;

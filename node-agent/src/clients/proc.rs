@@ -12,20 +12,46 @@ const MICROS_PER_TICK: u64 = 10_000;
 /// How long the machine is up, and how much of that time its CPUs worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuTime {
-    /// Microseconds since the kernel started (/proc/uptime, 10 ms steps).
+    /// Microseconds since the kernel started.
     pub uptime_us: u64,
     /// Uptime of all CPUs together less idle and iowait, in microseconds.
     pub busy_us: u64,
 }
 
-/// Reads [`CpuTime`] from /proc/uptime and /proc/stat.
+/// Reads [`CpuTime`]: to the nanosecond on a machine with one CPU, as boots are counted on; else from /proc/uptime and /proc/stat, in steps
+/// of 10 ms.
 ///
 /// # Errors
-/// If either file is missing or not of the form that proc(5) gives.
+/// If either of these is missing or not of the form that proc(5) gives.
 pub fn cpu_time(host: &Host) -> Result<CpuTime> {
+    let timers = fs::read_to_string(host.path("/proc/timer_list")).unwrap_or_default();
+    if let Some(exact) = of_one_cpu(&timers) {
+        return Ok(exact);
+    }
     let uptime = read(host, "/proc/uptime")?;
     let stat = read(host, "/proc/stat")?;
     parse_cpu_time(&uptime, &stat).context("reading /proc/uptime and /proc/stat: not of the form in proc(5)")
+}
+
+/// From /proc/timer_list (kernel/time/timer_list.c). What another CPU has idled since it last went idle is not in there: None with several.
+fn of_one_cpu(timers: &str) -> Option<CpuTime> {
+    let mut lines = timers.lines();
+    let now = lines.find_map(|line| line.strip_prefix("now at ")?.strip_suffix(" nsecs")?.parse::<u64>().ok())?;
+    let mut idle = [None, None];
+    for line in lines {
+        if line.starts_with("cpu: ") && line != "cpu: 0" {
+            return None;
+        }
+        let Some((name, value)) = line.trim_start().split_once(':') else { continue };
+        let slot = match name.trim_end() {
+            ".idle_sleeptime" => 0,
+            ".iowait_sleeptime" => 1,
+            _ => continue,
+        };
+        idle[slot] = Some(value.trim().strip_suffix(" nsecs")?.parse::<u64>().ok()?);
+    }
+    let busy = now.checked_sub(idle[0]? + idle[1]?)?;
+    Some(CpuTime { uptime_us: now / 1000, busy_us: busy / 1000 })
 }
 
 fn parse_cpu_time(uptime: &str, stat: &str) -> Option<CpuTime> {
@@ -97,6 +123,22 @@ fn read(host: &Host, path: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_cpu_is_counted_exactly() {
+        let one = "Timer List Version: v0.10\nHRTIMER_MAX_CLOCK_BASES: 8\nnow at 20141833418 nsecs\n\ncpu: 0\n clock 0:\n  .base:       0\n\
+                   \x20 .idle_calls     : 501\n  .idle_sleeptime : 4392975611 nsecs\n  .iowait_sleeptime: 289742447 nsecs\njiffies: 4294897464\n";
+        assert_eq!(of_one_cpu(one), Some(CpuTime { uptime_us: 20_141_833, busy_us: 15_459_115 }));
+        for wrong in [
+            "",
+            "now at 1 nsecs\n",
+            &one.replace("20141833418", "1"),
+            &one.replace(".iowait", ".x"),
+            &format!("{one}\ncpu: 1\n"),
+        ] {
+            assert_eq!(of_one_cpu(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn busy_is_uptime_of_all_cpus_less_idle_and_iowait() {

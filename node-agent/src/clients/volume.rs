@@ -1,4 +1,4 @@
-//! Volumes that somebody else made: found by their label, mounted read-only for a moment, and read with care.
+//! Volumes with user-data: found by their label, mounted read-only for a moment, and read within limits.
 
 use std::{
     fs::{self, File},
@@ -102,7 +102,7 @@ fn location(above: &Path) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Whether `device` was there when the machine booted: udev saw it no later than a while after it was informed of all devices that were there.
+/// Whether `device` was there when the machine booted: udev saw it no later than a while after it was informed of all present devices.
 ///
 /// # Errors
 /// If nobody can say when that was.

@@ -1,4 +1,4 @@
-//! Says when a folder changes (inotify).
+//! Reports when a folder changes (inotify).
 
 use std::{
     fs::DirBuilder,

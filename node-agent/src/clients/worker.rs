@@ -4,6 +4,7 @@
 use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
+use ballast_types::FailureKind;
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
@@ -115,9 +116,9 @@ pub struct Bytes {
 /// What went wrong, as the worker says it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, thiserror::Error)]
 #[error("{message}")]
-pub struct Warning {
-    /// `refused`, `unreachable`, …: see the worker's README.
-    pub kind: String,
+pub struct WorkerFailure {
+    /// By what can be done about it.
+    pub kind: FailureKind,
     /// A stack of tasks in one sentence.
     pub message: String,
 }
@@ -127,13 +128,13 @@ pub struct Warning {
 enum Line<T> {
     Progress(Bytes),
     Result(T),
-    Error(Warning),
+    Error(WorkerFailure),
 }
 
 /// Runs the worker with `arguments`, at most for `deadline`; it is killed when that passes or the caller goes away.
 ///
 /// # Errors
-/// A [`Warning`] if the worker says what is wrong; else that it could not be run, or did not keep to its form.
+/// A [`WorkerFailure`] if the worker says what is wrong; else that it could not be run, or did not keep to its form.
 pub async fn run<T: DeserializeOwned>(
     host: &Host,
     arguments: &[&str],
@@ -208,7 +209,7 @@ mod tests {
         let ended =
             run::<Fetched>(&host, &["fetch"], None, Duration::from_secs(2), |_| reported += 1).await.unwrap_err();
         assert_eq!(ended.to_string(), "it did not end within 2 s");
-        assert!(reported > 0, "it informed of no progress");
+        assert!(reported > 0, "it reported no progress");
         let process = Path::new("/proc").join(fs::read_to_string(pid).unwrap().trim()).join("exe");
         let gone = async {
             while process.exists() {

@@ -30,7 +30,7 @@ pub struct Memberships {
     host: Host,
     changed: Arc<Notify>,
     running: BTreeMap<String, Running>,
-    /// What is informed of the clusters that cannot be joined.
+    /// What is reported about the clusters that cannot be joined.
     idle: Vec<Report>,
     asking: mpsc::Sender<Asked>,
     asked: mpsc::Receiver<Asked>,

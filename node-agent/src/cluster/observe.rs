@@ -1,4 +1,4 @@
-//! Looks at the machine for what clusters are informed of it; the agent adds what the domains know.
+//! Reads from the machine what is reported to clusters; the agent adds what the domains know.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! Which memberships there have to be: pure functions of the settings and of those that there are.
+//! Which memberships to begin and to end: pure functions of the settings and of the existing ones.
 
 use super::model::{Asked, Authority, Config, Credentials, DEFAULT_POOL, Order, Report, Role, Secret, State, Step};
 use crate::settings::model as settings;
@@ -47,7 +47,7 @@ pub fn config(cluster: &settings::Cluster, is_kept: impl Fn(&str) -> bool) -> Op
     })
 }
 
-/// What is informed of a cluster that cannot be joined, since the settings have nothing to join it with.
+/// What is reported about a cluster that cannot be joined, since the settings have nothing to join it with.
 pub fn without_credentials(cluster: &settings::Cluster) -> Report {
     let problem = "the settings name no token, kubeconfig or client certificate to join it with";
     let problems = vec![problem.to_owned()];

@@ -1,4 +1,4 @@
-//! The operator's executables: which there are, and what came of running them, beside the loop.
+//! The operator's health checks: which there are, and the results of running them, beside the loop.
 
 use std::{
     collections::BTreeMap,
@@ -50,7 +50,7 @@ impl Checks {
         Self { changed, runs: BTreeMap::new() }
     }
 
-    /// What there is in the folder of checks, and what came of it so far.
+    /// The checks in the folder, and their results so far.
     ///
     /// # Errors
     /// If the folder is there and cannot be read.

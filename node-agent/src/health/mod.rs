@@ -1,4 +1,4 @@
-//! Is this boot good? A release on trial has to show it within its time: then its boot entry is blessed, else the node reboots.
+//! Is this boot good? A release on trial must become healthy within its deadline: then its boot entry is blessed, else the node reboots.
 
 pub mod act;
 mod checks;

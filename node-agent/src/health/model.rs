@@ -71,7 +71,7 @@ pub struct Check {
     pub name: String,
     /// When the file was changed last: what passed is run again when it changed.
     pub modified: SystemTime,
-    /// What came of it.
+    /// The result.
     pub state: CheckState,
 }
 

@@ -1,4 +1,4 @@
-//! What the node's health means: for people, and for a release on trial.
+//! What the node's health means for the status, and for a release on trial.
 
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ fn failed(unit: &str) -> String {
     format!("unit {unit} failed")
 }
 
-/// A file that may not be executed is reported to people, and fails no release: it was there before.
+/// A file that is not executable is reported, and fails no release: it was there before.
 fn missing_of_check(check: &Check) -> Option<String> {
     match &check.state {
         CheckState::NotExecutable | CheckState::Passed => None,

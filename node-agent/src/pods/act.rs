@@ -1,4 +1,4 @@
-//! Does the jobs of the plan: beside the loop, one at a time for each pod. What came of them is seen by the next look.
+//! Does the jobs of the plan: beside the loop, one at a time for each pod. The next pass observes the results.
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 

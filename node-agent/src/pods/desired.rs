@@ -1,4 +1,4 @@
-//! What shall run here: a pure function of the manifest files and of what runs.
+//! The desired pods: a pure function of the manifest files and of what runs.
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -11,6 +11,6 @@ pub mod observe;
 pub mod phase;
 pub mod plan;
 pub mod preloaded;
-mod restart;
+mod restart_backoff;
 mod sandbox;
 mod volumes;

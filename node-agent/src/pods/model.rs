@@ -85,7 +85,7 @@ pub struct Spec {
     pub supplemental_groups: Vec<i64>,
     /// What happens when a container ends.
     pub restart_policy: RestartPolicy,
-    /// How long a container may take to end when reported to.
+    /// How long a container may take to end when asked to.
     pub grace: Duration,
     /// Its volumes, by name.
     pub volumes: BTreeMap<String, Volume>,

@@ -1,10 +1,10 @@
-//! How a pod is, derived from its containers as Kubernetes does (pod lifecycle: phases, container states).
+//! The phase of a pod, derived from its containers as Kubernetes does (pod lifecycle: phases, container states).
 
 use std::collections::BTreeMap;
 
 use super::{
     model::{Instance, Pod, RestartPolicy, Sandbox, State},
-    restart::{self, Next},
+    restart_backoff::{self, Next},
 };
 
 /// The phase of a pod.
@@ -49,7 +49,7 @@ pub(super) fn after(policy: RestartPolicy, instance: &Instance) -> Option<Next> 
     match &instance.state {
         State::Created | State::Running => None,
         State::Exited { started_at, finished_at, exit_code, .. } => {
-            Some(restart::next(policy, *exit_code, instance.crashes, *started_at, *finished_at))
+            Some(restart_backoff::next(policy, *exit_code, instance.crashes, *started_at, *finished_at))
         }
     }
 }

@@ -132,22 +132,10 @@ pub fn remember(host: &Host, boot: &Boot) -> Result<()> {
     fs::write(host.path(BOOT_RECORD), text).with_context(|| format!("writing {BOOT_RECORD}"))
 }
 
-/// The line on the console.
-pub fn ready_line(version: &str, boot: &Boot) -> String {
-    let secs = |ms: Option<u64>| ms.map_or("?".to_owned(), |ms| format!("{}.{:03} s", ms / 1000, ms % 1000));
-    format!(
-        "ballast {version}: READY in {} (kernel {}, initramfs {}, userspace {}; busy {})",
-        secs(boot.ready_ms),
-        secs(boot.kernel_ms),
-        secs(boot.initramfs_ms),
-        secs(boot.userspace_ms),
-        secs(boot.busy_ms),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::ready_line::ready_line;
 
     const READY: CpuTime = CpuTime { uptime_us: 4_310_000, busy_us: 4_160_000 };
 

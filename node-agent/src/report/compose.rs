@@ -135,7 +135,7 @@ fn cluster(report: &Report) -> Cluster {
         Membership::WaitingForClock => ("waiting-for-clock", None, Some("the clock is not set".to_owned())),
         Membership::Joining => ("joining", None, None),
         Membership::Connected => ("connected", None, None),
-        Membership::Unreachable { since, reason } => ("away", Some(*since), Some(reason.clone())),
+        Membership::Unreachable { since, reason } => ("unreachable", Some(*since), Some(reason.clone())),
         Membership::Refused { reason } => ("refused", None, Some(reason.clone())),
     };
     Cluster {

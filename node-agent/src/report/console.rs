@@ -1,4 +1,4 @@
-//! Lines for whoever looks at the machine's console.
+//! Lines on the machine's console.
 
 use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt};
 

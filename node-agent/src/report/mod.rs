@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod logs;
 pub mod metrics;
 pub mod notify;
+pub mod ready_line;
 pub mod releases;
 pub mod socket;
 pub mod status;

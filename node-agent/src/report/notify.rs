@@ -1,4 +1,4 @@
-//! What systemd hears: READY, STATUS, WATCHDOG (sd_notify(3)).
+//! Notifications to systemd: READY, STATUS, WATCHDOG (sd_notify(3)).
 
 use std::time::Duration;
 
@@ -46,6 +46,6 @@ impl Notifier {
 
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log::warn!("reporting systemd: {error}");
+        log::warn!("notifying systemd: {error}");
     }
 }

@@ -148,7 +148,7 @@ pub enum Reply {
 pub struct Asked {
     /// What to do.
     pub command: Command,
-    /// Where to report it; closed when they go away.
+    /// Where to report progress; closed when the client disconnects.
     pub client: mpsc::Sender<Event>,
 }
 
@@ -225,7 +225,7 @@ fn listen_at(path: &Path) -> std::io::Result<UnixListener> {
     socket.listen(BACKLOG)
 }
 
-/// Waits for the request. Who has asked is one of the silent no more, and is answered whoever else connects.
+/// Waits for the request. A client that has sent one no longer counts as silent, and is answered whoever else connects.
 async fn listen(mut stream: UnixStream, answers: Answers) {
     match request(&mut stream).await {
         Ok(line) => drop(tokio::spawn(async move {

@@ -14,7 +14,7 @@ pub struct Status {
     pub ready: bool,
     /// What is wrong, one sentence each. A node can be ready and still have reasons: it is degraded then.
     pub reasons: Vec<String>,
-    /// Where the boot's time went.
+    /// The times of this boot.
     pub boot: Boot,
     /// Which node this is.
     pub node: Node,
@@ -24,12 +24,12 @@ pub struct Status {
     pub runtime: Runtime,
     /// What runs here.
     pub pods: Vec<Pod>,
-    /// The room on /var, and what was done for it.
+    /// The space on /var.
     #[serde(default)]
     pub disk: Disk,
     /// The clusters that this node belongs to.
     pub clusters: Vec<Cluster>,
-    /// Where its settings are from, and what in them does not apply.
+    /// The sources of its settings, and what in them does not apply.
     #[serde(default)]
     pub settings: Sources,
     /// Where operators elsewhere reach it; null if the settings do not say so.
@@ -98,18 +98,18 @@ pub struct Runtime {
     pub restarts: u32,
 }
 
-/// The room on /var, and what was done for it since the agent was started.
+/// The space on /var, and what was removed since the agent was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// Bytes in all; 0 before they were first asked for.
     pub total_bytes: u64,
     /// Bytes that pods may still use.
     pub available_bytes: u64,
-    /// Whether it is short of bytes or inodes, as Kubernetes' DiskPressure.
+    /// Whether bytes or inodes are short, as in Kubernetes' DiskPressure.
     pub pressure: bool,
-    /// How many images were removed because nothing used them.
+    /// How many unused images were removed.
     pub images_removed: u64,
-    /// How many pods were ended because of what they took.
+    /// How many pods were evicted.
     pub evictions: u64,
 }
 
@@ -124,7 +124,7 @@ pub struct Pod {
     pub phase: String,
     /// Its containers, in the manifest's order.
     pub containers: Vec<Container>,
-    /// What of its manifest has no effect on this node: `LINE: KEY: sentence`.
+    /// Parts of its manifest that have no effect on this node: `LINE: KEY: sentence`.
     #[serde(default)]
     pub without_effect: Vec<String>,
 }
@@ -163,9 +163,9 @@ pub struct Cluster {
     pub role: String,
     /// The name of its Node and NodeOS there, once it is known.
     pub node: Option<String>,
-    /// `off`, `waiting-for-clock`, `joining`, `connected`, `away` (it does not answer) or `refused` (it does not let this node in).
+    /// `off`, `waiting-for-clock`, `joining`, `connected`, `unreachable` (it does not answer) or `refused` (it does not let this node in).
     pub state: String,
-    /// Its API server that is spoken to.
+    /// The API server that the node is connected to.
     pub server: Option<String>,
     /// Since when it does not answer, in seconds since 1970.
     pub since: Option<u64>,
@@ -173,7 +173,7 @@ pub struct Cluster {
     pub reason: Option<String>,
     /// Until when this node's certificate holds there, in seconds since 1970.
     pub certificate_until: Option<u64>,
-    /// What the upgrade that its NodeOS asks for is at: `PHASE: message`.
+    /// The state of the upgrade that its NodeOS asks for: `PHASE: message`.
     pub rollout: Option<String>,
     /// What was sent and received since the agent was started.
     pub traffic: Traffic,
@@ -206,7 +206,7 @@ pub fn summary(status: &Status) -> String {
     }
 }
 
-/// The line on the console for a node that does not get READY: whoever looks there may have no other way to ask.
+/// The line on the console for a node that does not become READY: the console may be the only way to learn about it.
 pub fn not_ready_line(status: &Status) -> Option<String> {
     (!status.ready).then(|| format!("ballast: {}", summary(status)))
 }
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_console_is_reported_why_a_node_is_not_ready() {
+    fn the_console_shows_why_a_node_is_not_ready() {
         let status = |ready| Status { ready, reasons: vec!["a".to_owned()], ..Status::default() };
         assert_eq!(not_ready_line(&status(false)).as_deref(), Some("ballast: not ready: a"));
         assert_eq!(not_ready_line(&status(true)), None);

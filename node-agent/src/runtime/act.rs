@@ -9,7 +9,7 @@ use super::{
 use crate::clients::systemd::Systemd;
 
 impl Watcher {
-    /// Does `step`. What came of it is seen by the next look.
+    /// Does `step`. The next pass observes the result.
     ///
     /// # Errors
     /// If systemd does not do it.

@@ -1,4 +1,4 @@
-//! The container runtime: is it there, does it answer, and what to do if it does not.
+//! The container runtime: does it run and answer, and what to do if it does not.
 
 pub mod act;
 pub mod model;

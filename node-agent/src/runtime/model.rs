@@ -24,7 +24,7 @@ pub struct Observed {
     pub health: Health,
     /// What systemd says of its unit; None while systemd was not asked.
     pub service: Option<Service>,
-    /// Its name and version, once it informed them.
+    /// Its name and version, once it reported them.
     pub version: Option<(String, String)>,
     /// Probes in a row without an answer from a running service.
     pub misses: u32,

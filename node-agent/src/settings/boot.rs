@@ -85,7 +85,9 @@ async fn refresh(host: &Host, applied: &ApplyResult) -> Result<()> {
         if !units.is_empty() {
             let words = ["--no-block", verb].into_iter().chain(units.iter().map(String::as_str));
             let systemctl = host.path(SYSTEMCTL).display().to_string();
-            exec::run(&systemctl, words, SYSTEMCTL_DEADLINE).await.context("reporting units of their settings")?;
+            exec::run(&systemctl, words, SYSTEMCTL_DEADLINE)
+                .await
+                .context("restarting units whose settings changed")?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Watches what comes of the settings: what does not hold within its time is reported.
+//! Watches the effects of the settings: a setting without its effect after some time is reported.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -18,7 +18,7 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Looks at what came of `read` by `now`.
+    /// Checks which effects `read` has by `now`.
     ///
     /// # Errors
     /// If a service's files cannot be read; what was reported before stays reported.

@@ -1,4 +1,4 @@
-//! Looks where a machine may have been given settings for its first boot.
+//! Looks for sources of settings for the first boot.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

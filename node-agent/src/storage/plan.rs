@@ -1,4 +1,4 @@
-//! What the disk calls for: a pure function of its sizes and identities.
+//! What to do about the disk: a pure function of its sizes and identities.
 
 use super::model::{Observed, Step};
 

@@ -1,4 +1,4 @@
-//! The memory's file.
+//! The file `update.json`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The releases on this node: which is booted, which boots next, how another one comes here and is undone again.
+//! The releases on this node: which is booted, which boots next, how another one is fetched and undone.
 
 pub mod act;
 pub mod memory;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{
     memory,
     model::{BootEntry, DeploymentId, Observed, Origin, Revoked, Tries},
-    plan::entry::arguments,
+    plan::boot_entry::arguments,
 };
 use crate::clients::{
     disk::Disk,

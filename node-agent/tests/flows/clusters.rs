@@ -16,7 +16,7 @@ fn cluster(name: &str, keys: &str) -> String {
     format!("[[cluster]]\nname = \"{name}\"\nservers = [\"{SERVER}\"]\n{keys}\n")
 }
 
-/// As `a off, b away`.
+/// As `a off, b unreachable`.
 fn reported(status: &Status) -> String {
     let reported = |cluster: &Cluster| format!("{} {}", cluster.name, cluster.state);
     status.clusters.iter().map(reported).collect::<Vec<_>>().join(", ")
@@ -46,7 +46,7 @@ async fn memberships_begin_and_end_as_the_settings_say() {
     let stat = node.read("/proc/stat");
     node.write("/proc/stat", &format!("{stat}btime 1790000000\n"));
     node.write("/run/systemd/timesync/synchronized", "");
-    let status = node.wait_for("an attempt", |status| reported(status) == "a away, b off, c refused").await;
+    let status = node.wait_for("an attempt", |status| reported(status) == "a unreachable, b off, c refused").await;
     assert!(status.clusters[0].since.is_some() && status.clusters[0].reason.is_some(), "{:?}", status.clusters);
     assert!(!format!("{status:?}").contains("s3cret"));
 

@@ -40,7 +40,7 @@ pub(super) struct Share {
     pub(super) cpu_us: u64,
 }
 
-/// What `ballast boot --json` says (node-agent/README.md).
+/// What `ballast boot --json` prints (docs/operating.md).
 #[derive(Debug, Deserialize)]
 pub(super) struct NodesOwn {
     ready_us: u64,

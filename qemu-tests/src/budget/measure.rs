@@ -1,4 +1,4 @@
-//! Measuring: the manifest reports the sizes, counted boots the instructions, one quiet node the memory.
+//! Measuring: the manifest has the sizes, counted boots the instructions, one quiet node the memory.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -217,7 +217,7 @@ impl ControlPlane {
         let info = self.kubeconfig_for_guests()?.to_string();
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"kubeconfig": info},
             "metadata": {"name": "cluster-info", "namespace": "kube-public"}});
-        self.kubectl.apply(&map.to_string()).context("reporting the cluster's authority")
+        self.kubectl.apply(&map.to_string()).context("publishing the cluster's authority")
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn check(node: &mut Node, commit: Option<&str>) -> Result<()> {
     let booted = booted_commit(&cmdline)?;
     equal("os.id", &status.os.id, &variable(&release, "ID")?)?;
     equal("os.version", &status.os.version, &variable(&release, "VERSION_ID")?)?;
-    equal("os.commit", &status.os.commit, booted)?;
+    equal("os.commit", status.os.commit.as_deref().unwrap_or_default(), booted)?;
     if let Some(commit) = commit {
         equal("target/image/commit", commit, booted)?;
     }

@@ -13,7 +13,7 @@ pub enum Network {
     None,
     /// A virtio interface behind QEMU's user-mode network.
     User,
-    /// The same, where DHCP also reports the machine its name.
+    /// The same, where DHCP also gives the machine its name.
     Named(&'static str),
     /// The same, in another network, which has a service on the link.
     Service(OnLink),

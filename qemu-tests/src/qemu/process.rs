@@ -7,6 +7,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 
 use super::binary::QEMU;
 use super::machine::{Machine, Serial};
@@ -111,6 +112,16 @@ impl Process {
         // It may have ended by itself in between; then there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Where each CPU is: for a machine that says nothing more.
+    ///
+    /// # Errors
+    /// When QEMU does not say.
+    pub fn registers(&mut self) -> Result<String> {
+        let asked = json!({ "command-line": "info registers -a" });
+        let answer = self.qmp()?.execute_with("human-monitor-command", &asked)?;
+        Ok(answer.as_str().unwrap_or_default().to_owned())
     }
 
     /// Stops the machine, writes its state to `file` and ends QEMU: what is on the disks then belongs to that state.

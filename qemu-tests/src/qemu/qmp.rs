@@ -45,7 +45,7 @@ impl Qmp {
     /// As [`Qmp::execute`].
     pub fn execute_with(&mut self, command: &str, arguments: &Value) -> Result<Value> {
         let line = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
-        self.lines.get_mut().write_all(line.as_bytes()).with_context(|| format!("reporting QEMU to {command}"))?;
+        self.lines.get_mut().write_all(line.as_bytes()).with_context(|| format!("asking QEMU to {command}"))?;
         loop {
             let mut message = self.read().with_context(|| format!("waiting for QEMU's answer to {command}"))?;
             if let Some(error) = message.get("error") {

@@ -19,7 +19,7 @@ impl Release {
     /// These kernel arguments behind the usual ones (U08).
     ///
     /// # Errors
-    /// When the release does not report its usual ones.
+    /// When the release does not have its usual ones.
     pub fn arguments(self, more: &str) -> Result<Self> {
         let usual = self.read("usr/lib/ballast/cmdline")?;
         let line = format!("{} {more}\n", String::from_utf8_lossy(&usual).trim());

@@ -165,7 +165,7 @@ fn a_small_fleet() -> Result<()> {
 
 fn sha256(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Asks for the certificate of the node `name`, and waits until it is signed.

@@ -84,7 +84,7 @@ fn small_image(scratch: &Path) -> Image {
     }
     fs::write(folder.join("cmdline"), "ballast.deployment=a.0 console=ttyS0\n").unwrap();
     let blob = |content: &[u8]| {
-        let hex: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(Sha256::digest(content));
         fs::write(folder.join("ballast.oci/blobs/sha256").join(&hex), content).unwrap();
         (format!("sha256:{hex}"), content.len())
     };

@@ -1,4 +1,4 @@
-//! The scenarios: one program, so that two machines are always busy. `make image` first; see ../../README.md.
+//! The scenarios: one program, so that two machines are always busy. `make image` first; see docs/testing.md.
 
 mod cluster;
 mod fallback;

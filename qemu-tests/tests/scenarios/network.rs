@@ -219,7 +219,7 @@ fn restart_agent(node: &mut Node) -> Result<()> {
     node.agent_is_back(60).map(drop)
 }
 
-/// Two boots more; cluster/away.rs has a clock that is wrong as well.
+/// Two boots more; cluster/unreachable.rs has a clock that is wrong as well.
 #[cfg(feature = "soak")]
 mod soak {
     use super::*;

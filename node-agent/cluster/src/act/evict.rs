@@ -1,4 +1,4 @@
-//! Asking pods to go, through the Eviction API, which keeps to their budgets; and deleting those that have gone.
+//! Evicts pods through the Eviction API, which respects their budgets, and deletes those that were evicted.
 
 use std::time::Duration;
 

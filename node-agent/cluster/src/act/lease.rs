@@ -11,7 +11,7 @@ use kube::core::ObjectMeta;
 
 use crate::{
     client::{Api, ApiClient, Failure, Kind},
-    plan::heartbeat::LEASE_SECONDS,
+    plan::lease::LEASE_SECONDS,
 };
 
 /// Where nodes' Leases are.

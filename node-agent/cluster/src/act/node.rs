@@ -1,4 +1,4 @@
-//! The Node: made, kept right, its status reported.
+//! The Node: made, corrected, its status reported.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use crate::{
     client::{Api, ApiClient, Failure},
     model::CLAIM_NAMESPACE,
     plan::{
-        heartbeat::is_alive,
+        lease::is_alive,
         node::{is_anothers, is_tainted, labels_patch},
     },
 };
@@ -28,7 +28,7 @@ pub(crate) struct Registered {
     pub(crate) found: Option<Node>,
 }
 
-/// Makes the Node as it is wanted, status and taints included. One that is there only gets its labels right: taints are for whoever put them
+/// Makes the Node as desired, status and taints included. Of an existing Node only the labels are corrected: taints are for whoever put them
 /// there, or took them away (and NodeRestriction would refuse them). One that another machine keeps alive by `now` is left alone: of two machines
 /// with one name each would report over the other, and end its pods.
 pub(crate) async fn register(client: &ApiClient, wanted: &Node, now: SystemTime) -> Result<Registered, Failure> {

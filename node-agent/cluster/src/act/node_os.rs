@@ -44,7 +44,7 @@ pub(crate) async fn create(client: &ApiClient, name: &str) -> Result<Created, Fa
     }
 }
 
-/// Applies its status: what is in it is ours, what we said before and say no more goes.
+/// Applies its status: what is in it is ours; fields that we set before and set no longer are removed.
 pub(crate) async fn apply(client: &ApiClient, name: &str, status: &NodeOsStatus) -> Result<(), Failure> {
     let applied = Patch::Apply(plan::status::apply(name, status));
     let params = PatchParams::apply(FIELD_MANAGER).force();

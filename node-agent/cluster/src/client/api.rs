@@ -1,5 +1,5 @@
 //! The API's requests: objects as types, watches as streams of events. What a request looks like is kube-core's to know; kube's own client is not
-//! used (the README says why), and `.cargo/deny.toml` keeps it out.
+//! used (docs/design/cluster-connection.md says why), and `.cargo/deny.toml` keeps it out.
 
 use std::{fmt::Display, marker::PhantomData};
 

@@ -1,4 +1,4 @@
-//! Why a request came to nothing, as far as somebody decides by it.
+//! Why a request failed, as far as a decision depends on it.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! Whom we believe to be the cluster's API server, and what we show it.
+//! Which certificates are accepted as the cluster's API server, and the client's own certificate.
 
 use std::sync::Arc;
 

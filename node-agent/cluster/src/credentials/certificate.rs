@@ -1,4 +1,4 @@
-//! What a certificate says, as far as it matters here.
+//! The fields of a certificate that matter here.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -54,7 +54,7 @@ impl Certificate {
             from: time(body.validity().not_before),
             until: time(body.validity().not_after),
             name: body.subject().iter().find_map(common_name).unwrap_or_default(),
-            key_hash: hex(digest(&SHA256, &key).as_ref()),
+            key_hash: hex::encode(digest(&SHA256, &key).as_ref()),
         })
     }
 
@@ -74,11 +74,6 @@ impl Certificate {
     }
 }
 
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,7 +90,7 @@ mod tests {
         let read = Certificate::parse(&pem).unwrap();
         assert_eq!((read.name.as_str(), read.until_secs()), ("system:node:n1", 1_798_761_600));
         let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
-        assert_eq!(read.key_hash, hex(digest(&SHA256, &spki).as_ref()));
+        assert_eq!(read.key_hash, hex::encode(digest(&SHA256, &spki).as_ref()));
         let second = |secs| UNIX_EPOCH + Duration::from_secs(secs);
         assert!(read.holds(second(1_798_761_599)) && !read.holds(second(1_798_761_600)) && !read.holds(second(0)));
         assert!(Certificate::parse("nothing").is_err());

@@ -72,7 +72,7 @@ struct User {
     client_key: Option<String>,
     client_key_data: Option<String>,
     username: Option<String>,
-    /// Whoever it wants to act as.
+    /// The user that it impersonates.
     #[serde(rename = "as")]
     impersonate: Option<String>,
     exec: Option<Anything>,

@@ -12,7 +12,6 @@ pub mod certificate;
 mod discovery;
 mod kubeconfig;
 mod request;
-#[expect(clippy::disallowed_methods, reason = "what waits for the disk is here, on a thread of its own")]
 mod store;
 
 use std::{sync::Arc, time::SystemTime};
@@ -77,7 +76,7 @@ pub struct Access {
     pub is_own: bool,
 }
 
-/// Who asks for access, and for what.
+/// Who requests access, and to what.
 pub struct Applicant {
     /// What the settings say.
     pub config: Config,

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Problem,
-    certificate::{Certificate, hex},
+    certificate::Certificate,
     store::{Kept, Store},
 };
 use crate::{
@@ -45,7 +45,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// … and at most this: somebody may have to approve it by hand.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Then whoever waits says so, and asks anew for the same.
+/// Then the waiting task reports it, and sends the same request again.
 const SIGNING_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// So many hexadecimal digits of a hash are in a request's name, as in the kubelet's.
@@ -111,7 +111,7 @@ fn ask(key: &KeyPair, node: &str) -> Result<Asked, String> {
     params.distinguished_name.push(DnType::CommonName, user_of(node));
     let pem = params.serialize_request(key).map_err(wrong)?.pem().map_err(wrong)?;
     let public = key.subject_public_key_info();
-    let of = |bytes: &[u8]| hex(digest(&SHA256, bytes).as_ref());
+    let of = |bytes: &[u8]| hex::encode(digest(&SHA256, bytes).as_ref());
     let named = of(&[&public, node.as_bytes()].concat());
     Ok(Asked {
         name: format!("ballast-{}", &named[..NAME_DIGITS]),

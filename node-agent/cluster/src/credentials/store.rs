@@ -1,9 +1,9 @@
 //! What a membership keeps on the machine: its folder, for root alone. Each file is whole or not there, whatever happens.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, DirBuilder, File},
+    io::{self, Read},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -65,8 +65,8 @@ impl Store {
                 Err(format!("{} cannot be read: {error}", path.display()))
             }
             Err(error) => {
-                let kept = set_aside(&path).map_err(|failed| {
-                    format!("{} cannot be read ({error}) and not be set aside: {failed}", path.display())
+                let kept = ballast_files::set_aside(&path).map_err(|failed| {
+                    format!("{} cannot be read ({error}) and not be set aside: {failed:#}", path.display())
                 })?;
                 log::error!(
                     "{} was damaged ({error}) and is kept as {}; another is asked for",
@@ -84,7 +84,7 @@ impl Store {
         let (folder, name) = (self.0.clone(), kept.name());
         blocking(move || {
             write(&folder, name, &text)
-                .map_err(|error| format!("{}/{name} cannot be written: {error}", folder.display()))
+                .map_err(|error| format!("{}/{name} cannot be written: {error:#}", folder.display()))
         })
         .await
     }
@@ -110,11 +110,8 @@ impl Store {
     /// Keeps it no more.
     pub async fn remove(&self, kept: Kept) -> Result<(), String> {
         let path = self.0.join(kept.name());
-        blocking(move || match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(format!("{} cannot be removed: {error}", path.display()))
-            }
-            Ok(()) | Err(_) => Ok(()),
+        blocking(move || {
+            ballast_files::remove(&path).map_err(|error| format!("{} cannot be removed: {error:#}", path.display()))
         })
         .await
     }
@@ -131,38 +128,13 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Renames what is damaged, whatever it is; the one that was damaged last is kept.
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let kept = PathBuf::from(format!("{}.damaged", path.display()));
-    match fs::symlink_metadata(&kept) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(&kept)?,
-        Ok(_) => fs::remove_file(&kept)?,
-        Err(_) => {}
-    }
-    fs::rename(path, &kept)?;
-    Ok(kept)
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
-    let is_damaged =
-        |path: &Path, is_folder: bool| fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() != is_folder);
-    if is_damaged(folder, true) {
-        set_aside(folder)?;
+fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    if fs::symlink_metadata(folder).is_ok_and(|found| !found.is_dir()) {
+        ballast_files::set_aside(folder)?;
     }
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    let fresh = folder.join(format!("{name}.new"));
-    for place in [&fresh, &folder.join(name)] {
-        if is_damaged(place, false) {
-            set_aside(place)?;
-        }
-    }
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&fresh, folder.join(name))?;
-    File::open(folder)?.sync_all()
+    ballast_files::write(&folder.join(name), text.as_bytes())
 }
 
 #[cfg(test)]
@@ -201,13 +173,13 @@ mod tests {
                 let path = folder.path().join("prod").join(kept.name());
                 if folder_in_its_place {
                     fs::create_dir_all(&path).unwrap();
-                    fs::create_dir_all(path.with_file_name(format!("{}.new", kept.name()))).unwrap();
+                    fs::create_dir_all(path.with_file_name(format!("{}.part", kept.name()))).unwrap();
                 } else {
                     fs::create_dir_all(folder.path().join("prod")).unwrap();
                     fs::write(&path, b"\xff\xfe\0").unwrap();
                 }
                 assert_eq!(store.read(kept).await, Ok(None));
-                assert!(path.with_file_name(format!("{}.damaged", kept.name())).exists());
+                assert!(path.with_file_name(format!("{}.damaged-1", kept.name())).exists());
                 store.write(kept, "anew".to_owned()).await.unwrap();
                 assert_eq!(store.read(kept).await, Ok(Some("anew".to_owned())));
             }

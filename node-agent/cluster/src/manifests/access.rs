@@ -1,4 +1,4 @@
-//! Who may do what: the least with which it works.
+//! RBAC: the least rights with which it works.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ const NODES: &str = "system:nodes";
 const GROUP: &str = "os.ballast.dev";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Namespace, roles and who has them. What is here has to be safe without any policy: RBAC cannot say which node writes what.
+/// Namespace, roles and who has them. What is here must be safe without any policy: RBAC cannot say which node writes what.
 pub(super) fn rbac() -> Vec<Value> {
     vec![
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": SLOT_NAMESPACE } }),

@@ -20,7 +20,7 @@ use crate::{
     plan::{
         self, backoff,
         conditions::{conditions, on_node, on_node_os, operating_system},
-        heartbeat::{LEASE_EVERY, STATUS_EVERY, is_status_due},
+        lease::{LEASE_EVERY, STATUS_EVERY, is_status_due},
     },
     random,
 };
@@ -44,7 +44,7 @@ const NO_NODE_OS: &str = "steering the operating system";
 /// Of what a rollout does in a row only the last is reported.
 const SETTLING: Duration = Duration::from_millis(200);
 
-/// A watch is asked for so many seconds, at random: the kubelet's.
+/// A watch is asked for a random number of seconds in this range: the kubelet's.
 const WATCH_SECS: (f64, f64) = (300.0, 600.0);
 
 /// A watch that ends earlier than this is opened again later and later.

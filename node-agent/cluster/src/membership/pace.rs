@@ -76,7 +76,7 @@ pub(super) struct Schedule {
     duties: BTreeMap<Duty, Due>,
     /// Nothing is due before: no server answers.
     held: Option<Duration>,
-    away: u32,
+    failures: u32,
 }
 
 impl Schedule {
@@ -98,7 +98,7 @@ impl Schedule {
 
     /// A server answers, whatever it says.
     pub(super) fn answers(&mut self) {
-        (self.held, self.away) = (None, 0);
+        (self.held, self.failures) = (None, 0);
     }
 
     /// It went well: this is none of what the server refuses.
@@ -108,7 +108,7 @@ impl Schedule {
         (due.failures, due.not_before) = (0, Duration::ZERO);
     }
 
-    /// It failed: when it is tried again. `asked`: when the server wants to be asked again. `jitter`: at random, 0 to 1.
+    /// It failed: when it is tried again. `asked`: when the server wants to be asked again. `jitter`: a random number from 0 to 1.
     pub(super) fn failed(&mut self, duty: Duty, now: Duration, kind: Kind, asked: Option<Duration>, jitter: f64) {
         let due = self.duties.entry(duty).or_default();
         due.failures = due.failures.saturating_add(1);
@@ -127,8 +127,8 @@ impl Schedule {
 
     /// No server answers: nothing is tried before some time has gone.
     pub(super) fn unreachable(&mut self, now: Duration, jitter: f64) {
-        self.away = self.away.saturating_add(1);
-        self.held = Some(now + backoff::full_jitter(FIRST, LONGEST_UNREACHABLE, self.away, jitter));
+        self.failures = self.failures.saturating_add(1);
+        self.held = Some(now + backoff::full_jitter(FIRST, LONGEST_UNREACHABLE, self.failures, jitter));
     }
 
     /// The most urgent duty that is due.

@@ -162,10 +162,10 @@ impl Member {
             Step::AnnotateSlot { claim, reason } => self.change_claim(&plan::slots::reported(claim, reason)).await,
             Step::GiveSlotBack { claim } => self.change_claim(&plan::slots::given_back(claim)).await,
             Step::Cordon { resource_version } => {
-                act::change(&own, &self.identity.name, &plan::drain::cordon(resource_version)).await
+                act::change(&own, &self.identity.name, &plan::cordon::cordon(resource_version)).await
             }
             Step::Uncordon { resource_version } => {
-                act::change(&own, &self.identity.name, &plan::drain::uncordon(resource_version)).await
+                act::change(&own, &self.identity.name, &plan::cordon::uncordon(resource_version)).await
             }
             Step::Evict { pods } => {
                 let (now, memory) = (self.begun.elapsed(), &mut self.memory);

@@ -1,4 +1,4 @@
-//! What the machine learns of a membership: one report, published when it changes.
+//! What a membership reports to the machine: one report, published when it changes.
 
 use std::{
     collections::BTreeMap,
@@ -134,11 +134,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn away_is_since_the_first_failure_and_problems_are_reported_while_they_last() {
+    fn unreachable_is_since_the_first_failure_and_problems_are_reported_while_they_last() {
         let (out, inside) = watch::channel(Report::default());
         let mut status_reporter = StatusReporter::new(Report::default(), Arc::default(), out);
         status_reporter.unreachable("refused".to_owned());
-        let State::Unreachable { since, .. } = inside.borrow().state.clone() else { panic!("not away") };
+        let State::Unreachable { since, .. } = inside.borrow().state.clone() else { panic!("not unreachable") };
         status_reporter.unreachable("no route".to_owned());
         assert_eq!(inside.borrow().state, State::Unreachable { since, reason: "no route".to_owned() });
         status_reporter.set_problem("watching", "403".to_owned());

@@ -125,7 +125,7 @@ pub struct Os {
     pub failed: Vec<FailedRelease>,
     /// Whether the one that runs has yet to prove itself.
     pub on_trial: bool,
-    /// What is being done, whoever asked for it.
+    /// The running operation, whoever requested it.
     pub operation: Option<Operation>,
     /// The last [`Order::Prepare`](super::Order::Prepare) that was carried out, also if there was nothing to do.
     pub prepared: Option<Prepared>,

@@ -1,8 +1,8 @@
-//! What a membership asks of the machine, and what it says to the machine about its cluster.
+//! What a membership asks of the machine, and what it reports to the machine about its cluster.
 
 use super::Role;
 
-/// What a cluster asks of the machine. What came of it is seen in the [`Facts`](super::Facts).
+/// What a cluster asks of the machine. The result is in the [`Facts`](super::Facts).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
     /// Make `image` the release that boots next, as `ballast upgrade` does, without rebooting.
@@ -66,7 +66,7 @@ pub enum State {
     Unreachable {
         /// Since when, in seconds since 1970.
         since: u64,
-        /// What was tried last and what came of it, in a sentence.
+        /// What was tried last, and the result, in a sentence.
         reason: String,
     },
     /// The cluster answers and does not let us in.

@@ -28,9 +28,9 @@ const DRAIN_TIMEOUT_SECONDS: u32 = 900;
     doc = "The operating system of the node of the same name: what shall run there, and what does.",
     printcolumn = r#"{"name": "Version", "type": "string", "jsonPath": ".status.booted.version", "description": "The release that runs"}"#,
     printcolumn = r#"{"name": "Next", "type": "string", "jsonPath": ".status.next.version", "description": "The release that boots next, if it is another"}"#,
-    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase", "description": "What the node is at with spec.image"}"#,
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase", "description": "The state of the upgrade to spec.image"}"#,
     printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.message", "priority": 1, "description": "The phase in a sentence"}"#,
-    printcolumn = r#"{"name": "Pool", "type": "string", "jsonPath": ".status.pool", "description": "Whose slots the node takes to reboot"}"#,
+    printcolumn = r#"{"name": "Pool", "type": "string", "jsonPath": ".status.pool", "description": "The pool whose slots the node takes to reboot"}"#,
     printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase", default)]
@@ -38,7 +38,7 @@ pub struct NodeOsSpec {
     /// The release that shall run: REGISTRY/NAME[:TAG][@DIGEST]. A tag is resolved when this field changes. Absent: the node is left as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Nothing new is begun. What has taken a slot and not yet rebooted is undone.
+    /// Nothing new is begun. A slot and a cordon are given back before a reboot.
     #[serde(skip_serializing_if = "is_false")]
     pub paused: bool,
     /// When the node may drain and reboot, as "Mon-Fri 02:00-04:00 Europe/Berlin". Absent: at any time.
@@ -48,7 +48,7 @@ pub struct NodeOsSpec {
     pub reboot_policy: RebootPolicy,
     /// How long pods have to go before a reboot, in seconds.
     pub drain_timeout_seconds: u32,
-    /// What happens when they have not.
+    /// What happens when pods have not ended by then.
     pub drain_timeout_policy: DrainTimeoutPolicy,
 }
 
@@ -89,7 +89,7 @@ pub enum DrainTimeoutPolicy {
     Force,
 }
 
-/// What the node says of its operating system. Only the node writes it.
+/// What the node reports about its operating system. Only the node writes it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeOsStatus {
@@ -105,14 +105,14 @@ pub struct NodeOsStatus {
     /// Releases that failed on this node. They are not tried again until "ballast allow" there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedReleaseStatus>,
-    /// What the node is at with spec.image.
+    /// The state of the upgrade to spec.image.
     pub phase: Phase,
     /// The phase in a sentence.
     pub message: String,
     /// The slot that the node claims, on its Lease in kube-node-lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<String>,
-    /// Whose slots the node takes.
+    /// The pool whose slots the node takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
     /// The spec.image that was resolved last.

@@ -1,4 +1,4 @@
-//! What a rollout goes by, and what it decides. The phases themselves are `NodeOS` status: [`Phase`].
+//! What a rollout depends on, and what it decides. The phases themselves are `NodeOS` status: [`Phase`].
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -238,7 +238,7 @@ pub struct Memory {
     pub was_alone: bool,
     /// The number of the last order.
     pub last_order: u64,
-    /// The number of the last order that was about something else: what came of it and those before is of no interest.
+    /// The number of the last order that was about something else: its result and those before do not matter.
     pub order_before: u64,
     /// The order to prepare that was sent last, and when.
     pub order: Option<(u64, Duration)>,

@@ -32,7 +32,7 @@ pub(crate) async fn fetch(
 }
 
 async fn node(client: &ApiClient, name: &str) -> Result<NodeSnapshot, Failure> {
-    Ok(plan::drain::node(&Api::<Node>::all(client).get(name).await?))
+    Ok(plan::cordon::node(&Api::<Node>::all(client).get(name).await?))
 }
 
 /// Two lists each time. A thousand nodes that wait make them every 20 s, a hundred lists a second, so they ask for what the API server keeps in

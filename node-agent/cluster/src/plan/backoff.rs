@@ -1,4 +1,4 @@
-//! How long to wait. Whoever calls brings the dice: a `jitter` is a number from 0 to 1, at random.
+//! How long to wait. The caller brings the random number: a `jitter` is from 0 to 1.
 
 use std::time::Duration;
 

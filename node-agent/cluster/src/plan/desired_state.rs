@@ -1,4 +1,4 @@
-//! A `NodeOS` spec as it is written, understood.
+//! A `NodeOS` spec, parsed.
 
 use std::time::Duration;
 

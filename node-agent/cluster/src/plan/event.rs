@@ -73,7 +73,7 @@ pub fn object(event: &Event, facts: &Facts, identity: &Identity, uid: &str, now:
         hash.update(part);
         hash.update([0]);
     }
-    let digits: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digits: String = hex::encode(&hash.finalize()[..8]);
     let kind = Subject::from(identity.role);
     let api_version = match kind {
         Subject::Node => "v1",

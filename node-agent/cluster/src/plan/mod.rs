@@ -1,13 +1,14 @@
-//! What is to be said and done: functions of facts, settings, what was seen, and the time. Pure.
+//! What to report and to do: functions of facts, settings, what was observed, and the time. Pure.
 
 pub mod backoff;
 pub mod bound;
 pub mod conditions;
+pub mod cordon;
 pub mod desired_state;
 pub mod drain;
 pub mod event;
-pub mod heartbeat;
 pub mod label;
+pub mod lease;
 pub mod node;
 pub mod rollout;
 pub mod rotation;

@@ -1,4 +1,4 @@
-//! The Node as it shall be: what the kubelet would say of this machine.
+//! The desired Node: what the kubelet would report about this machine.
 
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// does no harm.
 const PART: (u64, u64) = (70, 90);
 
-/// When the certificate that holds from `begin` to `end` is renewed; all in seconds since 1970. `jitter` is a number from 0 to 1, at random, and
+/// When the certificate that holds from `begin` to `end` is renewed; all in seconds since 1970. `jitter` is a random number from 0 to 1,
 /// kept for this certificate.
 pub fn renew_at(begin: u64, end: u64, jitter: f64) -> u64 {
     let life = Duration::from_secs(end.saturating_sub(begin));

@@ -1,4 +1,4 @@
-//! `NodeOS` status: what the node says of its operating system.
+//! `NodeOS` status: what the node reports about its operating system.
 
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},

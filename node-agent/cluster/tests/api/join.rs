@@ -200,7 +200,7 @@ async fn n07_a_server_with_another_ca_gets_nothing() {
     let mut machine = Machine::start(config, folder.path(), facts());
     machine
         .until(
-            "away",
+            "unreachable",
             |report| matches!(&report.state, State::Unreachable { reason, .. } if reason.contains("certificate")),
         )
         .await;

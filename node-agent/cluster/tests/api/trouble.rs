@@ -137,7 +137,7 @@ async fn v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
     // Now that one goes as well.
     api.stop();
     machine.change(|facts| facts.ready = Err("x".to_owned()));
-    machine.until("away", |report| matches!(report.state, State::Unreachable { .. })).await;
+    machine.until("unreachable", |report| matches!(report.state, State::Unreachable { .. })).await;
     assert!(machine.report.borrow().errors > 0);
     api.resume().await;
     machine.until("found again", |report| report.state == State::Connected).await;

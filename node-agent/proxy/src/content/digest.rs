@@ -1,6 +1,6 @@
 //! Digests of content: the only kind that registries use, sha256, and the check that runs along with a stream.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use anyhow::{Result, bail};
 use ring::digest::{Context, SHA256};
@@ -58,12 +58,7 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Digest {
-        let mut text = ALGORITHM.to_owned();
-        for byte in self.0.finish().as_ref() {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Digest(text)
+        Digest(format!("{ALGORITHM}{}", hex::encode(self.0.finish())))
     }
 }
 

@@ -18,7 +18,7 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 pub(crate) fn sha256(content: &[u8]) -> String {
-    let hex: String = digest(&SHA256, content).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(digest(&SHA256, content));
     format!("sha256:{hex}")
 }
 

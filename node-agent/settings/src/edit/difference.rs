@@ -1,4 +1,4 @@
-//! What is different between two documents.
+//! The difference between two documents.
 
 use similar::TextDiff;
 

@@ -12,7 +12,7 @@ const UNKNOWN: &str = "(not shown)";
 pub(super) struct Masks(Vec<String>);
 
 impl Masks {
-    /// Puts a mask in the place of each secret in `table`, whose keys are `keys`.
+    /// Masks each secret in `table`, whose keys are `keys`.
     pub(super) fn mask(&mut self, table: &mut dyn TableLike, keys: &[Key]) {
         for (name, item) in table.iter_mut() {
             match keys.iter().find(|key| key.name == name.get()).map(|key| key.shape) {

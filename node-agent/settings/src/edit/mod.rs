@@ -1,6 +1,6 @@
 //! Changes to a document: one key at a time, with its comments kept; and what is different between two, without secrets.
 //!
-//! Pure: whoever calls reads and writes the file.
+//! Pure: the caller reads and writes the file.
 
 mod difference;
 mod find;

@@ -77,7 +77,7 @@ fn readable(text: &str) -> (Cow<'_, str>, Vec<Error>) {
 
 struct Reading<'a> {
     text: &'a Text<'a>,
-    /// Lines that the parser complained about: what it made of them does not apply.
+    /// Lines with errors: what the parser made of them does not apply.
     broken: BTreeSet<usize>,
     budget: &'a mut Budget,
     problems: Vec<Problem>,

@@ -1,4 +1,4 @@
-//! One conversation with a metadata service.
+//! One session with a metadata service.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 

@@ -1,4 +1,4 @@
-//! `[images]`: when images that nothing uses are removed.
+//! `[images]`: when unused images are removed.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The settings as the rest of the node sees them: typed, complete, with what holds where nothing was said.
+//! The settings as the rest of the node sees them: typed, complete, with defaults.
 
 mod api;
 mod cluster;

@@ -1,4 +1,4 @@
-//! Settings as people write them, after public reports: each is taken, or the message says what to write.
+//! Settings as people write them, after public reports: each is accepted, or the message says what to write.
 
 use crate::{
     Rank, Source,

@@ -9,7 +9,7 @@ use crate::{model::Images, values};
 const HIGH: RangeInclusive<u32> = 1..=95;
 const LOW: RangeInclusive<u32> = 0..=94;
 
-/// Thirty days: who wants to keep images longer names them in a pod.
+/// Thirty days: to keep images longer, name them in a pod.
 const AGES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(30 * 24 * 3600);
 
 /// A low mark that is not below the high one means nothing without it.

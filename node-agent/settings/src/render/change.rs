@@ -1,4 +1,4 @@
-//! What is different between two renderings, and what that needs.
+//! The difference between two renderings, and what it needs (reload, restart, reboot).
 
 use std::{cmp::Ordering, collections::BTreeSet};
 

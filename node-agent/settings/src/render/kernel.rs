@@ -3,7 +3,7 @@
 use super::{HEADER, Reload, Rendered};
 use crate::model::Kernel;
 
-/// sysctl.d(5), behind the image's own; and the arguments in one line, for whoever writes boot entries.
+/// sysctl.d(5), behind the image's own; and the arguments in one line, for the writer of boot entries.
 pub(super) fn files(kernel: &Kernel) -> Vec<Rendered> {
     let mut all = Vec::new();
     if !kernel.sysctl.is_empty() {

@@ -1,4 +1,4 @@
-//! From settings to the files that others read. Pure: whoever calls writes them, before the units that read them start, and
+//! From settings to the files that others read. Pure: the caller writes them, before the units that read them start, and
 //! later only those that changed.
 //!
 //! What the agent itself reads has no file: `[update]`, `[health]`, `[[cluster]]`, `[metrics]`, `[api]`, `log.level`, the limits of `[runtime]`.

@@ -1,4 +1,4 @@
-//! What containerd and the upgrade path say alike of registries.
+//! What containerd and the upgrade path have in common about registries.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 

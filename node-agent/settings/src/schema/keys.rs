@@ -8,44 +8,44 @@ const fn key(name: &'static str, shape: Shape, what: &'static str) -> Key {
 
 /// The keys of a document.
 pub const KEYS: &[Key] = &[
-    key("version", Shape::Number(1, 1), "The version of these keys: 1, also if it is not said."),
-    key("hostname", Shape::Text, "The machine's name. Not said: what DHCP says, or ballast."),
-    key("network", Shape::Table(NETWORK), "How the node reaches others, and whom it believes."),
+    key("version", Shape::Number(1, 1), "The version of these keys. Default: 1."),
+    key("hostname", Shape::Text, "The host name. Default: DHCP's, or ballast."),
+    key("network", Shape::Table(NETWORK), "Interfaces, name servers, proxies, and trusted authorities."),
     key("time", Shape::Table(TIME), "Clock and time zone."),
-    key("kernel", Shape::Table(KERNEL), "What of the kernel an operator may change."),
+    key("kernel", Shape::Table(KERNEL), "Kernel arguments and sysctls."),
     key("registry", Shape::Keyed(&["host"], REGISTRY), "Where images and releases come from, by host."),
     key("runtime", Shape::Table(RUNTIME), "What the container runtime does for every pod."),
-    key("images", Shape::Table(IMAGES), "When images that nothing uses are removed."),
-    key("pods", Shape::Table(PODS), "What runs here beside the manifests that lie in folders."),
-    key("update", Shape::Table(UPDATE), "Which releases this node takes, and when by itself."),
-    key("health", Shape::Table(HEALTH), "When a release on trial is good."),
-    key("cluster", Shape::Keyed(&["name"], CLUSTER), "To which Kubernetes clusters the node belongs, at most eight."),
-    key("metrics", Shape::Table(METRICS), "Who else than root may read the node's metrics."),
+    key("images", Shape::Table(IMAGES), "When unused images are removed."),
+    key("pods", Shape::Table(PODS), "Pods to run, beside the manifests in folders."),
+    key("update", Shape::Table(UPDATE), "Which releases this node takes, and when it upgrades automatically."),
+    key("health", Shape::Table(HEALTH), "When a release on trial is healthy."),
+    key(
+        "cluster",
+        Shape::Keyed(&["name"], CLUSTER),
+        "The Kubernetes clusters that the node belongs to, at most eight.",
+    ),
+    key("metrics", Shape::Table(METRICS), "Where the node's metrics are served over TLS."),
     key("api", Shape::Table(API), "Who may operate the node from elsewhere. Not said: nobody."),
-    key("log", Shape::Table(LOG), "How much is logged."),
+    key("log", Shape::Table(LOG), "Logging."),
 ];
 
 const NETWORK: &[Key] = &[
     key(
         "interface",
         Shape::Keyed(&["name", "mac"], INTERFACE),
-        "Interfaces; the first that matches holds. None: DHCP on every Ethernet port.",
+        "Interfaces; the first that matches applies. Default: DHCP on every Ethernet port.",
     ),
-    key("bond", Shape::Keyed(&["name"], BOND), "Several interfaces as one."),
-    key("vlan", Shape::Keyed(&["name"], VLAN), "Tagged networks on another interface."),
+    key("bond", Shape::Keyed(&["name"], BOND), "Bonds: several interfaces as one."),
+    key("vlan", Shape::Keyed(&["name"], VLAN), "VLANs: tagged networks on another interface."),
     key("dns", Shape::Texts, "Addresses of name servers beside those of the interfaces."),
-    key("domains", Shape::Texts, "Where short names are looked for; with ~ in front routed only."),
-    key("proxy", Shape::Table(PROXY), "For pulls and upgrades."),
-    key("certificates", Shape::Texts, "Authorities in PEM that are believed beside the image's."),
-    key(
-        "pod_subnet",
-        Shape::Text,
-        "Where pods get their addresses, an IPv4 network /8 to /28. Not said: 10.88.0.0/16.",
-    ),
+    key("domains", Shape::Texts, "Search domains; one with ~ in front is only routed."),
+    key("proxy", Shape::Table(PROXY), "HTTP proxies for pulls and upgrades."),
+    key("certificates", Shape::Texts, "Authorities in PEM that are trusted beside the image's."),
+    key("pod_subnet", Shape::Text, "The IPv4 network, /8 to /28, for addresses of pods. Default: 10.88.0.0/16."),
 ];
 
 const BOND: &[Key] = &[
-    key("name", Shape::Text, "What it is called, as bond0."),
+    key("name", Shape::Text, "Its name, such as bond0."),
     key("interfaces", Shape::Texts, "Its members, by name, pattern or hardware address."),
     key(
         "mode",
@@ -58,78 +58,74 @@ const BOND: &[Key] = &[
             "balance-tlb",
             "balance-alb",
         ]),
-        "How it uses them. Not said: active-backup.",
+        "The bonding mode. Default: active-backup.",
     ),
     key(
         "hash_policy",
         Shape::Choice(&["layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4"]),
-        "By what packets are spread. Not said: layer2.",
+        "The transmit hash policy. Default: layer2.",
     ),
-    key(
-        "lacp_rate",
-        Shape::Choice(&["slow", "fast"]),
-        "How often LACP's partners say that they are there. Not said: slow.",
-    ),
+    key("lacp_rate", Shape::Choice(&["slow", "fast"]), "How often LACP messages are sent. Default: slow."),
 ];
 
 const VLAN: &[Key] = &[
-    key("name", Shape::Text, "What it is called, as eth0.100 or storage."),
-    key("id", Shape::Number(1, 4094), "Its tag. Not said: what stands behind the last point of the name."),
+    key("name", Shape::Text, "Its name, such as eth0.100 or storage."),
+    key("id", Shape::Number(1, 4094), "The VLAN id. Default: the part of the name after the last dot."),
     key(
         "interface",
         Shape::Text,
-        "On which one it is, by name or hardware address. Not said: what stands before the last point of the name.",
+        "The interface below, by name or hardware address. Default: the part of the name before the last dot.",
     ),
 ];
 
 const INTERFACE: &[Key] = &[
-    key("name", Shape::Text, "Which one, by name; * ? [ ] make it a pattern. Either this or mac."),
-    key("mac", Shape::Text, "Which one, by hardware address."),
+    key("name", Shape::Text, "The interface, by name; * ? [ ] make it a pattern. Either this or mac."),
+    key("mac", Shape::Text, "The interface, by hardware address."),
     key(
         "dhcp",
         Shape::SwitchOrChoice(&["ipv4", "ipv6"]),
-        "Which addresses it asks for. Not said: true without addresses, false with them.",
+        "Which addresses it gets by DHCP. Default: true without addresses, false with them.",
     ),
-    key("dhcp_default_route", Shape::Switch, "Whether DHCP gives it a default route. Not said: true."),
-    key("dhcp_metric", Shape::Number(0, u32::MAX), "The metric of the routes that DHCP gives it. Not said: 1024."),
-    key("addresses", Shape::Texts, "Addresses with their prefix, as 192.0.2.10/24."),
+    key("dhcp_default_route", Shape::Switch, "Whether DHCP gives it a default route. Default: true."),
+    key("dhcp_metric", Shape::Number(0, u32::MAX), "The metric of the routes that DHCP gives it. Default: 1024."),
+    key("addresses", Shape::Texts, "Addresses with their prefix, such as 192.0.2.10/24."),
     key(
         "gateway",
         Shape::Text,
-        "The way to everywhere else, also outside its networks; that of the other family is a route.",
+        "The default gateway; it may be outside of the networks. For the other address family use a route.",
     ),
     key("routes", Shape::List(ROUTE), "Further routes."),
     key("dns", Shape::Texts, "Addresses of name servers that are reached through it."),
-    key("domains", Shape::Texts, "Where short names are looked for, at those servers."),
-    key("mtu", Shape::Number(68, 65535), "Bytes of the largest packet. Not said: what the port or DHCP says."),
-    key("required", Shape::Switch, "Whether the node counts as online only with it. Not said: true."),
+    key("domains", Shape::Texts, "Search domains of those servers."),
+    key("mtu", Shape::Number(68, 65535), "The MTU in bytes. Default: the port's, or DHCP's."),
+    key("required", Shape::Switch, "Whether the node counts as online only with it. Default: true."),
 ];
 
 const ROUTE: &[Key] = &[
     key("to", Shape::Text, "A network, or default."),
-    key("via", Shape::Text, "The gateway's address. Not said: directly on the link."),
-    key("metric", Shape::Number(0, u32::MAX), "The lowest of several wins."),
+    key("via", Shape::Text, "The gateway's address. Default: directly on the link."),
+    key("metric", Shape::Number(0, u32::MAX), "The metric; the lowest wins."),
 ];
 
 const PROXY: &[Key] = &[
-    key("http", Shape::ProxyUrl, "For what is fetched over plain HTTP: http://[USER:PASSWORD@]HOST[:PORT]."),
-    key("https", Shape::ProxyUrl, "For what is fetched over TLS."),
-    key("no_proxy", Shape::Texts, "What is reached without it: hosts, .domains, addresses, networks."),
+    key("http", Shape::ProxyUrl, "The proxy for plain HTTP: http://[USER:PASSWORD@]HOST[:PORT]."),
+    key("https", Shape::ProxyUrl, "The proxy for HTTPS."),
+    key("no_proxy", Shape::Texts, "What is reached without a proxy: hosts, .domains, addresses, networks."),
 ];
 
 const TIME: &[Key] = &[
-    key("servers", Shape::Texts, "NTP servers. Not said: what DHCP says, or the image's."),
-    key("zone", Shape::Text, "A time zone of the IANA database, as Europe/Berlin. Not said: UTC."),
+    key("servers", Shape::Texts, "NTP servers. Default: DHCP's, or the image's."),
+    key("zone", Shape::Text, "A time zone of the IANA database, such as Europe/Berlin. Default: UTC."),
 ];
 
 const KERNEL: &[Key] = &[
-    key("arguments", Shape::Texts, "Arguments from a list of harmless ones. Needs a reboot."),
-    key("sysctl", Shape::TextedOrNumbered, "Sysctls from a list of harmless ones. Holds at once."),
+    key("arguments", Shape::Texts, "Kernel arguments, from a list of allowed ones. Needs a reboot."),
+    key("sysctl", Shape::TextedOrNumbered, "Sysctls, from a list of allowed ones. Applies at once."),
 ];
 
 const REGISTRY: &[Key] = &[
-    key("host", Shape::Text, "HOST or HOST:PORT, as in the names of images, or * for all others."),
-    key("mirrors", Shape::TextsOrTables("host", MIRROR), "Asked before the registry itself, in this order."),
+    key("host", Shape::Text, "HOST or HOST:PORT, as in the names of images; * for all others."),
+    key("mirrors", Shape::TextsOrTables("host", MIRROR), "Mirrors, asked before the registry itself, in this order."),
     USERNAME,
     PASSWORD,
     TOKEN,
@@ -146,24 +142,20 @@ const MIRROR: &[Key] = &[
     PLAIN_HTTP,
 ];
 
-const USERNAME: Key = key("username", Shape::Text, "Who the node is there; with password.");
-const PASSWORD: Key = key("password", Shape::Secret, "With username.");
+const USERNAME: Key = key("username", Shape::Text, "The user name; with password.");
+const PASSWORD: Key = key("password", Shape::Secret, "The password; with username.");
 const TOKEN: Key = key("token", Shape::Secret, "An identity token, in place of username and password.");
-const CA: Key = key("ca", Shape::Text, "Authorities in PEM that are believed there.");
-const PLAIN_HTTP: Key = key("plain_http", Shape::Switch, "Whether it is reached without TLS. Not said: false.");
+const CA: Key = key("ca", Shape::Text, "Authorities in PEM that are trusted for it.");
+const PLAIN_HTTP: Key = key("plain_http", Shape::Switch, "Whether it is reached without TLS. Default: false.");
 
 const RUNTIME: &[Key] = &[
-    key(
-        "log_max_size",
-        Shape::Text,
-        "From which size on a container's log is begun anew, 64KiB to 10GiB. Not said: 10MiB.",
-    ),
-    key("log_max_files", Shape::Number(2, 100), "How many of them are kept. Not said: 5."),
-    key("default", Shape::Choice(&["runc", "crun"]), "What runs containers. Not said: runc."),
+    key("log_max_size", Shape::Text, "The size at which a container's log is rotated, 64KiB to 10GiB. Default: 10MiB."),
+    key("log_max_files", Shape::Number(2, 100), "How many log files are kept. Default: 5."),
+    key("default", Shape::Choice(&["runc", "crun"]), "The OCI runtime. Default: runc."),
     key(
         "pids_limit",
         Shape::Number(16, 4_194_304),
-        "How many processes and threads a container may have. Not said: no limit.",
+        "How many processes and threads a container may have. Default: no limit.",
     ),
 ];
 
@@ -171,7 +163,7 @@ const PODS: &[Key] = &[
     key(
         "metadata_service",
         Shape::Switch,
-        "Whether pods with a network of their own reach the cloud's metadata service. Not said: false.",
+        "Whether pods with a network of their own reach the cloud's metadata service. Default: false.",
     ),
     key("manifest", Shape::Keyed(&["name"], MANIFEST), "Pods to run."),
 ];
@@ -180,59 +172,67 @@ const MANIFEST: &[Key] =
     &[key("name", Shape::Text, "A word of a-z, 0-9 and -."), key("content", Shape::Text, "A v1 Pod in YAML or JSON.")];
 
 const IMAGES: &[Key] = &[
-    key("gc_high_percent", Shape::Number(1, 95), "From how full /var is on they are removed. Not said: 85."),
-    key("gc_low_percent", Shape::Number(0, 94), "Until how full it is they are, below gc_high_percent. Not said: 80."),
-    key("gc_minimum_age", Shape::Text, "How long an image has to be here before, 0s to 720h. Not said: 2min."),
+    key("gc_high_percent", Shape::Number(1, 95), "Images are removed when more percent of /var are used. Default: 85."),
+    key(
+        "gc_low_percent",
+        Shape::Number(0, 94),
+        "Images are removed until so many percent are used; below gc_high_percent. Default: 80.",
+    ),
+    key("gc_minimum_age", Shape::Text, "How old an image must be before it is removed, 0s to 720h. Default: 2min."),
 ];
 
 const UPDATE: &[Key] = &[
     key("image", Shape::Text, "Where releases are: HOST[:PORT]/PATH[:TAG], …@sha256:… or oci:FOLDER[:TAG]."),
-    key("auto", Shape::Switch, "Whether the node upgrades by itself. Not said: false."),
-    key("window", Shape::Texts, "When it may, as Mon-Fri 02:00-04:00 Europe/Berlin. Not said: at any time."),
-    key("reboot", Shape::Switch, "Whether such an upgrade ends with a reboot. Not said: true."),
-    key("signatures", Shape::Choice(&["required", "none"]), "Whether releases have to be signed. Not said: required."),
-    key("keys", Shape::Texts, "Public keys in PEM that may have signed them, beside the image's."),
-    key("keys_threshold", Shape::Number(1, 16), "How many of the keys must have signed a release. Not said: 1."),
+    key("auto", Shape::Switch, "Whether the node upgrades automatically. Default: false."),
+    key(
+        "window",
+        Shape::Texts,
+        "When it may upgrade automatically, such as Mon-Fri 02:00-04:00 Europe/Berlin. Default: at any time.",
+    ),
+    key("reboot", Shape::Switch, "Whether an automatic upgrade ends with a reboot. Default: true."),
+    key("signatures", Shape::Choice(&["required", "none"]), "Whether releases must be signed. Default: required."),
+    key("keys", Shape::Texts, "Public keys in PEM that may have signed releases, beside the image's."),
+    key("keys_threshold", Shape::Number(1, 16), "How many of the keys must have signed a release. Default: 1."),
     key(
         "identity",
         Shape::Choice(&["repository", "tag"]),
-        "Whether it must have been signed with the tag that is asked for. Not said: repository.",
+        "Whether a release must be signed for the repository or for the very tag. Default: repository.",
     ),
     key(
         "signature_max_days",
         Shape::Number(1, 3650),
-        "How many days ago it may have been signed. Not said: as long ago as its signature allows.",
+        "How old a signature may be, in days. Default: as old as the signature allows.",
     ),
 ];
 
 const HEALTH: &[Key] = &[
-    key("network", Shape::Switch, "Whether a release on trial must have a network. Not said: false."),
-    key("deadline", Shape::Text, "How long it has to prove itself, 30s to 1h. Not said: 5min."),
+    key("network", Shape::Switch, "Whether a release on trial must have a network. Default: false."),
+    key("deadline", Shape::Text, "How long a release on trial has to become healthy, 30s to 1h. Default: 5min."),
 ];
 
 const CLUSTER: &[Key] = &[
-    key("name", Shape::Text, "What it is called here, a word of a-z, 0-9 and -."),
+    key("name", Shape::Text, "Its name on this node, a word of a-z, 0-9 and -."),
     key(
         "servers",
         Shape::Texts,
         "Its API servers, https://HOST[:PORT], tried in this order. Needed without a kubeconfig.",
     ),
-    key("ca", Shape::Text, "The authorities in PEM that signed its servers' certificates. Not said: the image's."),
-    key("ca_hash", Shape::Text, "In place of ca: sha256:HEX of its authority's public key, as kubeadm says it."),
+    key("ca", Shape::Text, "The authorities in PEM that signed its servers' certificates. Default: the image's."),
+    key("ca_hash", Shape::Text, "In place of ca: sha256:HEX of its authority's public key, as kubeadm prints it."),
     key("token", Shape::Secret, "A bootstrap token, for which the node gets a certificate of its own."),
     key("kubeconfig", Shape::Secret, "In place of a token: a whole kubeconfig, without files and programs."),
     key("client_certificate", Shape::Text, "In place of a token: a certificate in PEM; with client_key."),
     key("client_key", Shape::Secret, "Its key in PEM."),
-    key("role", Shape::Choice(&["node", "report-only"]), "What the node is there. Not said: node."),
-    key("pool", Shape::Text, "With which nodes it shares upgrade slots. Not said: default."),
-    key("node_name", Shape::Text, "What the node is called there. Not said: its hostname."),
+    key("role", Shape::Choice(&["node", "report-only"]), "The node's role in the cluster. Default: node."),
+    key("pool", Shape::Text, "The pool of nodes that share upgrade slots. Default: default."),
+    key("node_name", Shape::Text, "The node's name in the cluster. Default: its hostname."),
     key("node_labels", Shape::Texted, "Labels of the Node."),
     key("node_taints", Shape::Texts, "Taints of the Node when it registers, KEY[=VALUE]:EFFECT."),
 ];
 
 const METRICS: &[Key] = &[
-    key("listen", Shape::Text, "ADDRESS:PORT where they are served over TLS. Not said: nowhere."),
-    key("certificate", Shape::Text, "The certificate in PEM that is shown there."),
+    key("listen", Shape::Text, "ADDRESS:PORT where metrics are served over TLS. Default: none."),
+    key("certificate", Shape::Text, "The server's certificate in PEM."),
     key("key", Shape::Secret, "Its key in PEM."),
 ];
 
@@ -251,7 +251,7 @@ const LOG: &[Key] = &[
     key(
         "level",
         Shape::Choice(&["error", "warn", "info", "debug", "trace"]),
-        "From which level on the agent logs. Not said: info.",
+        "The lowest level that the agent logs. Default: info.",
     ),
-    key("journal_max_size", Shape::Text, "How much of /var the journal takes, 8MiB to 64GiB. Not said: 256MiB."),
+    key("journal_max_size", Shape::Text, "How much of /var the journal may use, 8MiB to 64GiB. Default: 256MiB."),
 ];

@@ -1,4 +1,4 @@
-//! The keys that there are, as data: for whoever changes a document key by key, and for editors. What a value has to look like
+//! All keys as data: to change a document key by key, and for editors. What a value has to look like
 //! in detail is `values`' to know; a test holds that `read` knows the same keys.
 
 mod json;

@@ -60,15 +60,15 @@ fn the_schema_for_editors_is_up_to_date() {
 }
 
 #[test]
-fn the_readme_explains_every_key() {
-    let readme = include_str!("../../README.md");
+fn the_manual_explains_every_key() {
+    let manual = include_str!("../../../../docs/settings.md");
     let mut all = Vec::new();
     tables(KEYS, &[], &mut all);
     for name in all.iter().flat_map(|(names, _)| names) {
         let written = [format!("`{name}`"), format!(".{name}`"), format!("`{name}."), format!(".{name}.")];
-        assert!(written.iter().any(|written| readme.contains(written)), "{name}");
+        assert!(written.iter().any(|written| manual.contains(written)), "{name}");
     }
     for name in crate::values::KernelArgument::ALLOWED.iter().chain(crate::values::SysctlKey::ALLOWED) {
-        assert!(readme.contains(&format!("`{name}`")), "{name}");
+        assert!(manual.contains(&format!("`{name}`")), "{name}");
     }
 }

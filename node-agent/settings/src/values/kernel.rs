@@ -135,7 +135,7 @@ impl KernelArgument {
 
 impl Text for KernelArgument {
     const EXPECTED: &'static str =
-        "an argument that an operator may give, as \"mitigations=auto\" (the README lists them)";
+        "an argument that an operator may give, as \"mitigations=auto\" (see Settings in the manual)";
 
     fn parse(text: &str) -> Result<Self, String> {
         let name = text.split('=').next().unwrap_or_default();
@@ -175,7 +175,7 @@ impl SysctlKey {
 
 impl Text for SysctlKey {
     const EXPECTED: &'static str =
-        "a sysctl that an operator may set, as \"net.core.somaxconn\" (the README lists them)";
+        "a sysctl that an operator may set, as \"net.core.somaxconn\" (see Settings in the manual)";
 
     fn parse(text: &str) -> Result<Self, String> {
         // An interface's name in it may have points itself: then all points are slashes, and the other way round (sysctl.d(5)).

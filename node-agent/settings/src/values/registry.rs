@@ -190,7 +190,7 @@ pub(super) fn is_host_and_port(text: &str) -> bool {
     }
 }
 
-/// `HOST[:PORT]/PATH[:TAG][@DIGEST]` or `oci:FOLDER[:TAG]`; whoever fetches it looks closer.
+/// `HOST[:PORT]/PATH[:TAG][@DIGEST]` or `oci:FOLDER[:TAG]`; the fetcher checks the rest.
 pub(crate) fn image(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("is empty".to_owned());

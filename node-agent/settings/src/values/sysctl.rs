@@ -8,7 +8,7 @@ struct Limit {
     name: &'static str,
     least: u64,
     most: u64,
-    /// What comes of less, or of more.
+    /// What a smaller or larger value would do.
     why: &'static str,
 }
 

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::{
-    ask::{EXIT_NOT_READY, print, status},
+    ask::{print, status},
+    exit,
     node::Node,
 };
 use crate::{
@@ -40,7 +41,7 @@ pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
     let status = status(node, "boot")?;
     if status.boot.ready_ms.is_none() {
         eprintln!("ballast: the node has not been READY in this boot; see ballast status");
-        return Ok(ExitCode::from(EXIT_NOT_READY));
+        return Ok(ExitCode::from(exit::NOT_READY));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (moments, started) = runtime.context("setting up the event loop")?.block_on(ask_systemd(host))?;

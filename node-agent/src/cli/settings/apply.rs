@@ -1,4 +1,4 @@
-//! `ballast settings apply`: another document in the place of the one that is there.
+//! `ballast settings apply`: replaces the document by another one.
 
 use std::{
     fs::File,
@@ -10,17 +10,17 @@ use anyhow::{Context, Result};
 use ballast_settings::MAX_BYTES;
 
 use super::{
-    EXIT_STATUS, Manner,
+    Manner,
     change::{change, ended},
 };
 use crate::{
-    cli::node::Node,
+    cli::{exit, node::Node},
     settings::model::{Edit, Failure},
 };
 
-/// Puts FILE in the place of what was set on this node, if all of it is right
+/// Replaces what was set on this node by FILE, if all of it is valid
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Arguments {
     /// TOML; - is standard input
     file: String,

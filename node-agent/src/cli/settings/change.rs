@@ -8,8 +8,9 @@ use super::{Manner, screen};
 use crate::{
     cli::{
         ask::{print, unexpected},
+        exit,
         node::Node,
-        operate::{EXIT_BUSY, EXIT_REFUSED, Output, print_end},
+        operate::{Output, print_end},
     },
     report::socket::{Reply, Request},
     settings::model::{Change, Command, Edit, Failure, FailureKind, Outcome},
@@ -64,8 +65,8 @@ pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<E
     Ok(match end {
         Ok(_) => ExitCode::SUCCESS,
         Err(failure) => ExitCode::from(match failure.kind {
-            FailureKind::Refused => EXIT_REFUSED,
-            FailureKind::Busy => EXIT_BUSY,
+            FailureKind::Refused => exit::REFUSED,
+            FailureKind::Busy => exit::BUSY,
             FailureKind::Failed => 1,
         }),
     })

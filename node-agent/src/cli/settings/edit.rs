@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{EXIT_STATUS, Manner, change::change};
+use super::{Manner, change::change};
+use crate::cli::exit;
 use crate::{
     cli::{
         ask::{print, unexpected},
@@ -29,7 +30,7 @@ const USUAL_EDITOR: &str = "vi";
 
 /// Opens what was set on this node in $EDITOR
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Arguments {
     #[command(flatten)]
     manner: Manner,

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{EXIT_STATUS, Manner, change::change};
+use super::{Manner, change::change};
+use crate::cli::exit;
 use crate::{
     cli::{
         ask::{print, settings},
@@ -14,7 +15,7 @@ use crate::{
     settings::model::Edit,
 };
 
-/// Prints what holds under a key, wherever it is from
+/// Prints the value of a key, from whichever source it is
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit status: 0 it is printed; 1 there is no such key, nothing is set, or the agent could not be asked; 2 wrong usage."
@@ -28,9 +29,9 @@ pub(super) struct Get {
     json: bool,
 }
 
-/// Sets a key on this node, which counts more than all other sources
+/// Sets a key on this node; this takes precedence over all other sources
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Set {
     /// As update.auto, registry."r.example".plain_http
     key: String,
@@ -43,9 +44,9 @@ pub(super) struct Set {
     manner: Manner,
 }
 
-/// Takes a key out that was set on this node: what other sources say of it holds then
+/// Removes a key that was set on this node; the value of the other sources applies then
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Unset {
     /// As update.auto; a table or one of a list of tables, too
     key: String,

@@ -16,11 +16,7 @@ use anyhow::{Context, Result};
 use super::{ask::print, node::Node, operate::Output};
 use crate::settings::model::Command as Operation;
 
-/// Reported by `--help` of those that change something.
-const EXIT_STATUS: &str = "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 what is asked for is not right, and \
-                           nothing changed; 5 settings are on trial, or somebody else changed them meanwhile.";
-
-/// Shows and changes what this node is asked to be
+/// Shows and changes the settings of this node
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -46,11 +42,11 @@ enum Command {
 /// How a change is made.
 #[derive(Debug, clap::Args)]
 struct Manner {
-    /// Only shows what would change, and what that needs
+    /// Only shows what would change, and what the change needs
     #[arg(long)]
     dry_run: bool,
 
-    /// Takes it back after this time (30s, 5m, 1h), unless ballast settings confirm comes; a reboot begins the time once more
+    /// Takes the change back after this time (30s, 5m, 1h), unless you run ballast settings confirm; a reboot starts the time again
     #[arg(long = "try", value_name = "DURATION", value_parser = trial::duration, conflicts_with = "dry_run")]
     try_secs: Option<u64>,
 

@@ -13,7 +13,7 @@ use crate::{
     settings::model::Shown,
 };
 
-/// Shows what holds, without secrets
+/// Shows the settings that apply, with secrets masked
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 it is printed; 1 the agent could not be asked; 2 wrong usage.")]
 pub(super) struct Arguments {

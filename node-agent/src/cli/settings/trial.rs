@@ -2,24 +2,25 @@
 
 use ballast_settings::values;
 
-use super::{EXIT_STATUS, Output};
+use super::Output;
+use crate::cli::exit;
 
 /// A trial that is shorter ends before anybody could confirm it; one that is longer is forgotten.
 const SECS: std::ops::RangeInclusive<u64> = 10..=24 * 3600;
 
 /// Keeps the settings that are on trial
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Confirm {
     #[command(flatten)]
     pub(super) output: Output,
 }
 
-/// Reads again what the first boot read: credential, volume, ESP, the cloud's metadata
+/// Reads the sources of the first boot again: credential, volume, ESP, the cloud's metadata
 ///
-/// Only the volume that the first boot used is read. What is not there any more is kept as it was.
+/// Of volumes, only the one that the first boot used is read. What a source no longer has is kept as it was.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = exit::OF_SETTINGS)]
 pub(super) struct Refetch {
     #[command(flatten)]
     pub(super) output: Output,

@@ -1,8 +1,8 @@
 //! The EFI system partition: mounted read-only but for the moments in which something is written, and the boot entries
 //! on it. (uapi-group.org/specifications/specs/boot_loader_specification)
 
+mod boot_entry;
 mod check;
-mod entry;
 mod steps;
 #[expect(clippy::disallowed_methods, reason = "what waits for the disk is here; it is called through Host::change")]
 mod write;
@@ -14,7 +14,7 @@ use rustix::mount::{MountFlags, mount};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::{
-    entry::{Entry, entries},
+    boot_entry::{Entry, entries},
     write::Writable,
 };
 use super::host::Host;
@@ -32,7 +32,7 @@ pub const KERNELS: &str = "ballast";
 #[derive(Debug, Clone, Default)]
 pub struct EspLock(Arc<Mutex<()>>);
 
-/// The turn of whoever has it, until it is dropped.
+/// Held by the task that may write to the ESP, until it is dropped.
 #[derive(Debug)]
 pub struct EspGuard {
     _guard: OwnedMutexGuard<()>,

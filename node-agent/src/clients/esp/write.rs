@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    hash::{BuildHasher, RandomState},
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
 };
@@ -106,7 +105,7 @@ impl Drop for Writable {
 
 /// A name beside `name` that nothing has: what is found there is never written to.
 fn draft(name: &str) -> String {
-    let random = RandomState::new().hash_one(name);
+    let random = fastrand::u64(..);
     format!("{}/{random:016x}{DRAFT}", name.rsplit_once('/').map_or("", |(folder, _)| folder))
 }
 

@@ -1,4 +1,4 @@
-//! Which images go when /var is full, and in which order: a pure function.
+//! Which images are removed when /var is full, and in which order: a pure function.
 
 use std::{
     collections::BTreeSet,

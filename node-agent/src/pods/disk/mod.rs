@@ -1,4 +1,4 @@
-//! The room on /var: images that nothing uses go between two marks, pods that take more than they may are ended.
+//! The space on /var: unused images are removed between two marks, pods over their limits are evicted.
 
 pub(super) mod collect;
 pub mod controller;

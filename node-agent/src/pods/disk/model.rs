@@ -1,4 +1,4 @@
-//! What is known of the room on /var, and what to do about it.
+//! What is known of the space on /var, and what to do about it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! When /var is short of room, and which pods take more than they may: pure functions. The rules and words are the kubelet's
+//! When /var is full, and which pods are over their limits: pure functions. The rules and words are the kubelet's
 //! (kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction).
 
 use std::time::{Duration, SystemTime};
@@ -49,7 +49,7 @@ pub(in crate::pods) fn problem(disk: &Observed) -> Option<String> {
 /// while the disk is short.
 pub(in crate::pods) fn is_in_force(eviction: &Eviction, pod: &Pod, is_short: bool, now: SystemTime) -> bool {
     let over = again_at(eviction);
-    pod.spec.restart_policy != RestartPolicy::Always || is_short || !crate::pods::restart::is_due(over, now)
+    pod.spec.restart_policy != RestartPolicy::Always || is_short || !crate::pods::restart_backoff::is_due(over, now)
 }
 
 /// When a pod that was ended may start again.

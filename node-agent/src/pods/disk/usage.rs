@@ -1,4 +1,4 @@
-//! Measures what pods take of the disk.
+//! Measures how much of the disk pods use.
 
 use std::{
     collections::{BTreeMap, HashSet},

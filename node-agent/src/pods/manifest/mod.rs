@@ -105,7 +105,7 @@ pub(in crate::pods) fn parse(source: &str, text: &str) -> Result<Pod, ManifestEr
 fn uid(spec: &Spec) -> String {
     let meaning = serde_json::to_vec(spec).unwrap_or_default();
     let hash = Sha256::digest(&meaning);
-    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(&hash[..16]);
     format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }
 

@@ -1,4 +1,4 @@
-//! What to do about the pods: a pure function of what shall run, what runs, and the time.
+//! What to do about the pods: a pure function of desired pods, running pods, and the time.
 
 mod pod;
 
@@ -15,7 +15,7 @@ use super::{
     disk,
     model::{Archive, Failure, Key, Observed, Pod, Resolver, Sandbox, State},
     phase::{ContainerPhase, Phase},
-    restart,
+    restart_backoff,
 };
 
 /// What to do now, when to look again, and how the pods are.
@@ -213,8 +213,8 @@ impl Plan {
         // That a pod could not be started is no reason to wait with its end.
         let same = |failure: &&Failure| failure.uid == uid && failure.of_start == job.is_start();
         if let Some(failure) = observed.failures.get(key).filter(same) {
-            let retry_at = failure.at + restart::delay(failure.count);
-            if !restart::is_due(retry_at, now) {
+            let retry_at = failure.at + restart_backoff::delay(failure.count);
+            if !restart_backoff::is_due(retry_at, now) {
                 self.wake(Some(retry_at));
                 return;
             }

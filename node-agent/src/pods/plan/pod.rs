@@ -12,7 +12,7 @@ use crate::pods::{
     disk::{self, model::Eviction},
     model::{Container, Instance, Observed, Pod, PullPolicy, RestartPolicy, SANDBOX_IMAGE, Sandbox, State},
     phase::{self, ContainerPhase, Phase},
-    restart::{self, Next},
+    restart_backoff::{self, Next},
 };
 
 /// How soon to look again for name servers.
@@ -165,7 +165,7 @@ impl<'a> PodPlan<'a> {
                 Some(Start { attempt: run.attempt, crashes: run.crashes, leftover: Some(run.id.clone()), ..again })
             }
             (State::Exited { .. }, Some(Next::Start { at, crashes })) => {
-                if restart::is_due(at, self.now) {
+                if restart_backoff::is_due(at, self.now) {
                     return Some(Start { crashes, ..again });
                 }
                 self.wake_at = self.wake_at.into_iter().chain([at]).min();

@@ -7,7 +7,7 @@ use crate::report::{
 };
 
 /// The states of a membership, as the status has them.
-const MEMBERSHIPS: [&str; 6] = ["off", "waiting-for-clock", "joining", "connected", "away", "refused"];
+const MEMBERSHIPS: [&str; 6] = ["off", "waiting-for-clock", "joining", "connected", "unreachable", "refused"];
 
 /// The phases of a pod, as the status has them.
 const PHASES: [&str; 4] = ["Pending", "Running", "Succeeded", "Failed"];
@@ -248,7 +248,7 @@ mod tests {
             "ballast_pods{phase=\"Failed\"} 0",
             "ballast_container_restarts_total{namespace=\"default\",pod=\"web\",container=\"c\"} 2",
             "ballast_cluster_state{cluster=\"prod\",role=\"node\",state=\"connected\"} 1",
-            "ballast_cluster_state{cluster=\"prod\",role=\"node\",state=\"away\"} 0",
+            "ballast_cluster_state{cluster=\"prod\",role=\"node\",state=\"unreachable\"} 0",
             "ballast_cluster_rollout_info{cluster=\"prod\",phase=\"Draining\"} 1",
             "ballast_cluster_requests_total{cluster=\"prod\"} 7",
             "process_resident_memory_bytes 9437184",

@@ -90,7 +90,7 @@ impl Cloud {
         is_waited_for.then(|| self.next.saturating_duration_since(Instant::now()))
     }
 
-    /// Asks, if it was never asked and it is time; takes in what came of it.
+    /// Asks, if it was never asked and it is time; takes in the answer.
     pub(super) async fn go_on(&mut self, record: &ProvisioningRecord) {
         if let Some(task) = self.asking.take_if(|task| task.is_finished()) {
             let result = task.await.context("its task ended").and_then(|result| result);

@@ -273,7 +273,7 @@ mod tests {
         let error = first.done().unwrap_err().to_string();
         assert!(error.starts_with("writing /run/containers/0/auth.json: ") && !error.contains("s3cret"), "{error}");
         assert!(host.path("/etc/hostname").exists());
-        // The units of the others are informed of them, and once.
+        // The units of the other files are restarted, and once.
         assert!(first.left.pending.restart.contains("containerd.service"), "{first:?}");
         reported(&host, &first).unwrap();
         let second = bring(&host, &wanted).unwrap();

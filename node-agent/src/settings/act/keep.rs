@@ -16,7 +16,7 @@ use crate::{
 /// What somebody gave: what it is, and its bytes.
 pub type Given = Vec<(Kind, Vec<u8>)>;
 
-/// Keeps `given` in the place of what `source` gave before.
+/// Replaces what `source` gave before by `given`.
 ///
 /// # Errors
 /// If it cannot be written.

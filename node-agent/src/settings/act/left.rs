@@ -1,4 +1,4 @@
-//! What is begun and not done yet: so that whoever comes next, after an error or a death in between, does the rest.
+//! What is begun and not done yet, so that after an error or a crash the rest is done.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Makes the settings hold: beside the loop, one thing at a time. What came of it is seen by the next probe.
+//! Applies the settings: beside the loop, one thing at a time. The next probe observes the result.
 
 mod cloud;
 pub mod document;
@@ -72,7 +72,7 @@ struct Work {
     task: JoinHandle<Result<Outcome, Failure>>,
 }
 
-/// An operation that has ended: who asked is reported once that shows.
+/// An operation that has ended: its client is informed once the status shows it.
 #[derive(Debug)]
 pub struct Ended {
     client: mpsc::Sender<Event>,
@@ -138,7 +138,7 @@ impl SettingsController {
         }
     }
 
-    /// Looks at what came of `read`.
+    /// Checks the effects of `read`.
     ///
     /// # Errors
     /// If networkd's, resolved's or timesyncd's files cannot be read.
@@ -233,7 +233,7 @@ impl SettingsController {
         }
     }
 
-    /// Begins what somebody asked for. They are informed of it through `client`; it goes on when they go away.
+    /// Starts a requested change. Its progress is reported through `client`; it continues when the client disconnects.
     pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, systemd: Option<&Systemd>) {
         let (host, systemd, events) = (self.host.clone(), systemd.cloned(), client.clone());
         self.start(Some(client), None, async move { operation::run(&host, &command, &events, systemd.as_ref()).await });

@@ -143,7 +143,7 @@ async fn refetch(host: &Host, systemd: Option<&Systemd>) -> Result<Outcome, Fail
     Ok(Outcome { message, changed: before.documents != now.documents, ..Outcome::default() })
 }
 
-/// Makes `settings` hold, whoever changed them.
+/// Applies `settings`, whoever changed them.
 pub(super) async fn hold(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> Result<Outcome, Failure> {
     made(host, settings, systemd).await?;
     Ok(Outcome { message: "they hold".to_owned(), ..Outcome::default() })
@@ -158,7 +158,7 @@ pub(super) async fn revert(host: &Host, systemd: Option<&Systemd>) -> Result<Out
     Ok(Outcome { message, changed: true, planned: Planned::default(), trial_s: None })
 }
 
-/// The units are informed of the files that could be written, whatever became of the others.
+/// Reloads and restarts the units whose files could be written, whatever became of the others.
 async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> anyhow::Result<()> {
     let wanted = settings.clone();
     let doing = "writing what the settings say";

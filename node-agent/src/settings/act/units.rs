@@ -1,4 +1,4 @@
-//! Has units read their files anew.
+//! Reloads or restarts units, so that they read their files again.
 
 use std::time::Duration;
 

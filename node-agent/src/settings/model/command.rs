@@ -1,4 +1,4 @@
-//! What can be asked of the settings, and how it ended.
+//! Operations on the settings, and their results.
 
 use std::fmt;
 
@@ -57,7 +57,7 @@ pub enum Edit {
     },
 }
 
-/// What is reported to who asked, in order; the last is one of the latter two.
+/// What is reported to the client, in order; the last is one of the latter two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// What will be different.

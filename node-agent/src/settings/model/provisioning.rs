@@ -1,4 +1,4 @@
-//! What was looked for at the first boot: so that no later boot looks for it again.
+//! Which sources the first boot looked for, so that no later boot looks for them again.
 
 use std::collections::BTreeMap;
 

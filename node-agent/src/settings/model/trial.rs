@@ -1,4 +1,4 @@
-//! Settings on trial: they are taken back unless somebody says in time that they are good.
+//! Settings on trial: they are taken back unless they are confirmed in time.
 
 use serde::{Deserialize, Serialize};
 

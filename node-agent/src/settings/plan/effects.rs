@@ -1,4 +1,4 @@
-//! What came of the settings, by what networkd, resolved and timesyncd say of themselves: a pure function.
+//! The effects of the settings, from the state of networkd, resolved and timesyncd: a pure function.
 
 use std::{collections::BTreeMap, time::Duration};
 

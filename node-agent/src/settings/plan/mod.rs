@@ -1,8 +1,6 @@
-//! What a change of the operator's document makes of the settings: a pure function.
+//! The settings after a change of the operator's document: a pure function.
 
 pub mod effects;
-
-use std::fmt::Write;
 
 use ballast_settings::{
     MAX_BYTES, Rank, Source, edit,
@@ -47,11 +45,7 @@ pub fn draft(documents: &[Document], edit: &Edit, in_force: &Settings) -> Result
 
 /// The name of a document's content.
 pub fn checksum(text: &[u8]) -> String {
-    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(Sha256::digest(text))
 }
 
 /// What it takes to get from `now` to `then`.

@@ -1,6 +1,6 @@
-//! What boots: kernels under the names of their content, and the entry, whose appearing is the one commit point.
+//! What boots: kernels under the names of their content, and the entry, whose appearance is the commit point.
 
-use std::{fmt::Write, fs};
+use std::fs;
 
 use anyhow::{Context, Result};
 use sha2::{Digest as _, Sha256};
@@ -17,7 +17,7 @@ use crate::{
         model::{DeploymentId, Failure, Outcome, Phase},
         plan::{
             self,
-            entry::{self, New},
+            boot_entry::{self, New},
             rollback as planned,
         },
     },
@@ -32,9 +32,9 @@ pub(super) async fn kernel(work: &Work, deployed: &Deployed, version: &str) -> R
     let guard = work.esp.take().await;
     let copied = spawn_blocking(move || copy(&host, guard, &files)).await.context("writing to the ESP")?;
     let [linux, initrd] = copied.context("writing kernel and initramfs to the EFI system partition")?;
-    let options = entry::options(&deployment, &deployed.composefs, &deployed.cmdline);
+    let options = boot_entry::options(&deployment, &deployed.composefs, &deployed.cmdline);
     // Those that this kernel proves to be good: others could make a good release fail.
-    let options = entry::with_arguments(&options, &work.observe().await?.booted_arguments);
+    let options = boot_entry::with_arguments(&options, &work.observe().await?.booted_arguments);
     Ok(New { deployment, version: version.to_owned(), linux, initrd, options, is_good: false })
 }
 
@@ -46,7 +46,7 @@ fn copy(host: &Host, guard: EspGuard, [kernel, initramfs]: &[String; 2]) -> Resu
 /// Copies one file to the name of its content; returns its path on the partition, with a slash in front.
 fn put(host: &Host, writable: &Writable, from: &str, kind: &str) -> Result<String> {
     let content = fs::read(host.path(from)).with_context(|| format!("reading {from}"))?;
-    let name = format!("{}/{}-{kind}", esp::KERNELS, hex(&Sha256::digest(&content)));
+    let name = format!("{}/{}-{kind}", esp::KERNELS, hex::encode(Sha256::digest(&content)));
     // What is there under this name may be half of it after a power cut: FAT promises nothing.
     let is_there = fs::read(esp::path(host, &name)).is_ok_and(|there| there == content);
     if !is_there {
@@ -55,23 +55,15 @@ fn put(host: &Host, writable: &Writable, from: &str, kind: &str) -> Result<Strin
     Ok(format!("/{name}"))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Writes the entry. When this returns, it is what boots next. What has proved itself under another entry need not again.
 pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure> {
     let observed = work.observe().await?;
     new.is_good |= observed.has_proved_itself_with(&new.deployment, &new.options);
-    let file = entry::name(&new, &observed.entries);
+    let file = boot_entry::name(&new, &observed.entries);
     let (host, name) = (work.host.clone(), format!("{}/{file}", esp::ENTRIES));
     let guard = work.esp.take().await;
     work.commits();
-    let written = spawn_blocking(move || Writable::open(&host, guard)?.put(&name, entry::text(&new).as_bytes()));
+    let written = spawn_blocking(move || Writable::open(&host, guard)?.put(&name, boot_entry::text(&new).as_bytes()));
     written.await.context("writing to the ESP")?.context("writing the boot entry")?;
     Ok(file)
 }
@@ -87,7 +79,7 @@ pub(super) async fn arguments(work: &Work) -> Result<Outcome, Failure> {
         });
     };
     work.phase(Phase::Commit);
-    let options = entry::with_arguments(&booted.options, wanted);
+    let options = boot_entry::with_arguments(&booted.options, wanted);
     let file = commit(work, New { options, is_good: false, ..planned::entry(booted) }).await?;
     let message = format!("the next boot has the arguments of the settings ({file})");
     Ok(Outcome { message, changed: true, ..Outcome::default() })

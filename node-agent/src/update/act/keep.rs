@@ -1,4 +1,4 @@
-//! Pins, forgiveness, and the check of all objects.
+//! `pin`, `allow` and `fsck`.
 
 use std::{fmt::Write, time::Duration};
 

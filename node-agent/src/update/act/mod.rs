@@ -1,4 +1,4 @@
-//! Does what was asked of the releases: beside the loop, one operation at a time. What came of it is seen by the next look.
+//! Carries out operations on releases: beside the loop, one at a time. The next pass observes the result.
 
 pub mod bless;
 mod boot;
@@ -8,7 +8,6 @@ mod upgrade;
 mod work;
 
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
@@ -28,20 +27,20 @@ use super::{
 use crate::clients::{esp, host::Host, systemd::systemctl_reboot};
 
 /// A node that upgrades by itself asks its registry about once an hour, and the first time within two minutes; when
-/// exactly is left random, so that a thousand nodes that boot together do not ask together.
+/// exactly is random, so that a thousand nodes that boot together do not ask together.
 const EVERY: Duration = Duration::from_secs(3600);
 const FIRST_WITHIN: Duration = Duration::from_secs(120);
 
-/// What a reboot that systemd took takes to end us; until then it is not asked for again.
+/// How long an accepted reboot may take to end the agent; until then it is not requested again.
 const REBOOT_AGAIN: Duration = Duration::from_secs(30);
 
 /// A boot entry that could not be written is tried again: the ESP may have been full.
 const ARGUMENTS_AGAIN: Duration = Duration::from_secs(60);
 
-/// What is written down of a release that is about to be left has so long to reach the disk.
+/// How long the record of a release that is given up may take to reach the disk.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// Who asked is informed of the end once the loop shows what came of it; a pass that hangs longer than this is not waited for.
+/// The client is informed of the end once the loop shows the result; a pass that hangs longer than this is not waited for.
 const SHOWN: Duration = Duration::from_secs(5);
 
 /// An operation that has ended and waits until that shows.
@@ -127,8 +126,8 @@ impl Operations {
         self.mount_problem.borrow().clone().into_iter().chain(self.problem.borrow().clone()).collect()
     }
 
-    /// Starts what somebody asked for, or says what is running. They are informed of it through `client`; when they go away
-    /// before the boot entry is written it is cancelled.
+    /// Starts a requested operation, or reports which one is running. Progress goes to `client`; if the client disconnects
+    /// before the boot entry is written, the operation is cancelled.
     pub fn ask(&mut self, command: Command, client: mpsc::Sender<Event>, settings: &Settings) {
         if client.is_closed() {
             // They did not wait until it could be begun.
@@ -354,8 +353,7 @@ async fn end(
     }
 }
 
-/// Some part of `most`, at random.
+/// A random part of `most`.
 fn spread(most: Duration) -> Duration {
-    let random = u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default();
-    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    most.mul_f64(fastrand::f64())
 }

@@ -35,7 +35,7 @@ pub(super) async fn upgrade(work: &Work, upgrade: &Upgrade) -> Result<Outcome, F
     work.report(|progress| progress.image = Some(image.clone()));
     let registry = work.registry(&image, &observed.revoked).await?;
     let offer = resolve(work, &image, &registry).await?;
-    // Whoever does not ask by themselves again would be informed of it for ever.
+    // A node that does not ask again by itself would show it for ever.
     if work.settings.update.auto && upgrade.image.is_none() {
         let max_days = work.settings.update.signature_max_days;
         let offered = offer.signed_until.map(|until| Offered::new(&offer.version, until, max_days));

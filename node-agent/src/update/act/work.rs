@@ -16,7 +16,7 @@ use crate::{
         esp,
         host::Host,
         store,
-        worker::{self, Environment, Registry, Warning},
+        worker::{self, Environment, Registry, WorkerFailure},
     },
     settings::{
         self,
@@ -77,7 +77,7 @@ impl Work {
         self.is_committed.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until who asked has gone away and that cancels the operation; for ever if nobody asked.
+    /// Waits until the client has disconnected and that cancels the operation; for ever if there is no client.
     pub(super) async fn cancelled(&self) {
         if let Some(client) = &self.client {
             client.closed().await;
@@ -88,7 +88,7 @@ impl Work {
         std::future::pending::<()>().await;
     }
 
-    /// Whether who asked has gone away.
+    /// Whether the client has disconnected.
     pub(super) fn is_left_alone(&self) -> bool {
         self.client.as_ref().is_some_and(mpsc::Sender::is_closed)
     }
@@ -215,19 +215,10 @@ fn is_key(path: &Path) -> Result<(), String> {
 
 /// What the worker says, in our words.
 fn failure(error: anyhow::Error) -> Failure {
-    match error.downcast::<Warning>() {
+    match error.downcast::<WorkerFailure>() {
         Err(error) => error.into(),
-        Ok(Warning { kind, message }) => {
-            let kind = match kind.as_str() {
-                "refused" | "not-a-release" => FailureKind::Refused,
-                "not-found" => FailureKind::NotFound,
-                "unreachable" => FailureKind::Unreachable,
-                "unauthorized" => FailureKind::Unauthorized,
-                "damaged" => FailureKind::Damaged,
-                "no-space" => FailureKind::NoSpace,
-                _ => FailureKind::Failed,
-            };
-            Failure { kind, message }
-        }
+        // For who asked, what is no release is refused as one that is not for this node.
+        Ok(WorkerFailure { kind: FailureKind::NotARelease, message }) => Failure::refused(message),
+        Ok(WorkerFailure { kind, message }) => Failure { kind, message },
     }
 }

@@ -3,10 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{Command, Digest, Offered, Revoked};
-
-/// So many failed releases are remembered; the oldest go first. A registry makes a handful a year.
-const MAX_FAILED: usize = 64;
+use super::{Command, Digest, FailedRelease, Offered, Revoked};
 
 /// What the agent remembers of releases, in `/var/lib/ballast/update.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,19 +31,6 @@ pub struct Memory {
     pub offered: Option<Offered>,
 }
 
-/// A release that failed here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailedRelease {
-    /// Which.
-    pub digest: Digest,
-    /// Its version.
-    pub version: String,
-    /// What was wrong, in one sentence.
-    pub reason: String,
-    /// When that was found, in seconds since 1970.
-    pub at: u64,
-}
-
 impl Memory {
     /// What a damaged file still says: nothing, if it is no JSON; else all that can be read by itself.
     pub fn salvage(text: &[u8]) -> Self {
@@ -69,24 +53,6 @@ impl Memory {
             offered: one(fields.remove("offered")),
         }
     }
-
-    /// The release named `name` (a digest, its beginning, or a version) among those that failed.
-    pub fn find_failed(&self, name: &str) -> Option<&FailedRelease> {
-        self.failed.iter().find(|failed| is_named(&failed.digest, &failed.version, name))
-    }
-
-    /// Why the release `digest` is not to be tried.
-    pub fn failure_of(&self, digest: &Digest) -> Option<&FailedRelease> {
-        self.failed.iter().find(|failed| failed.digest == *digest)
-    }
-
-    /// Remembers that a release failed, once.
-    pub fn mark_failed(&mut self, failed: FailedRelease) {
-        self.failed.retain(|known| known.digest != failed.digest);
-        self.failed.push(failed);
-        let surplus = self.failed.len().saturating_sub(MAX_FAILED);
-        self.failed.drain(..surplus);
-    }
 }
 
 fn one<T: DeserializeOwned>(value: Option<Value>) -> Option<T> {
@@ -98,39 +64,9 @@ fn list<T: DeserializeOwned>(value: Option<Value>) -> Vec<T> {
     all.into_iter().filter_map(|value| one(Some(value))).collect()
 }
 
-/// Whether `name` means the release `digest` of `version`: the version, the digest, or at least six of its digits.
-pub(in crate::update) fn is_named(digest: &Digest, version: &str, name: &str) -> bool {
-    let hex = name.strip_prefix("sha256:").unwrap_or(name);
-    let is_start = hex.len() >= 6 && digest.as_str().trim_start_matches("sha256:").starts_with(hex);
-    is_start || (name == version && !version.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn failed(letter: &str, reason: &str) -> FailedRelease {
-        let digest = Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();
-        FailedRelease { digest, version: format!("{letter}.1"), reason: reason.to_owned(), at: 0 }
-    }
-
-    #[test]
-    fn a_bad_release_is_remembered_once_and_found_by_its_names() {
-        let mut memory = Memory::default();
-        memory.mark_failed(failed("a", "first"));
-        memory.mark_failed(failed("b", ""));
-        memory.mark_failed(failed("a", "second"));
-        assert_eq!(memory.failed.len(), 2);
-        for (name, found) in [("a.1", true), ("aaaaaa", true), ("sha256:aaaaaaa", true), ("aaa", false), ("", false)] {
-            assert_eq!(memory.find_failed(name).is_some(), found, "{name}");
-        }
-        assert_eq!(memory.find_failed("a.1").unwrap().reason, "second");
-        for _ in 0..MAX_FAILED {
-            memory.failed.push(failed("c", ""));
-        }
-        memory.mark_failed(failed("d", ""));
-        assert_eq!((memory.failed.len(), memory.failed.last().unwrap().version.as_str()), (MAX_FAILED, "d.1"));
-    }
 
     #[test]
     fn of_a_damaged_file_all_is_taken_that_can_be_read() {
@@ -153,5 +89,11 @@ mod tests {
     fn what_an_older_or_newer_agent_wrote_can_be_read() {
         let memory: Memory = serde_json::from_str(r#"{"pinned":[],"later":1}"#).unwrap();
         assert_eq!(memory, Memory::default());
+        // Before `failed` it was called `bad`.
+        let older =
+            format!(r#"{{"bad":[{{"digest":"sha256:{}","version":"1","reason":"r","at":1}}]}}"#, "b".repeat(64));
+        let memory: Memory = serde_json::from_str(&older).unwrap();
+        assert_eq!((memory.failed.len(), Memory::salvage(older.as_bytes())), (1, memory.clone()));
+        assert!(serde_json::to_string(&memory).unwrap().contains(r#""failed":[{"#));
     }
 }

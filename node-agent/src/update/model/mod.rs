@@ -1,7 +1,8 @@
 //! What is known of the releases on this node.
 
+mod boot_entry;
 mod deployment;
-mod entry;
+mod failed_release;
 mod memory;
 mod operation;
 mod release;
@@ -9,12 +10,15 @@ mod trust;
 
 use std::collections::BTreeMap;
 
-pub(super) use self::memory::is_named;
+pub use ballast_types::FailureKind;
+
+pub(super) use self::failed_release::is_named;
 pub use self::{
+    boot_entry::{BootEntry, Tries},
     deployment::{DeploymentId, Origin},
-    entry::{BootEntry, Tries},
-    memory::{FailedRelease, Memory},
-    operation::{Command, Event, Failure, FailureKind, Outcome, Phase, Progress, Target, Upgrade},
+    failed_release::FailedRelease,
+    memory::Memory,
+    operation::{Command, Event, Failure, Outcome, Phase, Progress, Target, Upgrade},
     release::{Digest, Layer, Offer},
     trust::{Offered, Revoked},
 };

@@ -1,5 +1,6 @@
-//! What can be asked of the releases, how far it is, and how it ended.
+//! Operations on releases, their progress, and their results.
 
+use ballast_types::FailureKind;
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
@@ -153,7 +154,7 @@ pub struct Progress {
     pub total_bytes: u64,
 }
 
-/// What is reported to who asked for an operation, in order; the last is one of the latter two.
+/// What is reported to the client that asked for an operation, in order; the last is one of the latter two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// How far it is.
@@ -189,30 +190,6 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What was wrong and what to do, in one sentence.
     pub message: String,
-}
-
-/// What a script can decide by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FailureKind {
-    /// The release is not one for this node, or not to be trusted.
-    Refused,
-    /// Another operation is running.
-    Busy,
-    /// The registry cannot be reached, or sends nothing.
-    Unreachable,
-    /// The registry wants other credentials.
-    Unauthorized,
-    /// There is no such release.
-    NotFound,
-    /// What came or what is there is not what it should be.
-    Damaged,
-    /// There is no room.
-    NoSpace,
-    /// Who asked went away.
-    Cancelled,
-    /// Anything else.
-    Failed,
 }
 
 impl Failure {

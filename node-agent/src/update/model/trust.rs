@@ -1,4 +1,4 @@
-//! What releases that ran here say of trust: keys and releases that are revoked, and until when an offer is signed.
+//! What releases that ran here say about trust: keys and releases that are revoked, and until when an offer is signed.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Digest;
 
-/// A reason for it is in the status so long before signatures run out: whoever publishes releases has a working week to sign anew.
+/// How long before signatures expire the status says so: the publisher of releases has a working week to sign again.
 const GRACE_SECS: u64 = 14 * DAY_SECS;
 const DAY_SECS: u64 = 24 * 60 * 60;
 

@@ -12,7 +12,7 @@ pub enum Admission {
     Runs,
     /// It is the next to boot.
     IsNext,
-    /// It was rolled back from by hand; only who asks for it gets it again.
+    /// It was rolled back from by hand; it is taken again only on request.
     IsLeft,
     /// Take it.
     Take,

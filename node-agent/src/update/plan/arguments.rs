@@ -3,7 +3,7 @@
 //! Only the release that runs and has proved itself gets others, in an entry on trial with tries of its own: arguments that do not boot fall
 //! back to the entry before, and fail no release. An upgrade takes along what the running kernel has.
 
-use super::{bootable, booted_entry, entry};
+use super::{boot_entry, bootable, booted_entry};
 use crate::update::model::{BootEntry, Observed};
 
 /// Whether an entry is to be written, so that the release that runs boots with `wanted`.
@@ -11,14 +11,15 @@ pub fn is_missing(observed: &Observed, wanted: &str) -> bool {
     let next = bootable(observed).into_iter().next();
     let Some(next) = next.filter(|next| observed.booted.as_ref() == Some(&next.deployment)) else { return false };
     let is_proved = booted_entry(observed).is_some_and(BootEntry::is_blessed);
-    is_proved && entry::arguments(&next.options) != wanted && failed(observed, wanted).is_none()
+    is_proved && boot_entry::arguments(&next.options) != wanted && failed(observed, wanted).is_none()
 }
 
 /// The entry that was to boot the running release with `wanted`, and did not.
 fn failed<'o>(observed: &'o Observed, wanted: &str) -> Option<&'o BootEntry> {
     let mut used_up = observed.entries.iter().filter(|entry| entry.is_exhausted());
-    used_up
-        .find(|entry| observed.booted.as_ref() == Some(&entry.deployment) && entry::arguments(&entry.options) == wanted)
+    used_up.find(|entry| {
+        observed.booted.as_ref() == Some(&entry.deployment) && boot_entry::arguments(&entry.options) == wanted
+    })
 }
 
 /// What people must know of them.
@@ -43,7 +44,7 @@ mod tests {
     fn with(entries: &str, booted: &str, arguments: &[&str], runs_with: &str) -> Observed {
         let mut observed = node(entries, booted);
         for (one, arguments) in observed.entries.iter_mut().zip(arguments) {
-            one.options = entry::with_arguments(&one.options, arguments);
+            one.options = boot_entry::with_arguments(&one.options, arguments);
         }
         observed.booted_arguments = runs_with.to_owned();
         observed

@@ -1,8 +1,8 @@
-//! What is kept, and what of the rest can go.
+//! What is kept, and what of the rest can be removed.
 
 use std::collections::BTreeSet;
 
-use super::{bootable, entry::arguments, last_good};
+use super::{boot_entry::arguments, bootable, last_good};
 use crate::update::model::{BootEntry, DeploymentId, Digest, Observed};
 
 /// What may be removed.
@@ -128,7 +128,7 @@ mod tests {
         ] {
             let mut observed = node(entries, "a");
             for (one, arguments) in observed.entries.iter_mut().zip(arguments) {
-                one.options = crate::update::plan::entry::with_arguments(&one.options, arguments);
+                one.options = crate::update::plan::boot_entry::with_arguments(&one.options, arguments);
             }
             assert_eq!(shown(&observed).1, expected, "{entries}");
         }

@@ -2,7 +2,7 @@
 
 pub mod admit;
 pub mod arguments;
-pub mod entry;
+pub mod boot_entry;
 pub mod gate;
 pub mod keep;
 mod order;
@@ -111,7 +111,7 @@ pub fn has_alternative(observed: &Observed) -> bool {
 pub fn booted_entry(observed: &Observed) -> Option<&BootEntry> {
     let booted = observed.booted.as_ref()?;
     let entries: Vec<&BootEntry> = bootable(observed).into_iter().filter(|entry| entry.deployment == *booted).collect();
-    let mut same = entries.iter().filter(|one| entry::arguments(&one.options) == observed.booted_arguments);
+    let mut same = entries.iter().filter(|one| boot_entry::arguments(&one.options) == observed.booted_arguments);
     same.next().or(entries.first()).copied()
 }
 

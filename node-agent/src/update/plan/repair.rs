@@ -1,4 +1,4 @@
-//! From where the releases on the disk can be had again, so that what is damaged of them can be repaired.
+//! From where the releases on the disk can be fetched again, to repair damaged objects.
 
 use std::collections::BTreeSet;
 

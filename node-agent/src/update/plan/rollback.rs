@@ -1,6 +1,6 @@
 //! Which release a rollback makes the next to boot.
 
-use super::{bootable, booted_entry, entry::New};
+use super::{boot_entry::New, bootable, booted_entry};
 use crate::update::model::{BootEntry, Failure, FailureKind, Observed};
 
 /// The entry to copy: if a rollback is waiting for its reboot already, it is taken back; else the last good release that

@@ -1,4 +1,4 @@
-//! What follows from releases that ran here: how old the next may be, and what is not to be trusted any more.
+//! What follows from releases that ran here: how old the next may be, and what is no longer trusted.
 
 use std::cmp::Ordering;
 

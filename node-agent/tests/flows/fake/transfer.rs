@@ -16,7 +16,7 @@ pub(crate) type Arriving = HashMap<String, oneshot::Receiver<Vec<u8>>>;
 /// The real one asks for 64 KiB.
 const WINDOW_BYTES: usize = 3000;
 
-/// The real one reports its CRI of a new image by an event.
+/// The real one informs its CRI of a new image by an event.
 const NEWS_TAKE: Duration = Duration::from_millis(30);
 
 /// What an archive's images have as their configuration, and the fake runtime as their id.

@@ -1,7 +1,7 @@
 //! L and what else a node is to clusters: against a real control plane, looked at with kubectl.
 
-mod away;
 mod node;
+mod unreachable;
 mod upgrade;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -112,7 +112,7 @@ fn is_described(kubectl: &Kubectl, name: &str, guest: &mut Guest) -> Result<()> 
 const LABELS: &str =
     "node_labels = {\"example.com/rack\" = \"r7\"}\nnode_taints = [\"example.com/dedicated=tests:NoSchedule\"]";
 
-/// Nobody is informed a secret: its files are for root alone, and it is in no report.
+/// A secret is kept: its files are for root alone, and it is in no report.
 fn is_kept(guest: &mut Guest, secret: &str) -> Result<()> {
     let modes = guest.ask("find /var/lib/ballast/clusters -exec stat --format='%a %F %n' {} +")?;
     ensure!(modes.lines().count() > 2, "nothing is kept of the cluster: {modes}");

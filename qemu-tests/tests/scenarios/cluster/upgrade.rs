@@ -93,7 +93,7 @@ fn reports_why(plane: &ControlPlane, bad: &str) -> Result<()> {
     let failed = failed["status"]["failed"].as_array().context("nothing has failed")?;
     let failed = failed.iter().find(|failed| failed["digest"] == bad);
     let reason = failed.and_then(|failed| failed["reason"].as_str()).filter(|reason| !reason.is_empty());
-    let reason = reason.with_context(|| format!("it is not among the failed: {}", failed["status"]))?;
+    let reason = reason.with_context(|| format!("it is not among the failed: {failed:?}"))?;
     let table = kubectl.run(&["get", "nodeos", "--output=wide"])?;
     let claims = ["get", "leases", "--namespace=kube-node-lease", "--label-columns=os.ballast.dev/slot"];
     println!("{table}\n{}", kubectl.run(&claims)?);

@@ -173,7 +173,7 @@ fn nothing_is_wrong(node: &mut Node) -> Result<()> {
 }
 
 /// Nobody whose words of warning are these has anything to say.
-pub(super) fn no_complaints(guest: &mut Guest, unit: &str) -> Result<()> {
+pub(super) fn no_warnings(guest: &mut Guest, unit: &str) -> Result<()> {
     let journal = guest.ask(&format!("journalctl --boot --no-pager --output=cat --unit={unit}"))?;
     let warnings = ["Unknown key", "Unknown section", "Failed to parse", "ignoring", "Invalid ", "No such device"];
     let line = journal.lines().find(|line| warnings.iter().any(|warning| line.contains(warning)));
@@ -194,7 +194,7 @@ fn networkd(node: &mut Node) -> Result<()> {
     let status = guest.ask(&format!("networkctl --no-pager status {port}"))?;
     // The first that matches holds, and the image's own for every port does not.
     ensure!(status.contains("/etc/systemd/network/10-ballast-001.network"), "networkd reads another file: {status}");
-    no_complaints(guest, "systemd-networkd.service")
+    no_warnings(guest, "systemd-networkd.service")
 }
 
 /// What a service makes of the settings is reported, with the key that says it; once it holds, no more.

@@ -85,7 +85,7 @@ fn in_one_boot(node: &mut Node) -> Result<()> {
     let trial = node.status()?.settings.trial.context("the status has no trial")?;
     ensure!(trial.left_s <= 20, "{} s are left of 20", trial.left_s);
     let person = node.guest.ask("ballast status")?;
-    ensure!(person.contains("trial"), "a person is not informed of the trial: {person}");
+    ensure!(person.contains("trial"), "the status for people does not show the trial: {person}");
     // One thing at a time: what would be confirmed then?
     Said::of(&mut node.guest, &["set", "hostname", "another"])?.ends(exit::BUSY, &["confirm"])?;
     ensure!(hostname(&mut node.guest)? == "brief", "refused during a trial, it applies");

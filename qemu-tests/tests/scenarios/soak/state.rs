@@ -18,9 +18,9 @@ const DAMAGES: [(&str, &str); 4] = [
 const STATE: &str = r#"
 cd /var/lib/ballast
 rm -rf settings.toml settings.before.toml settings.trial.json update.json sources sources.json pods/web.yaml health.d/up
-ballast settings set kernel.sysctl '{ "vm.swappiness" = 10 }'
+ballast settings set 'kernel.sysctl."vm.swappiness"' 10
 ballast pin "$(. /etc/os-release; echo "$VERSION_ID")"
-ballast settings set --try 10m node.labels '{ "example.com/a" = "b" }'
+ballast settings set --try 10m log.level debug
 mkdir -p sources pods health.d
 echo 'hostname = "x"' >sources/credential.toml
 echo '{}' >sources.json

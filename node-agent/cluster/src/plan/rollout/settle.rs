@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Context, LONG_WAIT, at, does, fetch, held, memory::LATE};
 use crate::model::{Claim, Cordon, Decision, FailedRelease, Fetch, Memory, Phase, Role, Step};
 
-/// What a node has, or has not, is not reported by what somebody kept of it.
+/// What a node has, or has not, is never decided from a cached answer.
 const FRESH: Fetch = Fetch::Slots { is_fresh: true };
 
 /// How often a node looks again whose release is not well yet.

@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Error;
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
-use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::failure::{Kind, kind};
 
@@ -94,10 +93,7 @@ impl Backoff {
         let Failure::Passing(error, asked) = failure else { return Err(failure) };
         self.since_failure_bytes = 0;
         self.failed += 1;
-        let mut random = [0];
-        // Without randomness the wait is only less well spread.
-        let _ = SystemRandom::new().fill(&mut random);
-        let Some(wait) = wait(self.failed, self.attempts, asked, random[0]) else {
+        let Some(wait) = wait(self.failed, self.attempts, asked, fastrand::u8(..)) else {
             return Err(Failure::Passing(error, asked));
         };
         log::info!("trying again in {} ms: {error:#}", wait.as_millis());

@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         Self { layers, path: String::new(), origin: None, is_cautious: false, known: Vec::new(), hints: &[], findings }
     }
 
-    /// What is written in the place of keys that other programs have.
+    /// Our names of keys that other programs call otherwise.
     pub(super) fn hint(&mut self, hints: &'static [(&'static str, &'static str)]) {
         self.hints = hints;
     }

@@ -1,4 +1,4 @@
-//! When a disk is short, and who has to go then, by table.
+//! When a disk is short, and which pod is ended then, by table.
 
 use super::*;
 use crate::pods::manifest;

@@ -50,9 +50,9 @@ const CASES: [Case; 6] = [
     ("N08 the clock says 1970", clock_is_wrong),
     ("N06 401, then other credentials", other_credentials),
     ("N07 another authority", another_authority),
-    ("two clusters, one away", one_is_away),
+    ("two clusters, one unreachable", one_is_unreachable),
     ("report-only", report_only),
-    ("V07 away and back", away_and_back),
+    ("V07 unreachable and back", unreachable_and_back),
 ];
 
 #[test]
@@ -98,7 +98,7 @@ fn clock_is_wrong(member: &mut Member) -> Result<()> {
     ensure!(status.ready && !status.is_connected(NAME), "without the time it is {status:?}");
     ensure!(member.plane.kubectl.find(&["node", HOST])?.is_none(), "it joined without the time");
     let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("reporting the time")?.as_secs();
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("reading the clock")?.as_secs();
     member.node.guest.ask(&format!("date --set=@{now}"))?;
     member.is_refused("N06: with the time, it is refused", "401")
 }
@@ -121,10 +121,13 @@ fn another_authority(member: &mut Member) -> Result<()> {
     is_connected(&mut member.node, NAME)
 }
 
-fn one_is_away(member: &mut Member) -> Result<()> {
+fn one_is_unreachable(member: &mut Member) -> Result<()> {
     let status = member.node.status()?;
     let gone = status.cluster(GONE).context("the status does not report the cluster that is unreachable")?;
-    ensure!(gone.state == "away" && gone.since.is_some() && gone.reason.is_some(), "the status reports {gone:?}");
+    ensure!(
+        gone.state == "unreachable" && gone.since.is_some() && gone.reason.is_some(),
+        "the status reports {gone:?}"
+    );
     ensure!(status.is_connected(NAME), "the other suffers: {:?}", status.cluster(NAME));
     Ok(())
 }
@@ -139,10 +142,10 @@ fn report_only(member: &mut Member) -> Result<()> {
     Ok(())
 }
 
-fn away_and_back(member: &mut Member) -> Result<()> {
+fn unreachable_and_back(member: &mut Member) -> Result<()> {
     member.plane.stop_api()?;
     let status = member.node.status_when("V07: the status says that it is unreachable", SOON, |status| {
-        status.cluster(NAME).is_some_and(|cluster| cluster.state == "away" && cluster.since.is_some())
+        status.cluster(NAME).is_some_and(|cluster| cluster.state == "unreachable" && cluster.since.is_some())
     })?;
     ensure!(status.ready && status.runs("canary"), "V07: the node suffers: {:?}", status.reasons);
     // Longer than the first back-offs.

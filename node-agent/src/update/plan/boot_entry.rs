@@ -57,7 +57,7 @@ pub fn options(deployment: &DeploymentId, composefs: &str, cmdline: &str) -> Str
 /// Stands before the arguments of the settings, which are the last of an entry's. To the kernel it is a module's that nobody loads.
 const SETTINGS: &str = "ballast.settings";
 
-/// `options` with `arguments` of the settings in the place of those that were there.
+/// `options` with its `arguments` of the settings replaced.
 pub fn with_arguments(options: &str, arguments: &str) -> String {
     let (release, _) = split(options);
     if arguments.is_empty() { release.to_owned() } else { format!("{release} {SETTINGS} {arguments}") }

@@ -1,4 +1,5 @@
 //! Small files that must survive a power cut: the old content or the new one, never half of it.
+#![expect(clippy::disallowed_methods, reason = "it waits for the disk: who calls it does so on a thread of its own")]
 
 use std::{
     fs::{self, File, OpenOptions},

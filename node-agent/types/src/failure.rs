@@ -1,0 +1,43 @@
+//! What kind a failure is, by what a caller can do. The sentence beside it is for people.
+
+use serde::{Deserialize, Serialize};
+
+/// The one list of kinds: between image proxy, worker and agent, in status JSON and in exit statuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The release is not one for this node, or not to be trusted.
+    Refused,
+    /// An image, but no release of Ballast: no ostree commit in it, or no labels.
+    NotARelease,
+    /// Another operation is running.
+    Busy,
+    /// The registry cannot be reached, or sends nothing.
+    Unreachable,
+    /// The registry wants other credentials.
+    Unauthorized,
+    /// There is no such release.
+    NotFound,
+    /// What came or what is there is not what it should be.
+    Damaged,
+    /// There is no room.
+    NoSpace,
+    /// Who asked went away.
+    Cancelled,
+    /// Anything else.
+    Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_words_and_an_unknown_one_is_an_error() {
+        assert_eq!(serde_json::to_string(&FailureKind::NotARelease).unwrap(), "\"not-a-release\"");
+        assert_eq!(serde_json::from_str::<FailureKind>("\"no-space\"").unwrap(), FailureKind::NoSpace);
+        assert!(
+            serde_json::from_str::<FailureKind>("\"full\"").unwrap_err().to_string().contains("unknown variant `full`")
+        );
+    }
+}
