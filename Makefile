@@ -30,7 +30,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps show removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: help run test checks image image-4k release kubelet-image sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
+.PHONY: cli help run test checks image image-4k release kubelet-image sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,7 +85,7 @@ programs: rust kernel ## what is built for the image, staged under target/stage
 
 rust: setup ## what Rust builds for the image
 # The agent by itself: built with the others it would get the features that they want of the crates they share.
-	@$(OURS) RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast
+	@$(OURS) RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast --bin ballast
 	@$(OURS) RUSTFLAGS="$(REMAP) $(LEAN)" $(CARGO) build $(RELEASE) -p ballast-ostree -p ballast-proxy -p ballast-artifacts -p ballast-oci
 	@$(OURS) CARGO_BUILD_BUILD_DIR=$(CACHE)/cargo/static RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" $(CARGO) build $(RELEASE) -p ballast-initramfs -p ballast-pods -p ballast-why --target-dir target/static
 	@image/setup/stage $(BUILD) target/static/x86_64-unknown-linux-gnu/release target/stage
@@ -96,6 +96,13 @@ kernel: setup ## the kernel, built once for each source, configuration and compi
 
 control-plane: setup ## the Kubernetes that clusters are tested against, built once: kube-apiserver and its helpers, kubelet, agnhost, etcd, kubectl
 	@env -u MAKEFLAGS nice qemu-tests/control-plane/build target/setup $(CACHE) target/control-plane
+
+cli: ## ballast for workstations, without the agent: target/cli/ballast, one static file
+	@CARGO_BUILD_BUILD_DIR=$(CACHE)/cargo/cli RUSTFLAGS="$(REMAP) -C target-feature=+crt-static" \
+		$(CARGO) build $(RELEASE) -p ballast --bin ballast-cli --target-dir target/static
+	@install -D -m 0755 target/static/x86_64-unknown-linux-gnu/release/ballast-cli target/cli/ballast
+	@! ldd target/cli/ballast 2>/dev/null | grep '=>' || { echo 'cli: target/cli/ballast is not static'; exit 1; }
+	@test $$(stat --format=%s target/cli/ballast) -lt 8000000 || { echo 'cli: target/cli/ballast is not smaller than 8 MB'; exit 1; }
 
 why: ## why is FILE in the image? (make why FILE=/usr/bin/ip)
 	@$(CARGO) run -q -p ballast-why -- file target/image $(FILE)

@@ -92,7 +92,7 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
     let output = ballast(tree.path(), &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let promised = [
-        ("", "boot clusters deployments disk node os pods ready reasons runtime settings"),
+        ("", "api boot clusters deployments disk node os pods ready reasons runtime settings"),
         ("/os", "commit digest id version"),
         ("/boot", "busy_ms cpu initramfs_ms kernel_ms ready_ms steps userspace_ms"),
         ("/node", "hostname machine_id"),
@@ -169,7 +169,7 @@ fn help_and_version_are_there() {
     let tree = tempfile::tempdir().unwrap();
     for (arguments, expected) in [
         (&["--version"][..], concat!("ballast ", env!("CARGO_PKG_VERSION"), "\n")),
-        (&["--help"], "Usage: ballast <COMMAND>"),
+        (&["--help"], "Usage: ballast [OPTIONS] <COMMAND>"),
         (&["boot", "--help"], "Exit status: 0 the table is printed; 3 the node has not been READY"),
         (&["status", "--help"], "Exit status: 0 the node is ready; 3 it is not"),
     ] {
@@ -274,7 +274,7 @@ fn an_edit_that_cannot_be_made_says_what_is_missing() {
         (output.status.code(), String::from_utf8(reported).unwrap())
     };
     let (code, reported) = edit("/no/such/editor");
-    assert!(code == Some(1) && reported.contains("there is no editor /no/such/editor on this node"), "{reported}");
+    assert!(code == Some(1) && reported.contains("there is no editor /no/such/editor here"), "{reported}");
     assert_eq!(edit("true"), (Some(0), "nothing is different; nothing to do\n".to_owned()));
     assert_eq!(fs::read_dir(tree.path().join("run/ballast")).unwrap().count(), 0);
     let new = tree.path().join("new.toml");

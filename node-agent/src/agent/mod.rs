@@ -39,6 +39,7 @@ use crate::{
     health, kubelet as kubelet_domain,
     pods::{self, desired::Desired, disk::model::Marks},
     report::{
+        api,
         boot::{self, Boot},
         console,
         metrics::{Server, Source},
@@ -131,6 +132,7 @@ struct Agent {
     status: watch::Sender<Status>,
     releases: watch::Sender<Releases>,
     metrics: Server,
+    api: api::Server,
     shown: watch::Sender<Shown>,
     last: Option<(Desired, pods::plan::Plan)>,
 }
@@ -173,6 +175,7 @@ impl Agent {
         let esp = esp::EspLock::default();
         let metrics = Source { host: host.clone(), status: published.clone(), releases: published_releases.clone() };
         let answers = socket::Answers {
+            host: host.clone(),
             status: published,
             releases: published_releases,
             asked: asking,
@@ -180,6 +183,7 @@ impl Agent {
             asked_settings: asking_settings,
             changed: Arc::clone(&changed),
         };
+        let api = api::Server::new(host.clone(), answers.clone());
         warnings.note(socket::serve(&host, answers));
         Self {
             started: Instant::now(),
@@ -207,6 +211,7 @@ impl Agent {
             status,
             releases,
             metrics: Server::new(metrics),
+            api,
             shown,
             last: None,
             host,

@@ -20,6 +20,8 @@ impl Agent {
         if let Some(read) = &read {
             let served = self.metrics.serve_root();
             self.warnings.note(served);
+            let served = self.api.serve(&read.settings.api).await;
+            self.warnings.note(served);
             let served = self.metrics.serve_others(&read.settings.metrics);
             self.warnings.note(served);
         }
@@ -62,6 +64,7 @@ impl Agent {
             clusters: &reports,
             kubelet: super::kubelet::shown(kubelet.as_ref(), &plan.kubelet),
             settings,
+            api: self.api.shown(),
             problems,
             now: unix_secs(SystemTime::now()),
         });

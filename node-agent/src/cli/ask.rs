@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use super::{node::Node, remote::Talk};
 use crate::{
     clients::host::Host,
     report::{
@@ -21,18 +22,35 @@ use crate::{
 /// The agent answers at once, from memory; a machine that is busy beyond its means gives it its turn later.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A conversation with the agent.
-pub(super) struct Conversation {
-    lines: BufReader<UnixStream>,
-    timeout: Duration,
+/// A conversation with an agent: one request, its replies.
+pub(super) enum Conversation {
+    /// With this node's, over its socket.
+    Socket {
+        /// What it says.
+        lines: BufReader<UnixStream>,
+        /// How long it may say nothing.
+        timeout: Duration,
+    },
+    /// With another node's, over its API.
+    Api(Box<Talk>),
 }
 
 impl Conversation {
-    /// Connects, and asks `request` for the command line `command`.
+    /// Connects to the agent of `node`, and asks `request` for the command line `command`. Who sits at the terminal may be asked whether a
+    /// node is the right one if `may_ask`.
     ///
     /// # Errors
     /// In one sentence with the remedy, if the agent cannot be asked.
-    pub(super) fn open(host: &Host, command: &str, request: &Request) -> Result<Self> {
+    pub(super) fn open(node: &Node, command: &str, request: &Request, may_ask: bool) -> Result<Self> {
+        match node {
+            Node::Here(host) => Self::over_socket(host, command, request),
+            Node::There(remote) => {
+                remote.open(request, timeout(request), may_ask).map(|talk| Self::Api(Box::new(talk)))
+            }
+        }
+    }
+
+    fn over_socket(host: &Host, command: &str, request: &Request) -> Result<Self> {
         let socket = &host.path(SOCKET);
         let mut stream = UnixStream::connect(socket).map_err(|error| {
             let kind = error.kind();
@@ -45,16 +63,12 @@ impl Conversation {
             }
         })?;
         let doing = "asking the agent";
-        let timeout = match request {
-            Request::Status {} | Request::Releases {} | Request::Settings {} => DEADLINE,
-            // Three heartbeats may get lost on a busy machine.
-            Request::Run { .. } | Request::Change { .. } => HEARTBEAT * 4,
-        };
+        let timeout = timeout(request);
         stream.set_read_timeout(Some(timeout)).context(doing)?;
         let mut text = serde_json::to_vec(request).context(doing)?;
         text.push(b'\n');
         stream.write_all(&text).context(doing)?;
-        Ok(Self { lines: BufReader::new(stream), timeout })
+        Ok(Self::Socket { lines: BufReader::new(stream), timeout })
     }
 
     /// The agent's next word.
@@ -62,17 +76,22 @@ impl Conversation {
     /// # Errors
     /// If none comes.
     pub(super) fn next(&mut self) -> Result<Reply> {
-        let mut line = String::new();
-        match self.lines.read_line(&mut line) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                bail!("the agent did not answer within {} s", self.timeout.as_secs())
+        let reply = match self {
+            Self::Api(talk) => talk.next()?,
+            Self::Socket { lines, timeout } => {
+                let mut line = String::new();
+                match lines.read_line(&mut line) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        bail!("the agent did not answer within {} s", timeout.as_secs())
+                    }
+                    read => read.context("asking the agent")?,
+                };
+                if line.is_empty() {
+                    bail!("the agent closed the connection without an answer; see journalctl -u ballast");
+                }
+                serde_json::from_str(&line).context("reading the agent's answer")?
             }
-            read => read.context("asking the agent")?,
         };
-        if line.is_empty() {
-            bail!("the agent closed the connection without an answer; see journalctl -u ballast");
-        }
-        let reply = serde_json::from_str(&line).context("reading the agent's answer")?;
         if let Reply::Error(error) = reply {
             bail!("the agent refused: {error}");
         }
@@ -80,12 +99,28 @@ impl Conversation {
     }
 }
 
+/// How long the agent may say nothing.
+fn timeout(request: &Request) -> Duration {
+    match request {
+        Request::Status {}
+        | Request::Releases {}
+        | Request::Settings {}
+        | Request::Document {}
+        | Request::Metrics {}
+        | Request::Images {} => DEADLINE,
+        // Three heartbeats may get lost on a busy machine.
+        Request::Run { .. } | Request::Change { .. } | Request::Logs(_) => HEARTBEAT * 4,
+        // They ask others, who may not answer.
+        Request::Power { .. } | Request::Doctor {} => DEADLINE * 2,
+    }
+}
+
 /// The node's status, for the command `command`.
 ///
 /// # Errors
 /// In one sentence with the remedy, if the agent cannot be asked or does not answer.
-pub(super) fn status(host: &Host, command: &str) -> Result<Status> {
-    let reply = Conversation::open(host, command, &Request::Status {})?.next()?;
+pub(super) fn status(node: &Node, command: &str) -> Result<Status> {
+    let reply = node.open(command, &Request::Status {})?.next()?;
     let Reply::Status(status) = reply else { bail!(unexpected(&reply)) };
     Ok(*status)
 }
@@ -94,8 +129,8 @@ pub(super) fn status(host: &Host, command: &str) -> Result<Status> {
 ///
 /// # Errors
 /// As for [`status`].
-pub(super) fn releases(host: &Host) -> Result<Releases> {
-    let reply = Conversation::open(host, "releases", &Request::Releases {})?.next()?;
+pub(super) fn releases(node: &Node) -> Result<Releases> {
+    let reply = node.open("releases", &Request::Releases {})?.next()?;
     let Reply::Releases(releases) = reply else { bail!(unexpected(&reply)) };
     Ok(releases)
 }
@@ -104,8 +139,8 @@ pub(super) fn releases(host: &Host) -> Result<Releases> {
 ///
 /// # Errors
 /// As for [`status`].
-pub(super) fn settings(host: &Host) -> Result<Shown> {
-    let reply = Conversation::open(host, "settings", &Request::Settings {})?.next()?;
+pub(super) fn settings(node: &Node) -> Result<Shown> {
+    let reply = node.open("settings", &Request::Settings {})?.next()?;
     let Reply::Settings(shown) = reply else { bail!(unexpected(&reply)) };
     Ok(*shown)
 }

@@ -6,12 +6,10 @@ use anyhow::Result;
 
 use super::{
     exit,
+    node::Node,
     operate::{Output, operate},
 };
-use crate::{
-    clients::host::Host,
-    update::model::{Command, Target},
-};
+use crate::update::model::{Command, Target};
 
 /// Makes the release before this one the next to boot
 ///
@@ -58,26 +56,26 @@ pub(super) struct Collect {
     output: Output,
 }
 
-pub(super) fn rollback(arguments: &Rollback, host: &Host) -> Result<ExitCode> {
-    operate(host, Command::Rollback { reboot: arguments.reboot }, &arguments.output)
+pub(super) fn rollback(arguments: &Rollback, node: &Node) -> Result<ExitCode> {
+    operate(node, Command::Rollback { reboot: arguments.reboot }, &arguments.output)
 }
 
-pub(super) fn pin(arguments: Named, host: &Host) -> Result<ExitCode> {
-    operate(host, Command::Pin(Target { release: arguments.release }), &arguments.output)
+pub(super) fn pin(arguments: Named, node: &Node) -> Result<ExitCode> {
+    operate(node, Command::Pin(Target { release: arguments.release }), &arguments.output)
 }
 
-pub(super) fn unpin(arguments: Named, host: &Host) -> Result<ExitCode> {
-    operate(host, Command::Unpin(Target { release: arguments.release }), &arguments.output)
+pub(super) fn unpin(arguments: Named, node: &Node) -> Result<ExitCode> {
+    operate(node, Command::Unpin(Target { release: arguments.release }), &arguments.output)
 }
 
-pub(super) fn allow(arguments: Named, host: &Host) -> Result<ExitCode> {
-    operate(host, Command::Allow(Target { release: arguments.release }), &arguments.output)
+pub(super) fn allow(arguments: Named, node: &Node) -> Result<ExitCode> {
+    operate(node, Command::Allow(Target { release: arguments.release }), &arguments.output)
 }
 
-pub(super) fn fsck(arguments: &Fsck, host: &Host) -> Result<ExitCode> {
-    operate(host, Command::Fsck { repair: arguments.repair }, &arguments.output)
+pub(super) fn fsck(arguments: &Fsck, node: &Node) -> Result<ExitCode> {
+    operate(node, Command::Fsck { repair: arguments.repair }, &arguments.output)
 }
 
-pub(super) fn collect(arguments: &Collect, host: &Host) -> Result<ExitCode> {
-    operate(host, Command::Collect, &arguments.output)
+pub(super) fn collect(arguments: &Collect, node: &Node) -> Result<ExitCode> {
+    operate(node, Command::Collect, &arguments.output)
 }

@@ -7,8 +7,11 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::ask::{print, status};
-use crate::{clients::host::Host, report::status::Cluster};
+use super::{
+    ask::{print, status},
+    node::Node,
+};
+use crate::report::status::Cluster;
 
 /// Shows the clusters that this node belongs to, and its state in each
 #[derive(Debug, clap::Args)]
@@ -22,8 +25,8 @@ pub(super) struct Arguments {
 /// As kubectl's tables.
 const COLUMNS: [&str; 6] = ["NAME", "ROLE", "STATE", "SERVER", "CERTIFICATE", "UPGRADE"];
 
-pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
-    let clusters = status(host, "clusters")?.clusters;
+pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
+    let clusters = status(node, "clusters")?.clusters;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     print(&match arguments.json {
         true => serde_json::to_string_pretty(&clusters).context("encoding the clusters")? + "\n",

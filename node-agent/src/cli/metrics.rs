@@ -9,8 +9,17 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::ask::print;
-use crate::{clients::host::Host, report::metrics::SOCKET};
+use super::{
+    ask::{print, unexpected},
+    node::Node,
+};
+use crate::{
+    clients::host::Host,
+    report::{
+        metrics::SOCKET,
+        socket::{Reply, Request},
+    },
+};
 
 /// The agent answers at once, from memory.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -20,9 +29,18 @@ const DEADLINE: Duration = Duration::from_secs(5);
 #[command(after_help = "Exit status: 0 they are printed; 1 the agent could not be asked; 2 wrong usage.")]
 pub(super) struct Arguments {}
 
-pub(super) fn run(_: &Arguments, host: &Host) -> Result<ExitCode> {
-    let answer = ask(host).with_context(|| format!("asking the agent at {SOCKET}"))?;
-    print(body(&answer)?)?;
+pub(super) fn run(_: &Arguments, node: &Node) -> Result<ExitCode> {
+    match node {
+        Node::Here(host) => {
+            let answer = ask(host).with_context(|| format!("asking the agent at {SOCKET}"))?;
+            print(body(&answer)?)?;
+        }
+        Node::There(_) => {
+            let reply = node.open("metrics", &Request::Metrics {})?.next()?;
+            let Reply::Text(text) = reply else { bail!(unexpected(&reply)) };
+            print(&text)?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,36 +4,71 @@ mod agent;
 mod ask;
 mod bless;
 mod boot;
+mod ca;
 mod change;
 mod clusters;
+mod doctor;
 mod exit;
+mod images;
 mod import;
+mod logs;
 mod metrics;
+mod node;
 mod operate;
 mod pods;
+mod power;
 mod progress;
 mod releases;
+mod remote;
 mod screen;
 mod settings;
 mod status;
+mod table;
 mod upgrade;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::clients::host::Host;
+use self::{node::Node, remote::NodeOptions};
+use crate::{clients::host::Host, report::socket::Power};
 
 /// The node agent of Ballast, and its command line.
 #[derive(Debug, Parser)]
 #[command(name = "ballast", version, arg_required_else_help = true)]
-struct Arguments {
+struct OnNode {
     #[command(subcommand)]
-    command: Command,
+    command: NodesCommand,
+
+    #[command(flatten)]
+    options: NodeOptions,
 
     /// Works on a tree of files in place of the host's (for tests)
     #[arg(long, global = true, hide = true, default_value = "/", value_name = "FOLDER")]
     root: PathBuf,
+}
+
+/// Operates nodes of Ballast from elsewhere.
+#[derive(Debug, Parser)]
+#[command(name = "ballast", version, arg_required_else_help = true)]
+struct OnWorkstation {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    options: NodeOptions,
+}
+
+/// What a node has besides: its own daemon and the steps of its boot.
+#[derive(Debug, Subcommand)]
+enum NodesCommand {
+    #[command(flatten)]
+    Common(Command),
+    Agent(agent::Arguments),
+    #[command(hide = true)]
+    Import(import::Arguments),
+    #[command(hide = true)]
+    Bless(bless::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,45 +90,73 @@ enum Command {
     Clusters(clusters::Arguments),
     Metrics(metrics::Arguments),
     Pods(pods::Arguments),
-    Agent(agent::Arguments),
-    #[command(hide = true)]
-    Import(import::Arguments),
-    #[command(hide = true)]
-    Bless(bless::Arguments),
+    Images(images::Arguments),
+    Doctor(doctor::Arguments),
+    Logs(logs::Arguments),
+    Dmesg(logs::Dmesg),
+    /// Reboots the node
+    Reboot(power::Arguments),
+    /// Switches the node off
+    Poweroff(power::Arguments),
+    Ca(ca::Arguments),
 }
 
 /// The command line as data: for man pages and completions.
 pub fn command() -> clap::Command {
-    Arguments::command()
+    OnNode::command()
 }
 
-/// Parses the command line, does what it says, and returns the exit status.
+/// On a node: parses the command line, does what it says, and tells the exit status.
 pub fn run() -> ExitCode {
-    let Arguments { command, root } = Arguments::parse();
+    let OnNode { command, options, root } = OnNode::parse();
     let host = Host::new(root);
-    let result = match command {
-        Command::Status(arguments) => status::run(&arguments, &host),
-        Command::Boot(arguments) => boot::run(&arguments, &host),
-        Command::Releases(arguments) => releases::run(&arguments, &host),
-        Command::Upgrade(arguments) => upgrade::run(arguments, &host),
-        Command::Rollback(arguments) => change::rollback(&arguments, &host),
-        Command::Pin(arguments) => change::pin(arguments, &host),
-        Command::Unpin(arguments) => change::unpin(arguments, &host),
-        Command::Allow(arguments) => change::allow(arguments, &host),
-        Command::Fsck(arguments) => change::fsck(&arguments, &host),
-        Command::Collect(arguments) => change::collect(&arguments, &host),
-        Command::Settings(arguments) => settings::run(arguments, &host),
-        Command::Clusters(arguments) => clusters::run(&arguments, &host),
-        Command::Pods(arguments) => pods::run(&arguments),
-        Command::Metrics(arguments) => metrics::run(&arguments, &host),
-        Command::Agent(agent::Arguments {}) => agent::run(host),
-        Command::Import(import::Arguments {}) => import::run(&host),
-        Command::Bless(bless::Arguments {}) => bless::run(&host),
-    };
+    end(match command {
+        NodesCommand::Common(command) => common(command, options, Some(&host)),
+        NodesCommand::Agent(agent::Arguments {}) => agent::run(host),
+        NodesCommand::Import(import::Arguments {}) => import::run(&host),
+        NodesCommand::Bless(bless::Arguments {}) => bless::run(&host),
+    })
+}
+
+/// The same on a workstation, which is no node.
+pub fn run_elsewhere() -> ExitCode {
+    let OnWorkstation { command, options } = OnWorkstation::parse();
+    end(common(command, options, None))
+}
+
+fn end(result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("ballast: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn common(command: Command, options: NodeOptions, here: Option<&Host>) -> anyhow::Result<ExitCode> {
+    let node = |options, name| Node::chosen(options, here).and_then(|nodes| Node::only(nodes, name));
+    match command {
+        Command::Status(arguments) => status::run(&arguments, &Node::chosen(options, here)?),
+        Command::Boot(arguments) => boot::run(&arguments, &node(options, "boot")?),
+        Command::Releases(arguments) => releases::run(&arguments, &node(options, "releases")?),
+        Command::Upgrade(arguments) => upgrade::run(arguments, &node(options, "upgrade")?),
+        Command::Rollback(arguments) => change::rollback(&arguments, &node(options, "rollback")?),
+        Command::Pin(arguments) => change::pin(arguments, &node(options, "pin")?),
+        Command::Unpin(arguments) => change::unpin(arguments, &node(options, "unpin")?),
+        Command::Allow(arguments) => change::allow(arguments, &node(options, "allow")?),
+        Command::Fsck(arguments) => change::fsck(&arguments, &node(options, "fsck")?),
+        Command::Collect(arguments) => change::collect(&arguments, &node(options, "collect")?),
+        Command::Settings(arguments) if arguments.needs_no_node() => settings::schema(),
+        Command::Settings(arguments) => settings::run(arguments, &node(options, "settings")?),
+        Command::Clusters(arguments) => clusters::run(&arguments, &node(options, "clusters")?),
+        Command::Pods(arguments) => pods::run(&arguments),
+        Command::Metrics(arguments) => metrics::run(&arguments, &node(options, "metrics")?),
+        Command::Doctor(arguments) => doctor::run(&arguments, &node(options, "doctor")?),
+        Command::Images(arguments) => images::run(&arguments, &node(options, "images")?),
+        Command::Logs(arguments) => logs::run(&arguments, &node(options, "logs")?),
+        Command::Dmesg(arguments) => logs::dmesg(&arguments, &node(options, "dmesg")?),
+        Command::Reboot(arguments) => power::run(&arguments, Power::Reboot, &node(options, "reboot")?),
+        Command::Poweroff(arguments) => power::run(&arguments, Power::Off, &node(options, "poweroff")?),
+        Command::Ca(arguments) => ca::run(arguments),
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +165,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
+        OnNode::command().debug_assert();
+        OnWorkstation::command().debug_assert();
     }
 }

@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::{
-    ask::{Conversation, print, unexpected},
+    ask::{print, unexpected},
     exit,
+    node::Node,
     progress::Bar,
 };
 use crate::{
-    clients::host::Host,
     report::socket::{Reply, Request},
     update::model::{Command, Failure, FailureKind, Outcome},
 };
@@ -64,17 +64,17 @@ pub(super) fn print_end<D: Serialize, F: Serialize + Display>(
 ///
 /// # Errors
 /// If the agent cannot be asked, or goes away before the end.
-pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<ExitCode> {
-    ended(&run(host, command, !output.json)?, output).map(|(code, _)| code)
+pub(super) fn operate(node: &Node, command: Command, output: &Output) -> Result<ExitCode> {
+    ended(&run(node, command, !output.json)?, output).map(|(code, _)| code)
 }
 
 /// The same, for a caller that decides by the outcome.
 ///
 /// # Errors
 /// As for [`operate`].
-pub(super) fn run(host: &Host, command: Command, is_shown: bool) -> Result<Result<Outcome, Failure>> {
+pub(super) fn run(node: &Node, command: Command, is_shown: bool) -> Result<Result<Outcome, Failure>> {
     let name = command.name();
-    let mut talk = Conversation::open(host, name, &Request::Run { operation: command })?;
+    let mut talk = node.open(name, &Request::Run { operation: command })?;
     let mut bar = is_shown.then(|| Bar::new(std::io::stderr().is_terminal()));
     loop {
         let reply = talk.next().with_context(|| {
@@ -93,6 +93,11 @@ pub(super) fn run(host: &Host, command: Command, is_shown: bool) -> Result<Resul
             | Reply::Planned(_)
             | Reply::Changed(_)
             | Reply::Unchanged(_)
+            | Reply::Text(_)
+            | Reply::Images(_)
+            | Reply::Findings(_)
+            | Reply::Line(_)
+            | Reply::End {}
             | Reply::Error(_)) => bail!(unexpected(&other)),
         }
     }

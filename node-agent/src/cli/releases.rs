@@ -4,11 +4,11 @@ use std::{fmt::Write, process::ExitCode};
 
 use anyhow::{Context, Result};
 
-use super::ask::{print, releases};
-use crate::{
-    clients::host::Host,
-    report::releases::{Release, Releases},
+use super::{
+    ask::{print, releases},
+    node::Node,
 };
+use crate::report::releases::{Release, Releases};
 
 /// Shows the releases on this node: booted, next, last good, pinned, failed
 #[derive(Debug, clap::Args)]
@@ -19,8 +19,8 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
-    let releases = releases(host)?;
+pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
+    let releases = releases(node)?;
     print(&match arguments.json {
         true => serde_json::to_string_pretty(&releases).context("encoding the releases")? + "\n",
         false => render(&releases),

@@ -47,6 +47,9 @@ pub(super) fn render(status: &Status, colour: bool) -> String {
     for note in &status.settings.notes {
         field(&mut out, "Note", &note.sentence());
     }
+    if let Some(api) = &status.api {
+        field(&mut out, "API", &format!("{}  {}", api.address, api.fingerprint));
+    }
     if !status.deployments.is_empty() {
         line(&mut out, &format!("\n{}", paint(BOLD, "DEPLOYMENTS")));
         for deployment in &status.deployments {
@@ -133,7 +136,7 @@ mod tests {
     use crate::{
         report::{
             boot::Boot,
-            status::{Cluster, Container, Disk, Node, Os, Runtime},
+            status::{Api, Cluster, Container, Disk, Node, Os, Runtime},
         },
         settings::model::{Sources, TrialShown},
     };
@@ -168,6 +171,7 @@ mod tests {
             clusters: Vec::new(),
             kubelet: None,
             settings: Sources::default(),
+            api: None,
         }
     }
 
@@ -209,6 +213,13 @@ PODS
         let trial = Some(TrialShown { until_s: 0, left_s: 299 });
         let screen = render(&Status { settings: Sources { trial, ..Sources::default() }, ..status() }, false);
         assert!(screen.contains("  Settings  on trial, taken back in 299 s unless"), "{screen}");
+    }
+
+    #[test]
+    fn the_fingerprint_is_there_if_operators_elsewhere_need_it() {
+        let api = Api { address: "[::]:9600".to_owned(), fingerprint: "sha256:12".to_owned() };
+        assert!(render(&Status { api: Some(api), ..status() }, false).contains("\n  API       [::]:9600  sha256:12\n"));
+        assert!(!render(&status(), false).contains("API"));
     }
 
     #[test]

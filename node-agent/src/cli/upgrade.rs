@@ -6,12 +6,10 @@ use anyhow::Result;
 
 use super::{
     exit,
+    node::Node,
     operate::{Output, ended, run as operate},
 };
-use crate::{
-    clients::host::Host,
-    update::model::{Command, Upgrade},
-};
+use crate::update::model::{Command, Upgrade};
 
 /// Upgrades the node to another release: fetches it, checks it, prepares it to boot next
 ///
@@ -45,10 +43,10 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-pub(super) fn run(arguments: Arguments, host: &Host) -> Result<ExitCode> {
+pub(super) fn run(arguments: Arguments, node: &Node) -> Result<ExitCode> {
     let Arguments { image, check, fetch_only, reboot, allow_downgrade, output } = arguments;
     let command = Command::Upgrade(Upgrade { image, check, fetch_only, reboot, allow_downgrade, unattended: false });
-    let end = operate(host, command, !output.is_json())?;
+    let end = operate(node, command, !output.is_json())?;
     let (code, changed) = ended(&end, &output)?;
     Ok(if check && changed { ExitCode::from(exit::AVAILABLE) } else { code })
 }

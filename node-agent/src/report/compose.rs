@@ -4,7 +4,8 @@ use super::{
     boot::Boot,
     releases::{Operation, Release, Releases},
     status::{
-        Cluster, Container, Deployment, Disk, Ended, FailedKubelet, Kubelet, Node, Os, Pod, Runtime, Status, Traffic,
+        Api, Cluster, Container, Deployment, Disk, Ended, FailedKubelet, Kubelet, Node, Os, Pod, Runtime, Status,
+        Traffic,
     },
 };
 use crate::{
@@ -53,6 +54,8 @@ pub struct Facts<'a> {
     pub kubelet: Option<kubelet::model::Shown<'a>>,
     /// Where the settings are from.
     pub settings: Sources,
+    /// Where operators elsewhere reach it.
+    pub api: Option<Api>,
     /// Manifests that are not followed, and what else went wrong.
     pub problems: Vec<String>,
     /// The time, in seconds since 1970.
@@ -88,6 +91,7 @@ pub fn status(facts: Facts<'_>) -> Status {
         clusters: facts.clusters.iter().map(cluster).collect(),
         kubelet: facts.kubelet.map(hosted),
         settings: facts.settings,
+        api: facts.api,
     }
 }
 

@@ -1,10 +1,14 @@
 //! What the agent reports: the READY line on the console, systemd, the status socket, and metrics. Only this publishes, and it
 //! never feeds back into what the agent does.
 
+pub mod answer;
+pub mod api;
 pub mod boot;
 pub mod compose;
 mod connections;
 pub mod console;
+pub mod doctor;
+pub mod logs;
 pub mod metrics;
 pub mod notify;
 pub mod ready_line;

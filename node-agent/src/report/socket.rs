@@ -12,7 +12,14 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{connections::Connections, releases::Releases, status::Status};
+use super::{
+    answer::{is_cancelled_by_closing, replies},
+    connections::Connections,
+    doctor::Finding,
+    logs::Logs,
+    releases::Releases,
+    status::Status,
+};
 use crate::{
     clients::host::Host,
     settings::model::{self as settings, Shown},
@@ -37,9 +44,6 @@ const BACKLOG: u32 = 128;
 /// A request is a line; more is not read. A settings document has at most 256 KiB, of which JSON makes twice as much.
 const MAX_REQUEST_BYTES: u64 = 1 << 20;
 
-/// Words of an operation that wait for a slow reader; more are left out, but for the last.
-const WORDS: usize = 16;
-
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
@@ -60,6 +64,45 @@ pub enum Request {
         /// How.
         operation: settings::Command,
     },
+    /// What was set on this node, as it was written, with its secrets.
+    Document {},
+    /// The metrics.
+    Metrics {},
+    /// The images that the container runtime has.
+    Images {},
+    /// To check the node.
+    Doctor {},
+    /// Logs, line by line. Closing the connection ends them.
+    Logs(Logs),
+    /// To go down.
+    Power {
+        /// How.
+        action: Power,
+        /// Also while an operation is running.
+        #[serde(default)]
+        force: bool,
+    },
+}
+
+/// How to go down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// And come back.
+    Reboot,
+    /// And stay down.
+    Off,
+}
+
+/// An image that the container runtime has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The digest of its configuration.
+    pub id: String,
+    /// What it is called, by tag and by digest.
+    pub names: Vec<String>,
+    /// What it takes on the disk, as far as the runtime knows.
+    pub size_bytes: u64,
 }
 
 /// What is answered.
@@ -86,6 +129,16 @@ pub enum Reply {
     Changed(settings::Outcome),
     /// The settings are not changed.
     Unchanged(settings::Failure),
+    /// A text: the metrics, the document.
+    Text(String),
+    /// The images that the container runtime has.
+    Images(Vec<Image>),
+    /// What was checked.
+    Findings(Vec<Finding>),
+    /// A line of a log; more follows.
+    Line(String),
+    /// There is no more.
+    End {},
     /// Why there is no answer.
     Error(String),
 }
@@ -111,6 +164,8 @@ pub struct AskedSettings {
 /// What the socket is given to answer with.
 #[derive(Debug, Clone)]
 pub struct Answers {
+    /// Where the node's files are.
+    pub host: Host,
     /// The status as it was last.
     pub status: watch::Receiver<Status>,
     /// The releases as they were last.
@@ -193,64 +248,41 @@ async fn request(mut stream: &mut UnixStream) -> Result<String> {
 }
 
 async fn answer(mut stream: UnixStream, line: &str, answers: &Answers) -> Result<()> {
-    let reply = match serde_json::from_str(line) {
-        Ok(Request::Status {}) => Reply::Status(Box::new(answers.status.borrow().clone())),
-        Ok(Request::Releases {}) => Reply::Releases(answers.releases.borrow().clone()),
-        Ok(Request::Run { operation }) => return follow(stream, operation, answers).await,
-        Ok(Request::Settings {}) => Reply::Settings(Box::new(answers.settings.borrow().clone())),
-        Ok(Request::Change { operation }) => return follow_settings(stream, operation, answers).await,
-        Err(error) => Reply::Error(format!("unknown request: {error}")),
+    let request: Request = match serde_json::from_str(line) {
+        Ok(request) => request,
+        Err(error) => return say(&mut stream, &Reply::Error(format!("unknown request: {error}"))).await,
     };
-    say(&mut stream, &reply).await
-}
-
-/// Asks for an operation and reports it until its end, or until nobody listens any more.
-async fn follow(mut stream: UnixStream, command: Command, answers: &Answers) -> Result<()> {
-    let (client, mut events) = mpsc::channel(WORDS);
-    answers.asked.send(Asked { command, client }).await.context("the agent is ending")?;
-    answers.changed.notify_one();
-    let mut last = Reply::Progress(Progress::default());
+    let is_cancelled = is_cancelled_by_closing(&request);
+    let mut replies = replies(request, answers).await?;
     let mut byte = [0];
     loop {
         tokio::select! {
-            event = events.recv() => match event {
-                Some(Event::Progress(progress)) => last = Reply::Progress(progress),
-                Some(Event::Done(outcome)) => return say(&mut stream, &Reply::Done(outcome)).await,
-                Some(Event::Failed(failure)) => return say(&mut stream, &Reply::Failed(failure)).await,
-                None => bail!("the operation ended without a word"),
+            biased;
+            reply = replies.recv() => match reply {
+                Some(reply) => say(&mut stream, &reply).await?,
+                None => return Ok(()),
             },
-            read = stream.read(&mut byte) => {
+            read = stream.read(&mut byte), if is_cancelled => {
                 if read.context("reading from who asked")? == 0 {
                     bail!("who asked has gone away");
                 }
-                continue;
             }
-            () = sleep(HEARTBEAT) => {}
         }
-        say(&mut stream, &last).await?;
     }
 }
 
-/// Asks for a change of settings and reports it until its end.
-async fn follow_settings(mut stream: UnixStream, command: settings::Command, answers: &Answers) -> Result<()> {
-    let (client, mut events) = mpsc::channel(WORDS);
-    answers.asked_settings.send(AskedSettings { command, client }).await.context("the agent is ending")?;
-    answers.changed.notify_one();
-    loop {
-        let reply = match timeout(HEARTBEAT, events.recv()).await {
-            Err(_) => Reply::Working {},
-            Ok(Some(settings::Event::Planned(planned))) => Reply::Planned(planned),
-            Ok(Some(settings::Event::Done(outcome))) => return say(&mut stream, &Reply::Changed(outcome)).await,
-            Ok(Some(settings::Event::Failed(failure))) => return say(&mut stream, &Reply::Unchanged(failure)).await,
-            Ok(None) => bail!("the operation ended without a word"),
-        };
-        say(&mut stream, &reply).await?;
-    }
+/// `reply` as a line.
+///
+/// # Errors
+/// If it cannot be encoded.
+pub(super) fn line(reply: &Reply) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(reply).context("encoding the reply")?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 async fn say(stream: &mut UnixStream, reply: &Reply) -> Result<()> {
-    let mut text = serde_json::to_vec(reply).context("encoding the reply")?;
-    text.push(b'\n');
+    let text = line(reply)?;
     timeout(DEADLINE, stream.write_all(&text)).await.context("nobody takes the reply")?.context("writing the reply")
 }
 
@@ -266,6 +298,14 @@ mod tests {
             (Request::Releases {}, r#"{"command":"releases"}"#),
             (rollback, r#"{"command":"run","operation":{"rollback":{"reboot":true}}}"#),
             (Request::Settings {}, r#"{"command":"settings"}"#),
+            (
+                Request::Logs(crate::report::logs::of_query("kernel=true&lines=5").unwrap()),
+                r#"{"command":"logs","of":"kernel","follow":false,"since_secs":null,"lines":5}"#,
+            ),
+            (
+                Request::Power { action: Power::Off, force: false },
+                r#"{"command":"power","action":"off","force":false}"#,
+            ),
             (
                 Request::Change { operation: settings::Command::Confirm },
                 r#"{"command":"change","operation":"confirm"}"#,

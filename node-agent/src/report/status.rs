@@ -35,6 +35,18 @@ pub struct Status {
     /// The sources of its settings, and what in them does not apply.
     #[serde(default)]
     pub settings: Sources,
+    /// Where operators elsewhere reach it; null if the settings do not say so.
+    #[serde(default)]
+    pub api: Option<Api>,
+}
+
+/// Where operators elsewhere reach the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Api {
+    /// ADDRESS:PORT where it listens.
+    pub address: String,
+    /// By what the node is known there: `sha256:` and the SHA-256 of its certificate.
+    pub fingerprint: String,
 }
 
 /// The operating system.

@@ -123,7 +123,11 @@ pub(crate) fn parse(document: &str) -> Result<DocumentMut, Refused> {
     document.parse().map_err(refuse)
 }
 
-fn path(key: &str) -> Result<Vec<String>, Refused> {
+/// The words of `key`: `registry."r.example".plain_http` has three.
+///
+/// # Errors
+/// If it is none.
+pub fn path(key: &str) -> Result<Vec<String>, Refused> {
     let keys = Key::parse(key).map_err(|_| Refused::of(Some(key), "is no key", "one as update.auto"))?;
     Ok(keys.iter().map(|key| key.get().to_owned()).collect())
 }

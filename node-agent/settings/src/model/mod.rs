@@ -1,5 +1,6 @@
 //! The settings as the rest of the node sees them: typed, complete, with defaults.
 
+mod api;
 mod cluster;
 mod images;
 mod kubelet;
@@ -9,6 +10,7 @@ mod registry;
 mod update;
 
 pub use self::{
+    api::{Api, ApiListen, ApiRole},
     cluster::{Authority, Cluster, ClusterRole, Credential, Listen, Metrics},
     images::Images,
     kubelet::{Kubelet, Reserved},
@@ -49,6 +51,8 @@ pub struct Settings {
     pub kubelet: Kubelet,
     /// `[metrics]`
     pub metrics: Metrics,
+    /// `[api]`
+    pub api: Api,
     /// `[log]`
     pub log: Log,
 }

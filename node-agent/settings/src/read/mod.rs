@@ -1,5 +1,6 @@
 //! From what the sources say to settings. One file per table; `reader` takes values out of tables.
 
+mod api;
 mod cluster;
 #[cfg(test)]
 mod field;
@@ -53,6 +54,7 @@ pub(crate) fn read(merged: &Merged) -> Outcome {
         clusters: cluster::clusters(&mut root),
         kubelet: root.table("kubelet", kubelet::kubelet),
         metrics: root.table("metrics", cluster::metrics),
+        api: root.table("api", api::api),
         log: root.table("log", node::log),
     };
     let findings = root.finish();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     Rank, Source,
     model::{
-        Authority, ClusterRole, Credential, Credentials, Dhcp, Identity, LogLevel, OciRuntime, Problem, Settings,
-        Signatures,
+        ApiRole, Authority, ClusterRole, Credential, Credentials, Dhcp, Identity, LogLevel, OciRuntime, Problem,
+        Settings, Signatures,
     },
     values::Hostname,
     window::Window,
@@ -224,6 +224,8 @@ fn every_key_applies() {
     );
     assert!(matches!(elsewhere.credential, Some(Credential::Kubeconfig(_))) && elsewhere.servers.is_empty());
     assert_eq!(found.metrics.listen.as_ref().map(|listen| listen.address.port()), Some(9100));
+    let api = found.api.listen.as_ref().unwrap();
+    assert_eq!((api.revoked_serials.len(), api.revoked_roles.as_slice()), (1, &[ApiRole::Admin][..]));
     assert_eq!(found.log.level, LogLevel::Debug);
     // Not one table is as it is when nothing was said.
     let nothing = Settings::default();
@@ -328,6 +330,15 @@ fn what_is_wrong_in_the_tables_is_named() {
         (
             "[metrics]\nlisten = \"[::]:9100\"",
             "f:2:10: metrics: is not listened on: metrics leave the node over TLS only",
+        ),
+        ("[api]\nlisten = \"9600\"", "f:2:10: api.listen: \"9600\" is not an address and a port"),
+        (
+            "[api]\nlisten = \"[::]:9600\"",
+            "f:2:10: api: is not listened on: nothing says whose certificates are let in, expected client_ca",
+        ),
+        (
+            "[api]\nrevoked_roles = [\"root\"]",
+            "f:2:17: api.revoked_roles: \"root\" is not a role, expected a list of \"reader\", \"operator\" and \"admin\"",
         ),
         (
             "[log]\nlevel = \"loud\"",

@@ -26,6 +26,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("kubelet", Shape::Table(KUBELET), "The kubelet that runs the pods of the cluster with the role kubelet."),
     key("metrics", Shape::Table(METRICS), "Where the node's metrics are served over TLS."),
+    key("api", Shape::Table(API), "Who may operate the node from elsewhere. Not said: nobody."),
     key("log", Shape::Table(LOG), "Logging."),
 ];
 
@@ -249,6 +250,17 @@ const METRICS: &[Key] = &[
     key("listen", Shape::Text, "ADDRESS:PORT where metrics are served over TLS. Default: none."),
     key("certificate", Shape::Text, "The server's certificate in PEM."),
     key("key", Shape::Secret, "Its key in PEM."),
+];
+
+const API: &[Key] = &[
+    key("listen", Shape::Text, "ADDRESS:PORT where it is served over TLS. Not said: nowhere."),
+    key(
+        "client_ca",
+        Shape::Text,
+        "The authorities in PEM whose certificates let a client in, as ballast ca init makes one.",
+    ),
+    key("revoked_serials", Shape::Texts, "Serial numbers of certificates that are refused."),
+    key("revoked_roles", Shape::Texts, "Roles that nobody has any more: reader, operator, admin."),
 ];
 
 const LOG: &[Key] = &[

@@ -10,6 +10,7 @@ mod network;
 mod pem;
 mod registry;
 mod secret;
+mod serial;
 mod size;
 mod sysctl;
 mod time;
@@ -30,6 +31,7 @@ pub use self::{
     pem::{Certificates, PublicKey},
     registry::{MirrorPlace, RegistryHost, Username},
     secret::Secret,
+    serial::CertificateSerial,
     size::Size,
     time::{DURATION_UNITS, duration, duration_text},
     url::{HttpsUrl, NoProxy, ProxyUrl},

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ballast_settings::{
     model::{
-        Access, Authority, Bond, BondMode, Cluster, ClusterRole, Credential, Credentials, Dhcp, HashPolicy, Health,
-        Identity, Images, Interface, InterfaceMatch, Kernel, Kubelet, LacpRate, Listen, Log, LogLevel, Manifest,
-        Metrics, Mirror, Network, OciRuntime, Pods, Proxy, Registry, Reserved, Route, Runtime, Settings, Signatures,
-        Time, Update, Vlan,
+        Access, Api, ApiListen, ApiRole, Authority, Bond, BondMode, Cluster, ClusterRole, Credential, Credentials,
+        Dhcp, HashPolicy, Health, Identity, Images, Interface, InterfaceMatch, Kernel, Kubelet, LacpRate, Listen, Log,
+        LogLevel, Manifest, Metrics, Mirror, Network, OciRuntime, Pods, Proxy, Registry, Reserved, Route, Runtime,
+        Settings, Signatures, Time, Update, Vlan,
     },
     values::{Certificates, Destination, PrivateKey, RegistryHost, Size, Text},
     window::Window,
@@ -312,6 +312,21 @@ fn metrics() -> impl Strategy<Value = Metrics> {
     option::of(listen).prop_map(|listen| Metrics { listen })
 }
 
+fn api() -> impl Strategy<Value = Api> {
+    let addresses = select(vec!["192.0.2.1:9600", "[::]:1"]);
+    let address = addresses.prop_map(|text| Text::parse(text).unwrap_or_else(|error| panic!("{error}")));
+    let roles = vec(select(ApiRole::ALL.to_vec()), 0..3);
+    let listen = (address, certificates(), vec(text("[0-9a-f]{1,40}"), 0..3), roles).prop_map(
+        |(address, client_ca, revoked_serials, revoked_roles)| ApiListen {
+            address,
+            client_ca,
+            revoked_serials,
+            revoked_roles,
+        },
+    );
+    option::of(listen).prop_map(|listen| Api { listen })
+}
+
 fn log() -> impl Strategy<Value = Log> {
     let sizes = (8_u64 << 20..64 << 30).prop_map(Size::from_bytes);
     (select(LogLevel::ALL.to_vec()), option::of(sizes))
@@ -335,11 +350,11 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
         vec(registry(), 0..3).prop_map(|all| with_one_account(once(all, |registry| registry.host.to_string())));
     let first = (option::of(text(NAME)), network(), time, kernel(), registries, runtime(), images());
     let clusters = vec(cluster(), 0..3).prop_map(|all| with_one_kubelet(once(all, |cluster| cluster.name.to_string())));
-    let second = (pods, update(), health, clusters, kubelet(), metrics(), log());
+    let second = (pods, update(), health, clusters, (kubelet(), metrics(), api()), log());
     (first, second).prop_map(
         |(
             (hostname, network, time, kernel, registries, runtime, images),
-            (pods, update, health, clusters, kubelet, metrics, log),
+            (pods, update, health, clusters, (kubelet, metrics, api), log),
         )| {
             Settings {
                 hostname,
@@ -355,6 +370,7 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
                 clusters,
                 kubelet,
                 metrics,
+                api,
                 log,
             }
         },

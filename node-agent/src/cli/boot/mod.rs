@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::{
     ask::{print, status},
     exit,
+    node::Node,
 };
 use crate::{
     cli::boot::timeline::Timeline,
@@ -35,8 +36,9 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
-    let status = status(host, "boot")?;
+pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
+    let host = node.here("boot")?;
+    let status = status(node, "boot")?;
     if status.boot.ready_ms.is_none() {
         eprintln!("ballast: the node has not been READY in this boot; see ballast status");
         return Ok(ExitCode::from(exit::NOT_READY));

@@ -14,8 +14,7 @@ use super::{
     change::{change, ended},
 };
 use crate::{
-    cli::exit,
-    clients::host::Host,
+    cli::{exit, node::Node},
     settings::model::{Edit, Failure},
 };
 
@@ -30,14 +29,14 @@ pub(super) struct Arguments {
     manner: Manner,
 }
 
-pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
+pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
     let Arguments { file, manner } = arguments;
     let bytes = match file.as_str() {
         "-" => read(io::stdin().lock()).context("reading standard input")?,
         file => File::open(file).and_then(read).with_context(|| format!("reading {file}"))?,
     };
     match String::from_utf8(bytes) {
-        Ok(text) => change(host, Edit::Document { text, instead_of: None }, manner),
+        Ok(text) => change(node, Edit::Document { text, instead_of: None }, manner),
         Err(_) => ended(&Err(Failure::refused(format!("{file} is not a text in UTF-8"))), &manner.output),
     }
 }

@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail};
 use super::{Manner, screen};
 use crate::{
     cli::{
-        ask::{Conversation, print, unexpected},
+        ask::{print, unexpected},
         exit,
+        node::Node,
         operate::{Output, print_end},
     },
-    clients::host::Host,
     report::socket::{Reply, Request},
     settings::model::{Change, Command, Edit, Failure, FailureKind, Outcome},
 };
@@ -20,17 +20,17 @@ use crate::{
 ///
 /// # Errors
 /// If the agent cannot be asked, or goes away before the end.
-pub(super) fn change(host: &Host, edit: Edit, manner: &Manner) -> Result<ExitCode> {
+pub(super) fn change(node: &Node, edit: Edit, manner: &Manner) -> Result<ExitCode> {
     let Manner { dry_run, try_secs, ref output } = *manner;
-    operate(host, Command::Change(Change { edit, dry_run, try_secs }), output)
+    operate(node, Command::Change(Change { edit, dry_run, try_secs }), output)
 }
 
 /// Has the agent do `command`, and prints how it ended.
 ///
 /// # Errors
 /// As for [`change`].
-pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<ExitCode> {
-    let mut talk = Conversation::open(host, "settings", &Request::Change { operation: command })?;
+pub(super) fn operate(node: &Node, command: Command, output: &Output) -> Result<ExitCode> {
+    let mut talk = node.open("settings", &Request::Change { operation: command })?;
     let end = loop {
         let reply = talk.next().context("waiting for the settings to change; ballast settings show says what holds");
         match reply? {
@@ -45,6 +45,11 @@ pub(super) fn operate(host: &Host, command: Command, output: &Output) -> Result<
             | Reply::Progress(_)
             | Reply::Done(_)
             | Reply::Failed(_)
+            | Reply::Text(_)
+            | Reply::Images(_)
+            | Reply::Findings(_)
+            | Reply::Line(_)
+            | Reply::End {}
             | Reply::Error(_)) => bail!(unexpected(&other)),
         }
     };

@@ -14,16 +14,16 @@ use anyhow::{Context, Result, bail};
 use super::{Manner, change::change};
 use crate::cli::exit;
 use crate::{
-    cli::ask::print,
-    clients::host::Host,
+    cli::{
+        ask::{print, unexpected},
+        node::Node,
+    },
+    report::socket::{Reply, Request},
     settings::{
         model::{Edit, FILE},
         observe, plan,
     },
 };
-
-/// In memory, and for root alone: there may be secrets in it.
-const FOLDER: &str = "/run/ballast";
 
 /// Where there is no other.
 const USUAL_EDITOR: &str = "vi";
@@ -36,9 +36,9 @@ pub(super) struct Arguments {
     manner: Manner,
 }
 
-pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
-    let before = observe::read(host, FILE).with_context(|| format!("reading {FILE}"))?.unwrap_or_default();
-    let draft = host.path(format!("{FOLDER}/settings-{}.toml", std::process::id()));
+pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
+    let before = document(node)?;
+    let draft = node.draft()?;
     write(&draft, &before).with_context(|| format!("writing {}", draft.display()))?;
     let edited = edit(&draft).and_then(|()| fs::read(&draft).with_context(|| format!("reading {}", draft.display())));
     let done = edited.and_then(|edited| {
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         let text = String::from_utf8(edited).context("it is not a text in UTF-8 any more")?;
-        change(host, Edit::Document { text, instead_of: Some(plan::checksum(&before)) }, &arguments.manner)
+        change(node, Edit::Document { text, instead_of: Some(plan::checksum(&before)) }, &arguments.manner)
     });
     // What was typed is not lost when it is refused.
     if matches!(&done, Ok(code) if *code == ExitCode::SUCCESS) || fs::read(&draft).is_ok_and(|left| left == before) {
@@ -56,6 +56,19 @@ pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
         eprintln!("ballast: what you wrote is in {}; ballast settings apply takes it", draft.display());
     }
     done
+}
+
+fn document(node: &Node) -> Result<Vec<u8>> {
+    match node {
+        Node::Here(host) => {
+            Ok(observe::read(host, FILE).with_context(|| format!("reading {FILE}"))?.unwrap_or_default())
+        }
+        Node::There(_) => {
+            let reply = node.open("settings edit", &Request::Document {})?.next()?;
+            let Reply::Text(text) = reply else { bail!(unexpected(&reply)) };
+            Ok(text.into_bytes())
+        }
+    }
 }
 
 fn write(draft: &PathBuf, text: &[u8]) -> std::io::Result<()> {
@@ -71,7 +84,7 @@ fn edit(draft: &Path) -> Result<()> {
     let program = words.next().unwrap_or(USUAL_EDITOR);
     let status = match Command::new(program).args(words).arg(draft).status() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
-            "there is no editor {program} on this node; set EDITOR to one, or write a file and use ballast settings apply"
+            "there is no editor {program} here; set EDITOR to one, or write a file and use ballast settings apply"
         ),
         status => status.with_context(|| format!("starting {program}"))?,
     };

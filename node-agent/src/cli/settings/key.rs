@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::{Manner, change::change};
 use crate::cli::exit;
 use crate::{
-    cli::ask::{print, settings},
-    clients::host::Host,
+    cli::{
+        ask::{print, settings},
+        node::Node,
+    },
     settings::model::Edit,
 };
 
@@ -53,9 +55,9 @@ pub(super) struct Unset {
     manner: Manner,
 }
 
-pub(super) fn get(arguments: &Get, host: &Host) -> Result<ExitCode> {
+pub(super) fn get(arguments: &Get, node: &Node) -> Result<ExitCode> {
     let Get { key, json } = arguments;
-    let shown = settings(host)?;
+    let shown = settings(node)?;
     let Some(value) = ballast_settings::edit::get(&shown.settings, key)? else {
         bail!("{key} is not set");
     };
@@ -77,19 +79,19 @@ fn plain(value: &Value) -> String {
     }
 }
 
-pub(super) fn set(arguments: Set, host: &Host) -> Result<ExitCode> {
+pub(super) fn set(arguments: Set, node: &Node) -> Result<ExitCode> {
     let Set { key, value, manner } = arguments;
     let value = match <[String; 1]>::try_from(value) {
         Ok([value]) => value,
         // As TOML has it: JSON's texts are TOML's.
         Err(several) => serde_json::to_string(&several).context("encoding the list")?,
     };
-    change(host, Edit::Set { key, value }, &manner)
+    change(node, Edit::Set { key, value }, &manner)
 }
 
-pub(super) fn unset(arguments: Unset, host: &Host) -> Result<ExitCode> {
+pub(super) fn unset(arguments: Unset, node: &Node) -> Result<ExitCode> {
     let Unset { key, manner } = arguments;
-    change(host, Edit::Unset { key }, &manner)
+    change(node, Edit::Unset { key }, &manner)
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::{ask::print, operate::Output};
-use crate::{clients::host::Host, settings::model::Command as Operation};
+use super::{ask::print, node::Node, operate::Output};
+use crate::settings::model::Command as Operation;
 
 /// Shows and changes the settings of this node
 #[derive(Debug, clap::Args)]
@@ -54,22 +54,29 @@ struct Manner {
     output: Output,
 }
 
-pub(super) fn run(arguments: Arguments, host: &Host) -> Result<ExitCode> {
-    match arguments.command {
-        Command::Show(arguments) => show::run(&arguments, host),
-        Command::Get(arguments) => key::get(&arguments, host),
-        Command::Set(arguments) => key::set(arguments, host),
-        Command::Unset(arguments) => key::unset(arguments, host),
-        Command::Edit(arguments) => edit::run(&arguments, host),
-        Command::Apply(arguments) => apply::run(&arguments, host),
-        Command::Confirm(arguments) => change::operate(host, Operation::Confirm, &arguments.output),
-        Command::Refetch(arguments) => change::operate(host, Operation::Refetch, &arguments.output),
-        Command::Schema => schema(),
-        Command::Boot(arguments) => boot::run(&arguments, host),
+impl Arguments {
+    /// Whether the command is the same on every node.
+    pub(super) fn needs_no_node(&self) -> bool {
+        matches!(self.command, Command::Schema)
     }
 }
 
-fn schema() -> Result<ExitCode> {
+pub(super) fn run(arguments: Arguments, node: &Node) -> Result<ExitCode> {
+    match arguments.command {
+        Command::Show(arguments) => show::run(&arguments, node),
+        Command::Get(arguments) => key::get(&arguments, node),
+        Command::Set(arguments) => key::set(arguments, node),
+        Command::Unset(arguments) => key::unset(arguments, node),
+        Command::Edit(arguments) => edit::run(&arguments, node),
+        Command::Apply(arguments) => apply::run(&arguments, node),
+        Command::Confirm(arguments) => change::operate(node, Operation::Confirm, &arguments.output),
+        Command::Refetch(arguments) => change::operate(node, Operation::Refetch, &arguments.output),
+        Command::Schema => schema(),
+        Command::Boot(arguments) => boot::run(&arguments, node.here("settings boot")?),
+    }
+}
+
+pub(super) fn schema() -> Result<ExitCode> {
     let schema =
         serde_json::to_string_pretty(&ballast_settings::schema::json_schema()).context("encoding the schema")?;
     print(&(schema + "\n"))?;

@@ -6,8 +6,10 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::{
-    cli::ask::{print, settings},
-    clients::host::Host,
+    cli::{
+        ask::{print, settings},
+        node::Node,
+    },
     settings::model::Shown,
 };
 
@@ -24,8 +26,8 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, host: &Host) -> Result<ExitCode> {
-    let shown = settings(host)?;
+pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
+    let shown = settings(node)?;
     print(&match (arguments.json, arguments.origins) {
         (true, _) => as_json(&shown)?,
         (false, true) => origins(&shown),

@@ -88,7 +88,19 @@ impl Systemd {
 /// # Errors
 /// If systemd does not take the order.
 pub async fn systemctl_reboot(host: &Host) -> Result<()> {
+    systemctl(host, "reboot").await.context("rebooting")
+}
+
+/// Has systemd switch the machine off, in the same way.
+///
+/// # Errors
+/// If systemd does not take the order.
+pub async fn systemctl_power_off(host: &Host) -> Result<()> {
+    systemctl(host, "poweroff").await.context("switching off")
+}
+
+async fn systemctl(host: &Host, what: &str) -> Result<()> {
     // In a tree of files that tests make it is not there, and nothing reboots.
     let systemctl = host.path(SYSTEMCTL).display().to_string();
-    exec::run(&systemctl, ["--no-block", "reboot"], SYSTEMCTL_TIME).await.map(drop).context("rebooting")
+    exec::run(&systemctl, ["--no-block", what], SYSTEMCTL_TIME).await.map(drop)
 }

@@ -9,7 +9,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 pub use self::{
     boot::{Moments, Started},
-    jobs::systemctl_reboot,
+    jobs::{systemctl_power_off, systemctl_reboot},
     link::Link,
 };
 use anyhow::{Context, Result};

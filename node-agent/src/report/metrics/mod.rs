@@ -30,7 +30,7 @@ pub struct Source {
 }
 
 impl Source {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let own = resources::own(&self.host).inspect_err(|error| log::debug!("{error:#}")).ok();
         let own = own.map(|own| figures::Own { resident_bytes: own.resident_bytes, cpu_us: own.cpu_us });
         figures::text(&self.status.borrow(), &self.releases.borrow(), own)

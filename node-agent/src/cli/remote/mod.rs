@@ -1,0 +1,141 @@
+//! Nodes elsewhere: how a workstation speaks to their API.
+
+mod address;
+mod context;
+mod folder;
+mod known;
+mod talk;
+mod tls;
+
+use std::{
+    io::{BufRead, IsTerminal, Write},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use self::{
+    address::Address,
+    context::{FILE as CONTEXTS, first as first_context},
+    folder::Folder,
+    known::parse as fingerprint,
+    talk::Talk,
+};
+use self::{talk::UnknownCertificate, tls::ClientIdentity};
+use crate::report::socket::Request;
+
+/// Which nodes a command is for.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct NodeOptions {
+    /// Asks these nodes in place of this one: HOST[:PORT], several with commas between; port 9600 if none is named
+    #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
+    node: Vec<String>,
+
+    /// Asks the nodes of this context, as who it says; contexts are in ~/.config/ballast/config.toml
+    #[arg(long, global = true, value_name = "NAME")]
+    context: Option<String>,
+
+    /// Believes a node that was never spoken to if its certificate has this fingerprint, without asking
+    #[arg(long, global = true, value_name = "sha256:DIGITS", value_parser = fingerprint)]
+    fingerprint: Option<String>,
+}
+
+impl NodeOptions {
+    /// Whether a node elsewhere is named.
+    pub(crate) fn names_a_node(&self) -> bool {
+        !self.node.is_empty() || self.context.is_some()
+    }
+
+    /// The nodes.
+    ///
+    /// # Errors
+    /// If nothing says which, or as who.
+    pub(crate) fn remotes(self) -> Result<Vec<Remote>> {
+        let folder = Folder::of_user()?;
+        let chosen = context::choose(&folder, self.context.as_deref(), &self.node)?;
+        let identity = ClientIdentity::read(&chosen.certificate, &chosen.key)?;
+        let remote = |address| Remote {
+            folder: folder.clone(),
+            address,
+            identity: identity.clone(),
+            fingerprint: self.fingerprint.clone(),
+        };
+        Ok(chosen.nodes.into_iter().map(remote).collect())
+    }
+}
+
+/// A node elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    folder: Folder,
+    address: Address,
+    identity: ClientIdentity,
+    /// What the command line says that it shows.
+    fingerprint: Option<String>,
+}
+
+impl Remote {
+    /// Where it is.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Asks `request` of it; of a node that was never spoken to only if somebody says that it is the one.
+    ///
+    /// # Errors
+    /// In a sentence, if it cannot be asked, is another one, or refuses.
+    pub(crate) fn open(&self, request: &Request, deadline: Duration, may_ask: bool) -> Result<Talk> {
+        let Self { folder, address, .. } = self;
+        let known = known::fingerprint(folder, address)?;
+        if let (Some(given), Some(known)) = (&self.fingerprint, &known)
+            && given != known
+        {
+            known::refuse(folder, address, known, given)?;
+        }
+        let believed = known.clone().or_else(|| self.fingerprint.clone());
+        let opened = Talk::open(address, believed.clone(), &self.identity, request, deadline);
+        let shown = match &opened {
+            Ok(_) => None,
+            Err(error) => error.downcast_ref::<UnknownCertificate>().map(|UnknownCertificate(shown)| shown.clone()),
+        };
+        let now_known = match (shown, believed) {
+            (None, believed) => return opened.and_then(|talk| self.remember(known, believed).map(|()| talk)),
+            (Some(shown), Some(believed)) => return known::refuse(folder, address, &believed, &shown).and(opened),
+            (Some(shown), None) => shown,
+        };
+        if !may_ask || !confirmed(address, &now_known)? {
+            bail!(
+                "{address} was never spoken to from here; it shows {now_known}. Compare that with ballast status on its console, and use \
+                 --fingerprint {now_known}"
+            );
+        }
+        known::keep(folder, address, &now_known)?;
+        Talk::open(address, Some(now_known), &self.identity, request, deadline)
+    }
+
+    /// It is what the command line said.
+    fn remember(&self, known: Option<String>, believed: Option<String>) -> Result<()> {
+        match (known, believed) {
+            (None, Some(believed)) => known::keep(&self.folder, &self.address, &believed),
+            (_, _) => Ok(()),
+        }
+    }
+}
+
+/// Asks who sits at the terminal; without one the answer is no.
+fn confirmed(address: &Address, shown: &str) -> Result<bool> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    let mut out = std::io::stderr().lock();
+    write!(
+        out,
+        "{address} was never spoken to from here. Its certificate is\n  {shown}\n\
+         Compare that with what ballast status or the console of the node says. Is it the same? [yes/no] "
+    )
+    .and_then(|()| out.flush())
+    .context("asking")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context("reading the answer")?;
+    Ok(answer.trim() == "yes")
+}

@@ -1,0 +1,151 @@
+//! The journal, read by journalctl: it knows the files' format, rotation and damage.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, ChildStdout, Command},
+};
+
+use super::host::Host;
+
+/// The program.
+const JOURNALCTL: &str = "/usr/bin/journalctl";
+
+/// A line that is longer comes in pieces.
+const MAX_LINE_BYTES: u64 = 64 << 10;
+
+/// Its last words are enough to know what was wrong.
+const MAX_COMPLAINT_BYTES: u64 = 4 << 10;
+
+/// Whose entries; of this boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of<'a> {
+    /// All.
+    All,
+    /// The kernel's.
+    Kernel,
+    /// A unit's.
+    Unit(&'a str),
+}
+
+/// Lines of the journal. journalctl ends when this is dropped.
+#[derive(Debug)]
+pub struct Lines {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    /// The beginning of the next line: who stops waiting for it loses nothing.
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// If journalctl cannot be started.
+    pub fn open(host: &Host, of: &Of<'_>, follow: bool, since_secs: Option<u64>, lines: Option<u32>) -> Result<Self> {
+        let doing = "starting journalctl";
+        let mut command = Command::new(host.path(JOURNALCTL));
+        command.args(arguments(of, follow, since_secs, lines));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().context(doing)?;
+        let out = BufReader::new(child.stdout.take().context(doing)?);
+        Ok(Self { child, out, begun: Vec::new() })
+    }
+
+    /// The next line; None at the end.
+    ///
+    /// # Errors
+    /// If journalctl fails.
+    pub async fn next(&mut self) -> Result<Option<String>> {
+        let room = MAX_LINE_BYTES.saturating_sub(self.begun.len() as u64);
+        let mut out = (&mut self.out).take(room);
+        out.read_until(b'\n', &mut self.begun).await.context("reading from journalctl")?;
+        let mut line = std::mem::take(&mut self.begun);
+        if line.is_empty() {
+            return self.end().await.map(|()| None);
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+    }
+
+    async fn end(&mut self) -> Result<()> {
+        let mut said = String::new();
+        if let Some(complaints) = self.child.stderr.take() {
+            let mut bytes = Vec::new();
+            complaints.take(MAX_COMPLAINT_BYTES).read_to_end(&mut bytes).await.context("reading from journalctl")?;
+            said = String::from_utf8_lossy(&bytes).trim().to_owned();
+        }
+        let status = self.child.wait().await.context("waiting for journalctl")?;
+        if !status.success() {
+            bail!("journalctl failed ({status}): {said}");
+        }
+        Ok(())
+    }
+}
+
+fn arguments(of: &Of<'_>, follow: bool, since_secs: Option<u64>, lines: Option<u32>) -> Vec<String> {
+    let mut all =
+        vec!["--no-pager".to_owned(), "--quiet".to_owned(), "--output=short-iso".to_owned(), "--boot".to_owned()];
+    match of {
+        Of::All => {}
+        Of::Kernel => all.push("--dmesg".to_owned()),
+        Of::Unit(name) => all.push(format!("--unit={name}")),
+    }
+    if follow {
+        all.push("--follow".to_owned());
+    }
+    all.extend(since_secs.map(|secs| format!("--since=-{secs}s")));
+    // With --follow ten lines would be the default.
+    all.push(lines.map_or("--lines=all".to_owned(), |lines| format!("--lines={lines}")));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    fn host(script: &str) -> (tempfile::TempDir, Host) {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let program = host.path(JOURNALCTL);
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        (tree, host)
+    }
+
+    #[tokio::test]
+    async fn lines_come_one_by_one_and_end() {
+        let (_tree, host) = host("echo \"$@\"; printf 'two'");
+        let mut lines = Lines::open(&host, &Of::Unit("a.service"), true, Some(60), Some(5)).unwrap();
+        let expected = "--no-pager --quiet --output=short-iso --boot --unit=a.service --follow --since=-60s --lines=5";
+        assert_eq!(lines.next().await.unwrap().as_deref(), Some(expected));
+        assert_eq!(lines.next().await.unwrap().as_deref(), Some("two"));
+        assert_eq!(lines.next().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_fills_no_memory() {
+        let (_tree, host) = host("head -c 200000 /dev/zero | tr '\\0' x");
+        let mut lines = Lines::open(&host, &Of::All, false, None, None).unwrap();
+        let mut sizes = Vec::new();
+        while let Some(line) = lines.next().await.unwrap() {
+            sizes.push(line.len());
+        }
+        assert_eq!(sizes, [65536, 65536, 65536, 3392]);
+    }
+
+    #[tokio::test]
+    async fn what_journalctl_complains_about_is_told() {
+        let (_tree, host) = host("echo no such boot >&2; exit 1");
+        let mut lines = Lines::open(&host, &Of::Kernel, false, None, None).unwrap();
+        let told = lines.next().await.unwrap_err().to_string();
+        assert_eq!(told, "journalctl failed (exit status: 1): no such boot");
+    }
+}

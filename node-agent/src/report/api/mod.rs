@@ -1,0 +1,79 @@
+//! The API: what the unix socket answers, for operators elsewhere, over HTTPS. Only if the settings say so.
+//!
+//! ```text
+//!  listener ─> TLS 1.3, certificate ─> client: who, which role ─> route: what ─> rights: may they ─> the socket's answers
+//! ```
+
+mod client;
+mod identity;
+mod listen;
+mod refusals;
+mod rights;
+pub mod route;
+mod serve;
+
+use anyhow::Result;
+use ballast_settings::model::Api as Settings;
+
+pub use self::identity::fingerprint;
+use self::{identity::Identity, listen::Listener};
+use super::{console, socket::Answers, status::Api as Shown};
+use crate::clients::host::Host;
+
+/// Who serves it.
+pub struct Server {
+    host: Host,
+    answers: Answers,
+    identity: Option<Identity>,
+    listener: Option<Listener>,
+}
+
+impl Server {
+    /// Serves nobody yet.
+    pub fn new(host: Host, answers: Answers) -> Self {
+        Self { host, answers, identity: None, listener: None }
+    }
+
+    /// Serves those whom the settings name, where they say. Makes the node's key if it is wanted and there is none.
+    ///
+    /// # Errors
+    /// If it cannot be listened there; it is tried again the next time.
+    pub async fn serve(&mut self, wanted: &Settings) -> Result<()> {
+        let Some(wanted) = &wanted.listen else {
+            self.listener = None;
+            return Ok(());
+        };
+        let identity = match &self.identity {
+            Some(identity) => identity.clone(),
+            None => {
+                let identity = self.host.change("reading the API's key", Identity::keep).await?;
+                self.identity.insert(identity).clone()
+            }
+        };
+        match &mut self.listener {
+            Some(listener) if listener.settings().as_ref() == Some(wanted) => {}
+            Some(listener) if listener.is_at(wanted.address) => listener.follow(wanted, &identity)?,
+            other => {
+                // First the old one: it may have the same port.
+                *other = None;
+                let listener = Listener::open(wanted, &identity, &self.answers)?;
+                let line = format!(
+                    "ballast: operators reach this node at {}, certificate {}",
+                    listener.address(),
+                    identity.fingerprint()
+                );
+                *other = Some(listener);
+                log::info!("{line}");
+                // Whoever sits before the console compares it with what a client shows.
+                console::print(&self.host, &line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where it is served and by what the node is known there; None if it is not.
+    pub fn shown(&self) -> Option<Shown> {
+        let (listener, identity) = (self.listener.as_ref()?, self.identity.as_ref()?);
+        Some(Shown { address: listener.address().to_string(), fingerprint: identity.fingerprint() })
+    }
+}

@@ -1,0 +1,129 @@
+//! Which role a request needs.
+
+use ballast_settings::{edit, model::ApiRole};
+
+use crate::{
+    report::{logs::LogsOf, socket::Request},
+    settings::model::{Change, Command, Edit},
+};
+
+/// Keys by which an operator would become more than that: who may come in, what runs as root, who signs releases.
+const ADMINS_KEYS: [&[&str]; 7] = [
+    &["api"],
+    &["cluster"],
+    &["pods", "manifest"],
+    &["update", "identity"],
+    &["update", "keys"],
+    &["update", "keys_threshold"],
+    &["update", "signatures"],
+];
+
+/// The role that `request` needs.
+pub(super) fn needed(request: &Request) -> ApiRole {
+    match request {
+        Request::Status {}
+        | Request::Releases {}
+        | Request::Settings {}
+        | Request::Metrics {}
+        | Request::Images {}
+        | Request::Doctor {} => ApiRole::Reader,
+        // What pods write is their owners' business.
+        Request::Logs(wanted) => match wanted.of {
+            LogsOf::Pod { .. } => ApiRole::Operator,
+            LogsOf::Journal | LogsOf::Kernel | LogsOf::Unit(_) => ApiRole::Reader,
+        },
+        Request::Run { .. } | Request::Power { .. } => ApiRole::Operator,
+        Request::Document {} => ApiRole::Admin,
+        Request::Change { operation } => change(operation),
+    }
+}
+
+fn change(command: &Command) -> ApiRole {
+    match command {
+        Command::Confirm | Command::Refetch => ApiRole::Operator,
+        Command::Change(Change { edit: Edit::Document { .. }, .. }) => ApiRole::Admin,
+        Command::Change(Change { edit: Edit::Set { key, .. } | Edit::Unset { key }, .. }) => match edit::path(key) {
+            Ok(path) if !ADMINS_KEYS.iter().any(|one| overlap(one, &path)) => ApiRole::Operator,
+            Ok(_) | Err(_) => ApiRole::Admin,
+        },
+    }
+}
+
+/// Whether one is the other, or a table that it is in.
+fn overlap(one: &[&str], other: &[String]) -> bool {
+    one.iter().zip(other).all(|(one, other)| one == other)
+}
+
+/// What is asked for, for the journal: without values, which may be secrets.
+pub(super) fn describe(request: &Request) -> String {
+    match request {
+        Request::Status {} => "status".to_owned(),
+        Request::Releases {} => "releases".to_owned(),
+        Request::Settings {} => "settings".to_owned(),
+        Request::Document {} => "the settings' document".to_owned(),
+        Request::Metrics {} => "metrics".to_owned(),
+        Request::Images {} => "images".to_owned(),
+        Request::Doctor {} => "doctor".to_owned(),
+        Request::Logs(wanted) => format!("logs: {:?}", wanted.of),
+        Request::Power { action, force } => format!("power: {action:?}{}", if *force { ", by force" } else { "" }),
+        Request::Run { operation } => format!("{operation:?}"),
+        Request::Change { operation } => format!("settings: {operation:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{report::logs, update::model};
+
+    fn set(key: &str) -> Request {
+        let edit = Edit::Set { key: key.to_owned(), value: "s3cret".to_owned() };
+        Request::Change { operation: Command::Change(Change { edit, dry_run: false, try_secs: None }) }
+    }
+
+    fn unset(key: &str) -> Request {
+        let edit = Edit::Unset { key: key.to_owned() };
+        Request::Change { operation: Command::Change(Change { edit, dry_run: false, try_secs: None }) }
+    }
+
+    #[test]
+    fn an_operator_cannot_make_himself_an_admin() {
+        for key in [
+            "api.client_ca",
+            "\"api\".revoked_serials",
+            "'api' . listen",
+            "api",
+            "pods.manifest.\"x\".content",
+            "pods",
+            "update.keys",
+            "update",
+            "cluster.prod.token",
+            "not a key",
+            "",
+        ] {
+            assert_eq!((needed(&set(key)), needed(&unset(key))), (ApiRole::Admin, ApiRole::Admin), "{key}");
+        }
+        for key in ["hostname", "update.auto", "pods.metadata_service", "registry.\"r.example\".plain_http", "apis"] {
+            assert_eq!(needed(&set(key)), ApiRole::Operator, "{key}");
+        }
+        let edit = Edit::Document { text: String::new(), instead_of: None };
+        let whole = Command::Change(Change { edit, dry_run: true, try_secs: None });
+        assert_eq!(needed(&Request::Change { operation: whole }), ApiRole::Admin);
+    }
+
+    #[test]
+    fn who_only_looks_is_a_reader() {
+        assert_eq!(needed(&Request::Status {}), ApiRole::Reader);
+        assert_eq!(needed(&Request::Run { operation: model::Command::Collect }), ApiRole::Operator);
+        assert_eq!(needed(&Request::Document {}), ApiRole::Admin);
+        for (query, role) in [("", ApiRole::Reader), ("unit=a", ApiRole::Reader), ("pod=a/b", ApiRole::Operator)] {
+            assert_eq!(needed(&Request::Logs(logs::of_query(query).unwrap())), role, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_journal_tells_keys_and_no_values() {
+        let told = describe(&set("registry.\"r.example\".password"));
+        assert!(told.contains("r.example") && !told.contains("s3cret"), "{told}");
+    }
+}

@@ -1,0 +1,280 @@
+//! How requests and replies look in HTTP, in both directions: the agent reads what the client writes.
+
+use anyhow::{Context, Result};
+use http::{Method, StatusCode};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::report::{
+    logs,
+    socket::{Power, Reply, Request},
+};
+
+/// A request as HTTP carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// `GET`, or `POST` for what changes something.
+    pub method: Method,
+    /// Path and query.
+    pub target: String,
+    /// JSON.
+    pub body: Option<Vec<u8>>,
+}
+
+/// Why a request is not answered: a status and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: StatusCode,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Refusal {
+    /// `message` with the status `status`.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+}
+
+const STATUS: &str = "/v1/status";
+const RELEASES: &str = "/v1/releases";
+const SETTINGS: &str = "/v1/settings";
+const DOCUMENT: &str = "/v1/settings/document";
+const METRICS: &str = "/v1/metrics";
+const IMAGES: &str = "/v1/images";
+const DOCTOR: &str = "/v1/doctor";
+const LOGS: &str = "/v1/logs";
+const OPERATIONS: &str = "/v1/operations";
+const POWER: &str = "/v1/power";
+
+/// All paths, for whoever asks for another.
+const PATHS: [&str; 10] = [STATUS, RELEASES, SETTINGS, DOCUMENT, METRICS, IMAGES, DOCTOR, LOGS, OPERATIONS, POWER];
+
+/// The body of a request to go down.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PowerBody {
+    action: Power,
+    #[serde(default)]
+    force: bool,
+}
+
+/// `request` as HTTP carries it.
+///
+/// # Errors
+/// If it cannot be encoded.
+pub fn encode(request: &Request) -> Result<Call> {
+    let get = |target: &str| Ok(Call { method: Method::GET, target: target.to_owned(), body: None });
+    match request {
+        Request::Status {} => get(STATUS),
+        Request::Releases {} => get(RELEASES),
+        Request::Settings {} => get(SETTINGS),
+        Request::Document {} => get(DOCUMENT),
+        Request::Metrics {} => get(METRICS),
+        Request::Images {} => get(IMAGES),
+        Request::Doctor {} => get(DOCTOR),
+        Request::Logs(wanted) => get(&format!("{LOGS}?{}", logs::query(wanted))),
+        Request::Power { action, force } => post(POWER, &PowerBody { action: *action, force: *force }),
+        Request::Run { operation } => post(OPERATIONS, operation),
+        Request::Change { operation } => post(SETTINGS, operation),
+    }
+}
+
+fn post(target: &str, body: &impl Serialize) -> Result<Call> {
+    let body = serde_json::to_vec(body).context("encoding the request")?;
+    Ok(Call { method: Method::POST, target: target.to_owned(), body: Some(body) })
+}
+
+/// What is asked for.
+///
+/// # Errors
+/// If there is no such path, it takes no such method, or the body does not fit.
+pub fn decode(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> Result<Request, Refusal> {
+    let request = match (method, path) {
+        (&Method::GET, STATUS) => Request::Status {},
+        (&Method::GET, RELEASES) => Request::Releases {},
+        (&Method::GET, SETTINGS) => Request::Settings {},
+        (&Method::GET, DOCUMENT) => Request::Document {},
+        (&Method::GET, METRICS) => Request::Metrics {},
+        (&Method::GET, IMAGES) => Request::Images {},
+        (&Method::GET, DOCTOR) => Request::Doctor {},
+        (&Method::GET, LOGS) => {
+            let wanted = logs::of_query(query.unwrap_or_default());
+            return wanted.map(Request::Logs).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
+        }
+        (&Method::POST, POWER) => {
+            let PowerBody { action, force } = json(body)?;
+            Request::Power { action, force }
+        }
+        (&Method::POST, OPERATIONS) => Request::Run { operation: json(body)? },
+        (&Method::POST, SETTINGS) => Request::Change { operation: json(body)? },
+        (_, path) if PATHS.contains(&path) => {
+            return Err(Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                format!("{path} does not take {method}; GET looks, POST changes"),
+            ));
+        }
+        (_, path) => {
+            let message = format!("there is no {path:?}; expected one of {}", PATHS.join(", "));
+            return Err(Refusal::new(StatusCode::NOT_FOUND, message));
+        }
+    };
+    match query {
+        Some(query) if !query.is_empty() => {
+            Err(Refusal::new(StatusCode::BAD_REQUEST, format!("{path} takes no query, and this is {query:?}")))
+        }
+        Some(_) | None => Ok(request),
+    }
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| {
+        Refusal::new(StatusCode::BAD_REQUEST, format!("the body is not what this path takes: {error}"))
+    })
+}
+
+/// Whether the answer is a line for each reply, the last of which is the end.
+pub fn is_stream(request: &Request) -> bool {
+    match request {
+        Request::Status {}
+        | Request::Releases {}
+        | Request::Settings {}
+        | Request::Document {}
+        | Request::Metrics {}
+        | Request::Images {}
+        | Request::Doctor {}
+        | Request::Power { .. } => false,
+        Request::Run { .. } | Request::Change { .. } | Request::Logs(_) => true,
+    }
+}
+
+/// The body for a reply that is the whole answer: what a program wants of it, without the word that says what it is. None for a reply
+/// that is part of a stream.
+///
+/// # Errors
+/// If it cannot be encoded.
+pub fn body(reply: &Reply) -> Result<Option<String>> {
+    let body = match reply {
+        Reply::Status(status) => serde_json::to_string(status),
+        Reply::Releases(releases) => serde_json::to_string(releases),
+        Reply::Settings(shown) => serde_json::to_string(shown),
+        Reply::Images(images) => serde_json::to_string(images),
+        Reply::Findings(findings) => serde_json::to_string(findings),
+        // How it ended is told with its word, as in a stream.
+        Reply::Done(_) | Reply::Failed(_) => serde_json::to_string(reply),
+        Reply::Text(text) => return Ok(Some(text.clone())),
+        Reply::Progress(_)
+        | Reply::Working {}
+        | Reply::Planned(_)
+        | Reply::Changed(_)
+        | Reply::Unchanged(_)
+        | Reply::Line(_)
+        | Reply::End {}
+        | Reply::Error(_) => return Ok(None),
+    };
+    body.map(Some).context("encoding the answer")
+}
+
+/// The reply to `request` whose answer has the body `text`.
+///
+/// # Errors
+/// If it is another answer.
+pub fn reply(request: &Request, text: &str) -> Result<Reply> {
+    let doing = "reading the node's answer";
+    Ok(match request {
+        Request::Status {} => Reply::Status(serde_json::from_str(text).context(doing)?),
+        Request::Releases {} => Reply::Releases(serde_json::from_str(text).context(doing)?),
+        Request::Settings {} => Reply::Settings(serde_json::from_str(text).context(doing)?),
+        Request::Document {} | Request::Metrics {} => Reply::Text(text.to_owned()),
+        Request::Images {} => Reply::Images(serde_json::from_str(text).context(doing)?),
+        Request::Doctor {} => Reply::Findings(serde_json::from_str(text).context(doing)?),
+        Request::Power { .. } | Request::Run { .. } | Request::Change { .. } | Request::Logs(_) => {
+            serde_json::from_str(text).context(doing)?
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        report::{releases::Releases, status::Status},
+        settings::model as settings,
+        update::model::{Command, Target},
+    };
+
+    fn all() -> Vec<Request> {
+        vec![
+            Request::Status {},
+            Request::Releases {},
+            Request::Settings {},
+            Request::Document {},
+            Request::Metrics {},
+            Request::Images {},
+            Request::Doctor {},
+            Request::Logs(logs::of_query("pod=default/web&follow=true").unwrap()),
+            Request::Power { action: Power::Off, force: true },
+            Request::Run { operation: Command::Pin(Target { release: "20261121.1".to_owned() }) },
+            Request::Change { operation: settings::Command::Confirm },
+        ]
+    }
+
+    #[test]
+    fn what_the_client_writes_the_agent_reads() {
+        for request in all() {
+            let call = encode(&request).unwrap();
+            let (path, query) =
+                call.target.split_once('?').map_or((&*call.target, None), |(path, query)| (path, Some(query)));
+            let read = decode(&call.method, path, query, call.body.as_deref().unwrap_or_default());
+            assert_eq!(read, Ok(request.clone()), "{call:?}");
+            // What only looks is a GET.
+            let changes = matches!(request, Request::Run { .. } | Request::Change { .. } | Request::Power { .. });
+            assert_eq!(call.method == Method::POST, changes, "{call:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_has_a_status_and_a_sentence() {
+        for (method, path, query, body, status, sentence) in [
+            (Method::GET, "/", None, "", 404, "there is no \"/\"; expected one of /v1/status, "),
+            (Method::GET, "/v2/status", None, "", 404, "there is no \"/v2/status\""),
+            (Method::GET, "/v1/status/", None, "", 404, "there is no \"/v1/status/\""),
+            (Method::POST, "/v1/status", None, "", 405, "/v1/status does not take POST"),
+            (Method::DELETE, "/v1/operations", None, "", 405, "/v1/operations does not take DELETE"),
+            (Method::GET, "/v1/status", Some("a=b"), "", 400, "/v1/status takes no query"),
+            (Method::GET, "/v1/logs", Some("unit=-x"), "", 400, "\"-x\" is no name of a unit"),
+            (Method::POST, "/v1/power", None, "{\"action\":\"explode\"}", 400, "the body is not what this path takes"),
+            (Method::POST, "/v1/operations", None, "", 400, "the body is not what this path takes: EOF"),
+            (
+                Method::POST,
+                "/v1/operations",
+                None,
+                "{\"reboot\":{}}",
+                400,
+                "the body is not what this path takes: unknown variant",
+            ),
+        ] {
+            let refusal = decode(&method, path, query, body.as_bytes()).unwrap_err();
+            assert!(refusal.status == status && refusal.message.starts_with(sentence), "{method} {path}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_what_a_program_wants() {
+        for (request, whole) in [
+            (Request::Status {}, Reply::Status(Box::new(Status { ready: true, ..Status::default() }))),
+            (Request::Releases {}, Reply::Releases(Releases::default())),
+            (Request::Settings {}, Reply::Settings(Box::default())),
+            (Request::Metrics {}, Reply::Text("a 1\n".to_owned())),
+            (Request::Images {}, Reply::Images(Vec::new())),
+            (Request::Doctor {}, Reply::Findings(Vec::new())),
+            (Request::Power { action: Power::Off, force: false }, Reply::Done(Default::default())),
+        ] {
+            let text = body(&whole).unwrap().unwrap();
+            assert_eq!(reply(&request, &text).unwrap(), whole);
+            assert!(!is_stream(&request));
+        }
+        assert!(body(&Reply::Working {}).unwrap().is_none());
+        assert!(reply(&Request::Status {}, "[]").is_err());
+    }
+}
