@@ -50,7 +50,7 @@ fn a_program_that_is_not_sealed_is_not_started() {
     let program = packed.path().join("kubelet");
     fs::write(&program, "#!/bin/sh\ntouch ran\n").unwrap();
     let layout = packed.path().join("oci");
-    let digest = ballast_artifacts::pack::pack("kubelet", "1.33.0", &layout, &[program.clone()]).unwrap();
+    let digest = ballast_artifacts::pack::pack("kubelet", "1.33.0", &layout, std::slice::from_ref(&program)).unwrap();
     let hex = digest.strip_prefix("sha256:").unwrap();
     let files = store.path().join(hex).join("files");
     fs::create_dir_all(&files).unwrap();

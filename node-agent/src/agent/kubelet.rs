@@ -146,7 +146,7 @@ mod tests {
             "{CLUSTER}[kubelet]\nimage = \"r.example/kubelet:1\"\ncluster_dns = [\"10.96.0.10\"]\nreserved = {{ cpu = \"100m\", storage = \"1Gi\" }}\n"
         ));
         let report = Report { name: "prod".to_owned(), node: Some("node-1".to_owned()), ..Report::default() };
-        let (found, problems) = wanted(&settings, &[report.clone()], Some(&Desired::default()));
+        let (found, problems) = wanted(&settings, std::slice::from_ref(&report), Some(&Desired::default()));
         let found = found.unwrap();
         assert_eq!(problems, [""; 0]);
         assert_eq!((found.node.as_deref(), found.server.as_str()), (Some("node-1"), "https://a.example:6443"));

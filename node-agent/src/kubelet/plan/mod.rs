@@ -89,7 +89,7 @@ fn run(
     let is_of_now = |name: &String| files.get(name) == observed.files.get(name);
     let is_pod = |name: &String| name.starts_with(&format!("{PODS}/"));
     let names = || files.keys().chain(observed.files.keys());
-    if !names().filter(|name| !is_pod(*name)).all(is_of_now) {
+    if !names().filter(|name| !is_pod(name)).all(is_of_now) {
         return (Some(Step::Start { files }), State::Starting);
     }
     let is_on_trial = observed.memory.good.as_ref() != Some(runs);

@@ -95,7 +95,7 @@ fn joins(hosted: &mut Hosted) -> Result<()> {
     ensure!(kubelet.version.as_ref() == Some(version) && kubelet.failed.is_empty(), "the status tells {kubelet:?}");
     let object = node_when(&plane.kubectl, name, "the Node is Ready", |node| is(node, "Ready", "True"))?;
     let info = &object["status"]["nodeInfo"]["kubeletVersion"];
-    ensure!(info == &format!("v{version}").as_str(), "the Node has kubelet {info}");
+    ensure!(info == format!("v{version}").as_str(), "the Node has kubelet {info}");
     ensure!(object["status"]["allocatable"]["pods"] == "110", "it offers {}", object["status"]["allocatable"]);
     ensure!(!object["spec"]["taints"].to_string().contains("no-kubelet"), "it is tainted: {}", object["spec"]);
     // What is the agent's stands beside it.
