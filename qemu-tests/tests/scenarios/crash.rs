@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+#[cfg(feature = "soak")]
+use anyhow::Context;
+use anyhow::{Result, bail, ensure};
 use qemu_tests::crash::breach::{self, UPGRADE};
 use qemu_tests::crash::check::judge::Fault;
 use qemu_tests::crash::figures::Figures;

@@ -19,6 +19,7 @@ struct Fallen<'a> {
 }
 
 /// What the console of a boot that fails shows.
+#[cfg_attr(not(feature = "soak"), expect(dead_code, reason = "some are soak's alone"))]
 #[derive(Clone, Copy)]
 enum Console {
     /// This, in a line.

@@ -1,8 +1,10 @@
 //! F04, I03, I07: where settings come from, which of them counts, and that they are read once.
 
 use anyhow::{Context, Result, ensure};
+use qemu_tests::disk::Bus;
 use qemu_tests::disk::esp::Esp;
-use qemu_tests::disk::{Bus, gpt};
+#[cfg(feature = "soak")]
+use qemu_tests::disk::gpt;
 use qemu_tests::installed::proves_itself;
 use qemu_tests::lab::Options;
 use qemu_tests::metadata::{Cloud, Given, Service};
