@@ -31,17 +31,22 @@ const UNCORRECTED: i32 = 4;
 /// Mends the file system on `device` unless it is clean. Returns what somebody should know of it.
 pub fn mend(device: &Path) -> Option<String> {
     // The kernel does not mount a torn one. What is more than torn is e2fsck's.
+    let mut is_mended = false;
     let state = match ext4::load(device) {
-        Ok(State::Torn) if ext4::mend(device).is_ok_and(|is_mended| is_mended) => ext4::load(device),
+        Ok(State::Torn) if ext4::mend(device).unwrap_or_default() => {
+            is_mended = true;
+            ext4::load(device)
+        }
         loaded => loaded,
     };
     let state = match state {
-        Ok(State::Clean) => return None,
+        // What is mended is checked all the same.
+        Ok(State::Clean) if !is_mended => return None,
         Ok(state) => state,
         Err(error) => return Some(format!("/var: {error:#}")),
     };
     failure::allow(DEADLINE + END_WITHIN);
-    match run_inside(device) {
+    match run_inside(device, is_mended) {
         Ok(status) => describe(state, status),
         Err(error) => Some(format!("/var was not checked: {error:#}")),
     }
@@ -61,7 +66,7 @@ fn describe(state: State, status: i32) -> Option<String> {
 }
 
 /// Runs e2fsck in the new root, which has its libraries.
-fn run_inside(device: &Path) -> Result<i32> {
+fn run_inside(device: &Path, in_full: bool) -> Result<i32> {
     mounts::folder(Path::new("/run/ballast"), 0o755)?;
     let log = File::create(LOG).with_context(|| format!("making {LOG}"))?;
     for name in ["dev", "proc"] {
@@ -70,7 +75,7 @@ fn run_inside(device: &Path) -> Result<i32> {
     }
     let outside = File::open("/").context("opening /")?;
     chroot(NEW).and_then(|()| chdir("/")).with_context(|| format!("moving into {NEW}"))?;
-    let status = check(device, &log);
+    let status = check(device, in_full, &log);
     fchdir(&outside).and_then(|()| chroot(".")).context("moving out again")?;
     for name in ["proc", "dev"] {
         mounts::detach(&Path::new(NEW).join(name))?;
@@ -79,9 +84,10 @@ fn run_inside(device: &Path) -> Result<i32> {
 }
 
 /// First what e2fsck does without asking anybody, then the rest: there is nobody to ask.
-fn check(device: &Path, log: &File) -> Result<i32> {
+fn check(device: &Path, in_full: bool, log: &File) -> Result<i32> {
     let end = Instant::now() + DEADLINE;
-    match run(&["-p"], device, log, end)? {
+    let first: &[&str] = if in_full { &["-f", "-p"] } else { &["-p"] };
+    match run(first, device, log, end)? {
         UNCORRECTED.. => run(&["-f", "-y"], device, log, end),
         status => Ok(status),
     }

@@ -12,8 +12,23 @@ const BYTES: usize = 1024;
 /// Where it lies, and where a copy of it lies in the block with which the second group begins.
 const PLACE: u64 = 1024;
 const CHECKSUM: Range<usize> = 0x3fc..0x400;
-/// What never changes: block size, blocks and inodes of a group, the size of inodes, the UUID.
-const FIXED: [Range<usize>; 5] = [0x18..0x1c, 0x20..0x24, 0x28..0x2c, 0x58..0x5a, 0x68..0x78];
+/// What never changes on a file system that is in use: where its parts lie and how large they are, its revision, compatible features, UUID,
+/// journal, the seeds of hashes and checksums.
+const FIXED: [Range<usize>; 11] = [
+    0x14..0x1c,
+    0x20..0x24,
+    0x28..0x2c,
+    0x4c..0x50,
+    0x54..0x5a,
+    0x5c..0x60,
+    0x68..0x78,
+    0xe0..0xe4,
+    0xec..0xfd,
+    0xfe..0x100,
+    0x270..0x274,
+];
+/// Features that come and go as it is used: RECOVER of the incompatible ones, ORPHAN_PRESENT of those for reading alone.
+const PASSING: [(usize, u32); 2] = [(0x60, 4), (0x64, 0x1_0000)];
 
 /// What a file system needs before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +71,10 @@ pub fn mend(device: &Path) -> Result<bool> {
     // The groups begin behind what is before the first block of data.
     let second_group = (u64::from(u32_at(&superblock, 0x14)) + u64::from(u32_at(&superblock, 0x20))) * block_bytes;
     let copy = read(&file, second_group).with_context(doing)?;
-    let is_same = FIXED.iter().all(|field| superblock[field.clone()] == copy[field.clone()]);
+    let has_its_features =
+        |(at, passing): (usize, u32)| u32_at(&superblock, at) | passing == u32_at(&copy, at) | passing;
+    let is_same = FIXED.iter().all(|field| superblock[field.clone()] == copy[field.clone()])
+        && PASSING.into_iter().all(has_its_features);
     ensure!(is_same && !matches!(parse(&copy), State::Torn | State::Unknown), "{}: it is damaged", doing());
     let checksum = checksum(&superblock);
     superblock[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());

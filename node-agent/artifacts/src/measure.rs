@@ -27,14 +27,18 @@ pub fn seal(path: &Path, expected: &str) -> Result<()> {
     let doing = || format!("sealing {}", path.display());
     let file = File::open(path).with_context(doing)?;
     file.sync_all().with_context(doing)?;
-    match verity::enable(&file) {
-        Ok(_) => hold(&file, expected).with_context(doing),
+    enable(&file).and_then(|()| hold(&file, expected)).with_context(doing)
+}
+
+fn enable(file: &File) -> Result<()> {
+    match verity::enable(file) {
+        Ok(_) => Ok(()),
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOTTY) => {
             let why = "the file system of /var has no fs-verity: it was made by a release before artifacts; switch it on from another \
                        system (tune2fs -O verity on the unmounted VAR), or install the node anew";
-            Err(Failure::new(Kind::Other, why)).with_context(doing)
+            Err(Failure::new(Kind::Other, why).into())
         }
-        Err(error) => Err(error).with_context(doing),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -98,7 +98,9 @@ pub fn main() -> ExitCode {
     if let Task::Start { digest, file, arguments } = &task {
         let error = start(&store, digest, file, arguments);
         eprintln!("artifact-worker: {file} is not started: {error:#}");
-        return ExitCode::from(NOT_STARTED);
+        // Only damage is mended by fetching it again; all else counts as an end of the program.
+        let is_damaged = failure::kind(&error) == failure::Kind::Damaged;
+        return if is_damaged { ExitCode::from(NOT_STARTED) } else { ExitCode::FAILURE };
     }
     match run(&store, task) {
         Ok(result) => {

@@ -66,6 +66,10 @@ impl<'a> Store<'a> {
             let why = format!("{image} is the artifact {:?}, expected {name:?}", artifact.name);
             return Err(Failure::new(Kind::NotAnArtifact, why).into());
         }
+        if !artifact.files.contains_key(name) {
+            let why = format!("{image} has no file {name}, which is what is started");
+            return Err(Failure::new(Kind::NotAnArtifact, why).into());
+        }
         let digest = opened.digest.clone();
         if observe::check(self.folder, &digest).is_ok() {
             return Ok(Fetched { digest, artifact, bytes: 0 });

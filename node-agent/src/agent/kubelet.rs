@@ -12,7 +12,7 @@ use crate::{
         self,
         model::{Authority, Step, Wanted},
     },
-    pods::{desired::Desired, hosted::static_pods},
+    pods::{desired::Desired, hosted::static_pods, preloaded},
     settings::model::{Authority as Known, Cluster, ClusterRole, Settings},
     update,
 };
@@ -28,6 +28,11 @@ impl Looked {
     /// How long the loop may wait before the next look.
     pub(super) fn wait(&self) -> Duration {
         kubelet::plan::wait(&self.observed)
+    }
+
+    /// Whether something that a kubelet reads is still there: one may run.
+    pub(super) fn is_left(&self) -> bool {
+        !self.observed.files.is_empty()
     }
 }
 
@@ -45,12 +50,31 @@ impl Agent {
         Some(Looked { wanted, observed, problems })
     }
 
+    /// Imports what the OS brings along, once: the sandboxes of a kubelet's pods need it, and it cannot be pulled.
+    fn provide_images(&mut self) {
+        let Some(cri) = self.runtime.cri().filter(|_| !self.has_provided_images) else { return };
+        self.has_provided_images = true;
+        let (host, cri) = (self.host.clone(), cri.clone());
+        tokio::spawn(async move {
+            if let Err(error) = preloaded::provide_all(&host, &cri).await {
+                log::error!("importing the images of the OS: {error:#}");
+            }
+        });
+    }
+
     /// Does what it calls for, one step in a pass.
     pub(super) async fn act_on_kubelet(&mut self, observed: &Observed, plan: &kubelet::model::Plan) {
         let (Some(looked), Some(step)) = (&observed.kubelet, &plan.step) else { return };
         let image = if let Step::Fetch { image } = step { image.clone() } else { String::new() };
         let settings = self.update_settings(observed.settings());
         let revoked = observed.update.as_ref().map(|update| update.revoked.clone()).unwrap_or_default();
+        if matches!(step, Step::Fetch { .. }) && observed.update.is_none() {
+            // Which keys are revoked is not known in this pass.
+            return;
+        }
+        if matches!(step, Step::Start { .. }) {
+            self.provide_images();
+        }
         let registry = update::act::artifact_registry(self.host.clone(), image, settings, revoked);
         let done = self.kubelet.act(step.clone(), &looked.observed, observed.systemd.as_ref(), registry).await;
         self.warnings.note(done);
@@ -74,6 +98,11 @@ pub(super) fn shown<'a>(
 ) -> Option<kubelet::model::Shown<'a>> {
     let (looked, status) = (looked?, plan.status.as_ref()?);
     Some(kubelet::model::Shown { status, memory: &looked.observed.memory, unit: looked.observed.unit })
+}
+
+/// Whether a kubelet is configured to run the pods here, its own and the cluster's.
+pub(super) fn is_hosted(settings: &Settings) -> bool {
+    settings.kubelet.image.is_some() && cluster(settings).is_some_and(|cluster| !cluster.servers.is_empty())
 }
 
 /// The cluster whose pods run here.

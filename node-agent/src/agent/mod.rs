@@ -119,6 +119,8 @@ struct Agent {
     asked_settings: mpsc::Receiver<AskedSettings>,
     memberships: Memberships,
     kubelet: kubelet_domain::observe::Controller,
+    /// Whether the images that the OS brings along were imported for a kubelet.
+    has_provided_images: bool,
     orders: Orders,
     judge: health::gate::HealthGate,
     /// The figures of this boot; there since it was READY.
@@ -198,6 +200,7 @@ impl Agent {
             asked_settings,
             memberships: Memberships::new(host.clone(), Arc::clone(&changed)),
             kubelet: kubelet_domain::observe::Controller::new(host.clone(), Arc::clone(&changed)),
+            has_provided_images: false,
             orders: Orders::default(),
             judge: health::gate::HealthGate::new(esp, Arc::clone(&changed)),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),

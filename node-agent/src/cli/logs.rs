@@ -79,9 +79,11 @@ fn show(node: &Node, of: LogsOf, filter: &Filter) -> Result<ExitCode> {
     let wanted = Logs { of, follow: filter.follow, since_secs: filter.since, lines: filter.lines };
     let mut talk = node.open("logs", &Request::Logs(wanted))?;
     let mut out = std::io::stdout().lock();
+    let mut is_any = false;
     loop {
         match talk.next()? {
             Reply::Line(line) => {
+                is_any = true;
                 if let Err(error) = writeln!(out, "{line}") {
                     // Nobody reads on.
                     let is_over = error.kind() == std::io::ErrorKind::BrokenPipe;
@@ -93,7 +95,11 @@ fn show(node: &Node, of: LogsOf, filter: &Filter) -> Result<ExitCode> {
                 }
             }
             Reply::Working {} => {}
-            Reply::End {} => return Ok(ExitCode::SUCCESS),
+            Reply::End {} if is_any => return Ok(ExitCode::SUCCESS),
+            Reply::End {} => {
+                eprintln!("ballast: there are no such lines");
+                return Ok(ExitCode::FAILURE);
+            }
             other @ (Reply::Status(_)
             | Reply::Releases(_)
             | Reply::Settings(_)

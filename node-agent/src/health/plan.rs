@@ -5,12 +5,14 @@ use std::time::Duration;
 use super::model::{Blessing, Check, CheckState, Observed, Runtime, Steady, Trial, Verdict};
 
 /// Units whose failure says nothing about the release. All others count.
-const NOT_COUNTING: [&str; 3] = [
+const NOT_COUNTING: [&str; 4] = [
     // The verdict's own instruments
     "systemd-bless-boot.service",
     "trial-watch.service",
     // A person's shell on a console that may not be there
     "debug-shell.service",
+    // Of a version that the OS does not bring: it is on trial by itself
+    "ballast-kubelet.service",
 ];
 
 /// How long a release on trial has to be healthy, at each look: as long as the runtime's probes are apart, so that one that hangs

@@ -77,7 +77,10 @@ impl Controller {
                 self.started = None;
             }
             Step::Clear => {
-                let clear = |host: &Host| Ok(fs::remove_dir_all(host.path(FOLDER))?);
+                let clear = |host: &Host| match fs::remove_dir_all(host.path(FOLDER)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+                    Ok(()) | Err(_) => Ok(()),
+                };
                 self.host.change("removing what the kubelet read", clear).await?;
             }
             Step::Kill { pid } => {

@@ -18,7 +18,7 @@ pub fn static_pods(desired: &Desired) -> StaticPods {
     let mut all = StaticPods::default();
     for (key, pod) in &desired.pods {
         match document(&pod.text, key) {
-            Some(text) => drop(all.files.insert(format!("{}-{}.yaml", key.namespace, key.name), text)),
+            Some(text) => drop(all.files.insert(format!("{}_{}.yaml", key.namespace, key.name), text)),
             None => all.problems.push(format!(
                 "{}: pod {key} stands in a list, which a kubelet does not read: write it as a document of its own",
                 pod.source
@@ -68,10 +68,10 @@ mod tests {
     #[test]
     fn each_pod_is_a_file() {
         let one = of(&pod("web"));
-        assert_eq!(one.files, BTreeMap::from([("default-web.yaml".to_owned(), pod("web"))]));
+        assert_eq!(one.files, BTreeMap::from([("default_web.yaml".to_owned(), pod("web"))]));
         let two = of(&format!("# both\n---\n{}---\n{}", pod("web"), pod("db")));
-        assert_eq!(two.files.keys().collect::<Vec<_>>(), ["default-db.yaml", "default-web.yaml"]);
-        assert_eq!((two.files["default-db.yaml"].as_str(), two.problems.len()), (pod("db").as_str(), 0));
+        assert_eq!(two.files.keys().collect::<Vec<_>>(), ["default_db.yaml", "default_web.yaml"]);
+        assert_eq!((two.files["default_db.yaml"].as_str(), two.problems.len()), (pod("db").as_str(), 0));
     }
 
     #[test]

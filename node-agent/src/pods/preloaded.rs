@@ -72,7 +72,7 @@ pub(super) async fn provide(host: &Host, cri: &Cri, archive: &Archive) -> Result
 /// # Errors
 /// If an archive is damaged or not taken.
 pub async fn provide_all(host: &Host, cri: &Cri) -> Result<usize> {
-    let (mut archives, damaged) = archives(host)?;
+    let (mut archives, damaged) = host.read("reading the archives of images", archives).await?;
     if let Some(error) = damaged.into_iter().next() {
         return Err(error);
     }

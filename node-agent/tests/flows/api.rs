@@ -216,7 +216,7 @@ async fn each_role_is_refused_what_is_not_its_own() {
     let (workstation, running, address) = pair(super::upgrades::prepare).await;
     let table: [(&[&str], [bool; 3]); 9] = [
         (&["status"], [true, true, true]),
-        (&["settings", "show"], [true, true, true]),
+        (&["settings", "show"], [false, true, true]),
         (&["images"], [true, true, true]),
         (&["pin", "20261121.1"], [false, true, true]),
         (&["settings", "set", "update.auto", "false"], [false, true, true]),

@@ -29,10 +29,12 @@ impl Default for ClusterDomain {
 
 impl KubeletConfig {
     /// The keys that may not stand there, since the agent writes them: another value would undo what the node is.
-    pub const OWNED: [&str; 16] = [
+    pub const OWNED: [&str; 18] = [
         "apiVersion",
         "kind",
         "staticPodPath",
+        "staticPodURL",
+        "staticPodURLHeader",
         "volumePluginDir",
         "authentication",
         "authorization",

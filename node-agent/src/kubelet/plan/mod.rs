@@ -15,7 +15,7 @@ use super::model::{
 pub fn plan(wanted: Option<&Wanted>, observed: &Observed, now: u64) -> Plan {
     let Some(wanted) = wanted else {
         let step = match observed.unit {
-            Some(Unit { state: UnitState::Stopped, .. }) => Some(Step::Clear),
+            Some(Unit { state: UnitState::Stopped, .. }) => (!observed.files.is_empty()).then_some(Step::Clear),
             Some(_) => Some(Step::Stop),
             None => None,
         };
@@ -28,7 +28,10 @@ pub fn plan(wanted: Option<&Wanted>, observed: &Observed, now: u64) -> Plan {
     let Some(runs) = choice(wanted, observed, resolved, &mut problems) else {
         let is_fetching = resolved.is_none();
         let state = if is_fetching { State::Fetching } else { State::Failed };
-        return Plan { step: fetch(wanted, observed, resolved), problems, status: Some(Status { runs: None, state }) };
+        // One that failed is not left to be restarted by systemd for ever.
+        let is_up = observed.unit.is_some_and(|unit| unit.state != UnitState::Stopped);
+        let step = if is_up && !is_fetching { Some(Step::Stop) } else { fetch(wanted, observed, resolved) };
+        return Plan { step, problems, status: Some(Status { runs: None, state }) };
     };
     let (step, state) = run(wanted, observed, &runs, now, &mut problems);
     let step = step.or_else(|| fetch(wanted, observed, resolved));

@@ -1,5 +1,6 @@
 //! What the kubelet reads, as files: pure. The one place that says which API server it speaks to, and how.
 
+use ballast_settings::values::KubeletConfig;
 use serde_json::{Map, Value, json};
 
 use crate::kubelet::model::{Authority, ENVIRONMENT, FOLDER, Files, PODS, Version, Wanted};
@@ -107,7 +108,8 @@ fn configuration(wanted: &Wanted, minor: u32) -> Map<String, Value> {
     if !wanted.reserved.is_empty() {
         all.insert("systemReserved".to_owned(), json!(wanted.reserved));
     }
-    all.extend(wanted.config.clone());
+    let others = wanted.config.iter().filter(|(key, _)| !KubeletConfig::OWNED.contains(&key.as_str()));
+    all.extend(others.map(|(key, value)| (key.clone(), value.clone())));
     all.extend(object(owned));
     if minor >= ENDPOINT_IN_CONFIG {
         all.insert("containerRuntimeEndpoint".to_owned(), json!(RUNTIME));

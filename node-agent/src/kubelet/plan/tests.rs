@@ -139,6 +139,9 @@ fn a_failed_version_without_another_stays_down() {
     let mut observed = healthy(&only);
     observed.memory.good = None;
     observed.memory.fail(Failed { digest: only.digest, version: only.version, reason: "r".to_owned(), at: 1 });
+    // systemd would start it again for ever.
+    assert_eq!((step(&observed), state(&observed)), (Some(Step::Stop), State::Failed));
+    observed.unit = Some(unit(UnitState::Stopped));
     assert_eq!((step(&observed), state(&observed)), (None, State::Failed));
     // A good one that ends is started again and again: it is not what is new.
     let mut good = healthy(&version("a", "1.33.0"));

@@ -9,12 +9,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use ballast_settings::model::ApiListen;
+use ballast_settings::{model::ApiListen, values::Certificates};
 use rustix::net::sockopt;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::AbortHandle,
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_rustls::{
@@ -107,7 +107,7 @@ pub(super) struct Listener {
     address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: watch::Sender<TlsAcceptor>,
-    task: AbortHandle,
+    task: JoinHandle<Infallible>,
 }
 
 impl Drop for Listener {
@@ -134,7 +134,7 @@ impl Listener {
         let (rules, _) = watch::channel(Some(settings.clone()));
         let shared =
             Arc::new(Shared { answers: answers.clone(), rules, refusals: Mutex::default(), served: Mutex::default() });
-        let task = tokio::spawn(listen(bound, shown, Arc::clone(&shared))).abort_handle();
+        let task = tokio::spawn(listen(bound, shown, Arc::clone(&shared)));
         Ok(Self { address, shared, acceptor, task })
     }
 
@@ -146,6 +146,18 @@ impl Listener {
         self.acceptor.send_replace(acceptor(settings, identity).with_context(|| doing(settings))?);
         self.shared.rules.send_replace(Some(settings.clone()));
         Ok(())
+    }
+
+    /// Ends it, and returns when its socket is closed.
+    pub(super) async fn end(mut self) {
+        self.task.abort();
+        // It was aborted: there is nothing else to hear of it.
+        let _ = (&mut self.task).await;
+    }
+
+    /// Whether it goes by these authorities.
+    pub(super) fn believes(&self, client_ca: &Certificates) -> bool {
+        self.shared.rules.borrow().as_ref().is_some_and(|settings| settings.client_ca == *client_ca)
     }
 
     /// What it goes by.

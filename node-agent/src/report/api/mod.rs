@@ -52,10 +52,19 @@ impl Server {
         };
         match &mut self.listener {
             Some(listener) if listener.settings().as_ref() == Some(wanted) => {}
-            Some(listener) if listener.is_at(wanted.address) => listener.follow(wanted, &identity)?,
+            // Who came in under another authority is let go with its listener.
+            Some(listener) if listener.is_at(wanted.address) && listener.believes(&wanted.client_ca) => {
+                if let Err(error) = listener.follow(wanted, &identity) {
+                    // Nobody is served rather than those of before.
+                    self.listener = None;
+                    return Err(error);
+                }
+            }
             other => {
-                // First the old one: it may have the same port.
-                *other = None;
+                // First the old one: it may have the same port. Its task lets go of the socket once it runs again.
+                if let Some(old) = other.take() {
+                    old.end().await;
+                }
                 let listener = Listener::open(wanted, &identity, &self.answers)?;
                 let line = format!(
                     "ballast: operators reach this node at {}, certificate {}",

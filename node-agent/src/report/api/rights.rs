@@ -7,11 +7,16 @@ use crate::{
     settings::model::{Change, Command, Edit},
 };
 
-/// Keys by which an operator would become more than that: who may come in, what runs as root, who signs releases.
-const ADMINS_KEYS: [&[&str]; 7] = [
+/// Keys by which an operator would become more than that: who may come in, what runs as root and where it comes from, who signs releases,
+/// whom the node believes.
+const ADMINS_KEYS: [&[&str]; 11] = [
     &["api"],
     &["cluster"],
+    &["kubelet"],
+    &["network", "certificates"],
+    &["network", "proxy"],
     &["pods", "manifest"],
+    &["registry"],
     &["update", "identity"],
     &["update", "keys"],
     &["update", "keys_threshold"],
@@ -21,12 +26,11 @@ const ADMINS_KEYS: [&[&str]; 7] = [
 /// The role that `request` needs.
 pub(super) fn needed(request: &Request) -> ApiRole {
     match request {
-        Request::Status {}
-        | Request::Releases {}
-        | Request::Settings {}
-        | Request::Metrics {}
-        | Request::Images {}
-        | Request::Doctor {} => ApiRole::Reader,
+        Request::Status {} | Request::Releases {} | Request::Metrics {} | Request::Images {} | Request::Doctor {} => {
+            ApiRole::Reader
+        }
+        // Manifests are in them, with whatever their authors wrote there.
+        Request::Settings {} => ApiRole::Operator,
         // What pods write is their owners' business.
         Request::Logs(wanted) => match wanted.of {
             LogsOf::Pod { .. } => ApiRole::Operator,
@@ -40,7 +44,9 @@ pub(super) fn needed(request: &Request) -> ApiRole {
 
 fn change(command: &Command) -> ApiRole {
     match command {
-        Command::Confirm | Command::Refetch => ApiRole::Operator,
+        Command::Confirm => ApiRole::Operator,
+        // What it finds may say anything.
+        Command::Refetch => ApiRole::Admin,
         Command::Change(Change { edit: Edit::Document { .. }, .. }) => ApiRole::Admin,
         Command::Change(Change { edit: Edit::Set { key, .. } | Edit::Unset { key }, .. }) => match edit::path(key) {
             Ok(path) if !ADMINS_KEYS.iter().any(|one| overlap(one, &path)) => ApiRole::Operator,
@@ -98,12 +104,17 @@ mod tests {
             "update.keys",
             "update",
             "cluster.prod.token",
+            "kubelet.config",
+            "kubelet",
+            "registry.\"r.example\".plain_http",
+            "network.certificates",
+            "network",
             "not a key",
             "",
         ] {
             assert_eq!((needed(&set(key)), needed(&unset(key))), (ApiRole::Admin, ApiRole::Admin), "{key}");
         }
-        for key in ["hostname", "update.auto", "pods.metadata_service", "registry.\"r.example\".plain_http", "apis"] {
+        for key in ["hostname", "update.auto", "pods.metadata_service", "network.dns", "apis"] {
             assert_eq!(needed(&set(key)), ApiRole::Operator, "{key}");
         }
         let edit = Edit::Document { text: String::new(), instead_of: None };

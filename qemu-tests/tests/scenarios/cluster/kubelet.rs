@@ -206,12 +206,19 @@ fn flipped(hosted: &mut Hosted) -> Result<()> {
     node.guest.ask(&change)?;
     let before = main_pid(node)?;
     node.guest.ask("systemctl kill --kill-whom=main --signal=KILL ballast-kubelet.service")?;
+    let refused =
+        "journalctl --boot --no-pager --unit=ballast-kubelet.service | grep 'kubelet is not started.*not sealed' || :";
+    let deadline = Deadline::secs(JOINED);
+    while node.guest.ask(refused)?.is_empty() {
+        ensure!(!deadline.is_over(), "the journal does not say within {deadline} that it was refused");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let is_another = |pid: u32| pid != 0 && pid != before;
+    while !is_another(main_pid(node)?) {
+        ensure!(!deadline.is_over(), "it was not started again within {deadline}");
+        std::thread::sleep(Duration::from_secs(1));
+    }
     node.status_when("it is healthy again", JOINED, |status| is_healthy(status) && status.runtime.ready)?;
-    ensure!(main_pid(node)? != before, "the process {before} runs on");
-    let journal = node.guest.ask(
-        "journalctl --boot --no-pager --unit=ballast-kubelet.service | grep -c 'kubelet is not started.*not sealed'",
-    )?;
-    ensure!(journal.parse::<u32>().is_ok_and(|times| times > 0), "the journal says nothing of it: {journal}");
     let failed = node.status()?.kubelet.map(|kubelet| kubelet.failed.len());
     ensure!(failed == Some(0), "what was damaged here is blamed on the version");
     Ok(())
