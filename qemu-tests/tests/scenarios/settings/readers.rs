@@ -119,7 +119,8 @@ fn hosts(node: &mut Node, all: &[Settings]) -> Result<()> {
     hosts.retain(|host| host.contains(".example"));
     hosts.dedup();
     hosts.truncate(6);
-    ensure!(hosts.len() == 6, "only {hosts:?} have files");
+    // How many the settings at random have changes with each key that is added.
+    ensure!(hosts.len() >= 4, "only {hosts:?} have files");
     let mut script = String::new();
     for (path, text) in files.iter().filter(|(path, _)| hosts.contains(&folder(path))) {
         put(&mut script, path, text);
