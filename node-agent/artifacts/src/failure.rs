@@ -3,29 +3,8 @@
 use std::{fmt, io};
 
 use anyhow::Error;
-use serde::{Deserialize, Serialize};
 
-/// Kinds of failures, by what the caller can do. Those of the image proxy have its names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// The policy forbids the image, or wants a signature that is not there.
-    Refused,
-    /// There is no such image.
-    NotFound,
-    /// The network, timeouts, a registry that fails, after all attempts.
-    Unreachable,
-    /// The registry does not let us in.
-    Unauthorized,
-    /// What came, or what lies here, is not what its digest says.
-    Damaged,
-    /// The disk is full.
-    NoSpace,
-    /// The image is no artifact, or not the one that is asked for.
-    NotAnArtifact,
-    /// All else.
-    Other,
-}
+pub use ballast_types::FailureKind as Kind;
 
 /// An error of a kind.
 #[derive(Debug)]
@@ -60,7 +39,7 @@ pub fn kind(error: &Error) -> Kind {
             return Kind::NoSpace;
         }
     }
-    Kind::Other
+    Kind::Failed
 }
 
 #[cfg(test)]
@@ -74,6 +53,6 @@ mod tests {
         let damaged: anyhow::Result<()> = Err(Failure::new(Kind::Damaged, "a").into());
         assert_eq!(kind(&damaged.context("b").unwrap_err()), Kind::Damaged);
         assert_eq!(kind(&Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("c")), Kind::NoSpace);
-        assert_eq!(kind(&anyhow::anyhow!("d")), Kind::Other);
+        assert_eq!(kind(&anyhow::anyhow!("d")), Kind::Failed);
     }
 }

@@ -36,7 +36,7 @@ fn enable(file: &File) -> Result<()> {
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOTTY) => {
             let why = "the file system of /var has no fs-verity: it was made by a release before artifacts; switch it on from another \
                        system (tune2fs -O verity on the unmounted VAR), or install the node anew";
-            Err(Failure::new(Kind::Other, why).into())
+            Err(Failure::new(Kind::Failed, why).into())
         }
         Err(error) => Err(error.into()),
     }

@@ -9,6 +9,7 @@ use std::{
     process::Command,
 };
 
+use ballast_types::FailureKind;
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_artifact-worker");
@@ -17,7 +18,12 @@ fn worker(store: &Path, arguments: &[&str]) -> (bool, Value) {
     let output = Command::new(PROGRAM).arg("--store").arg(store).args(arguments).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let last = text.lines().last().unwrap_or_else(|| panic!("{arguments:?}: {output:?}", output = output.stderr));
-    (output.status.success(), serde_json::from_str(last).unwrap())
+    let answer: Value = serde_json::from_str(last).unwrap();
+    if let Some(error) = answer.get("error") {
+        // The agent reads it so: a kind that it does not know costs the sentence.
+        serde_json::from_value::<FailureKind>(error["kind"].clone()).unwrap();
+    }
+    (output.status.success(), answer)
 }
 
 fn script(folder: &Path, text: &str) -> PathBuf {

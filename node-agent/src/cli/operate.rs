@@ -113,7 +113,7 @@ pub(super) fn ended(end: &Result<Outcome, Failure>, output: &Output) -> Result<(
         Ok(outcome) => Ok((ExitCode::SUCCESS, outcome.changed)),
         Err(failure) => {
             let code = match failure.kind {
-                FailureKind::Refused | FailureKind::NotARelease => exit::REFUSED,
+                FailureKind::Refused | FailureKind::NotARelease | FailureKind::NotAnArtifact => exit::REFUSED,
                 FailureKind::Busy => exit::BUSY,
                 FailureKind::Unreachable
                 | FailureKind::Unauthorized

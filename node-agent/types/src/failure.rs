@@ -10,6 +10,8 @@ pub enum FailureKind {
     Refused,
     /// An image, but no release of Ballast: no ostree commit in it, or no labels.
     NotARelease,
+    /// An image, but no artifact, or not the one that is asked for.
+    NotAnArtifact,
     /// Another operation is running.
     Busy,
     /// The registry cannot be reached, or sends nothing.
