@@ -13,10 +13,7 @@ use flate2::{Compression, GzBuilder};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    measure::digest,
-    model::{self, Artifact},
-};
+use crate::model::{self, Artifact};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -42,8 +39,9 @@ pub fn pack(name: &str, version: &str, out: &Path, files: &[PathBuf]) -> Result<
     for path in files {
         let called = path.file_name().and_then(|name| name.to_str()).context("a file's name is not in UTF-8")?;
         let open = || File::open(path).with_context(|| format!("opening {}", path.display()));
-        let (verity, bytes) = digest(BufReader::new(open()?)).with_context(|| format!("reading {}", path.display()))?;
-        described.insert(called.to_owned(), json!({ "verity": verity, "bytes": bytes }));
+        let (verity, bytes) = ballast_fsverity::compute(BufReader::new(open()?))
+            .with_context(|| format!("reading {}", path.display()))?;
+        described.insert(called.to_owned(), json!({ "verity": verity.to_string(), "bytes": bytes }));
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes);
         header.set_mode(0o555);

@@ -1,7 +1,5 @@
 //! The node's own key and certificate: made on first use, kept over reboots and upgrades. Clients know it by its fingerprint.
 
-use std::fmt::Write;
-
 use anyhow::{Context, Result};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd};
 use sha2::{Digest, Sha256};
@@ -68,12 +66,7 @@ impl Identity {
 
 /// `sha256:` and the SHA-256 of the certificate `der` in small hexadecimal digits.
 pub fn fingerprint(der: &[u8]) -> String {
-    let mut text = "sha256:".to_owned();
-    for byte in Sha256::digest(der) {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("sha256:{}", hex::encode(Sha256::digest(der)))
 }
 
 /// A new key and its certificate, as PEM.

@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use super::super::disk::{Region, Scratch, duplicate};
 use super::loader::{self, Entry};
 use super::sums::Sums;
-use super::verity::hex;
 use crate::tools::Tools;
 
 /// Where kernels and initramfs lie under the names of their content.
@@ -161,7 +160,7 @@ fn content(root: &Folder<'_>, path: &str) -> Result<Vec<u8>> {
 }
 
 fn sha256(root: &Folder<'_>, path: &str, sums: &Sums) -> Result<String, String> {
-    content(root, path).map(|bytes| hex(&sums.sha256(path, bytes))).map_err(|error| format!("{error:#}"))
+    content(root, path).map(|bytes| hex::encode(sums.sha256(path, bytes))).map_err(|error| format!("{error:#}"))
 }
 
 /// Whether a file has the content that its name, SHA-256 and a dash first, says.

@@ -8,7 +8,6 @@ use ext4_view::Ext4;
 use super::super::disk::{Region, Scratch};
 use super::ext4::{Fsck, Replayed};
 use super::sums::Sums;
-use super::verity::hex;
 use crate::tools::Tools;
 
 const DEPLOYMENTS: &str = "/ostree/deploy/ballast/deploy";
@@ -98,7 +97,7 @@ pub(super) fn contents(tools: &Tools, scratch: &Scratch, before: &Lengths, sums:
         if before.get(&name) != Some(&bytes)
             && let Ok(content) = files.read(format!("{OBJECTS}/{name}").as_str())
         {
-            found.insert(name.clone(), hex(&sums.sha256(&name, content)));
+            found.insert(name.clone(), hex::encode(sums.sha256(&name, content)));
         }
     }
     replayed.put_back()?;
@@ -127,8 +126,11 @@ fn deployment(replayed: &Replayed<'_>, files: &Ext4, name: &str, known: &Known<'
     let place = format!("{DEPLOYMENTS}/{name}/{IMAGE}");
     let image = files.read(place.as_str()).with_context(|| format!("reading {place}"))?;
     let named = named_objects(&image);
-    let mut found =
-        Deployment { composefs: hex(&known.sums.verity(&place, image)), objects: named.len(), ..Deployment::default() };
+    let mut found = Deployment {
+        composefs: hex::encode(known.sums.verity(&place, image)),
+        objects: named.len(),
+        ..Deployment::default()
+    };
     if named.is_empty() {
         found.problems.push(format!("{place} names no objects"));
     }
@@ -230,7 +232,7 @@ fn repository(files: &Ext4, known: &Known<'_>) -> Result<Vec<String>> {
             // A link, or gone with a folder that is none.
             Err(_) => continue,
         };
-        let sum = hex(&known.sums.sha256(&name, content));
+        let sum = hex::encode(known.sums.sha256(&name, content));
         let is_right = match kind {
             "commit" | "dirtree" | "dirmeta" => sum == checksum.replace('/', ""),
             _ => known.after.get(&name).is_none_or(|later| *later == sum),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::verity::{self, hex};
+use super::verity;
 
 /// Of one path so many contents are kept: the whole one, and some that a cut left half of.
 const KEPT: usize = 3;
@@ -32,7 +32,7 @@ impl Sums {
         if let Some(whole) = whole.get(path) {
             return whole == content;
         }
-        let is_it = hex(&Sha256::digest(content)) == named;
+        let is_it = hex::encode(Sha256::digest(content)) == named;
         if is_it {
             whole.insert(path.to_owned(), content.to_owned());
         }
@@ -69,7 +69,7 @@ mod tests {
             assert_eq!(sums.sha256("/a", content.clone()), <[u8; 32]>::from(Sha256::digest(&content)));
             assert_eq!(sums.verity("/a", content.clone()), verity::digest(&content));
         }
-        let named = hex(&Sha256::digest(b"whole"));
+        let named = hex::encode(Sha256::digest(b"whole"));
         let is_named =
             ["half", "whole", "half", "whole"].map(|content| sums.is_named("/k", content.as_bytes(), &named));
         assert_eq!(is_named, [false, true, false, true]);

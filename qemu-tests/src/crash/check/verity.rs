@@ -35,11 +35,6 @@ fn hashes(content: &[u8]) -> Vec<u8> {
     all
 }
 
-/// In hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,7 +50,7 @@ mod tests {
             (600_000, "1dbcfd45ca6c4a34e3bdd875ae84c6624a0cbe31327e0d5ddb6e08b89a9140ab"),
         ];
         for (size, expected) in table {
-            assert_eq!(hex(&digest(&vec![b'a'; size])), expected, "{size}");
+            assert_eq!(hex::encode(digest(&vec![b'a'; size])), expected, "{size}");
         }
     }
 }
