@@ -3,6 +3,7 @@
 mod cluster;
 mod kubelet;
 mod plan;
+mod pods;
 mod releases;
 mod report;
 mod settings;
@@ -24,7 +25,6 @@ use tokio::{
 use self::{
     cluster::Orders,
     plan::{Plan, plan},
-    settings::{log_limits, marks},
 };
 use crate::{
     clients::{
@@ -37,7 +37,7 @@ use crate::{
     },
     cluster::act::Memberships,
     health, kubelet as kubelet_domain,
-    pods::{self, desired::Desired, disk::model::Marks},
+    pods::{self as pods_domain, desired::Desired},
     report::{
         api,
         boot::{self, Boot},
@@ -62,11 +62,11 @@ use crate::{
 };
 
 /// After this long without READY the units that wait for us are let go, since they may be what is missing.
-const READY_PATIENCE: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// systemd starts the container runtime; only if it does not come up is systemd asked what is wrong. Asking
 /// earlier would cost the boot: systemd then sends us the signals of every unit.
-const RUNTIME_PATIENCE: Duration = Duration::from_secs(5);
+const RUNTIME_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The socket's appearing wakes us; this, doubling, is for the moment between the socket and the first answer.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
@@ -106,12 +106,12 @@ struct Agent {
     host: Host,
     started: Instant,
     /// Whether the console has a message by now if the node is not READY.
-    is_patience_over: bool,
+    is_overdue: bool,
     changed: Arc<Notify>,
     systemd: systemd::Link,
     runtime: runtime::observe::Watcher,
-    pods: pods::observe::Observer,
-    jobs: pods::act::Jobs,
+    pods: pods_domain::observe::Observer,
+    jobs: pods_domain::act::Jobs,
     storage: storage::act::Resizer,
     update: update::act::Operations,
     asked: mpsc::Receiver<Asked>,
@@ -136,7 +136,7 @@ struct Agent {
     metrics: Server,
     api: api::Server,
     shown: watch::Sender<Shown>,
-    last: Option<(Desired, pods::plan::Plan)>,
+    last: Option<(Desired, pods_domain::plan::Plan)>,
 }
 
 /// What one look at the host shows. The parts below `runtime` are looked at once the node was READY, or
@@ -147,7 +147,7 @@ struct Observed {
     health: Option<health::model::Observed>,
     update: Option<update::model::Observed>,
     storage: Option<storage::model::Observed>,
-    pods: Option<(Desired, pods::model::Observed)>,
+    pods: Option<(Desired, pods_domain::model::Observed)>,
     kubelet: Option<kubelet::Looked>,
     settings: Option<Arc<Read>>,
 }
@@ -158,7 +158,7 @@ impl Agent {
         let mut warnings = Warnings::default();
         let changed = Arc::new(Notify::new());
         let socket = host.path(cri::SOCKET);
-        let mut folders = pods::observe::folders(&host);
+        let mut folders = pods_domain::observe::folders(&host);
         folders.push(host.path(health::model::CHECKS));
         folders.push(host.path(STATE));
         folders.extend(socket.parent().map(Path::to_owned));
@@ -189,10 +189,10 @@ impl Agent {
         warnings.note(socket::serve(&host, answers));
         Self {
             started: Instant::now(),
-            is_patience_over: false,
+            is_overdue: false,
             runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
-            pods: pods::observe::Observer::default(),
-            jobs: pods::act::Jobs::new(host.clone(), Arc::clone(&changed)),
+            pods: pods_domain::observe::Observer::default(),
+            jobs: pods_domain::act::Jobs::new(host.clone(), Arc::clone(&changed)),
             storage: storage::act::Resizer::new(host.clone(), Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), esp.clone(), Arc::clone(&changed)),
             asked,
@@ -288,7 +288,7 @@ impl Agent {
             settings: None,
         };
         // A node that does not get READY is looked at as a whole all the same, only later.
-        if self.boot.is_none() && self.started.elapsed() < READY_PATIENCE {
+        if self.boot.is_none() && self.started.elapsed() < READY_TIMEOUT {
             return observed;
         }
         observed.settings = self.observe_settings().await;
@@ -299,7 +299,7 @@ impl Agent {
         observed.storage = self.warnings.note(storage).flatten();
         if observed.runtime.is_ready() {
             observed.runtime.version = self.runtime.settle().await;
-            observed.pods = self.observe_pods(marks(observed.settings())).await;
+            observed.pods = self.observe_pods(observed.settings()).await;
         }
         observed.kubelet = self.observe_kubelet(&observed).await;
         observed
@@ -312,18 +312,8 @@ impl Agent {
         health
     }
 
-    async fn observe_pods(&mut self, marks: Marks) -> Option<(Desired, pods::model::Observed)> {
-        let cri = self.runtime.cri()?;
-        let observed = self.pods.observe(&self.host, cri, &mut self.jobs, marks).await;
-        let observed = self.warnings.note(observed)?;
-        let manifests =
-            self.host.read("reading the manifests of pods", |host| Ok(pods::observe::manifests(host))).await;
-        let desired = pods::desired::desired(self.warnings.note(manifests)?, &observed.sandboxes);
-        Some((desired, observed))
-    }
-
     async fn systemd(&mut self) -> Option<Systemd> {
-        let is_wanted = self.boot.is_some() || self.started.elapsed() >= RUNTIME_PATIENCE;
+        let is_wanted = self.boot.is_some() || self.started.elapsed() >= RUNTIME_TIMEOUT;
         if is_wanted { self.systemd.get().await } else { None }
     }
 
@@ -358,23 +348,13 @@ impl Agent {
         }
         self.act_on_kubelet(observed, &plan.kubelet).await;
         self.storage.start(&plan.storage);
-        if let (Some((desired, pods)), Some(plan), Some(cri)) = (&observed.pods, &plan.pods, self.runtime.cri()) {
-            self.jobs.rotate_logs(pods, cri, log_limits(observed.settings()));
-            self.jobs.give_up(|key, uid| desired.pods.get(key).is_some_and(|pod| pod.uid == uid));
-            self.jobs.limit_pids(observed.settings().runtime.pids_limit);
-            for job in &plan.jobs {
-                self.jobs.start(job.clone(), cri);
-            }
-            self.jobs.clean(plan.leftovers.clone());
-            let kept = self.jobs.keep_room(&plan.disk, cri);
-            self.warnings.note(kept);
-        }
+        self.act_on_pods(observed, plan.pods.as_ref());
     }
 
     fn wait(&mut self, observed: &Observed, plan: &Plan) -> Duration {
         let mut wait = match observed.runtime.health {
             // It is still on its way; its socket will report.
-            _ if self.boot.is_none() && observed.systemd.is_none() => RUNTIME_PATIENCE,
+            _ if self.boot.is_none() && observed.systemd.is_none() => RUNTIME_TIMEOUT,
             Health::Ready | Health::NotReady { .. } => PROBE_EVERY,
             Health::Down { .. } | Health::Silent => PROBE_AGAIN,
         };

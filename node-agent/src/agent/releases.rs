@@ -23,7 +23,7 @@ const REGISTRY_ATTEMPTS: u32 = 5;
 const FETCH_TOTAL: Duration = Duration::from_secs(3600);
 
 /// A time server is asked as soon as there is a network, and answers within seconds.
-const CLOCK_PATIENCE: Duration = Duration::from_secs(300);
+const CLOCK_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl Agent {
     /// What the settings allow to be done without being asked.
@@ -41,7 +41,7 @@ impl Agent {
     /// The time, if somebody has set the clock. A node waits for that in each boot; that it waits long is reported.
     fn set_clock(&mut self, now: SystemTime) -> Option<SystemTime> {
         let is_set = self.warnings.note(clock::is_set(&self.host, now)).unwrap_or(false);
-        if !is_set && self.started.elapsed() >= CLOCK_PATIENCE {
+        if !is_set && self.started.elapsed() >= CLOCK_TIMEOUT {
             self.warnings.report(
                 "update.window: the clock is not set, so the node neither upgrades nor reboots by itself; see that time.servers can be reached"
                     .to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Agent, Observed, Plan, READY_PATIENCE, cluster::Known, releases, unix_secs};
+use super::{Agent, Observed, Plan, READY_TIMEOUT, cluster::Known, releases, unix_secs};
 use crate::{
     clients::{damage, identity, proc},
     report::{
@@ -83,11 +83,11 @@ impl Agent {
             reports: &reports,
         })
         .await;
-        if status.ready || self.started.elapsed() >= READY_PATIENCE {
+        if status.ready || self.started.elapsed() >= READY_TIMEOUT {
             self.notifier.ready();
         }
-        if !self.is_patience_over && self.started.elapsed() >= READY_PATIENCE {
-            self.is_patience_over = true;
+        if !self.is_overdue && self.started.elapsed() >= READY_TIMEOUT {
+            self.is_overdue = true;
             if let Some(line) = not_ready_line(&status) {
                 self.warnings.note(console::print(&self.host, &line));
             }

@@ -6,10 +6,7 @@ use std::{
 };
 
 use super::{Agent, AskedSettings, Observed, unix_secs};
-use crate::{
-    pods::{disk::model::Marks, logs::LogLimits},
-    settings::model::{LogLevel, Read, Runtime, Settings, Shown, Signatures, Sources},
-};
+use crate::settings::model::{LogLevel, Read, Settings, Shown, Signatures, Sources};
 
 /// What holds as long as nothing was read.
 static NOTHING_SAID: LazyLock<Settings> = LazyLock::new(Settings::default);
@@ -76,21 +73,5 @@ fn level(level: LogLevel) -> log::LevelFilter {
         LogLevel::Info => log::LevelFilter::Info,
         LogLevel::Debug => log::LevelFilter::Debug,
         LogLevel::Trace => log::LevelFilter::Trace,
-    }
-}
-
-/// When logs of containers are begun anew.
-pub(super) fn log_limits(settings: &Settings) -> LogLimits {
-    let Runtime { log_max_size, log_max_files, .. } = settings.runtime;
-    LogLimits { max_bytes: log_max_size.bytes(), max_files: log_max_files }
-}
-
-/// When images that nothing uses are removed.
-pub(super) fn marks(settings: &Settings) -> Marks {
-    let images = &settings.images;
-    Marks {
-        high_percent: images.gc_high_percent,
-        low_percent: images.gc_low_percent,
-        minimum_age: images.gc_minimum_age,
     }
 }

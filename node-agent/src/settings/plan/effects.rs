@@ -12,7 +12,7 @@ use ballast_settings::{
 const LINK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// timesyncd asks one server after the other.
-const CLOCK_PATIENCE: Duration = Duration::from_secs(120);
+const CLOCK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// resolved's file for those who ask servers directly has no more than these.
 const MAX_SERVERS: usize = 3;
@@ -72,7 +72,7 @@ pub fn pending(settings: &Settings, origins: &BTreeMap<String, Origin>, seen: &O
     if !settings.time.servers.is_empty() && !seen.is_clock_set {
         let what = "none of the servers has set the clock; systemd-timesyncd goes on asking".to_owned();
         let problem = says.problem("time", &["servers"], what, "NTP servers that the node reaches (UDP port 123)");
-        all.push(Pending { problem, timeout: CLOCK_PATIENCE });
+        all.push(Pending { problem, timeout: CLOCK_TIMEOUT });
     }
     all
 }
