@@ -114,7 +114,7 @@ docs: ## the manual, man pages and shell completions of ballast, in target/docs
 reproduce: image ## build the commit a second time, from nothing, and compare checksums
 	@image/release/reproduce $(MKOSI)
 
-budget: image ## what the image costs, beside qemu-tests/budget.toml: instructions, packages, bytes, memory
+budget: image ## what the image costs, beside qemu-tests/bench/budget.toml: instructions, packages, bytes, memory
 # The program comes with the tests of the harness, built with their features.
 	@$(CARGO) test -q $(TESTS) --test harness --no-run && target/debug/qemu-tests budget
 
