@@ -5,13 +5,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::crash::check::judge::{Boots, Verdict};
-use qemu_tests::crash::cut::{Choice, Cut};
-use qemu_tests::crash::log::{Entry, Kind, Log, Write, Writer};
-use qemu_tests::crash::run::{Recording, Run};
-use qemu_tests::disk::gpt;
-use qemu_tests::tools::Tools;
-use qemu_tests::workspace::Workspace;
+use qemu_vm::crash::check::judge::{Boots, Verdict};
+use qemu_vm::crash::cut::{Choice, Cut};
+use qemu_vm::crash::log::{Entry, Kind, Log, Write, Writer};
+use qemu_vm::crash::run::{Recording, Run};
+use qemu_vm::disk::gpt;
+use qemu_vm::tools::Tools;
+use qemu_vm::workspace::Workspace;
 use sha2::{Digest, Sha256};
 
 const MIB: u64 = 1 << 20;

@@ -1,20 +1,20 @@
-//! P: every disk that a power cut could have left of a recording, made and checked without a boot (`qemu_tests::crash`).
+//! P: every disk that a power cut could have left of a recording, made and checked without a boot (`qemu_vm::crash`).
 
 use std::path::Path;
 
 #[cfg(feature = "soak")]
 use anyhow::Context;
 use anyhow::{Result, bail, ensure};
-use qemu_tests::crash::breach::{self, UPGRADE};
-use qemu_tests::crash::check::judge::Fault;
-use qemu_tests::crash::figures::Figures;
-use qemu_tests::crash::record::Recorder;
-use qemu_tests::crash::run::{Outcome, Plan, Recording, Run};
-use qemu_tests::installed::Installed;
-use qemu_tests::releases::Ended;
-use qemu_tests::scenario::Scenario;
-use qemu_tests::settings::set;
-use qemu_tests::tools::Tools;
+use qemu_vm::crash::breach::{self, UPGRADE};
+use qemu_vm::crash::check::judge::Fault;
+use qemu_vm::crash::figures::Figures;
+use qemu_vm::crash::record::Recorder;
+use qemu_vm::crash::run::{Outcome, Plan, Recording, Run};
+use qemu_vm::installed::Installed;
+use qemu_vm::releases::Ended;
+use qemu_vm::scenario::Scenario;
+use qemu_vm::settings::set;
+use qemu_vm::tools::Tools;
 
 use crate::killed::seed;
 

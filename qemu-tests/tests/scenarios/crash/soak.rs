@@ -1,12 +1,12 @@
 //! All that writes to the disk is recorded, all states of it are made, and a sample is booted.
 
-use qemu_tests::credentials::Credential;
-use qemu_tests::deadline::Deadline;
-use qemu_tests::disk::Disk;
-use qemu_tests::lab::Options;
-use qemu_tests::node::{Node, READY};
-use qemu_tests::releases::Releases;
-use qemu_tests::settings::Said;
+use qemu_vm::credentials::Credential;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::disk::Disk;
+use qemu_vm::lab::Options;
+use qemu_vm::node::{Node, READY};
+use qemu_vm::releases::Releases;
+use qemu_vm::settings::Said;
 
 use super::*;
 use crate::install::grown;
