@@ -3,41 +3,28 @@
 use std::{fs::OpenOptions, io::Write, path::Path};
 
 use anyhow::{Context, Error, Result};
-use serde_json::{Value, json};
+use ballast_proxy_client::Report;
 
-pub(super) use ballast_types::FailureKind as Kind;
-
-/// A failure whose kind is known where it happens.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-pub(super) struct Failed {
-    kind: Kind,
-    text: String,
-}
-
-impl Failed {
-    pub(super) fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
-    }
-}
+pub(super) use ballast_types::{Failure as Failed, FailureKind as Kind};
 
 /// The kind of an error; nothing if it is none of these.
 pub(super) fn kind(error: &Error) -> Option<Kind> {
-    error.downcast_ref::<Failed>().map(|known| known.kind)
+    error.downcast_ref::<Failed>().map(Failed::kind)
 }
 
 /// Appends what kind of failure `error` is to the file. A failure without a kind is not reported.
 pub(super) fn report(file: &Path, error: &Error) -> Result<()> {
     let Some(kind) = kind(error) else { return Ok(()) };
-    append(file, &json!({ "kind": kind, "message": format!("{error:#}") }))
+    append(file, &Report::Failed { kind, message: format!("{error:#}") })
 }
 
 /// Appends until when the signatures of an image that was opened are good.
 pub(super) fn report_signed_until(file: &Path, until: u64) -> Result<()> {
-    append(file, &json!({ "signed_until": until }))
+    append(file, &Report::Opened { signed_until: until })
 }
 
-fn append(file: &Path, line: &Value) -> Result<()> {
+fn append(file: &Path, report: &Report) -> Result<()> {
+    let line = serde_json::to_string(report).context("encoding a report")?;
     let file = OpenOptions::new().append(true).open(file);
     file.and_then(|mut file| writeln!(file, "{line}")).context("reporting what the protocol has no words for")
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     config::files::{CERTIFICATES, Config, load},
-    content::{digest::Digest, reference::ImageName},
+    content::reference::ImageName,
     failure::{self, Kind},
     image::Image,
     in_root,
@@ -151,7 +151,7 @@ impl Session {
     }
 
     async fn blob(&mut self, image: u32, digest: &str, size: u64) -> Result<Answer> {
-        let mut blob = self.image(image)?.blob(&Digest::parse(digest)?, size).await?;
+        let mut blob = self.image(image)?.blob(&digest.parse()?, size).await?;
         let (pipe, read_end) = self.pipes.start(|mut writer| async move {
             let copied = async {
                 while let Some(piece) = blob.next().await? {
