@@ -84,7 +84,7 @@ pub struct Deployment {
     pub booted: bool,
     /// Whether it is the next to boot.
     pub next: bool,
-    /// `trial`, `good` or `bad`; `unknown` while there is no boot entry to say it.
+    /// `trial`, `good` or `failed`; `unknown` while there is no boot entry to say it.
     pub state: String,
 }
 

@@ -5,7 +5,7 @@ mod fetch;
 mod node_os;
 
 pub(crate) use self::{
-    bound::{PodChange, PodWatch, watch_pods},
+    bound::{PodChange, watch_pods},
     fetch::fetch,
-    node_os::{Change, Observed, Watch, watch},
+    node_os::{Change, Observed, watch},
 };
