@@ -4,6 +4,6 @@ mod report;
 mod start;
 
 pub use self::{
-    report::{Report, Reports},
+    report::{Received, Reception, Report, Reports},
     start::{CREDENTIALS, Options, PROGRAM, check},
 };

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::fs::FileExt},
 };
 
 use anyhow::{Context, Error, Result};
@@ -26,6 +26,13 @@ pub enum Report {
     Opened {
         /// When its signatures run out, in seconds since 1970.
         signed_until: u64,
+    },
+    /// So much has come of a blob that the proxy holds back until it has checked it.
+    Received {
+        /// The blob's digest.
+        blob: String,
+        /// Bytes.
+        received_bytes: u64,
     },
 }
 
@@ -53,6 +60,14 @@ impl Reports {
         signed_until(&self.text()?)
     }
 
+    /// What the proxy reports of blobs as they come.
+    ///
+    /// # Errors
+    /// If the file cannot be opened once more.
+    pub fn reception(&self) -> Result<Reception> {
+        Ok(Reception { file: self.0.try_clone().context("following the proxy's reports")?, at: 0 })
+    }
+
     /// The error as the proxy knew it; `error` if it was not the proxy's.
     pub fn explain(&self, error: Error) -> Error {
         self.text().and_then(|text| failure(&text)).map_or(error, Error::from)
@@ -64,6 +79,40 @@ impl Reports {
     }
 }
 
+/// How much has come of a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The blob's digest.
+    pub blob: String,
+    /// How many of its bytes.
+    pub received_bytes: u64,
+}
+
+/// Follows what the proxy reports of blobs as they come.
+#[derive(Debug)]
+pub struct Reception {
+    file: File,
+    at: u64,
+}
+
+impl Reception {
+    /// The last such line that was not read before. How far a fetch is, is no reason to fail: what cannot be read is left out.
+    pub fn latest(&mut self) -> Option<Received> {
+        let mut text = Vec::new();
+        let mut piece = [0; 4096];
+        while let Ok(bytes @ 1..) = self.file.read_at(&mut piece, self.at + text.len() as u64) {
+            text.extend_from_slice(&piece[..bytes]);
+        }
+        // A line that is being written is read when it is whole.
+        text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        self.at += text.len() as u64;
+        reports(&String::from_utf8_lossy(&text)).rev().find_map(|report| match report {
+            Report::Received { blob, received_bytes } => Some(Received { blob, received_bytes }),
+            Report::Opened { .. } | Report::Failed { .. } => None,
+        })
+    }
+}
+
 fn reports(text: &str) -> impl DoubleEndedIterator<Item = Report> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok())
 }
@@ -72,14 +121,14 @@ fn reports(text: &str) -> impl DoubleEndedIterator<Item = Report> {
 fn failure(text: &str) -> Option<Failure> {
     reports(text).rev().find_map(|report| match report {
         Report::Failed { kind, message } => Some(Failure::new(kind, message)),
-        Report::Opened { .. } => None,
+        Report::Opened { .. } | Report::Received { .. } => None,
     })
 }
 
 fn signed_until(text: &str) -> Option<u64> {
     reports(text).rev().find_map(|report| match report {
         Report::Opened { signed_until } => Some(signed_until),
-        Report::Failed { .. } => None,
+        Report::Failed { .. } | Report::Received { .. } => None,
     })
 }
 
@@ -104,5 +153,24 @@ mod tests {
         }
         let expected = (FailureKind::Refused, "b".to_owned());
         assert_eq!((said(reports.explain(anyhow::anyhow!("x"))), reports.signed_until()), (Some(expected), Some(7)));
+    }
+
+    #[test]
+    fn what_has_come_is_followed_line_by_line() {
+        let reports = Reports::new().unwrap();
+        let mut reception = reports.reception().unwrap();
+        assert_eq!(reception.latest(), None);
+        let write = |text: &str| (&reports.0).write_all(text.as_bytes()).unwrap();
+        let received = |received_bytes| Some(Received { blob: "sha256:ab".to_owned(), received_bytes });
+        let line = |received_bytes| {
+            let report = Report::Received { blob: "sha256:ab".to_owned(), received_bytes };
+            serde_json::to_string(&report).unwrap() + "\n"
+        };
+        write(&format!("{}{}x\n{{\"blob\":", line(1), line(2)));
+        assert_eq!(reception.latest(), received(2));
+        assert_eq!(reception.latest(), None);
+        write("\"sha256:ab\",\"received_bytes\":3}\n");
+        assert_eq!(reception.latest(), received(3));
+        assert_eq!(reports.signed_until(), None);
     }
 }

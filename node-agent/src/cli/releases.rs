@@ -75,7 +75,7 @@ fn short(digest: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::update::model::{Digest, FailedRelease};
+    use crate::update::model::FailedRelease;
 
     #[test]
     fn the_table_says_what_is_what() {
