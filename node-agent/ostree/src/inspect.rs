@@ -35,7 +35,7 @@ pub(crate) struct Inspected {
 pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Result<Value> {
     let doing = || format!("looking at {image}");
     let Inspected { digest, manifest, release, signed_until } =
-        fetch(root, image, options).await.with_context(doing)?;
+        resolve(root, image, options).await.with_context(doing)?;
     let repo = repository::open(root)?.repo();
     let mut layers = Vec::new();
     for layer in manifest.layers() {
@@ -49,7 +49,7 @@ pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Resu
     Ok(value)
 }
 
-pub(crate) async fn fetch(root: &Path, image: &Image, options: &Proxy) -> Result<Inspected> {
+pub(crate) async fn resolve(root: &Path, image: &Image, options: &Proxy) -> Result<Inspected> {
     ballast_proxy_client::check(&options.proxy)?;
     let Prepared { config, reports } = proxy::prepare(root, image, options)?;
     let fetched = manifest_and_configuration(config, &image.source()).await;
