@@ -179,7 +179,8 @@ fn a_layer_that_was_changed_is_damaged() {
     let image = proxy.open(&format!("oci:{}", folder.path().join("oci").display())).unwrap();
     let artifact = ballast_artifacts::model::Artifact::parse(&image.manifest).unwrap();
     let layer = &artifact.layers[0];
-    let read = proxy
-        .blob(&image, &layer.digest, layer.bytes, |content| Ok(drop(std::io::copy(content, &mut std::io::sink())?)));
+    let read = proxy.blob(&image, &layer.digest, layer.bytes, |content| {
+        Ok(std::io::copy(content, &mut std::io::sink()).map(|_| ())?)
+    });
     assert_eq!(ballast_artifacts::failure::kind(&read.unwrap_err()), FailureKind::Damaged);
 }

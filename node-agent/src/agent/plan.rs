@@ -27,7 +27,7 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
     let judged = |health| health::plan::verdict(health, runtime, observed.settings().health.deadline);
     // Where a kubelet runs the pods, whoever else begins or ends one is in its way.
     // It is so until what was rendered for one is gone: it may run that long.
-    let is_left = observed.kubelet.as_ref().is_some_and(kubelet::Looked::is_left);
+    let is_left = observed.kubelet.as_ref().is_some_and(kubelet::Looked::is_hosted);
     let is_hosted = kubelet::is_hosted(observed.settings()) || is_left;
     let pods = |(desired, found): &(Desired, pods::model::Observed)| match is_hosted {
         true => pods::plan::Plan::default(),

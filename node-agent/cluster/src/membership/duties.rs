@@ -41,6 +41,9 @@ const REWRITE: Duration = Duration::from_secs(30);
 /// What is wrong where there is no NodeOS.
 const NO_NODE_OS: &str = "steering the operating system";
 
+/// A control plane is upgraded now and then.
+const VERSION_EVERY: Duration = Duration::from_secs(600);
+
 /// Until the kubelet has made its Node.
 const NO_NODE_YET: Duration = Duration::from_secs(5);
 
@@ -75,6 +78,7 @@ impl Member {
             Duty::Register => self.register().await?,
             Duty::Beat => self.beat().await?,
             Duty::Report => self.report().await?,
+            Duty::Version => self.ask_version().await?,
             Duty::Watch => self.watch().await?,
             Duty::WatchPods => self.watch_pods().await?,
             Duty::HandBack => self.hand_back().await?,
@@ -83,6 +87,22 @@ impl Member {
             Duty::Record => self.record_events().await?,
         }
         Ok(Outcome::Done)
+    }
+
+    /// Where it is not told, no kubelet is held to it.
+    async fn ask_version(&mut self) -> Result<(), Failure> {
+        let asked = observe::server_version(&self.access.client.own()).await;
+        self.schedule.set(Duty::Version, self.now() + VERSION_EVERY);
+        match asked {
+            Ok(version) => self.status_reporter.set_server_version(Some(version)),
+            Err(failure @ (Failure::Unreachable(_) | Failure::Late { .. })) => return Err(failure),
+            Err(failure) if failure.kind() == Kind::Unknown => return Err(failure),
+            Err(failure) => {
+                log::info!("cluster {}: the API server's version: {failure}", self.applicant.config.name);
+                self.status_reporter.set_server_version(None);
+            }
+        }
+        Ok(())
     }
 
     async fn register(&mut self) -> Result<(), Failure> {

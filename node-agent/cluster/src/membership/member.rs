@@ -20,7 +20,7 @@ use crate::{
     act::{EventRecorder, Evictions, Heartbeat},
     client::{Failure, Kind},
     credentials::{Access, Applicant, Problem},
-    model::{ClusterSnapshot, Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Resolved, State},
+    model::{ClusterSnapshot, Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Resolved, Role, State},
     observe::{Change, Observed, PodChange, Watch},
     plan::{self, backoff, conditions::Reported, event::Event, rotation},
     random,
@@ -165,6 +165,9 @@ impl Member {
         };
         if member.identity.role.has_node() {
             member.schedule.set(Duty::Register, Duration::ZERO);
+        }
+        if member.identity.role == Role::Kubelet {
+            member.schedule.set(Duty::Version, Duration::ZERO);
         }
         for duty in [Duty::Watch, Duty::Record] {
             member.schedule.set(duty, Duration::ZERO);

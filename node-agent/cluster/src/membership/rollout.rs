@@ -29,6 +29,10 @@ impl Member {
         self.snapshot.node_os = self.watch.last.as_ref().map(|last| last.snapshot(self.resolved.as_ref()));
         self.status_reporter
             .asks(self.snapshot.node_os.as_ref().and_then(|node_os| plan::desired_state::image(&node_os.spec)));
+        // What is paused asks for nothing new.
+        if let Some(spec) = self.snapshot.node_os.as_ref().map(|node_os| &node_os.spec).filter(|spec| !spec.paused) {
+            self.status_reporter.asks_kubelet(plan::desired_state::kubelet(spec));
+        }
         let decision = {
             let context = Context {
                 facts: &self.known,

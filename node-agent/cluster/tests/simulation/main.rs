@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod cluster;
+mod kubelet;
 mod machine;
 mod rng;
 
@@ -97,6 +98,14 @@ impl Simulation {
         let window = vec!["daily 00:00-22:00 UTC".to_owned()];
         self.cluster.spec = NodeOsSpec { image: Some(image.to_owned()), window, ..NodeOsSpec::default() };
         self.nodes.iter_mut().for_each(|node| node.wake = self.now);
+    }
+
+    /// The operator asks all for a kubelet, and each has fetched it; those of `bad` do not work.
+    fn ask_for_kubelet(&mut self, letter: char, bad: &[char]) {
+        for node in &mut self.nodes {
+            (node.machine.kubelet.wanted, node.machine.kubelet.bad) = (Some(letter), bad.to_vec());
+            node.wake = self.now;
+        }
     }
 
     /// The operator holds the rollout, or lets it go on.
