@@ -8,7 +8,9 @@ use clap::Args;
 use qemu_vm::crash::breach;
 use qemu_vm::crash::cut::Cut;
 use qemu_vm::crash::figures::Figures;
-use qemu_vm::crash::run::{Outcome, Plan, Recording, Run};
+use qemu_vm::crash::log::Log;
+use qemu_vm::crash::lying::drops_flushes;
+use qemu_vm::crash::run::{Of, Outcome, Plan, Recording, Run};
 use qemu_vm::tools::Tools;
 use qemu_vm::workspace::Workspace;
 
@@ -43,6 +45,9 @@ pub(super) struct CrashStates {
     /// Of an upgrade: commit three breaches in it (see vm/src/crash/breach.rs), and tell what is found of each
     #[arg(long, conflicts_with_all = ["state", "states", "json"])]
     breaches: bool,
+    /// As if the disk heeded each N-th flush only
+    #[arg(long, value_name = "N", conflicts_with = "breaches")]
+    lying: Option<usize>,
     /// Print figures as JSON
     #[arg(long)]
     json: bool,
@@ -59,7 +64,9 @@ impl CrashStates {
             }
             return Ok(());
         }
-        let mut run = Run::of(&tools, &recording)?;
+        let log = Log::read(&recording.log)?;
+        let log = self.lying.map_or(log.clone(), |every| drops_flushes(&log, every));
+        let mut run = Run::with(&tools, &recording, &log)?;
         if let Some(cut) = &self.state {
             let verdict = run.state(cut)?;
             if let Some(file) = &self.disk {
@@ -71,11 +78,10 @@ impl CrashStates {
             ensure!(verdict.faults.is_empty(), "the state {cut} is at fault");
             return Ok(());
         }
-        let outcome = run.all(Plan { seed: self.seed, states: self.states, boot_only: self.boot_only }, 0)?;
+        let of = if self.boot_only { Of::Boot } else { Of::All };
+        let outcome = run.all(Plan { seed: self.seed, states: self.states, of }, 0)?;
         if self.json {
-            let mut figures = Figures::new(self.seed);
-            figures.add("recording", &outcome);
-            println!("{}", serde_json::to_string_pretty(&figures)?);
+            println!("{}", serde_json::to_string_pretty(&Figures::of(self.seed, &outcome))?);
         } else {
             println!("{}", told(&outcome, &recording, self.seed));
         }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::cut::Epoch;
 use super::disk::Region;
 use super::log::{Entry, Kind, Log, Write};
-use super::run::{Outcome, Plan, Recording, Run};
+use super::run::{Of, Outcome, Plan, Recording, Run};
 use crate::tools::Tools;
 
 /// What a node could do wrong.
@@ -103,7 +103,8 @@ pub fn outcomes(tools: &Tools, recording: &Recording) -> Result<Vec<(Breach, Out
         let mut careless = Run::with(tools, recording, &careless).with_context(|| format!("{breach:?}"))?;
         // Not by chance: all states around the commit point, or the same of what is written too late.
         let is_on_root = breach == Breach::NoSync;
-        let plan = Plan { seed: 1, states: is_on_root.then_some(LATE), boot_only: !is_on_root };
+        let of = if is_on_root { Of::All } else { Of::Boot };
+        let plan = Plan { seed: 1, states: is_on_root.then_some(LATE), of };
         outcomes.push((breach, careless.all(plan, 0)?));
     }
     Ok(outcomes)

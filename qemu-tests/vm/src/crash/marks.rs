@@ -25,6 +25,18 @@ impl Holds {
     }
 }
 
+/// Which release the node has answered that it boots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promise {
+    /// The one that booted before the recording
+    Old,
+    /// Another one
+    New,
+    /// Either: one is on trial
+    Any,
+}
+
 /// A moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
@@ -35,9 +47,9 @@ pub struct Mark {
     /// What a power cut from then on must not undo
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds: Option<Holds>,
-    /// Whether from then on the release that boots behind the recording has to boot
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub boots_new: bool,
+    /// Which release boots from then on; the one that boots next at that moment is known from then on
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boots: Option<Promise>,
 }
 
 /// Reads the marks of a recording; there may be none.

@@ -11,6 +11,7 @@ pub mod cut;
 pub mod disk;
 pub mod figures;
 pub mod log;
+pub mod lying;
 pub mod marks;
 mod random;
 pub mod record;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::log::Log;
-use super::marks::{self, Holds, Mark};
+use super::marks::{self, Holds, Mark, Promise};
 use super::run::Recording;
 
 /// A recording that is being made: the disk is [`crate::disk::Disk::recorded`] in it.
@@ -37,7 +37,7 @@ impl Recorder {
     /// # Errors
     /// When the log cannot be read, or the mark cannot be written.
     pub fn mark(&mut self, name: &str) -> Result<()> {
-        self.note(name, None, false)
+        self.note(name, None, None)
     }
 
     /// Notes that the node has answered for something: that the file `path` on VAR holds `text`, or is gone. From now on no power cut may
@@ -46,7 +46,7 @@ impl Recorder {
     /// # Errors
     /// As [`Recorder::mark`].
     pub fn answered(&mut self, name: &str, path: &str, text: Option<&str>) -> Result<()> {
-        self.note(name, Some(Holds { path: path.to_owned(), text: text.map(str::to_owned) }), false)
+        self.note(name, Some(Holds { path: path.to_owned(), text: text.map(str::to_owned) }), None)
     }
 
     /// Notes that the node has answered that another release boots next.
@@ -54,14 +54,22 @@ impl Recorder {
     /// # Errors
     /// As [`Recorder::mark`].
     pub fn answered_release(&mut self, name: &str) -> Result<()> {
-        self.note(name, None, true)
+        self.promised(name, Promise::New)
     }
 
-    fn note(&mut self, name: &str, holds: Option<Holds>, boots_new: bool) -> Result<()> {
+    /// Notes which release boots from now on.
+    ///
+    /// # Errors
+    /// As [`Recorder::mark`].
+    pub fn promised(&mut self, name: &str, promise: Promise) -> Result<()> {
+        self.note(name, None, Some(promise))
+    }
+
+    fn note(&mut self, name: &str, holds: Option<Holds>, boots: Option<Promise>) -> Result<()> {
         // Nothing is recorded before the machine starts.
         let is_begun = self.recording.log.metadata().is_ok_and(|found| found.len() > 0);
         let entries = if is_begun { usize::try_from(Log::length(&self.recording.log)?)? } else { 0 };
-        self.marks.push(Mark { name: name.to_owned(), entries, holds, boots_new });
+        self.marks.push(Mark { name: name.to_owned(), entries, holds, boots });
         marks::write(&self.recording.marks, &self.marks)
     }
 }

@@ -38,6 +38,11 @@ impl Recording {
         let log = if log.is_dir() { log.join("writes.log") } else { log.to_owned() };
         Self { base: folder.join("base.raw"), log, marks: folder.join("marks.json") }
     }
+
+    /// The command that makes the state `cut` again.
+    pub fn again(&self, cut: &Cut) -> String {
+        format!("cargo run -p qemu-tests -- crash-states {} --state {cut} --disk crashed.raw", self.log.display())
+    }
 }
 
 /// Which states are made.
@@ -47,8 +52,20 @@ pub struct Plan {
     pub seed: u64,
     /// How many; none means all
     pub states: Option<usize>,
-    /// Only cuts in epochs that write to the ESP or the partition tables
-    pub boot_only: bool,
+    /// Of which
+    pub of: Of,
+}
+
+/// From which states a plan chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Of {
+    /// All
+    #[default]
+    All,
+    /// Those of epochs that write to the ESP or the partition tables
+    Boot,
+    /// Those of a disk that writes in the guest's order
+    InOrder,
 }
 
 /// A state with faults, or one that is to be looked at closer.
@@ -68,9 +85,9 @@ impl Finding {
         let faults = self.verdict.faults.iter().map(|(fault, why)| format!("  {fault:?}: {why}\n"));
         let (cut, during) = (&self.cut, &self.during);
         format!(
-            "state {cut} (seed {seed}), during {during}:\n{}  cargo run -p qemu-tests -- crash-states {} --state {cut} --disk crashed.raw\n",
+            "state {cut} (seed {seed}), during {during}:\n{}  {}\n",
             faults.collect::<String>(),
-            recording.log.display()
+            recording.again(cut)
         )
     }
 }
@@ -92,7 +109,7 @@ pub struct Outcome {
     pub mended: usize,
     /// Those with faults
     pub findings: Vec<Finding>,
-    /// Those without faults that were chosen to be booted
+    /// Those without faults that were chosen to be booted: as many as there are with a file system that was mended, up to half
     pub well: Vec<Cut>,
     /// How long it took
     pub seconds: f64,
@@ -151,10 +168,16 @@ impl<'a> Run<'a> {
     pub fn with(tools: &'a Tools, recording: &Recording, log: &Log) -> Result<Self> {
         let mut run = Self::begin(tools, recording, log, marks::read(&recording.marks)?)?;
         let first = run.looker.look(&run.scratch)?;
+        let mut later = Vec::new();
+        for mark in run.marks.clone().iter().filter(|mark| mark.boots.is_some()) {
+            let at = run.at_entry(mark.entries);
+            later.extend(at.map(|cut| run.facts(&cut)).transpose()?.map(|(facts, _)| facts));
+        }
         run.go_to(run.epochs.len())?;
         run.looker.learn_the_end(&run.scratch)?;
         let last = run.looker.look(&run.scratch)?;
-        run.expected = Expected::of(&first, &last, run.marks.clone());
+        later.push(last.clone());
+        run.expected = Expected::of(&first, &later, run.marks.clone());
         let verdict = run.expected.judge(&last, log.entries.len());
         ensure!(verdict.faults.is_empty(), "the end of the recording itself is at fault: {:?}", verdict.faults);
         // Back to the start: what was written is not kept anywhere.
@@ -177,15 +200,21 @@ impl<'a> Run<'a> {
     pub fn all(&mut self, plan: Plan, boot: usize) -> Result<Outcome> {
         let began = Instant::now();
         let mut cuts = self.cuts(plan.seed);
-        cuts.retain(|cut| !plan.boot_only || self.is_about_booting(cut.epoch));
+        cuts.retain(|cut| match plan.of {
+            Of::All => true,
+            Of::Boot => self.is_about_booting(cut.epoch),
+            Of::InOrder => matches!(cut.choice, Choice::Prefix(_)),
+        });
         let mut outcome = Outcome { possible: cuts.len(), epochs: self.epochs.len(), ..Outcome::default() };
+        let (mut well, mut odd) = (Vec::new(), Vec::new());
         for cut in self.chosen(cuts, plan) {
             let verdict = self.state(&cut).with_context(|| format!("state {cut}"))?;
             outcome.states += 1;
             *outcome.boots.entry(verdict.boots).or_default() += 1;
             outcome.mended += usize::from(verdict.is_mended);
             if verdict.faults.is_empty() {
-                outcome.well.push(cut);
+                let kind = if verdict.is_mended { &mut odd } else { &mut well };
+                kind.push(cut);
                 continue;
             }
             let faults: std::collections::BTreeSet<Fault> = verdict.faults.iter().map(|(fault, _)| *fault).collect();
@@ -193,7 +222,10 @@ impl<'a> Run<'a> {
             let during = self.during(&cut);
             outcome.findings.push(Finding { cut, verdict, during });
         }
-        outcome.well = sample(std::mem::take(&mut outcome.well), boot, &mut Random::new(plan.seed ^ 0xb007));
+        let mut random = Random::new(plan.seed ^ 0xb007);
+        let odd = sample(odd, boot.div_ceil(2), &mut random);
+        outcome.well = sample(well, boot - odd.len(), &mut random);
+        outcome.well.extend(odd);
         outcome.contents = self.looker.looked_at();
         outcome.seconds = began.elapsed().as_secs_f64();
         Ok(outcome)
@@ -222,9 +254,16 @@ impl<'a> Run<'a> {
         bail!("the old release boots to the end")
     }
 
-    /// The deployment that boots then, COMMIT.SERIAL.
-    pub fn deployment(&self, boots: Boots) -> Option<&str> {
-        self.expected.deployment(boots)
+    /// The deployment that booted before the recording, COMMIT.SERIAL.
+    pub fn old(&self) -> Option<&str> {
+        self.expected.old()
+    }
+
+    /// The disk when the log had so many entries, with all of them on it; none before the first.
+    fn at_entry(&self, entries: usize) -> Option<Cut> {
+        let epoch = self.epochs.iter().rposition(|epoch| epoch.entries.start < entries)?;
+        let writes = (entries - self.epochs[epoch].entries.start).min(self.epochs[epoch].writes.len());
+        Some(Cut { epoch, choice: Choice::Prefix(writes) })
     }
 
     /// At which entry of the log the mark `name` is.

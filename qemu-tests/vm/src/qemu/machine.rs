@@ -230,14 +230,15 @@ impl Drive {
     /// log says how long it is: so it can be read while it is written.
     fn logged(&self, index: usize, log: &WriteLog) -> Vec<String> {
         let (file, format, place) = (self.file.display(), self.format, log.file.display());
-        let append = if log.append { "on" } else { "off" };
+        // A log that goes on has its sectors already, and QEMU refuses to be told again.
+        let begins = if log.append { "log-append=on".to_owned() } else { format!("log-sector-size={SECTOR_BYTES}") };
         let nodes = [
             format!("driver=file,node-name=disk{index}-file,filename={file},cache.no-flush=on,discard=unmap"),
             format!("driver={format},node-name=disk{index}-disk,file=disk{index}-file,cache.no-flush=on,discard=unmap"),
             format!("driver=file,node-name=disk{index}-log,filename={place},cache.no-flush=on"),
             format!(
-                "driver=blklogwrites,node-name=disk{index},file=disk{index}-disk,log=disk{index}-log,log-sector-size={SECTOR_BYTES},\
-                 log-append={append},log-super-update-interval=1,discard=unmap"
+                "driver=blklogwrites,node-name=disk{index},file=disk{index}-disk,log=disk{index}-log,{begins},\
+                 log-super-update-interval=1,discard=unmap"
             ),
         ];
         nodes.into_iter().flat_map(|node| ["-blockdev".to_owned(), node]).collect()
@@ -343,7 +344,11 @@ mod tests {
             log: Some(log),
         };
         let arguments = Machine { drives: vec![drive], ..machine() }.arguments().join(" ");
-        assert!(arguments.contains("-blockdev driver=blklogwrites,node-name=disk0,file=disk0-disk,log=disk0-log,log-sector-size=512,log-append=on,"), "{arguments}");
+        assert!(
+            arguments
+                .contains("-blockdev driver=blklogwrites,node-name=disk0,file=disk0-disk,log=disk0-log,log-append=on,"),
+            "{arguments}"
+        );
         assert!(arguments.contains("-device virtio-blk-pci,drive=disk0"), "{arguments}");
         assert!(!arguments.contains("cache=unsafe"), "it swallows the guest's flushes: {arguments}");
     }

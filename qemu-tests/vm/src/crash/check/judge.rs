@@ -7,7 +7,7 @@ use super::esp::View;
 use super::loader::Entry;
 use super::root;
 use super::table::{Partition, Tables};
-use crate::crash::marks::Mark;
+use crate::crash::marks::{Mark, Promise};
 
 const PARTITIONS: [&str; 3] = ["ballast-esp", "ballast-root", "ballast-var"];
 
@@ -16,7 +16,7 @@ const PARTITIONS: [&str; 3] = ["ballast-esp", "ballast-root", "ballast-var"];
 pub enum Boots {
     /// The one that booted before the recording
     Old,
-    /// The one that boots behind it
+    /// One that the recording brought
     New,
     /// None that is whole
     Neither,
@@ -38,6 +38,8 @@ pub enum Fault {
 pub struct Verdict {
     /// Which release boots
     pub boots: Boots,
+    /// The deployment that the firmware starts, COMMIT.SERIAL
+    pub deployment: Option<String>,
     /// What is wrong, and how
     pub faults: Vec<(Fault, String)>,
     /// Whether a file system was mended by more than its journal
@@ -48,7 +50,7 @@ pub struct Verdict {
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     old: Option<String>,
-    new: Option<String>,
+    new: BTreeSet<String>,
     partitions: BTreeMap<String, u64>,
     loader: BTreeMap<String, Result<String, String>>,
     entries: Vec<Entry>,
@@ -56,26 +58,23 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// From the first and the last state.
-    pub fn of(first: &Facts, last: &Facts, marks: Vec<Mark>) -> Self {
+    /// From the first state, those at which the node answered which release boots, and the last one.
+    pub fn of(first: &Facts, later: &[Facts], marks: Vec<Mark>) -> Self {
         let starts = |partition: &Partition| (partition.label.clone(), partition.start);
+        let next = |facts: &Facts| facts.esp.firmware.entries.first().and_then(deployment);
         Self {
-            old: first.esp.firmware.entries.first().and_then(deployment),
-            new: last.esp.firmware.entries.first().and_then(deployment),
+            old: next(first),
+            new: later.iter().filter_map(next).filter(|later| Some(later) != next(first).as_ref()).collect(),
             partitions: first.tables.first.iter().flatten().map(starts).collect(),
             loader: first.esp.firmware.loader.clone(),
-            entries: [first, last].iter().flat_map(|facts| facts.esp.firmware.entries.clone()).collect(),
+            entries: std::iter::once(first).chain(later).flat_map(|facts| facts.esp.firmware.entries.clone()).collect(),
             marks,
         }
     }
 
-    /// The deployment that boots then.
-    pub fn deployment(&self, boots: Boots) -> Option<&str> {
-        match boots {
-            Boots::Old => self.old.as_deref(),
-            Boots::New => self.new.as_deref(),
-            Boots::Neither => None,
-        }
+    /// The deployment that booted before the recording.
+    pub fn old(&self) -> Option<&str> {
+        self.old.as_deref()
     }
 
     /// Judges the state `facts`, at which the power failed no later than when the guest had seen `latest` entries of the log done.
@@ -108,10 +107,8 @@ impl Expected {
         for problem in facts.root.repository.iter().chain(&facts.var.problems) {
             tell(Fault::Damaged, problem.clone());
         }
-        if boots == Boots::Old
-            && let Some(mark) = self.marks.iter().rev().find(|mark| mark.boots_new && mark.entries <= latest)
-        {
-            tell(Fault::Lost, format!("{:?} was answered, and the old release boots", mark.name));
+        if let Some(text) = self.broken_promise(boots, latest) {
+            tell(Fault::Lost, text);
         }
         for text in self.lost(facts, latest) {
             tell(Fault::Lost, text);
@@ -120,7 +117,18 @@ impl Expected {
             boots = Boots::Neither;
         }
         let is_mended = facts.esp.is_mended || facts.root.fsck.is_mended || facts.var.fsck.is_mended;
-        Verdict { boots, faults, is_mended }
+        let deployment = facts.esp.firmware.entries.first().and_then(deployment);
+        Verdict { boots, deployment, faults, is_mended }
+    }
+
+    /// What is wrong if another release boots than the node had answered.
+    fn broken_promise(&self, boots: Boots, latest: usize) -> Option<String> {
+        let mark = self.marks.iter().rev().find(|mark| mark.boots.is_some() && mark.entries <= latest)?;
+        match (mark.boots?, boots) {
+            (Promise::New, Boots::Old) => Some(format!("{:?} was answered, and the old release boots", mark.name)),
+            (Promise::Old, Boots::New) => Some(format!("{:?} was answered, and a new release boots", mark.name)),
+            (Promise::Any, _) | (_, Boots::Neither) | (Promise::New, Boots::New) | (Promise::Old, Boots::Old) => None,
+        }
     }
 
     fn tables(&self, tables: &Tables, var_bytes: u64) -> Vec<String> {
@@ -166,8 +174,8 @@ impl Expected {
         }
         whole(entry, view, root).map_err(|why| format!("{} boots next, and {why}", entry.file))?;
         match deployment(entry) {
-            next if next == self.new && next != self.old => Ok(Boots::New),
             next if next == self.old => Ok(Boots::Old),
+            Some(next) if self.new.contains(&next) => Ok(Boots::New),
             next => Err(format!("{} boots next, neither the old nor the new release: {next:?}", entry.file)),
         }
     }

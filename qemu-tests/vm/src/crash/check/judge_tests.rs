@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::super::super::marks::Holds;
+use super::super::super::marks::{Holds, Promise};
 use super::super::ext4::Fsck;
 use super::super::root::Deployment;
 use super::super::{esp, loader, var};
@@ -50,11 +50,12 @@ fn facts(upgraded: bool) -> Facts {
 
 fn expected() -> Expected {
     let holds = |text: &str| Some(Holds { path: "/s".into(), text: Some(text.into()) });
+    let promise = |name: &str| (name == "third").then_some(Promise::New);
     let mark =
-        |name: &str, entries, text| Mark { name: name.into(), entries, holds: holds(text), boots_new: name == "third" };
+        |name: &str, entries, text| Mark { name: name.into(), entries, holds: holds(text), boots: promise(name) };
     Expected::of(
         &facts(false),
-        &facts(true),
+        &[facts(true)],
         vec![mark("first", 10, "n = 1"), mark("second", 20, "n = 2"), mark("third", 30, "n = 3")],
     )
 }
