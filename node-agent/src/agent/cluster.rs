@@ -164,9 +164,8 @@ impl Agent {
             Some(Asked { cluster, order: Order::Reboot { reason } }) => {
                 self.update.reboot(&format!("cluster {cluster} asks for it: {reason}"));
             }
-            // It was carried out when it came.
-            Some(Asked { order: Order::Kubelet { .. }, .. }) => {}
-            None => {}
+            // A kubelet's was carried out when it came.
+            Some(Asked { order: Order::Kubelet { .. }, .. }) | None => {}
         }
     }
 

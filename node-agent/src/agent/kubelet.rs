@@ -9,7 +9,7 @@ use super::{Agent, Observed, unix_secs};
 use crate::{
     cluster::{
         self,
-        model::{FailedRelease, Hosted, Release, Report},
+        model::{FailedRelease, Hosted, Release, Report, Role, State},
     },
     kubelet::{
         self,
@@ -25,6 +25,8 @@ pub(super) struct Looked {
     wanted: Option<Wanted>,
     observed: kubelet::model::Observed,
     problems: Vec<String>,
+    /// Whether the API server answers, if there is one.
+    is_reachable: bool,
 }
 
 impl Looked {
@@ -49,10 +51,13 @@ impl Agent {
             return None;
         }
         let desired = observed.pods.as_ref().map(|(desired, _)| desired);
-        let (wanted, problems) = wanted(settings, &self.memberships.reports(), desired);
+        let reports = self.memberships.reports();
+        let (wanted, problems) = wanted(settings, &reports, desired);
+        let is_there = |report: &Report| report.role == Role::Kubelet && report.state == State::Connected;
+        let is_reachable = is_standalone(settings) || reports.iter().any(is_there);
         let looked = self.kubelet.observe(wanted.as_ref(), observed.systemd.as_ref(), self.runtime.cri()).await;
         let observed = self.warnings.note(looked)?;
-        Some(Looked { wanted, observed, problems })
+        Some(Looked { wanted, observed, problems, is_reachable })
     }
 
     /// Imports what the OS brings along, once: the sandboxes of a kubelet's pods need it, and it cannot be pulled.
@@ -89,7 +94,7 @@ impl Agent {
 
 /// What it calls for; empty where there is none.
 pub(super) fn plan(observed: &Observed, now: SystemTime) -> kubelet::model::Plan {
-    let Some(Looked { wanted, observed, problems }) = &observed.kubelet else {
+    let Some(Looked { wanted, observed, problems, .. }) = &observed.kubelet else {
         return kubelet::model::Plan::default();
     };
     let mut plan = kubelet::plan::plan(wanted.as_ref(), observed, unix_secs(now));
@@ -99,6 +104,24 @@ pub(super) fn plan(observed: &Observed, now: SystemTime) -> kubelet::model::Plan
         plan.problems.push(problem.to_owned());
     }
     plan
+}
+
+/// Why it speaks against a release on trial: it proved itself under another one, and does not work now. An API server that is away may be why, and
+/// condemns no release; a kubelet that is on trial itself has its own.
+pub(super) fn unwell(observed: &Observed, plan: &kubelet::model::Plan) -> Option<String> {
+    let (looked, status) = (observed.kubelet.as_ref()?, plan.status.as_ref()?);
+    is_unwell(status, looked.is_reachable).then(|| {
+        let version = status.runs.as_ref().map_or("", |runs| &runs.version);
+        format!("kubelet {version}, which worked before, is {}", status.state.name())
+    })
+}
+
+fn is_unwell(status: &kubelet::model::Status, is_reachable: bool) -> bool {
+    use kubelet::model::State as Is;
+    match status.state {
+        Is::Starting | Is::Silent => is_reachable && status.runs.is_some() && !status.is_on_trial,
+        Is::Fetching | Is::WaitingForCluster | Is::Trial | Is::Healthy | Is::Failed | Is::Refused => false,
+    }
 }
 
 /// How it is, for the clusters.
@@ -258,6 +281,25 @@ mod tests {
         no_server.clusters[0].servers.clear();
         let (found, problems) = wanted(&no_server, &[], None);
         assert!(found.is_none() && problems[0].contains("needs servers"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_release_under_which_a_good_kubelet_does_not_work_is_none() {
+        use kubelet::model::{State as Is, Status, Version};
+        let runs = Some(Version { digest: "sha256:a".to_owned(), version: "1.33.0".to_owned() });
+        let status = |state, is_on_trial| Status { runs: runs.clone(), state, waits: None, stuck: None, is_on_trial };
+        for (state, is_on_trial, is_reachable, expected) in [
+            (Is::Healthy, false, true, false),
+            (Is::Starting, false, true, true),
+            (Is::Silent, false, true, true),
+            // Without its API server it may not come up, and it may be bad itself.
+            (Is::Starting, false, false, false),
+            (Is::Silent, true, true, false),
+            (Is::Fetching, false, true, false),
+            (Is::WaitingForCluster, false, true, false),
+        ] {
+            assert_eq!(is_unwell(&status(state, is_on_trial), is_reachable), expected, "{state:?}");
+        }
     }
 
     #[test]

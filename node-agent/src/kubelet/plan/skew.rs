@@ -6,7 +6,7 @@ use super::render::minor;
 const THREE_OLDER: u32 = 25;
 
 /// Why a kubelet of `version` may not speak to an API server of `server`. What cannot be read is not held against it.
-pub fn refusal(version: &str, server: Option<&str>) -> Option<String> {
+pub(super) fn refusal(version: &str, server: Option<&str>) -> Option<String> {
     let server = server?;
     let (own, servers) = (minor(version)?, minor(server)?);
     let most = if own >= THREE_OLDER { 3 } else { 2 };
