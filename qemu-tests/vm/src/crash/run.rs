@@ -189,7 +189,9 @@ impl<'a> Run<'a> {
     fn begin(tools: &'a Tools, recording: &Recording, log: &Log, marks: Vec<Mark>) -> Result<Self> {
         let scratch = Scratch::of(&recording.base, &recording.log)?;
         let looker = Looker::of(tools, &scratch)?;
-        let (epochs, recording) = (epochs(log), recording.clone());
+        let heeds_fua = marks.iter().any(|mark| mark.heeds_fua);
+        let epochs = if heeds_fua { epochs(&log.clone().with_durable_commits()?) } else { epochs(log) };
+        let recording = recording.clone();
         Ok(Self { looker, scratch, epochs, marks, expected: Expected::default(), at: 0, recording })
     }
 
