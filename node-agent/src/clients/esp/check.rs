@@ -2,10 +2,16 @@
 //! two names may share their clusters then, so that removing the one would free the other's. Linux leaves a mark while it writes; the
 //! firmware's driver, through which the boot loader counts a boot, leaves none.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path, time::Duration};
+use std::{
+    fs::File,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 
+use super::MOUNT_POINT;
 use crate::clients::{efi, exec, host::Host};
 
 /// Without asking anybody: what was cut short is dropped, what is whole stays.
@@ -29,7 +35,9 @@ pub(super) fn is_sound(host: &Host) -> bool {
 pub(super) async fn mend(host: &Host, device: &str) -> Result<()> {
     let partition = host.path(device);
     let is_dirty = host.read("reading the EFI system partition", move |_| is_dirty(&partition)).await.unwrap_or(false);
-    let is_counted = efi::counted_entry(host).is_ok_and(|entry| entry.is_some());
+    // An agent that is started again finds it mounted: it was looked at then, and somebody may be writing.
+    let is_written = |host: &Host| Ok(!is_mounted(host) && efi::counted_entry(host)?.is_some());
+    let is_counted = host.read("asking the firmware", is_written).await.unwrap_or(false);
     let why = match (is_dirty, is_counted) {
         (true, _) => "was not closed properly",
         (false, true) => "was written to by the boot loader",
@@ -45,6 +53,12 @@ pub(super) async fn mend(host: &Host, device: &str) -> Result<()> {
         log::info!("the EFI system partition {device} {why}; fsck.fat has mended it");
     }
     std::fs::remove_file(&unsound).with_context(|| format!("removing {UNSOUND}"))
+}
+
+/// Whether something is mounted on /efi: it lies on another device than /.
+fn is_mounted(host: &Host) -> bool {
+    let device = |path: &str| std::fs::metadata(host.path(path)).map(|found| found.dev());
+    matches!((device(MOUNT_POINT), device("/")), (Ok(point), Ok(root)) if point != root)
 }
 
 /// Whether the kernel's mark that a FAT is in use is there (kernel: fs/fat/inode.c, `fat_set_state`).
@@ -105,6 +119,10 @@ mod tests {
             }
         }
         std::fs::write(host.path("/esp"), [0; 512]).unwrap();
+        // Mounted already: another device lies there.
+        std::os::unix::fs::symlink("/proc", host.path(MOUNT_POINT)).unwrap();
+        mend(&host, "/esp").await.unwrap();
+        std::fs::remove_file(host.path(MOUNT_POINT)).unwrap();
         let error = format!("{:#}", mend(&host, "/esp").await.unwrap_err());
         assert!(error.contains("which was written to by the boot loader"), "{error}");
         assert!(!is_sound(&host));
