@@ -22,6 +22,9 @@ pub(super) struct Bench {
     /// Measures an upgrade only: target/bench/upgrade.json
     #[arg(long, conflicts_with_all = ["rounds", "redraw"])]
     upgrade: bool,
+    /// Measures pods only, beside ctr and podman on the stock image: target/bench/pods.json
+    #[arg(long, conflicts_with_all = ["rounds", "redraw", "upgrade"])]
+    pods: bool,
 }
 
 impl Bench {
@@ -31,6 +34,9 @@ impl Bench {
         }
         if self.upgrade {
             return qemu_bench::upgrade();
+        }
+        if self.pods {
+            return qemu_bench::pods();
         }
         let quick = std::env::var_os("QUICK").is_some_and(|value| value != "0" && !value.is_empty());
         qemu_bench::run(self.rounds.unwrap_or(if quick { QUICK_ROUNDS } else { ROUNDS }))

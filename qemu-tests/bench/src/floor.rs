@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::subject::Subject;
+use super::subject::{MEMORY_MIB, Subject};
 use qemu_vm::cpio;
 use qemu_vm::lab::Lab;
 use qemu_vm::qemu::firmware::Firmware;
@@ -36,5 +36,6 @@ pub(super) fn build(lab: &Lab) -> Result<Subject> {
         ready: "floor: READY",
         last_unit: None,
         credentials: Vec::new(),
+        memory_mib: MEMORY_MIB,
     })
 }

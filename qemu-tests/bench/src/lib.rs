@@ -9,6 +9,7 @@
 pub mod budget;
 mod floor;
 mod instructions;
+mod pods;
 mod report;
 mod session;
 mod sizes;
@@ -20,6 +21,6 @@ mod timeline;
 mod upgrade;
 mod wall;
 
-pub use session::{redraw, run, upgrade};
+pub use session::{pods, redraw, run, upgrade};
 pub(crate) use sizes::image_size;
 pub(crate) use subject::count;

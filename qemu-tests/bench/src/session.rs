@@ -9,7 +9,7 @@ use super::report::{self, Details, Report};
 use super::stock::Stock;
 use super::subject::Subject;
 use super::timeline::{NodesOwn, Timeline};
-use super::{floor, sizes, stock, svg, table, upgrade as upgrades, wall};
+use super::{floor, pods as pod_starts, sizes, stock, svg, table, upgrade as upgrades, wall};
 use crate::budget::{self, Budget};
 use qemu_vm::lab::Lab;
 use qemu_vm::qemu::accel::Accelerator;
@@ -75,6 +75,7 @@ pub fn run(rounds: u32) -> Result<()> {
     print!("{text}");
     println!("bench: the figures are in {0}/boot.json, the picture is {0}/boot.svg", folder.display());
     upgrade()?;
+    pods()?;
     ensure!(missed == 0, "{missed} figures miss their limits: they are marked in the table above");
     Ok(())
 }
@@ -89,6 +90,17 @@ pub fn upgrade() -> Result<()> {
     upgrades::measure(&folder)?;
     println!("bench: the figures of the upgrade are in {}/upgrade.json", folder.display());
     Ok(())
+}
+
+/// Measures pods only, and writes `target/bench/pods.json`.
+///
+/// # Errors
+/// When a pod does not run, or ours is more than a tenth slower than the faster of `ctr run` and `podman kube play`.
+pub fn pods() -> Result<()> {
+    let lab = Lab::open()?;
+    let folder = lab.workspace.target.join("bench");
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    pod_starts::measure(&lab, &folder)
 }
 
 /// Draws the picture of the last session anew, from what it left in `details.json`.

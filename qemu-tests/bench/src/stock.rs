@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::subject::Subject;
+use super::subject::{MEMORY_MIB, Subject};
 use qemu_vm::lab::Lab;
 use qemu_vm::qemu::firmware::Firmware;
 
@@ -19,12 +19,18 @@ pub(super) struct Stock {
 
 /// The stock image, built if it is not in the cache.
 pub(super) fn build(lab: &Lab) -> Result<Stock> {
+    build_with(lab, &[])
+}
+
+/// The same with these packages besides.
+pub(super) fn build_with(lab: &Lab, packages: &[&str]) -> Result<Stock> {
     let recipe = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/stock"));
-    let folder = cache()?.join(format!("stock-{:016x}", key(recipe)?));
+    let names: String = packages.iter().map(|name| format!("-{name}")).collect();
+    let folder = cache()?.join(format!("stock-{:016x}{names}", key(recipe)?));
     if !folder.exists() {
         println!("bench: building the stock image to compare with (three minutes and 230 MB of packages, once)");
         let fresh = folder.with_extension("new");
-        mkosi(lab, recipe, &fresh)?;
+        mkosi(lab, recipe, packages, &fresh)?;
         std::fs::rename(&fresh, &folder).context("moving the stock image into the cache")?;
     }
     let firmware = Firmware::Direct {
@@ -41,11 +47,12 @@ pub(super) fn build(lab: &Lab) -> Result<Stock> {
         ready: "stock: READY",
         last_unit: Some("stock-ready.service"),
         credentials: Vec::new(),
+        memory_mib: MEMORY_MIB,
     };
     Ok(Stock { subject, figures: folder.join("stock.json") })
 }
 
-fn mkosi(lab: &Lab, recipe: &Path, fresh: &Path) -> Result<()> {
+fn mkosi(lab: &Lab, recipe: &Path, packages: &[&str], fresh: &Path) -> Result<()> {
     let target = lab.workspace.target.canonicalize().context("finding target/")?;
     let program = target.join("mkosi");
     if !program.exists() {
@@ -67,6 +74,7 @@ fn mkosi(lab: &Lab, recipe: &Path, fresh: &Path) -> Result<()> {
         .arg(option("package-cache-dir", &cache()?.join("packages")))
         .arg(option("workspace-dir", &work))
         .arg(option("output-dir", fresh))
+        .args(packages.iter().map(|name| format!("--package={name}")))
         .args(["--force", "build"])
         .stdin(Stdio::null())
         .stdout(file.try_clone().context("sharing the log")?)

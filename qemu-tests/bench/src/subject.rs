@@ -52,7 +52,11 @@ pub(super) struct Subject {
     pub(super) last_unit: Option<&'static str>,
     /// What it is given over SMBIOS
     pub(super) credentials: Vec<Credential>,
+    pub(super) memory_mib: u32,
 }
+
+/// What each has, if nothing else is said.
+pub(super) const MEMORY_MIB: u32 = 1024;
 
 impl Subject {
     /// The image under test, booted directly.
@@ -65,6 +69,7 @@ impl Subject {
             ready: READY_LINE,
             last_unit: Some(AGENT),
             credentials: Vec::new(),
+            memory_mib: MEMORY_MIB,
         }
     }
 
@@ -141,7 +146,8 @@ impl Run {
             false => subject.firmware.clone(),
         };
         let credentials = subject.credentials.clone();
-        let mut machine = Machine { smp, credentials, ..Machine::new(accelerator, firmware) };
+        let memory_mib = subject.memory_mib;
+        let mut machine = Machine { smp, memory_mib, credentials, ..Machine::new(accelerator, firmware) };
         if let Some(disk) = &subject.disk {
             machine.drives.push(Disk::overlay(&lab.tools, disk, scratch.path())?.drive(Bus::Virtio));
             // All that boot a system have a NIC: the stock image waits for its network, ours does not.
