@@ -39,13 +39,13 @@ run: image ## build the OS, boot it through UEFI to READY, print the node's stat
 	@$(CARGO) run -q -p qemu-tests -- run
 
 test: setup ## all that CI runs
-# Without a cache the kernel takes longest: it is built beside what keeps only one CPU busy at times.
-	@$(MAKE) --no-print-directory -j2 kernel checks control-plane
+# Side by side: each keeps only one CPU busy most of the time. Without a cache the kernel takes longest.
+	@$(MAKE) --no-print-directory -j3 checks reproduce control-plane
 # One after the other: beside something else a counted boot waits longer, and its timers count.
-	@$(MAKE) --no-print-directory -j1 budget reproduce vm
+	@$(MAKE) --no-print-directory -j1 budget vm
 
-checks: setup ## lint, unit, rust, one after the other
-	@$(MAKE) --no-print-directory -j1 lint unit rust
+checks: setup ## lint, unit, one after the other
+	@$(MAKE) --no-print-directory -j1 lint unit
 
 image: setup $(OUT)/image/manifest.json ## the OS: disk, release, manifest, SBOM in target/image (RELEASE_KEY=FILE.pub: nodes want releases signed by it; KERNEL=debian: Debian's kernel, target/debian/image)
 
@@ -114,7 +114,7 @@ docs: ## the manual, man pages and shell completions of ballast, in target/docs
 reproduce: image ## build the commit a second time, from nothing, and compare checksums
 	@image/release/reproduce $(MKOSI)
 
-budget: image ## what the image costs, beside qemu-tests/budget.toml: instructions, packages, bytes, memory
+budget: image ## what the image costs, beside qemu-tests/bench/budget.toml: instructions, packages, bytes, memory
 # The program comes with the tests of the harness, built with their features.
 	@$(CARGO) test -q $(TESTS) --test harness --no-run && target/debug/qemu-tests budget
 

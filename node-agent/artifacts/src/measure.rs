@@ -1,6 +1,10 @@
 //! fs-verity of the store's files: the kernel holds each read of a file to its digest, and tells the digest at once.
 
-use std::{fs::File, io::ErrorKind, path::Path};
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    path::Path,
+};
 
 use anyhow::{Context, Result};
 use ballast_fsverity as verity;
@@ -16,6 +20,19 @@ pub fn seal(path: &Path, expected: &str) -> Result<()> {
     let file = File::open(path).with_context(doing)?;
     file.sync_all().with_context(doing)?;
     enable(&file).and_then(|()| hold(&file, expected)).with_context(doing)
+}
+
+/// Whether files in `folder` can be sealed; leaves nothing there.
+///
+/// # Errors
+/// If not, with what to do.
+pub fn can_seal(folder: &Path) -> Result<()> {
+    let path = folder.join("probe");
+    let doing = || format!("sealing files in {}", folder.display());
+    fs::write(&path, "probe").with_context(doing)?;
+    let sealed = File::open(&path).map_err(anyhow::Error::from).and_then(|file| enable(&file)).with_context(doing);
+    fs::remove_file(&path).with_context(doing)?;
+    sealed
 }
 
 fn enable(file: &File) -> Result<()> {

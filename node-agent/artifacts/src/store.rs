@@ -15,6 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::{
     client::Proxy,
     failure::{Failure, Kind},
+    measure,
     model::Artifact,
     observe, plan, unpack,
 };
@@ -78,6 +79,8 @@ impl<'a> Store<'a> {
         remove(&fresh)?;
         let files = fresh.join("files");
         DirBuilder::new().recursive(true).mode(0o755).create(&files).context("making room in the store")?;
+        // Before anything is fetched for it: without that it would be fetched again and again.
+        measure::can_seal(&fresh)?;
         self.has_room(&artifact)?;
         let total: u64 = artifact.layers.iter().map(|layer| layer.bytes).sum();
         let mut found = BTreeSet::new();

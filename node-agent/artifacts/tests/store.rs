@@ -9,6 +9,7 @@ use std::{
     process::Command,
 };
 
+use ballast_artifacts::client::{Options, Proxy};
 use ballast_types::FailureKind;
 use serde_json::Value;
 
@@ -105,10 +106,16 @@ fn proxy() -> PathBuf {
     proxy
 }
 
-/// Fetches what was packed in `folder` as the artifact `name`, by a policy that is `policy` to all.
-fn fetch(folder: &Path, name: &str, policy: &str) -> (bool, Value) {
+/// A policy that is `policy` to all.
+fn policy(folder: &Path, policy: &str) -> PathBuf {
     let file = folder.join("policy.json");
     fs::write(&file, format!(r#"{{"default":[{{"type":"{policy}"}}]}}"#)).unwrap();
+    file
+}
+
+/// Fetches what was packed in `folder` as the artifact `name`, by a policy that is `policy` to all.
+fn fetch(folder: &Path, name: &str, policy: &str) -> (bool, Value) {
+    let file = self::policy(folder, policy);
     let image = format!("oci:{}", folder.join("oci").display());
     let (policy, proxy) = (file.to_str().unwrap(), proxy());
     let arguments = ["fetch", &image, "--name", name, "--policy", policy, "--proxy", proxy.to_str().unwrap()];
@@ -139,6 +146,7 @@ fn what_is_fetched_is_sealed_or_refused() {
     } else {
         let message = told["error"]["message"].as_str().unwrap_or_default();
         assert!(message.contains("sealing") && message.contains("has no fs-verity"), "{told}");
+        assert!(!told.to_string().contains("progress"), "it was fetched all the same: {told}");
         assert!(!place.exists(), "what is not sealed has its name");
     }
 }
@@ -165,6 +173,13 @@ fn a_layer_that_was_changed_is_damaged() {
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
     fs::write(layer, bytes).unwrap();
-    let (done, told) = fetch(folder.path(), "kubelet", "insecureAcceptAnything");
-    assert_eq!((done, &told["error"]["kind"]), (false, &Value::from("damaged")), "{told}");
+    let options = Options { program: proxy(), is_service: false, policy: None, idle_timeout: None, attempts: None };
+    let file = policy(folder.path(), "insecureAcceptAnything");
+    let proxy = Proxy::start(&Options { policy: Some(file), ..options }).unwrap();
+    let image = proxy.open(&format!("oci:{}", folder.path().join("oci").display())).unwrap();
+    let artifact = ballast_artifacts::model::Artifact::parse(&image.manifest).unwrap();
+    let layer = &artifact.layers[0];
+    let read = proxy
+        .blob(&image, &layer.digest, layer.bytes, |content| Ok(drop(std::io::copy(content, &mut std::io::sink())?)));
+    assert_eq!(ballast_artifacts::failure::kind(&read.unwrap_err()), FailureKind::Damaged);
 }

@@ -68,7 +68,7 @@ pub(crate) async fn into_repository(
         Release::read(&import.config)?;
         let plan = Plan::new(&import);
         let news = importer.request_layer_progress();
-        let (state, ()) = tokio::join!(importer.import(import), plan.follow(news));
+        let (state, ()) = tokio::join!(importer.import(import), plan.follow(news, failures.reception()?));
         Ok((state?, plan.total_bytes()))
     };
     imported.await.map_err(|error| failures.explain(error))

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::fs::FileExt},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -68,6 +68,34 @@ pub(crate) fn prepare(root: &Path, image: &Image, options: &Proxy) -> Result<Pre
     Ok(Prepared { config, failures: Failures(failures.into()) })
 }
 
+/// How much has come of a blob that the proxy holds back until it has checked it: another line of that file.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Received {
+    pub(crate) blob: String,
+    pub(crate) received_bytes: u64,
+}
+
+/// Follows these lines.
+pub(crate) struct Reception {
+    file: File,
+    at: u64,
+}
+
+impl Reception {
+    /// The last such line that was not read before. How far a fetch is, is no reason to fail: what cannot be read is left out.
+    pub(crate) fn latest(&mut self) -> Option<Received> {
+        let mut text = Vec::new();
+        let mut piece = [0; 4096];
+        while let Ok(bytes @ 1..) = self.file.read_at(&mut piece, self.at + text.len() as u64) {
+            text.extend_from_slice(&piece[..bytes]);
+        }
+        // A line that is being written is read when it is whole.
+        text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        self.at += text.len() as u64;
+        text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).next_back()
+    }
+}
+
 /// Another line of it.
 #[derive(Debug, Deserialize)]
 struct Signed {
@@ -78,6 +106,11 @@ impl Failures {
     /// When the signatures of the image that was opened run out, in seconds since 1970, if the proxy says so.
     pub(crate) fn signed_until(&mut self) -> Option<u64> {
         signed(&self.read()?)
+    }
+
+    /// What the proxy says of blobs as they come.
+    pub(crate) fn reception(&self) -> Result<Reception> {
+        Ok(Reception { file: self.0.try_clone().context("following the proxy's reports")?, at: 0 })
     }
 
     fn read(&mut self) -> Option<String> {
@@ -125,5 +158,21 @@ mod tests {
         let text = format!("{{\"signed_until\":7}}\n{text}");
         assert_eq!((signed(&text), last(&text).unwrap().kind), (Some(7), Kind::Refused));
         assert_eq!(signed(""), None);
+    }
+
+    #[test]
+    fn what_has_come_is_followed_line_by_line() {
+        let file = tempfile::tempfile().unwrap();
+        let mut reception = Reception { file: file.try_clone().unwrap(), at: 0 };
+        assert_eq!(reception.latest(), None);
+        let write = |text: &str| std::io::Write::write_all(&mut &file, text.as_bytes()).unwrap();
+        let received = |received_bytes| Some(Received { blob: "sha256:ab".to_owned(), received_bytes });
+        write(
+            "{\"blob\":\"sha256:ab\",\"received_bytes\":1}\n{\"blob\":\"sha256:ab\",\"received_bytes\":2}\nx\n{\"blob\":",
+        );
+        assert_eq!(reception.latest(), received(2));
+        assert_eq!(reception.latest(), None);
+        write("\"sha256:ab\",\"received_bytes\":3}\n");
+        assert_eq!(reception.latest(), received(3));
     }
 }

@@ -37,6 +37,11 @@ pub(super) fn report_signed_until(file: &Path, until: u64) -> Result<()> {
     append(file, &json!({ "signed_until": until }))
 }
 
+/// Appends how many bytes of a blob have come that is held back until it is checked.
+pub(super) fn report_received(file: &Path, blob: &str, bytes: u64) -> Result<()> {
+    append(file, &json!({ "blob": blob, "received_bytes": bytes }))
+}
+
 fn append(file: &Path, line: &Value) -> Result<()> {
     let file = OpenOptions::new().append(true).open(file);
     file.and_then(|mut file| writeln!(file, "{line}")).context("reporting what the protocol has no words for")
@@ -56,8 +61,9 @@ mod tests {
         report(file.path(), &refused).unwrap();
         report(file.path(), &anyhow!("y").context(Failed::new(Kind::NotFound, "none"))).unwrap();
         report_signed_until(file.path(), 7).unwrap();
+        report_received(file.path(), "sha256:ab", 9).unwrap();
         let reported = std::fs::read_to_string(file.path()).unwrap();
-        let expected = "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n{\"signed_until\":7}\n";
+        let expected = "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n{\"signed_until\":7}\n{\"blob\":\"sha256:ab\",\"received_bytes\":9}\n";
         assert_eq!(reported, expected);
     }
 }

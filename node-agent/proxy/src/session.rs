@@ -1,6 +1,13 @@
 //! One client: its requests in order, the images it has opened, the pipes it reads from.
 
-use std::{collections::HashMap, os::fd::OwnedFd, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    io::Read,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
@@ -15,10 +22,20 @@ use crate::{
     options::Options,
     protocol::{
         message::{Reply, Request, VERSION},
-        pipe::Pipes,
+        pipe::{Pipes, Writer},
     },
-    source::{Source, Sources, layout::Layout, registry::Registry},
+    source::{Source, Sources, blob::Blob, layout::Layout, registry::Registry},
 };
+
+/// A blob up to this size is held back until its digest is checked: who reads it unpacks it as root. Our largest layer has a third of it. It
+/// fits into MemoryMax= of the service.
+const CHECKED_FIRST_BYTES: u64 = 64 << 20;
+
+/// How often the client hears how much of such a blob has come.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// As large as a pipe is.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The image that is not there, for OpenImageOptional.
 const NO_IMAGE: u32 = 0;
@@ -151,15 +168,15 @@ impl Session {
     }
 
     async fn blob(&mut self, image: u32, digest: &str, size: u64) -> Result<Answer> {
-        let mut blob = self.image(image)?.blob(&Digest::parse(digest)?, size).await?;
-        let (pipe, read_end) = self.pipes.start(|mut writer| async move {
-            let copied = async {
-                while let Some(piece) = blob.next().await? {
-                    writer.write(&piece).await?;
-                }
-                Ok(())
+        let digest = Digest::parse(digest)?;
+        let blob = self.image(image)?.blob(&digest, size).await?;
+        let reports = self.options.failures.clone();
+        let (pipe, read_end) = self.pipes.start(move |mut writer| async move {
+            let copied = if size <= CHECKED_FIRST_BYTES {
+                check_then_copy(blob, &digest, &mut writer, reports).await
+            } else {
+                copy(blob, &mut writer).await
             };
-            let copied = copied.await;
             (writer, copied)
         })?;
         Ok((Reply::done(size.into(), pipe), Some(read_end)))
@@ -173,6 +190,34 @@ impl Session {
         let (pipe, read_end) = self.pipes.start_with_bytes(bytes)?;
         Ok((Reply::done(value, pipe), Some(read_end)))
     }
+}
+
+/// Nothing of a blob that is not what its digest names reaches the client.
+async fn check_then_copy(blob: Blob, digest: &Digest, writer: &mut Writer, reports: Option<PathBuf>) -> Result<()> {
+    let mut last = Instant::now();
+    let mut file = blob
+        .checked(|bytes| {
+            let Some(reports) = reports.as_ref().filter(|_| last.elapsed() >= REPORT_EVERY) else { return };
+            last = Instant::now();
+            // How far it is, is no reason to fail.
+            let _ = failure::report_received(reports, &digest.to_string(), bytes);
+        })
+        .await?;
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match file.read(&mut piece).context("reading a checked blob")? {
+            0 => return Ok(()),
+            bytes => writer.write(&piece[..bytes]).await?,
+        }
+    }
+}
+
+/// A blob that is too large to be held: the client sees the last of it only if it is what its digest names.
+async fn copy(mut blob: Blob, writer: &mut Writer) -> Result<()> {
+    while let Some(piece) = blob.next().await? {
+        writer.write(&piece).await?;
+    }
+    Ok(())
 }
 
 fn done(value: Value) -> Result<Answer> {

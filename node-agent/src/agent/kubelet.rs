@@ -40,12 +40,13 @@ impl Agent {
     /// How it is; None where there is none, and none is wanted.
     pub(super) async fn observe_kubelet(&mut self, observed: &Observed) -> Option<Looked> {
         let settings = observed.settings();
-        if !self.kubelet.is_needed(cluster(settings).is_some()) {
+        let is_needed = self.kubelet.is_needed(cluster(settings).is_some()).await;
+        if !self.warnings.note(is_needed)? {
             return None;
         }
         let desired = observed.pods.as_ref().map(|(desired, _)| desired);
         let (wanted, problems) = wanted(settings, &self.memberships.reports(), desired);
-        let looked = self.kubelet.observe(wanted.as_ref(), observed.systemd.as_ref()).await;
+        let looked = self.kubelet.observe(wanted.as_ref(), observed.systemd.as_ref(), self.runtime.cri()).await;
         let observed = self.warnings.note(looked)?;
         Some(Looked { wanted, observed, problems })
     }
@@ -76,7 +77,8 @@ impl Agent {
             self.provide_images();
         }
         let registry = update::act::artifact_registry(self.host.clone(), image, settings, revoked);
-        let done = self.kubelet.act(step.clone(), &looked.observed, observed.systemd.as_ref(), registry).await;
+        let (systemd, cri) = (observed.systemd.as_ref(), self.runtime.cri());
+        let done = self.kubelet.act(step.clone(), &looked.observed, systemd, cri, registry).await;
         self.warnings.note(done);
     }
 }

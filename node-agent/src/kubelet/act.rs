@@ -16,9 +16,11 @@ use super::{
     memory,
     model::{FOLDER, Files, NAME, Observed, PODS, Step, UNIT, Version},
     observe::{Controller, Done},
-    plan::kept,
+    plan::{kept, rendered},
+    pods,
 };
 use crate::clients::{
+    cri::Cri,
     host::Host,
     store,
     systemd::Systemd,
@@ -55,12 +57,13 @@ impl Controller {
         step: Step,
         observed: &Observed,
         systemd: Option<&Systemd>,
+        cri: Option<&Cri>,
         registry: impl Future<Output = Result<Registry>>,
     ) -> Result<()> {
         match step {
             Step::Fetch { image } => {
                 let registry = registry.await.with_context(|| format!("fetching kubelet {image}"));
-                self.fetch(image, registry);
+                self.fetch(image, registry, rendered(observed).map(str::to_owned));
             }
             Step::Start { files } => {
                 let systemd = systemd.context("starting the kubelet: systemd does not answer")?;
@@ -68,6 +71,7 @@ impl Controller {
                 log::info!("starting {UNIT}");
                 systemd.restart(UNIT).await.context("starting the kubelet")?;
                 self.started = Some(Instant::now());
+                self.is_over = false;
             }
             Step::Render { files } => self.render(files).await?,
             Step::Stop => {
@@ -75,6 +79,15 @@ impl Controller {
                 log::info!("ending {UNIT} as the settings say");
                 systemd.stop(UNIT).await.context("ending the kubelet")?;
                 self.started = None;
+            }
+            Step::EndPods => {
+                let cri = cri.context("ending a kubelet's pods: the container runtime does not answer")?.clone();
+                let (host, changed) = (self.host.clone(), Arc::clone(&self.changed));
+                self.work = Some(tokio::spawn(async move {
+                    let ended = pods::end(&host, &cri).await;
+                    changed.notify_one();
+                    Done::Pods(ended)
+                }));
             }
             Step::Clear => {
                 let clear = |host: &Host| match fs::remove_dir_all(host.path(FOLDER)) {
@@ -91,25 +104,28 @@ impl Controller {
             }
             Step::Good(version) => {
                 log::info!("kubelet {} proved itself", version.version);
-                let mut observed = observed.clone();
-                observed.memory.proved(version.clone());
+                let mut after = observed.memory.clone();
+                after.proved(version.clone());
                 memory::change(&self.host, |memory| memory.proved(version)).await?;
-                self.remove(kept(&observed));
+                self.remove(kept(&after, rendered(observed)));
             }
             Step::Fail(failed) => {
                 log::error!("kubelet {} failed: {}", failed.version, failed.reason);
                 memory::change(&self.host, |memory| memory.fail(failed)).await?;
             }
-            Step::Mend => {
+            Step::Mend { digest } => {
                 log::error!("the kubelet on the disk is not what was signed; it is fetched anew");
-                memory::change(&self.host, |memory| memory.mend()).await?;
+                memory::change(&self.host, |memory| memory.mend(digest)).await?;
+                let before = self.mended.map_or(0, |(_, count)| count);
+                self.mended = Some((Instant::now(), before.saturating_add(1)));
             }
         }
         self.changed.notify_one();
         Ok(())
     }
 
-    fn fetch(&mut self, image: String, registry: Result<Registry>) {
+    /// Fetches it, then removes what is needed no more: `rendered` is what is running, or is to run, meanwhile.
+    fn fetch(&mut self, image: String, registry: Result<Registry>, rendered: Option<String>) {
         let (host, changed) = (self.host.clone(), Arc::clone(&self.changed));
         self.work = Some(tokio::spawn(async move {
             let done = async {
@@ -121,7 +137,13 @@ impl Controller {
                 let Fetched { digest, version } = fetched;
                 log::info!("kubelet {image} is {version}, {digest}");
                 let of = image.clone();
-                memory::change(&host, move |memory| memory.fetched(of, Version { digest, version })).await
+                memory::change(&host, move |memory| memory.fetched(of, Version { digest, version })).await?;
+                // Versions that failed one after the other would fill the disk.
+                let after = host.read("looking at the kubelet", memory::load).await?;
+                if let Err(error) = remove(&host, &kept(&after, rendered.as_deref())).await {
+                    log::warn!("removing kubelets that nobody needs: {error:#}");
+                }
+                Ok(())
             };
             let done = done.await;
             changed.notify_one();
@@ -135,19 +157,21 @@ impl Controller {
             return;
         }
         let host = self.host.clone();
-        self.work = Some(tokio::spawn(async move {
-            let mut arguments = vec!["remove"];
-            keep.iter().for_each(|digest| arguments.extend(["--keep", digest.as_str()]));
-            let removed = worker::run::<Removed>(&host, ARTIFACTS, &arguments, None, REMOVAL_TOTAL, |_| {}).await;
-            Done::Removal(removed.map(|Removed { removed }| {
-                removed.iter().for_each(|digest| log::info!("removed {digest}, which nobody needs"));
-            }))
-        }));
+        self.work = Some(tokio::spawn(async move { Done::Removal(remove(&host, &keep).await) }));
     }
 
     async fn render(&self, files: Files) -> Result<()> {
         self.host.change("rendering what the kubelet reads", move |host| write(host, &files)).await
     }
+}
+
+/// Removes all versions but those of `keep`.
+async fn remove(host: &Host, keep: &[String]) -> Result<()> {
+    let mut arguments = vec!["remove"];
+    keep.iter().for_each(|digest| arguments.extend(["--keep", digest.as_str()]));
+    let Removed { removed } = worker::run::<Removed>(host, ARTIFACTS, &arguments, None, REMOVAL_TOTAL, |_| {}).await?;
+    removed.iter().for_each(|digest| log::info!("removed {digest}, which nobody needs"));
+    Ok(())
 }
 
 /// Writes what is other, and removes the pods that are no more.

@@ -6,7 +6,7 @@ use super::model::{Failed, MAX_FAILED, Memory, Version};
 use crate::clients::{damage, host::Host, store};
 
 /// Where it is.
-const FILE: &str = "/var/lib/ballast/kubelet.json";
+pub(super) const FILE: &str = "/var/lib/ballast/kubelet.json";
 
 const DOING: &str = "writing /var/lib/ballast/kubelet.json";
 
@@ -51,10 +51,15 @@ pub async fn change(host: &Host, change: impl FnOnce(&mut Memory) + Send + 'stat
 }
 
 impl Memory {
-    /// `image` was fetched, and is this version.
+    /// `image` was fetched, and is this version. If that is the one that was damaged, it is whole again, and what is wanted stays.
     pub fn fetched(&mut self, image: String, version: Version) {
-        self.image = Some(image);
-        self.wanted = Some(version);
+        self.sources.insert(version.digest.clone(), pinned(&image, &version.digest));
+        if self.damaged.take_if(|damaged| *damaged == version.digest).is_none() {
+            self.image = Some(image);
+            self.wanted = Some(version);
+        }
+        let Self { wanted, good, .. } = self;
+        self.sources.retain(|digest, _| wanted.iter().chain(&*good).any(|kept| kept.digest == *digest));
     }
 
     /// The version proved itself.
@@ -64,16 +69,24 @@ impl Memory {
 
     /// The version failed; of each the last reason is kept.
     pub fn fail(&mut self, failed: Failed) {
-        self.failed.retain(|known| known.digest != failed.digest);
+        self.failed.retain(|known| known.digest != failed.digest || known.configuration != failed.configuration);
         self.failed.push(failed);
         let surplus = self.failed.len().saturating_sub(MAX_FAILED);
         self.failed.drain(..surplus);
     }
 
-    /// What was fetched is not what was signed any more: it is fetched anew.
-    pub fn mend(&mut self) {
-        self.image = None;
+    /// The version with this digest is not what was signed any more: it is fetched anew.
+    pub fn mend(&mut self, digest: String) {
+        self.damaged = Some(digest);
     }
+}
+
+/// Exactly the version with `digest`, of where `image` names one by tag or digest.
+fn pinned(image: &str, digest: &str) -> String {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let slash = name.rfind('/').unwrap_or(0);
+    let tag = name[slash..].find(':').map_or(name.len(), |colon| slash + colon);
+    format!("{}@{digest}", &name[..tag])
 }
 
 #[cfg(test)]
@@ -90,6 +103,7 @@ mod tests {
             version: "1".to_owned(),
             reason: "r".to_owned(),
             at: 7,
+            configuration: String::new(),
         };
         assert_eq!(load(&host).unwrap(), Memory::default());
         change(&host, move |memory| {
@@ -104,7 +118,25 @@ mod tests {
         assert_eq!((memory.failed.len(), memory.failed.last().unwrap().digest.as_str()), (MAX_FAILED, "3"));
         std::fs::write(tree.path().join("var/lib/ballast/kubelet.json"), "{").unwrap();
         assert_eq!(load(&host).unwrap(), Memory::default());
-        change(&host, |memory| memory.mend()).await.unwrap();
+        change(&host, |memory| memory.mend("a".to_owned())).await.unwrap();
         assert!(tree.path().join("var/lib/ballast/kubelet.json.damaged-1").exists());
+    }
+
+    #[test]
+    fn what_was_damaged_is_known_by_its_digest_and_what_is_wanted_stays() {
+        let version = |digest: &str| Version { digest: digest.to_owned(), version: "1.33.0".to_owned() };
+        let mut memory = Memory::default();
+        memory.fetched("r.example:5000/kubelet:1.32".to_owned(), version("sha256:a"));
+        memory.proved(version("sha256:a"));
+        memory.fetched("r.example:5000/kubelet:1.33@sha256:b".to_owned(), version("sha256:b"));
+        assert_eq!(memory.sources["sha256:a"], "r.example:5000/kubelet@sha256:a");
+        assert_eq!(memory.sources["sha256:b"], "r.example:5000/kubelet@sha256:b");
+        memory.mend("sha256:a".to_owned());
+        memory.fetched(memory.sources["sha256:a"].clone(), version("sha256:a"));
+        assert_eq!((memory.damaged.as_ref(), memory.wanted.as_ref()), (None, Some(&version("sha256:b"))));
+        // What nobody keeps is not fetched again, either.
+        memory.proved(version("sha256:b"));
+        memory.fetched("r.example:5000/kubelet:1.34".to_owned(), version("sha256:c"));
+        assert_eq!(memory.sources.len(), 2);
     }
 }

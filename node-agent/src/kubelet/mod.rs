@@ -6,4 +6,5 @@ pub mod memory;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod pods;
 pub mod probe;

@@ -37,7 +37,7 @@ pub const SILENCES_TO_KILL: u32 = 3;
 /// No more failed versions than this are remembered; the oldest are forgotten.
 pub const MAX_FAILED: usize = 8;
 
-/// After a fetch that failed: at first, at most.
+/// After a fetch that failed, or a version that was damaged: at first, at most.
 pub const FETCH_AGAIN: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
 
 /// A version of the kubelet.
@@ -60,6 +60,9 @@ pub struct Failed {
     pub reason: String,
     /// When, in seconds since 1970.
     pub at: u64,
+    /// The fingerprint of what it read; with another configuration it may not fail. Empty: of an agent that did not note it.
+    #[serde(default)]
+    pub configuration: String,
 }
 
 /// What cannot be seen, and is kept over boots.
@@ -77,12 +80,21 @@ pub struct Memory {
     /// Versions that failed, the newest last.
     #[serde(default)]
     pub failed: Vec<Failed>,
+    /// Where those that are kept came from, each by digest: to fetch exactly that one again.
+    #[serde(default)]
+    pub sources: BTreeMap<String, String>,
+    /// The version that was found damaged, until it was fetched anew.
+    #[serde(default)]
+    pub damaged: Option<String>,
 }
 
 impl Memory {
-    /// Why the version with `digest` failed, if it did.
-    pub fn failure_of(&self, digest: &str) -> Option<&Failed> {
-        self.failed.iter().find(|failed| failed.digest == digest)
+    /// Why the version with `digest` failed with this configuration, if it did.
+    pub fn failure_of(&self, digest: &str, configuration: &str) -> Option<&Failed> {
+        let is_it = |failed: &&Failed| {
+            failed.digest == digest && (failed.configuration.is_empty() || failed.configuration == configuration)
+        };
+        self.failed.iter().find(is_it)
     }
 }
 
@@ -202,6 +214,10 @@ pub struct Observed {
     pub fetch_failure: Option<FetchFailure>,
     /// The process that was killed for not answering: it is not killed twice.
     pub killed_pid: Option<u32>,
+    /// How long ago a version was found damaged, and how often in a row.
+    pub mended: Option<(Duration, u32)>,
+    /// The sandboxes of a kubelet's pods. Looked for without the role alone; None: the runtime does not say.
+    pub sandboxes: Option<Vec<String>>,
 }
 
 /// What to do.
@@ -224,6 +240,8 @@ pub enum Step {
     },
     /// End the unit.
     Stop,
+    /// End the pods that a kubelet left, with their grace.
+    EndPods,
     /// Remove what was rendered for a unit that has ended.
     Clear,
     /// Kill the main process, which hangs; systemd then restarts the unit.
@@ -235,8 +253,11 @@ pub enum Step {
     Good(Version),
     /// Remember that the version failed.
     Fail(Failed),
-    /// What lies in the store is not what was signed: fetch it anew.
-    Mend,
+    /// The version with this digest is not what was signed: fetch exactly that one anew.
+    Mend {
+        /// Which.
+        digest: String,
+    },
 }
 
 /// What is to be done, and what to tell of it.

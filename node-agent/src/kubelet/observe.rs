@@ -1,6 +1,12 @@
 //! Looks at the kubelet: its unit, its answers, what is rendered, what is remembered.
 
-use std::{fs, io::ErrorKind, path::Path, sync::Arc, time::Instant};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use tokio::{sync::Notify, task::JoinHandle};
@@ -9,9 +15,10 @@ use super::{
     memory,
     model::{FOLDER, FetchFailure, Files, Memory, Observed, PODS, UNIT, Unit, UnitState, Wanted},
     plan::render::HEALTHZ,
+    pods,
     probe::Probe,
 };
-use crate::clients::{host::Host, systemd::Systemd};
+use crate::clients::{cri::Cri, host::Host, systemd::Systemd};
 
 /// Watches over the kubelet from pass to pass.
 #[derive(Debug)]
@@ -25,7 +32,14 @@ pub struct Controller {
     /// Fetching, removing: one at a time.
     pub(super) work: Option<JoinHandle<Done>>,
     pub(super) failure: Option<(FetchFailure, Instant)>,
+    /// Set by `act`: when a version was found damaged, and how often in a row.
+    pub(super) mended: Option<(Instant, u32)>,
+    /// Without the role: nothing is left of a kubelet.
+    pub(super) is_over: bool,
 }
+
+/// One that was well for so long was mended for good.
+const MENDED: Duration = Duration::from_secs(600);
 
 /// What came of work beside the loop.
 #[derive(Debug)]
@@ -34,25 +48,51 @@ pub(super) enum Done {
     Fetch(String, Result<()>),
     /// Versions that nobody needs are removed.
     Removal(Result<()>),
+    /// The pods that a kubelet left are ended.
+    Pods(Result<()>),
 }
 
 impl Controller {
     /// Nothing was looked at yet. What happens wakes `changed`.
     pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         let probe = Probe::new(HEALTHZ, Arc::clone(&changed));
-        Self { host, changed, probe, started: None, killed_pid: None, work: None, failure: None }
+        Self {
+            host,
+            changed,
+            probe,
+            started: None,
+            killed_pid: None,
+            work: None,
+            failure: None,
+            mended: None,
+            is_over: false,
+        }
     }
 
-    /// Whether there is anything to look after: one that is wanted, or one of a time before.
-    pub fn is_needed(&self, is_wanted: bool) -> bool {
-        is_wanted || self.host.path(FOLDER).exists()
+    /// Whether there is anything to look after: one that is wanted, or what is left of one, in this boot or over one.
+    ///
+    /// # Errors
+    /// If the disk does not answer.
+    pub async fn is_needed(&mut self, is_wanted: bool) -> Result<bool> {
+        let is_there = is_wanted || self.host.path(FOLDER).exists();
+        if is_there || self.is_over {
+            return Ok(is_there);
+        }
+        let is_remembered = |host: &Host| Ok(host.path(memory::FILE).exists());
+        self.is_over = !self.host.read("looking for what a kubelet left", is_remembered).await?;
+        Ok(!self.is_over)
     }
 
-    /// How it is. `wanted`: None without the role; then only its unit is looked at, to end it.
+    /// How it is. `wanted`: None without the role; then its unit and its pods are looked at, to end them.
     ///
     /// # Errors
     /// If the disk or systemd does not answer.
-    pub async fn observe(&mut self, wanted: Option<&Wanted>, systemd: Option<&Systemd>) -> Result<Observed> {
+    pub async fn observe(
+        &mut self,
+        wanted: Option<&Wanted>,
+        systemd: Option<&Systemd>,
+        cri: Option<&Cri>,
+    ) -> Result<Observed> {
         self.collect().await;
         let credentials = wanted.map(|wanted| wanted.credentials.clone());
         let look = move |host: &Host| look(host, credentials.as_deref());
@@ -61,11 +101,18 @@ impl Controller {
             Some(systemd) => Some(unit(systemd).await?),
             None => None,
         };
+        let sandboxes = match cri.filter(|_| wanted.is_none()) {
+            Some(cri) => Some(pods::left(cri).await?),
+            None => None,
+        };
+        self.is_over = wanted.is_none() && files.is_empty() && sandboxes.as_ref().is_some_and(Vec::is_empty);
         let asked = unit.filter(|unit| unit.state == UnitState::Active).map_or(0, |unit| unit.main_pid);
+        let health = self.probe.observe(asked).await;
+        self.mended.take_if(|_| health.healthy_for.is_some_and(|time| time >= MENDED));
         Ok(Observed {
             memory,
             unit,
-            health: self.probe.observe(asked).await,
+            health,
             files,
             started: self.started.map(|started| started.elapsed()),
             has_credentials,
@@ -75,6 +122,8 @@ impl Controller {
                 .as_ref()
                 .map(|(failure, at)| FetchFailure { ago: at.elapsed(), ..failure.clone() }),
             killed_pid: self.killed_pid,
+            mended: self.mended.map(|(at, count)| (at.elapsed(), count)),
+            sandboxes,
         })
     }
 
@@ -84,11 +133,13 @@ impl Controller {
         match work.await {
             Ok(Done::Fetch(image, Err(error))) => {
                 let message = format!("{error:#}");
-                log::error!("kubelet {image} cannot be fetched: {message}");
                 let earlier = self.failure.take().filter(|(failure, _)| failure.image == image);
+                // What stays as it is is in the journal once, and in the status as long as it lasts.
+                if earlier.as_ref().is_none_or(|(failure, _)| failure.message != message) {
+                    log::error!("kubelet {image} cannot be fetched: {message}");
+                }
                 let count = earlier.map_or(0, |(failure, _)| failure.count).saturating_add(1);
-                self.failure =
-                    Some((FetchFailure { image, message, ago: std::time::Duration::ZERO, count }, Instant::now()));
+                self.failure = Some((FetchFailure { image, message, ago: Duration::ZERO, count }, Instant::now()));
             }
             Ok(Done::Fetch(_, Ok(()))) => {
                 self.failure = None;
@@ -96,7 +147,8 @@ impl Controller {
                 self.started = None;
             }
             Ok(Done::Removal(Err(error))) => log::warn!("removing kubelets that nobody needs: {error:#}"),
-            Ok(Done::Removal(Ok(()))) => {}
+            Ok(Done::Pods(Err(error))) => log::error!("ending the pods of the kubelet: {error:#}"),
+            Ok(Done::Removal(Ok(())) | Done::Pods(Ok(()))) => {}
             Err(error) => log::error!("looking after the kubelet: {error}"),
         }
     }

@@ -7,6 +7,7 @@ mod clusters;
 mod damaged;
 mod disk;
 mod fake;
+mod kubelet;
 mod metrics;
 mod operations;
 mod pods;

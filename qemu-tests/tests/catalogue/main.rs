@@ -123,6 +123,31 @@ fn each_kind_of_breach_is_found() {
     assert_eq!(function("// a fn nobody(calls)"), None);
 }
 
+/// The ids that `text` names, as C04 or C01–C05.
+fn named_ids(text: &str) -> BTreeSet<String> {
+    let id = |word: &str| ids(&format!("{}_x", word.to_lowercase())).pop();
+    let range = |words: &str| match words.split_once('–').map(|(from, to)| (id(from), id(to))) {
+        Some((Some(from), Some(to))) => {
+            let number = |id: &str| id[1..].parse::<u32>().unwrap_or_default();
+            (number(&from)..=number(&to)).map(|number| format!("{}{number:02}", &from[..1])).collect()
+        }
+        _ => id(words).into_iter().collect::<Vec<_>>(),
+    };
+    text.split([' ', ',', '|', '\n']).flat_map(range).collect()
+}
+
+/// The security model says by which scenarios it is shown.
+#[test]
+fn what_the_security_model_claims_is_shown_by_scenarios_that_are_there() -> Result<()> {
+    let read = |name: &str| fs::read_to_string(top().join(name)).with_context(|| format!("reading {name}"));
+    let (rows, claims) = (rows(&read("docs/scenarios.md")?), named_ids(&read("docs/security.md")?));
+    ensure!(claims.len() >= 20, "docs/security.md names only {claims:?}");
+    let missing: Vec<&String> = claims.iter().filter(|id| !rows.contains_key(*id)).collect();
+    ensure!(missing.is_empty(), "docs/security.md names scenarios that are not defined: {missing:?}");
+    assert_eq!(named_ids("| x | C04, C01–C03 | Z99").into_iter().collect::<Vec<_>>().join(" "), "C01 C02 C03 C04 Z99");
+    Ok(())
+}
+
 /// The table at the end says where what is.
 #[test]
 fn the_files_that_are_named_exist() -> Result<()> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use qemu_tests::cluster::{self, ControlPlane, Kubectl, TOKEN, Wanted};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::evidence::Evidence;
-use qemu_tests::fleet::{self, Plan};
-use qemu_tests::registry::Pair;
-use qemu_tests::tools::{self, Tools};
-use qemu_tests::workspace::Workspace;
+use qemu_vm::cluster::{self, ControlPlane, Kubectl, TOKEN, Wanted};
+use qemu_vm::deadline::Deadline;
+use qemu_vm::evidence::Evidence;
+use qemu_vm::fleet::{self, Plan};
+use qemu_vm::registry::Pair;
+use qemu_vm::tools::{self, Tools};
+use qemu_vm::workspace::Workspace;
 use serde_json::{Value, json};
 
 /// An answer that comes at once on a quiet host.

@@ -5,13 +5,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::crash::check::judge::{Boots, Verdict};
-use qemu_tests::crash::cut::{Choice, Cut};
-use qemu_tests::crash::log::{Entry, Kind, Log, Write, Writer};
-use qemu_tests::crash::run::{Recording, Run};
-use qemu_tests::disk::gpt;
-use qemu_tests::tools::Tools;
-use qemu_tests::workspace::Workspace;
+use qemu_vm::crash::check::judge::{Boots, Verdict};
+use qemu_vm::crash::cut::{Choice, Cut};
+use qemu_vm::crash::log::{Entry, Kind, Log, Write, Writer};
+use qemu_vm::crash::run::{Recording, Run};
+use qemu_vm::disk::gpt;
+use qemu_vm::tools::Tools;
+use qemu_vm::workspace::Workspace;
 use sha2::{Digest, Sha256};
 
 const MIB: u64 = 1 << 20;
@@ -292,17 +292,21 @@ fn the_log_that_qemu_writes_is_read() {
     let [disk, log] = ["disk", "log"].map(|name| folder.path().join(name));
     File::create(&disk).unwrap().set_len(MIB).unwrap();
     File::create(&log).unwrap();
-    let node = format!(
-        "driver=blklogwrites,file.driver=file,file.filename={},log.driver=file,log.filename={},log-sector-size=512,\
-         log-super-update-interval=1",
-        disk.display(),
-        log.display()
-    );
-    let requests = ["write -P 1 0 4k", "flush", "discard 8k 4k", "write -z 16k 8k", "write -P 3 64k 1k", "flush"];
-    let commands = requests.iter().flat_map(|request| ["-c", request]);
-    tools
-        .output("qemu-io", ["--image-opts", "-d", "unmap"].into_iter().chain(commands).chain([node.as_str()]))
-        .unwrap();
+    let write = |begins: &str, requests: &[&str]| {
+        let node = format!(
+            "driver=blklogwrites,file.driver=file,file.filename={},log.driver=file,log.filename={},{begins},\
+             log-super-update-interval=1",
+            disk.display(),
+            log.display()
+        );
+        let commands = requests.iter().flat_map(|request| ["-c", request]);
+        tools
+            .output("qemu-io", ["--image-opts", "-d", "unmap"].into_iter().chain(commands).chain([node.as_str()]))
+            .unwrap();
+    };
+    // The second boot of a recording goes on with its log.
+    write("log-sector-size=512", &["write -P 1 0 4k", "flush", "discard 8k 4k"]);
+    write("log-append=on", &["write -z 16k 8k", "write -P 3 64k 1k", "flush"]);
     let read = Log::read(&log).unwrap();
     // It may flush more often than it is asked to.
     let place = |entry: &Entry| match entry {

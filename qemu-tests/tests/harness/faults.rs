@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use qemu_tests::fault_proxy::{Fault, On, Times};
-use qemu_tests::registry::{Authority, Validity};
+use qemu_vm::fault_proxy::{Fault, On, Times};
+use qemu_vm::registry::{Authority, Validity};
 
 use crate::support::Bench;
 
@@ -69,7 +69,7 @@ fn a_slow_line_is_slow_and_a_stalled_one_says_nothing_more() {
     let mark = bench.release_server.fault_proxy.mark();
     std::thread::scope(|scope| {
         let fetch = scope.spawn(|| fails(&bench, &name));
-        let deadline = qemu_tests::deadline::Deadline::secs(30);
+        let deadline = qemu_vm::deadline::Deadline::secs(30);
         let stalled = deadline.poll(std::time::Duration::from_millis(50), || {
             let served = bench.release_server.fault_proxy.served_since(mark);
             Ok::<_, ()>(served.iter().any(|one| one.sent == 100).then_some(()))

@@ -12,8 +12,8 @@ use ballast_settings::render::{Content, render};
 use ballast_settings::{Rank, Source};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use qemu_tests::tools::Tools;
-use qemu_tests::workspace::Workspace;
+use qemu_vm::tools::Tools;
+use qemu_vm::workspace::Workspace;
 
 #[path = "../../../node-agent/settings/tests/properties/any.rs"]
 mod any;

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use qemu_tests::registry::SigningKey;
-use qemu_tests::release::Written;
+use qemu_vm::registry::SigningKey;
+use qemu_vm::release::Written;
 
 use crate::support::Bench;
 
@@ -78,7 +78,7 @@ fn a_release_is_signed_once_more_and_keeps_its_signatures() {
     let mut skopeo = tools.command("skopeo");
     skopeo.arg("--policy").arg(&open).args(["copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false"]);
     skopeo.arg(format!("oci:{}", other.folder.display())).arg(format!("docker://{tagged}"));
-    qemu_tests::tools::output("skopeo", &mut skopeo).unwrap();
+    qemu_vm::tools::output("skopeo", &mut skopeo).unwrap();
     let second = SigningKey::make(&bench.tools, bench.release_server.folder(), "second").unwrap();
     let name = bench.release_server.name("20261122.1");
     bench.fetch_signed_as(&name, &repository, &second.public, &bench.place("before")).unwrap_err();

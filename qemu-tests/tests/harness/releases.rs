@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use qemu_tests::registry::{Signed, SigningKey};
+use qemu_vm::registry::{Signed, SigningKey};
 
 use crate::support::Bench;
 
@@ -47,9 +47,7 @@ fn a_mirror_has_its_own_users_and_the_signature_of_the_original() {
     let name = mirror.publish_for(&bench.release_server, &release).unwrap();
     assert_eq!(name, mirror.name("20261122.1"));
     assert!(
-        qemu_tests::release_server::ReleaseServer::authfile(&[&bench.release_server, &mirror])
-            .matches("auth\":")
-            .count()
+        qemu_vm::release_server::ReleaseServer::authfile(&[&bench.release_server, &mirror]).matches("auth\":").count()
             == 2
     );
     assert!(

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use qemu_tests::release::{Base, Written};
-use qemu_tests::release_server::ReleaseServer;
-use qemu_tests::tools::{self, Tools};
-use qemu_tests::workspace::{Image, Workspace};
+use qemu_vm::release::{Base, Written};
+use qemu_vm::release_server::ReleaseServer;
+use qemu_vm::tools::{self, Tools};
+use qemu_vm::workspace::{Image, Workspace};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;

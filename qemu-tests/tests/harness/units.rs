@@ -6,8 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use qemu_tests::tools::{self, Tools};
-use qemu_tests::workspace::Workspace;
+use qemu_vm::tools::{self, Tools};
+use qemu_vm::workspace::Workspace;
 use serde_json::Value;
 
 /// In tenths: of a service that is not named, no more than 2.0.

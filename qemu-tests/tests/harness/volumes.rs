@@ -1,9 +1,9 @@
 //! Volumes with user-data are what platforms make: their labels, and files under their whole names.
 
-use qemu_tests::disk::Bus;
-use qemu_tests::tools::Tools;
-use qemu_tests::volume::{FileSystem, Volume};
-use qemu_tests::workspace::Workspace;
+use qemu_vm::disk::Bus;
+use qemu_vm::tools::Tools;
+use qemu_vm::volume::{FileSystem, Volume};
+use qemu_vm::workspace::Workspace;
 
 /// Where ISO 9660 has its volume's name: in the primary descriptor, ECMA-119, 8.4.
 const ISO_LABEL: std::ops::Range<usize> = 0x8028..0x8048;

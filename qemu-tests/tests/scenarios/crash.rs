@@ -1,20 +1,21 @@
-//! P: every disk that a power cut could have left of a recording, made and checked without a boot (`qemu_tests::crash`).
+//! P: every disk that a power cut could have left of a recording, made and checked without a boot (`qemu_vm::crash`).
 
 use std::path::Path;
 
 #[cfg(feature = "soak")]
 use anyhow::Context;
 use anyhow::{Result, bail, ensure};
-use qemu_tests::crash::breach::{self, UPGRADE};
-use qemu_tests::crash::check::judge::Fault;
-use qemu_tests::crash::figures::Figures;
-use qemu_tests::crash::record::Recorder;
-use qemu_tests::crash::run::{Outcome, Plan, Recording, Run};
-use qemu_tests::installed::Installed;
-use qemu_tests::releases::Ended;
-use qemu_tests::scenario::Scenario;
-use qemu_tests::settings::set;
-use qemu_tests::tools::Tools;
+use qemu_vm::crash::breach::{self, UPGRADE};
+use qemu_vm::crash::check::judge::Fault;
+use qemu_vm::crash::figures::{Figures, Report};
+use qemu_vm::crash::record::Recorder;
+use qemu_vm::crash::run::{Of, Outcome, Plan, Recording, Run};
+use qemu_vm::installed::Installed;
+use qemu_vm::node::Node;
+use qemu_vm::releases::Ended;
+use qemu_vm::scenario::Scenario;
+use qemu_vm::settings::set;
+use qemu_vm::tools::Tools;
 
 use crate::killed::seed;
 
@@ -31,16 +32,21 @@ fn upgrade(scenario: &mut Scenario, folder: &Path) -> Result<Recording> {
     let mut recorder = Recorder::create(folder)?;
     host.record(&recorder.recording);
     let mut node = host.restored()?;
+    settings_around_an_upgrade(&mut node, &mut recorder, &name)?;
+    node.cut_power()?;
+    Ok(recorder.recording)
+}
+
+/// Settings are set, the release `name` is prepared, settings are set again.
+fn settings_around_an_upgrade(node: &mut Node, recorder: &mut Recorder, name: &str) -> Result<()> {
     recorder.mark("settings")?;
     set(&mut node.guest, "kernel.sysctl.net.core.somaxconn", "4096")?;
     recorder.answered("settings set", SETTINGS, Some("4096"))?;
     recorder.mark(UPGRADE)?;
-    Ended::of(&mut node.guest, &["upgrade", &name])?.done()?;
+    Ended::of(&mut node.guest, &["upgrade", name])?.done()?;
     recorder.answered_release("upgrade")?;
     set(&mut node.guest, "kernel.sysctl.net.core.somaxconn", "4097")?;
-    recorder.answered("settings set again", SETTINGS, Some("4097"))?;
-    node.cut_power()?;
-    Ok(recorder.recording)
+    recorder.answered("settings set again", SETTINGS, Some("4097"))
 }
 
 /// Makes and judges states; the disk of the first with a fault is kept.
@@ -81,15 +87,16 @@ fn p11_p08_crash_states_of_an_upgrade() {
         let recording = upgrade(scenario, &folder)?;
         let tools = scenario.lab.tools.clone();
         let mut run = Run::of(&tools, &recording)?;
-        let outcome = states(&mut run, &recording, Plan { seed, states: Some(STATES), boot_only: false }, 0)?;
+        let outcome = states(&mut run, &recording, Plan { seed, states: Some(STATES), of: Of::All }, 0)?;
         ensure!(outcome.states == STATES, "only {} states were made", outcome.states);
-        let mut figures = Figures::new(seed);
-        figures.add("upgrade", &outcome);
-        figures.write(&scenario.lab.workspace.target.join("bench/powercut-slice.json"))?;
+        let report = scenario.lab.workspace.target.join("bench/powercut-slice.json");
+        Report::note(&report, "upgrade", &Figures::of(seed, &outcome))?;
         breaches_are_found(&tools, &recording)
     });
 }
 
-/// All recordings, all their states, and some of them booted.
+#[cfg(feature = "soak")]
+mod recordings;
+/// Each recording with some thousand of its states, and some of them booted.
 #[cfg(feature = "soak")]
 mod soak;

@@ -1,12 +1,12 @@
 //! R: a release that does not prove itself is left, exactly after its tries, for the last good one, and is remembered.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::console::Line;
-use qemu_tests::installed::{Installed, TRIES};
-use qemu_tests::node::{Node, READY_LINE};
-use qemu_tests::release::{Release, Written};
-use qemu_tests::releases::{Ended, Releases};
-use qemu_tests::scenario::Scenario;
+use qemu_vm::console::Line;
+use qemu_vm::installed::{Installed, TRIES};
+use qemu_vm::node::{Node, READY_LINE};
+use qemu_vm::release::{Release, Written};
+use qemu_vm::releases::{Ended, Releases};
+use qemu_vm::scenario::Scenario;
 
 use crate::upgrade::{runs, settings};
 
@@ -139,10 +139,10 @@ fn r07_required_unit_fails() {
 mod soak {
     use std::time::Duration;
 
-    use qemu_tests::credentials::Credential;
-    use qemu_tests::deadline::Deadline;
-    use qemu_tests::node::READY;
-    use qemu_tests::qemu::machine::Network;
+    use qemu_vm::credentials::Credential;
+    use qemu_vm::deadline::Deadline;
+    use qemu_vm::node::READY;
+    use qemu_vm::qemu::machine::Network;
 
     use super::*;
 

@@ -9,12 +9,12 @@
 //! loader and entry find the disk by other drivers than the kernel does.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::disk::Bus;
-use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
-use qemu_tests::qemu::firmware::FirmwareKind;
-use qemu_tests::qemu::machine::Chipset;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::disk::Bus;
+use qemu_vm::lab::Options;
+use qemu_vm::node::Node;
+use qemu_vm::qemu::firmware::FirmwareKind;
+use qemu_vm::qemu::machine::Chipset;
+use qemu_vm::scenario::Scenario;
 
 use crate::install::grown;
 

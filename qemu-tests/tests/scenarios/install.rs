@@ -1,18 +1,18 @@
 //! I: the first boots of a disk that is larger than the image, and of one among others.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::disk::Bus;
-use qemu_tests::disk::Disk;
-use qemu_tests::disk::entries::Tries;
-use qemu_tests::disk::esp::Esp;
-use qemu_tests::disk::gpt;
-use qemu_tests::disk::image::SIZE_MIB;
-use qemu_tests::installed::proves_itself;
-use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
-use qemu_tests::qemu::firmware::FirmwareKind;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::disk::Bus;
+use qemu_vm::disk::Disk;
+use qemu_vm::disk::entries::Tries;
+use qemu_vm::disk::esp::Esp;
+use qemu_vm::disk::gpt;
+use qemu_vm::disk::image::SIZE_MIB;
+use qemu_vm::installed::proves_itself;
+use qemu_vm::lab::Options;
+use qemu_vm::node::Node;
+use qemu_vm::qemu::firmware::FirmwareKind;
+use qemu_vm::scenario::Scenario;
 
 /// What the second boot must find as the first one left it.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! C: what lies on the disk is what was built, or reading it fails.
 
 use anyhow::ensure;
-use qemu_tests::disk::root::Root;
-use qemu_tests::lab::Options;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::disk::root::Root;
+use qemu_vm::lab::Options;
+use qemu_vm::scenario::Scenario;
 
 /// A program that nothing runs on the way to READY and that surely has a block of its own.
 const VICTIM: &str = "/usr/bin/split";
@@ -48,10 +48,10 @@ fn every_object_of_the_built_disk_is_sealed() {
 #[cfg(feature = "soak")]
 mod soak {
     use anyhow::Context;
-    use qemu_tests::disk::entries::{EntryName, Tries};
-    use qemu_tests::disk::esp::Esp;
-    use qemu_tests::installed::Installed;
-    use qemu_tests::releases::{Ended, Releases};
+    use qemu_vm::disk::entries::{EntryName, Tries};
+    use qemu_vm::disk::esp::Esp;
+    use qemu_vm::installed::Installed;
+    use qemu_vm::releases::{Ended, Releases};
 
     use super::*;
 
@@ -99,7 +99,7 @@ mod soak {
 
             let (mut node, failed) = host.boot_until_settled(2)?;
             ensure!(failed.len() == 2, "it was tried {} times, not twice", failed.len());
-            let says = |lines: &Vec<qemu_tests::console::Line>| {
+            let says = |lines: &Vec<qemu_vm::console::Line>| {
                 lines.iter().any(|line| line.text.contains("ballast-init: deployment: "))
             };
             ensure!(failed.iter().all(says), "/init did not say that there is no such deployment");

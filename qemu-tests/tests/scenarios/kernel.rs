@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use qemu_tests::node::Node;
-use qemu_tests::scenario::Scenario;
-use qemu_tests::tools::Tools;
+use qemu_vm::node::Node;
+use qemu_vm::scenario::Scenario;
+use qemu_vm::tools::Tools;
 
 /// What cluster networking and storage load, one name a line with its reason.
 const MODULES: &str = include_str!("kernel.modules");

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::fault_proxy::{Fault, On, Times};
-use qemu_tests::installed::Installed;
-use qemu_tests::node::Node;
-use qemu_tests::release::Written;
-use qemu_tests::releases::{Ended, OPERATION, Releases, when};
-use qemu_tests::scenario::Scenario;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::fault_proxy::{Fault, On, Times};
+use qemu_vm::installed::Installed;
+use qemu_vm::node::Node;
+use qemu_vm::release::Written;
+use qemu_vm::releases::{Ended, OPERATION, Releases, when};
+use qemu_vm::scenario::Scenario;
 
 use crate::upgrade::runs;
 
@@ -220,8 +220,8 @@ fn power_cuts(name: &str, times: u32) {
 /// Cuts by ending QEMU, which loses nothing that was written; what a real cut loses is `crash.rs`. And what is half fetched.
 #[cfg(feature = "soak")]
 mod soak {
-    use qemu_tests::node::READY;
-    use qemu_tests::release::Base;
+    use qemu_vm::node::READY;
+    use qemu_vm::release::Base;
 
     use super::*;
 

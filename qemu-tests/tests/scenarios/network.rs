@@ -2,15 +2,15 @@
 //! only fetches; the case is named when it fails.
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::fault_proxy::{ConnectProxy, Fault, On, Times};
-use qemu_tests::guest::Guest;
-use qemu_tests::installed::Installed;
-use qemu_tests::node::Node;
-use qemu_tests::registry::{Authority, Validity};
-use qemu_tests::release::Written;
-use qemu_tests::release_server::{ReleaseServer, line};
-use qemu_tests::releases::{Ended, Releases};
-use qemu_tests::scenario::{Cases, Scenario};
+use qemu_vm::fault_proxy::{ConnectProxy, Fault, On, Times};
+use qemu_vm::guest::Guest;
+use qemu_vm::installed::Installed;
+use qemu_vm::node::Node;
+use qemu_vm::registry::{Authority, Validity};
+use qemu_vm::release::Written;
+use qemu_vm::release_server::{ReleaseServer, line};
+use qemu_vm::releases::{Ended, Releases};
+use qemu_vm::scenario::{Cases, Scenario};
 
 /// A node that fetches release after release, each newer than the one before.
 struct Fetching<'a> {

@@ -1,11 +1,11 @@
 //! N, F and the node's own surface: without a network and without user-data it is READY; who may see what of it.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::budget::{Budget, Figure};
-use qemu_tests::lab::Options;
-use qemu_tests::memory::agent_resident;
-use qemu_tests::node::Node;
-use qemu_tests::scenario::Scenario;
+use qemu_bench::budget::{Budget, Figure};
+use qemu_vm::lab::Options;
+use qemu_vm::memory::agent_resident;
+use qemu_vm::node::Node;
+use qemu_vm::scenario::Scenario;
 
 /// One boot, looked at from all sides: it has neither network nor user-data, as all boots here, but says so and checks.
 #[test]

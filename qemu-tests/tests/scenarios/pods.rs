@@ -5,15 +5,15 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::containers;
-use qemu_tests::deadline::Deadline;
-use qemu_tests::guest::quote;
-use qemu_tests::invariants;
-use qemu_tests::lab::Options;
-use qemu_tests::metadata::{Cloud, Given, Service};
-use qemu_tests::node::Node;
-use qemu_tests::release::canary_by_digest;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::containers;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::guest::quote;
+use qemu_vm::invariants;
+use qemu_vm::lab::Options;
+use qemu_vm::metadata::{Cloud, Given, Service};
+use qemu_vm::node::Node;
+use qemu_vm::release::canary_by_digest;
+use qemu_vm::scenario::Scenario;
 use serde_json::json;
 
 /// Where a node finds the host in a network with a metadata service (`qemu::network::OnLink`).

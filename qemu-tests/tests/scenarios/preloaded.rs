@@ -1,12 +1,12 @@
 //! The preloaded pods' images: on VAR from the start, imported where they are not.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::disk::gpt;
-use qemu_tests::disk::root::Root;
-use qemu_tests::guest::Guest;
-use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::disk::gpt;
+use qemu_vm::disk::root::Root;
+use qemu_vm::guest::Guest;
+use qemu_vm::lab::Options;
+use qemu_vm::node::Node;
+use qemu_vm::scenario::Scenario;
 
 const CONTAINERD: &str = "/var/lib/containerd";
 const BLOBS: &str = "io.containerd.content.v1.content/blobs/sha256/*";

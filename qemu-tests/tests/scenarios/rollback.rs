@@ -2,16 +2,16 @@
 //! and reboots; the boot loader has counted the try.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::disk::entries::Tries;
-use qemu_tests::disk::esp::Esp;
-use qemu_tests::disk::root::Root;
-use qemu_tests::installed::Installed;
-use qemu_tests::lab::Options;
-use qemu_tests::node::{Node, READY};
-use qemu_tests::qemu::firmware::FirmwareKind;
-use qemu_tests::releases::{Ended, Releases};
-use qemu_tests::scenario::Scenario;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::disk::entries::Tries;
+use qemu_vm::disk::esp::Esp;
+use qemu_vm::disk::root::Root;
+use qemu_vm::installed::Installed;
+use qemu_vm::lab::Options;
+use qemu_vm::node::{Node, READY};
+use qemu_vm::qemu::firmware::FirmwareKind;
+use qemu_vm::releases::{Ended, Releases};
+use qemu_vm::scenario::Scenario;
 
 use crate::upgrade::{leave_traces, runs, traces_are_kept};
 

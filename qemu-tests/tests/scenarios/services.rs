@@ -1,10 +1,10 @@
 //! V: services crash, hang and fail; pods run on.
 
 use anyhow::{Context, ensure};
-use qemu_tests::containers;
-use qemu_tests::invariants;
-use qemu_tests::lab::Options;
-use qemu_tests::scenario::{Scenario, unit};
+use qemu_vm::containers;
+use qemu_vm::invariants;
+use qemu_vm::lab::Options;
+use qemu_vm::scenario::{Scenario, unit};
 
 /// Does `harm` to containerd and expects it back, restarted once more, with the very same containers running.
 fn comes_back(name: &str, harm: &str, within_secs: u64) {

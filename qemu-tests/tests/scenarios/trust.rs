@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::fault_proxy::{Fault, On, Times};
-use qemu_tests::installed::Installed;
-use qemu_tests::node::Node;
-use qemu_tests::registry::{Signed, SigningKey};
-use qemu_tests::release::Release;
-use qemu_tests::releases::{Ended, Releases};
-use qemu_tests::scenario::{Cases, Scenario};
-use qemu_tests::settings;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::fault_proxy::{Fault, On, Times};
+use qemu_vm::installed::Installed;
+use qemu_vm::node::Node;
+use qemu_vm::registry::{Signed, SigningKey};
+use qemu_vm::release::Release;
+use qemu_vm::releases::{Ended, Releases};
+use qemu_vm::scenario::{Cases, Scenario};
+use qemu_vm::settings;
 
 use crate::upgrade::fetched;
 

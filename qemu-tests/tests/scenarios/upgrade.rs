@@ -1,13 +1,13 @@
 //! U: from one release to another.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::guest::Guest;
-use qemu_tests::installed::Installed;
-use qemu_tests::node::{Node, READY};
-use qemu_tests::release::Written;
-use qemu_tests::releases::{Ended, Releases};
-use qemu_tests::scenario::Scenario;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::guest::Guest;
+use qemu_vm::installed::Installed;
+use qemu_vm::node::{Node, READY};
+use qemu_vm::release::Written;
+use qemu_vm::releases::{Ended, Releases};
+use qemu_vm::scenario::Scenario;
 
 /// What an operator wrote, and what must be there and hold after each upgrade and rollback (F06).
 const SETTINGS: &str = "\
@@ -23,7 +23,7 @@ network = true
 
 pub(crate) fn leave_traces(guest: &mut Guest) -> Result<()> {
     guest.ask("echo kept >/var/lib/ballast/a-test-was-here")?;
-    qemu_tests::settings::apply(guest, SETTINGS).map(drop)
+    qemu_vm::settings::apply(guest, SETTINGS).map(drop)
 }
 
 /// Writes down which capabilities it has; the release on trial needs it.
@@ -139,7 +139,7 @@ fn u06_u10_c07_f06_one_hop_forward_and_back_only_when_asked() {
         runs(&mut node, &newest.digest).context("U10")?;
         leave_traces(&mut node.guest)?;
         // The registry, or who stands before it, gives out what was good once under the name of the newest.
-        let signed = qemu_tests::registry::Signed::By(&host.release_server.key);
+        let signed = qemu_vm::registry::Signed::By(&host.release_server.key);
         let stable = host.release_server.publish_as(&between, "stable", signed)?;
         let mark = host.release_server.fault_proxy.mark();
         let why = Ended::of(&mut node.guest, &["upgrade", &stable])?.failed(4, "refused").context("C07, U06")?;

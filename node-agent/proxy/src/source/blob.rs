@@ -1,7 +1,13 @@
 //! A blob as it comes, checked on the way: who gets all of its pieces has what the digest names.
 
-use anyhow::{Error, Result, bail};
+use std::{
+    fs::File,
+    io::{Seek, SeekFrom, Write},
+};
+
+use anyhow::{Context, Error, Result, bail};
 use bytes::{Bytes, BytesMut};
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::{layout::BlobFile, registry::download::Download};
 use crate::{
@@ -74,6 +80,21 @@ impl Blob {
             return Err(damaged(text));
         }
         Ok(())
+    }
+
+    /// All of it in memory that is no process' own, at its beginning, once it is known to be what the digest names. `received` hears
+    /// how many bytes have come.
+    pub(crate) async fn checked(mut self, mut received: impl FnMut(u64)) -> Result<File> {
+        let doing = || format!("holding the blob {} until it is checked", self.digest);
+        let mut file = File::from(memfd_create("blob", MemfdFlags::CLOEXEC).with_context(doing)?);
+        let mut bytes = 0;
+        while let Some(piece) = self.next().await? {
+            file.write_all(&piece).with_context(|| format!("holding the blob {} until it is checked", self.digest))?;
+            bytes += piece.len() as u64;
+            received(bytes);
+        }
+        file.seek(SeekFrom::Start(0)).context("going back to a blob's beginning")?;
+        Ok(file)
     }
 
     /// All of it, if it has at most `limit` bytes.

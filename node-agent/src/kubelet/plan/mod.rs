@@ -7,19 +7,14 @@ mod tests;
 use std::time::Duration;
 
 use super::model::{
-    ENVIRONMENT, FETCH_AGAIN, Failed, Health, MAX_ENDS, NOT_STARTED, Observed, PODS, Plan, SETTLED, SILENCES_TO_KILL,
-    State, Status, Step, TRIAL, Unit, UnitState, Version, Wanted,
+    ENVIRONMENT, FETCH_AGAIN, Failed, Health, MAX_ENDS, Memory, NOT_STARTED, Observed, PODS, Plan, SETTLED,
+    SILENCES_TO_KILL, State, Status, Step, TRIAL, UNIT, Unit, UnitState, Version, Wanted,
 };
 
 /// What `observed` calls for; `wanted` is None without the role. `now`: seconds since 1970.
 pub fn plan(wanted: Option<&Wanted>, observed: &Observed, now: u64) -> Plan {
     let Some(wanted) = wanted else {
-        let step = match observed.unit {
-            Some(Unit { state: UnitState::Stopped, .. }) => (!observed.files.is_empty()).then_some(Step::Clear),
-            Some(_) => Some(Step::Stop),
-            None => None,
-        };
-        return Plan { step, ..Plan::default() };
+        return Plan { step: ending(observed), ..Plan::default() };
     };
     let memory = &observed.memory;
     let resolved = memory.wanted.as_ref().filter(|_| memory.image.as_deref() == Some(&wanted.image));
@@ -38,6 +33,16 @@ pub fn plan(wanted: Option<&Wanted>, observed: &Observed, now: u64) -> Plan {
     Plan { step, problems, status: Some(Status { runs: Some(runs), state }) }
 }
 
+/// Without the role: the unit ends first, or it would begin its pods anew; then they do.
+fn ending(observed: &Observed) -> Option<Step> {
+    match (observed.unit?.state, &observed.sandboxes) {
+        (UnitState::Active | UnitState::Changing, _) => Some(Step::Stop),
+        (UnitState::Stopped, None) => None,
+        (UnitState::Stopped, Some(left)) if !left.is_empty() => (!observed.is_busy).then_some(Step::EndPods),
+        (UnitState::Stopped, Some(_)) => (!observed.files.is_empty()).then_some(Step::Clear),
+    }
+}
+
 /// Which version is to run: the one that is wanted, or the last good one if that failed or is not here.
 fn choice(
     wanted: &Wanted,
@@ -46,34 +51,44 @@ fn choice(
     problems: &mut Vec<String>,
 ) -> Option<Version> {
     let memory = &observed.memory;
-    if let Some(failure) =
-        observed.fetch_failure.as_ref().filter(|failure| failure.image == wanted.image && resolved.is_none())
-    {
-        problems.push(format!("kubelet {} cannot be fetched: {}", wanted.image, failure.message));
+    let due = due(wanted, memory, resolved);
+    if let Some(failure) = observed.fetch_failure.as_ref().filter(|failure| due == Some(failure.image.as_str())) {
+        problems.push(format!("kubelet {} cannot be fetched: {}", failure.image, failure.message));
     }
-    let good = memory.good.as_ref().filter(|good| memory.failure_of(&good.digest).is_none());
+    let failure_of = |version: &Version| memory.failure_of(&version.digest, &render::fingerprint(wanted, version));
+    let good = memory.good.as_ref().filter(|good| failure_of(good).is_none());
     let Some(resolved) = resolved else { return good.cloned() };
-    let Some(failure) = memory.failure_of(&resolved.digest) else { return Some(resolved.clone()) };
+    let Some(failure) = failure_of(resolved) else { return Some(resolved.clone()) };
     let instead = match good {
         Some(good) => format!("{} runs in its place", good.version),
         None => "no other is here".to_owned(),
     };
     problems.push(format!(
-        "kubelet {} failed on this node ({}), {instead}; name another in kubelet.image",
+        "kubelet {} failed on this node ({}), {instead}; name another in kubelet.image, or put right what it reads of [kubelet]",
         failure.version, failure.reason
     ));
     good.cloned()
 }
 
-/// A fetch, if the image of the settings was not fetched yet and is due.
+/// The image that is to be fetched: what was found damaged, or that of the settings if it was not fetched yet.
+fn due<'a>(wanted: &'a Wanted, memory: &'a Memory, resolved: Option<&Version>) -> Option<&'a str> {
+    let damaged = memory.damaged.as_ref().map(|damaged| memory.sources.get(damaged).unwrap_or(&wanted.image));
+    damaged.or_else(|| resolved.is_none().then_some(&wanted.image)).map(String::as_str)
+}
+
+/// A fetch, if there is one to do and it is time for it.
 fn fetch(wanted: &Wanted, observed: &Observed, resolved: Option<&Version>) -> Option<Step> {
+    let image = due(wanted, &observed.memory, resolved)?;
+    let failure = observed.fetch_failure.as_ref().filter(|failure| failure.image == image);
+    let waits = failure.is_some_and(|failure| failure.ago < back_off(failure.count));
+    (!observed.is_busy && !waits).then(|| Step::Fetch { image: image.to_owned() })
+}
+
+/// How long after the last of `count` failures in a row it is tried again.
+fn back_off(count: u32) -> Duration {
     let (first, longest) = FETCH_AGAIN;
-    let waits = observed.fetch_failure.as_ref().is_some_and(|failure| {
-        let doublings = failure.count.saturating_sub(1).min(16);
-        failure.image == wanted.image && failure.ago < first.saturating_mul(1 << doublings).min(longest)
-    });
-    let is_due = resolved.is_none() && !observed.is_busy && !waits;
-    is_due.then(|| Step::Fetch { image: wanted.image.clone() })
+    let doublings = count.saturating_sub(1).min(16);
+    first.saturating_mul(1 << doublings).min(longest)
 }
 
 /// What `runs` needs, and how it is.
@@ -98,21 +113,31 @@ fn run(
     let is_on_trial = observed.memory.good.as_ref() != Some(runs);
     let fail = |reason: String| {
         let Version { digest, version } = runs.clone();
-        Some(Step::Fail(Failed { digest, version, reason, at: now }))
+        let configuration = render::fingerprint(wanted, runs);
+        Some(Step::Fail(Failed { digest, version, reason, at: now, configuration }))
     };
     if unit.state == UnitState::Stopped && observed.started.is_some() && unit.exit_status == NOT_STARTED {
         problems.push(format!(
             "kubelet {} was not started: what lies on the disk is not what was signed; it is fetched anew",
             runs.version
         ));
-        let is_noted = observed.memory.image.is_none();
-        return ((!observed.is_busy && !is_noted).then_some(Step::Mend), State::Fetching);
+        let is_noted = observed.memory.damaged.as_ref() == Some(&runs.digest);
+        // What a disk damages again and again is not fetched for ever in one go.
+        let waits = observed.mended.is_some_and(|(ago, count)| ago < back_off(count));
+        let mend = || Step::Mend { digest: runs.digest.clone() };
+        return ((!observed.is_busy && !is_noted && !waits).then(mend), State::Fetching);
     }
     if is_on_trial && unit.restarts >= MAX_ENDS {
         return (
             fail(format!("it ended {} times, at last with status {}", unit.restarts, unit.exit_status)),
             State::Failed,
         );
+    }
+    if unit.restarts >= MAX_ENDS && observed.health.healthy_for.is_none() {
+        problems.push(format!(
+            "kubelet {} ended {} times, at last with status {}: see journalctl --unit={UNIT}, and put right what it reads of [kubelet]",
+            runs.version, unit.restarts, unit.exit_status
+        ));
     }
     let healthy = observed.health.healthy_for;
     if is_on_trial && healthy.is_none() && observed.started.is_some_and(|started| started > TRIAL) {
@@ -146,11 +171,11 @@ fn silent(health: Health, pid: u32, observed: &Observed, problems: &mut Vec<Stri
     (is_due.then_some(Step::Kill { pid }), State::Silent)
 }
 
-/// Which versions stay in the store.
-pub fn kept(observed: &Observed) -> Vec<String> {
-    let Observed { memory, .. } = observed;
-    let mut kept: Vec<String> =
-        memory.wanted.iter().chain(&memory.good).map(|version| version.digest.clone()).collect();
+/// Which versions stay in the store: the wanted one, the last good one, and the one that what is rendered starts.
+pub fn kept(memory: &Memory, rendered: Option<&str>) -> Vec<String> {
+    let known = memory.wanted.iter().chain(&memory.good).map(|version| version.digest.as_str());
+    let mut kept: Vec<String> = known.chain(rendered).map(str::to_owned).collect();
+    kept.sort();
     kept.dedup();
     kept
 }

@@ -2,6 +2,7 @@
 
 use ballast_settings::values::KubeletConfig;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::kubelet::model::{Authority, ENVIRONMENT, FOLDER, Files, PODS, Version, Wanted};
 
@@ -41,6 +42,14 @@ pub fn files(wanted: &Wanted, node: &str, version: &Version) -> Files {
     let flags = flags(wanted, node, minor).join(" ");
     files.insert(ENVIRONMENT.to_owned(), format!("ARTIFACT={}\nARGUMENTS={flags}\n", version.digest));
     files
+}
+
+/// What of `wanted` makes a kubelet of this version another one: its configuration and flags, but for its name.
+pub fn fingerprint(wanted: &Wanted, version: &Version) -> String {
+    let minor = minor(&version.version).unwrap_or(u32::MAX);
+    let mut text = self::text(&Value::Object(configuration(wanted, minor)));
+    text.push_str(&flags(wanted, "", minor).join(" "));
+    hex::encode(&Sha256::digest(text)[..8])
 }
 
 /// JSON is YAML, which is what a kubelet reads.

@@ -35,6 +35,12 @@ fn unit(state: UnitState) -> Unit {
     Unit { state, main_pid: 7, restarts: 0, exit_status: 0 }
 }
 
+fn failed(version: &Version) -> Failed {
+    let Version { digest, version: number } = version.clone();
+    let configuration = render::fingerprint(&wanted(), version);
+    Failed { digest, version: number, reason: "r".to_owned(), at: 1, configuration }
+}
+
 /// A kubelet that runs `runs` and is good.
 fn healthy(runs: &Version) -> Observed {
     Observed {
@@ -42,7 +48,7 @@ fn healthy(runs: &Version) -> Observed {
             image: Some(wanted().image),
             wanted: Some(runs.clone()),
             good: Some(runs.clone()),
-            failed: Vec::new(),
+            ..Memory::default()
         },
         unit: Some(unit(UnitState::Active)),
         health: Health { healthy_for: Some(Duration::from_secs(60)), silences: 0 },
@@ -67,6 +73,13 @@ fn without_the_role_it_is_ended_and_nothing_is_told() {
     let ended = plan(None, &observed, 0);
     assert_eq!((ended.step, ended.status), (Some(Step::Stop), None));
     observed.unit = Some(unit(UnitState::Stopped));
+    // What is rendered stays until its pods have ended: the node's own wait for that.
+    assert_eq!(plan(None, &observed, 0).step, None);
+    observed.sandboxes = Some(vec!["s1".to_owned()]);
+    assert_eq!(plan(None, &observed, 0).step, Some(Step::EndPods));
+    observed.is_busy = true;
+    assert_eq!(plan(None, &observed, 0).step, None);
+    (observed.is_busy, observed.sandboxes) = (false, Some(Vec::new()));
     assert_eq!(plan(None, &observed, 0).step, Some(Step::Clear));
     observed.unit = None;
     assert_eq!(plan(None, &observed, 0), Plan::default());
@@ -138,7 +151,7 @@ fn a_failed_version_without_another_stays_down() {
     let only = version("a", "1.33.0");
     let mut observed = healthy(&only);
     observed.memory.good = None;
-    observed.memory.fail(Failed { digest: only.digest, version: only.version, reason: "r".to_owned(), at: 1 });
+    observed.memory.fail(failed(&only));
     // systemd would start it again for ever.
     assert_eq!((step(&observed), state(&observed)), (Some(Step::Stop), State::Failed));
     observed.unit = Some(unit(UnitState::Stopped));
@@ -154,14 +167,73 @@ fn what_is_not_what_was_signed_is_fetched_anew_and_blamed_on_nobody() {
     let mut observed = healthy(&version("a", "1.33.0"));
     observed.unit = Some(Unit { exit_status: NOT_STARTED, main_pid: 0, ..unit(UnitState::Stopped) });
     observed.health = Health::default();
-    assert_eq!(step(&observed), Some(Step::Mend));
-    observed.memory.mend();
+    let mend = || Some(Step::Mend { digest: "sha256:a".to_owned() });
+    assert_eq!(step(&observed), mend());
+    // A disk that damages it again and again is not fed for ever in one go.
+    for (ago, count, expected) in [(1, 1, None), (16, 1, mend()), (100, 4, None), (601, 40, mend())] {
+        observed.mended = Some((Duration::from_secs(ago), count));
+        assert_eq!(step(&observed), expected, "{ago} {count}");
+    }
+    observed.memory.sources.insert("sha256:a".to_owned(), "r.example/kubelet@sha256:a".to_owned());
+    observed.memory.mend("sha256:a".to_owned());
     assert_eq!(observed.memory.failed, []);
-    assert_eq!(step(&observed), Some(Step::Fetch { image: wanted().image }));
+    // Exactly that one, wherever its tag leads by now.
+    assert_eq!(step(&observed), Some(Step::Fetch { image: "r.example/kubelet@sha256:a".to_owned() }));
     // It is there again.
-    observed.memory.fetched(wanted().image, version("a", "1.33.0"));
+    observed.memory.fetched("r.example/kubelet@sha256:a".to_owned(), version("a", "1.33.0"));
     observed.started = None;
     assert!(matches!(step(&observed), Some(Step::Start { .. })));
+}
+
+#[test]
+fn a_last_good_one_that_was_damaged_is_fetched_anew_too() {
+    let (old, new) = (version("a", "1.33.0"), version("b", "1.33.1"));
+    let mut observed = healthy(&old);
+    observed.memory.fetched("r.example/kubelet:0".to_owned(), old.clone());
+    observed.memory.fetched(wanted().image, new.clone());
+    observed.memory.fail(failed(&new));
+    observed.unit = Some(Unit { exit_status: NOT_STARTED, main_pid: 0, ..unit(UnitState::Stopped) });
+    observed.health = Health::default();
+    assert_eq!(step(&observed), Some(Step::Mend { digest: "sha256:a".to_owned() }));
+    observed.memory.mend("sha256:a".to_owned());
+    assert_eq!(step(&observed), Some(Step::Fetch { image: "r.example/kubelet@sha256:a".to_owned() }));
+}
+
+#[test]
+fn what_failed_with_another_configuration_is_tried_again() {
+    let (old, new) = (version("a", "1.33.0"), version("b", "1.33.1"));
+    let mut observed = healthy(&old);
+    observed.memory.wanted = Some(new.clone());
+    observed.memory.fail(failed(&new));
+    assert_eq!(plan(Some(&wanted()), &observed, 99).status.unwrap().runs, Some(old.clone()));
+    let mut corrected = wanted();
+    corrected.config.insert("maxPods".to_owned(), json!(21));
+    let runs = |wanted: &Wanted, observed: &Observed| plan(Some(wanted), observed, 99).status.unwrap().runs;
+    assert_eq!(runs(&corrected, &observed), Some(new.clone()));
+    // A pod is none of its configuration.
+    let mut another_pod = wanted();
+    another_pod.pods.clear();
+    assert_eq!(runs(&another_pod, &observed), Some(old.clone()));
+    // One that was remembered without it failed with any.
+    observed.memory.failed[0].configuration.clear();
+    assert_eq!(runs(&corrected, &observed), Some(old));
+}
+
+#[test]
+fn a_good_one_that_does_not_run_with_these_settings_says_so() {
+    let mut observed = healthy(&version("a", "1.33.0"));
+    observed.health = Health::default();
+    observed.unit = Some(Unit { restarts: 4, exit_status: 1, ..unit(UnitState::Changing) });
+    let plan = plan(Some(&wanted()), &observed, 99);
+    assert!(plan.problems[0].starts_with("kubelet 1.33.0 ended 4 times, at last with status 1"), "{plan:?}");
+}
+
+#[test]
+fn what_stays_is_what_is_wanted_good_or_runs() {
+    let mut memory = Memory { wanted: Some(version("a", "1")), good: Some(version("b", "1")), ..Memory::default() };
+    assert_eq!(kept(&memory, Some("sha256:c")), ["sha256:a", "sha256:b", "sha256:c"]);
+    memory.good = memory.wanted.clone();
+    assert_eq!(kept(&memory, Some("sha256:a")), ["sha256:a"]);
 }
 
 #[test]

@@ -51,6 +51,9 @@ impl Systemd {
                 let builder = builder.serve_at("/org/freedesktop/systemd1", Manager(systemd.clone())).unwrap();
                 let builder = builder.serve_at(unit, Unit(systemd.clone())).unwrap();
                 let builder = builder.serve_at(unit, Service(systemd.clone())).unwrap();
+                let kubelet = "/org/freedesktop/systemd1/unit/ballast_2dkubelet_2eservice";
+                let builder = builder.serve_at(kubelet, RestingUnit).unwrap();
+                let builder = builder.serve_at(kubelet, RestingService).unwrap();
                 let booted = "/org/freedesktop/systemd1/unit/multi_2duser_2etarget";
                 let builder = builder.serve_at(booted, Target).unwrap();
                 connections.push(builder.build().await.unwrap());
@@ -161,6 +164,38 @@ impl Manager {
         let job = ObjectPath::from_static_str_unchecked("/org/freedesktop/systemd1/job/1");
         Self::job_removed(emitter, 1, job.clone(), unit, &result).await?;
         Ok(job.into())
+    }
+}
+
+/// The kubelet's unit, which does not run.
+struct RestingUnit;
+
+#[interface(name = "org.freedesktop.systemd1.Unit")]
+impl RestingUnit {
+    #[zbus(property)]
+    fn active_state(&self) -> String {
+        "inactive".to_owned()
+    }
+}
+
+/// See [`RestingUnit`].
+struct RestingService;
+
+#[interface(name = "org.freedesktop.systemd1.Service")]
+impl RestingService {
+    #[zbus(property, name = "MainPID")]
+    fn main_pid(&self) -> u32 {
+        0
+    }
+
+    #[zbus(property, name = "NRestarts")]
+    fn restarts(&self) -> u32 {
+        0
+    }
+
+    #[zbus(property, name = "ExecMainStatus")]
+    fn status(&self) -> i32 {
+        0
     }
 }
 

@@ -225,6 +225,9 @@ impl State {
                 done()
             }
             "StopContainer" => {
+                if let Some(call) = self.calls.last_mut() {
+                    *call = format!("StopContainer {} within {} s", id.id, id.timeout);
+                }
                 self.containers.iter_mut().filter(|one| one.id == id.id).for_each(|one| one.end(143));
                 done()
             }

@@ -4,14 +4,14 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::cluster::{self, ControlPlane, Wanted};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::lab::Options;
-use qemu_tests::node::{Node, READY};
-use qemu_tests::qemu::machine::Network;
-use qemu_tests::release_server::ReleaseServer;
-use qemu_tests::scenario::{Cases, Scenario};
-use qemu_tests::status::Status;
+use qemu_vm::cluster::{self, ControlPlane, Wanted};
+use qemu_vm::deadline::Deadline;
+use qemu_vm::lab::Options;
+use qemu_vm::node::{Node, READY};
+use qemu_vm::qemu::machine::Network;
+use qemu_vm::release_server::ReleaseServer;
+use qemu_vm::scenario::{Cases, Scenario};
+use qemu_vm::status::Status;
 use serde_json::{Value, json};
 
 use super::{NAME, SOON, is, node_when, reported};

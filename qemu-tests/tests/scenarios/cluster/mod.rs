@@ -6,11 +6,11 @@ mod unreachable;
 mod upgrade;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::cluster::Kubectl;
-use qemu_tests::credentials::Credential;
-use qemu_tests::deadline::Deadline;
-use qemu_tests::guest::Guest;
-use qemu_tests::node::Node;
+use qemu_vm::cluster::Kubectl;
+use qemu_vm::credentials::Credential;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::guest::Guest;
+use qemu_vm::node::Node;
 use serde_json::Value;
 
 /// Something that a node does at once, on a busy host.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::cluster::{self, ControlPlane, Joining, TOKEN, Wanted};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::lab::Options;
-use qemu_tests::memory::agent_resident;
-use qemu_tests::node::Node;
-use qemu_tests::qemu::machine::Network;
-use qemu_tests::scenario::{Cases, Scenario, unit};
+use qemu_vm::cluster::{self, ControlPlane, Joining, TOKEN, Wanted};
+use qemu_vm::deadline::Deadline;
+use qemu_vm::lab::Options;
+use qemu_vm::memory::agent_resident;
+use qemu_vm::node::Node;
+use qemu_vm::qemu::machine::Network;
+use qemu_vm::scenario::{Cases, Scenario, unit};
 use serde_json::Value;
 
 use super::{

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::cluster::{ControlPlane, Joining, TOKEN, Wanted};
-use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
-use qemu_tests::qemu::machine::Network;
-use qemu_tests::registry::Authority;
-use qemu_tests::scenario::{Cases, Scenario};
+use qemu_vm::cluster::{ControlPlane, Joining, TOKEN, Wanted};
+use qemu_vm::lab::Options;
+use qemu_vm::node::Node;
+use qemu_vm::qemu::machine::Network;
+use qemu_vm::registry::Authority;
+use qemu_vm::scenario::{Cases, Scenario};
 
 use super::{NAME, SOON, is, is_connected, node_when, os_when, reported};
 
@@ -29,7 +29,7 @@ impl Member {
     /// What is said of the cluster from now on.
     fn joins(&mut self, joining: &Joining) -> Result<()> {
         let document = format!("{joining}{}", self.others);
-        qemu_tests::settings::apply(&mut self.node.guest, &document).map(drop)
+        qemu_vm::settings::apply(&mut self.node.guest, &document).map(drop)
     }
 
     /// The cluster is not connected, for a reason that has `word`; the node is READY all the same.
@@ -59,8 +59,8 @@ const CASES: [Case; 6] = [
 fn n06_n07_n08_v07_clusters_that_are_away_or_refuse() {
     Scenario::run("n06_n07_n08_v07", |scenario| {
         let plane = scenario.control_plane("cluster", Wanted::default())?;
-        qemu_tests::cluster::install(&plane.kubectl)?;
-        qemu_tests::cluster::trust_nodes(&plane.kubectl)?;
+        qemu_vm::cluster::install(&plane.kubectl)?;
+        qemu_vm::cluster::trust_nodes(&plane.kubectl)?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let gone = Joining::new(GONE, &[&format!("https://10.0.2.2:{port}")]).word("token", TOKEN);
         let of_node = plane.authority.sign(ELSEWHERE, &format!("/O=system:nodes/CN=system:node:{ELSEWHERE}"), None)?;

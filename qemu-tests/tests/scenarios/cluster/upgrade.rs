@@ -1,12 +1,12 @@
 //! An upgrade by `NodeOS`, end to end: another node has the slot, then good, then a release that falls back.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::cluster::{self, ControlPlane, Wanted};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::installed::{Boot, Installed};
-use qemu_tests::node::{Node, READY};
-use qemu_tests::release::Release;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::cluster::{self, ControlPlane, Wanted};
+use qemu_vm::deadline::Deadline;
+use qemu_vm::installed::{Boot, Installed};
+use qemu_vm::node::{Node, READY};
+use qemu_vm::release::Release;
+use qemu_vm::scenario::Scenario;
 use serde_json::{Value, json};
 
 use super::{LABELS, NAME, SOON, is_connected, is_described, node_when, os_when, reported, text};

@@ -1,10 +1,10 @@
 //! F04: the clouds' metadata services, each as strict as it is. EC2's is in `sources.rs`, with the other sources.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::lab::Options;
-use qemu_tests::metadata::{Cloud, Given, Service};
-use qemu_tests::node::Node;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::lab::Options;
+use qemu_vm::metadata::{Cloud, Given, Service};
+use qemu_vm::node::Node;
+use qemu_vm::scenario::Scenario;
 
 use super::{eventually, reported};
 
@@ -51,9 +51,9 @@ fn f04_alibaba_cloud_gives_a_name_alone() {
 mod soak {
     use super::*;
     use crate::settings::hostname;
-    use qemu_tests::deadline::Deadline;
-    use qemu_tests::node::READY;
-    use qemu_tests::qemu::machine::Identity;
+    use qemu_vm::deadline::Deadline;
+    use qemu_vm::node::READY;
+    use qemu_vm::qemu::machine::Identity;
 
     /// A cloud-config, as whoever comes from another system has one: what is known of it applies, the rest is named.
     #[test]

@@ -1,12 +1,12 @@
 //! `ballast settings`: shown, asked, changed, tried dry, refused; and what a change starts again.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::containers;
-use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
-use qemu_tests::qemu::machine::Network;
-use qemu_tests::scenario::{Cases, Scenario};
-use qemu_tests::settings::{Said, apply, exit, get, set};
+use qemu_vm::containers;
+use qemu_vm::lab::Options;
+use qemu_vm::node::Node;
+use qemu_vm::qemu::machine::Network;
+use qemu_vm::scenario::{Cases, Scenario};
+use qemu_vm::settings::{Said, apply, exit, get, set};
 
 use super::{eventually, hostname, processes, secrets_are_kept, sysctl};
 

@@ -1,10 +1,10 @@
 //! What holds where nothing is said: each default of the settings' tables, on a node that nobody configured.
 
 use anyhow::{Result, ensure};
-use qemu_tests::guest::Guest;
-use qemu_tests::node::Node;
-use qemu_tests::scenario::Cases;
-use qemu_tests::settings::{Said, get};
+use qemu_vm::guest::Guest;
+use qemu_vm::node::Node;
+use qemu_vm::scenario::Cases;
+use qemu_vm::settings::{Said, get};
 
 use super::{eventually, processes, sysctl};
 

@@ -1,12 +1,12 @@
 //! F02, F03: what is wrong in a source is named, with its place; the rest applies. What is no text at all harms nobody.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::guest::Guest;
-use qemu_tests::lab::Options;
-use qemu_tests::metadata::{Cloud, Given, Service};
-use qemu_tests::node::Node;
-use qemu_tests::scenario::{Cases, Scenario};
-use qemu_tests::settings::{Said, exit, get};
+use qemu_vm::guest::Guest;
+use qemu_vm::lab::Options;
+use qemu_vm::metadata::{Cloud, Given, Service};
+use qemu_vm::node::Node;
+use qemu_vm::scenario::{Cases, Scenario};
+use qemu_vm::settings::{Said, exit, get};
 
 use super::{eventually, hostname, secrets_are_kept, sysctl, user_data};
 

@@ -15,12 +15,12 @@ mod trial;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::credentials::Credential;
-use qemu_tests::deadline::Deadline;
-use qemu_tests::guest::Guest;
-use qemu_tests::lab::Options;
-use qemu_tests::node::{Node, READY};
-use qemu_tests::scenario::Scenario;
+use qemu_vm::credentials::Credential;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::guest::Guest;
+use qemu_vm::lab::Options;
+use qemu_vm::node::{Node, READY};
+use qemu_vm::scenario::Scenario;
 
 /// User-data over SMBIOS.
 pub(crate) fn user_data(text: &str) -> Result<Credential> {

@@ -1,11 +1,11 @@
 //! Two nodes on a cable, without DHCP or anything else on it: with static addresses they reach each other.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::guest::Guest;
-use qemu_tests::lab::Options;
-use qemu_tests::node::{Node, sockets};
-use qemu_tests::qemu::machine::{Cable, Network};
-use qemu_tests::scenario::{Scenario, unit};
+use qemu_vm::guest::Guest;
+use qemu_vm::lab::Options;
+use qemu_vm::node::{Node, sockets};
+use qemu_vm::qemu::machine::{Cable, Network};
+use qemu_vm::scenario::{Scenario, unit};
 
 use super::{eventually, reported, user_data};
 
@@ -30,7 +30,7 @@ fn call(guest: &mut Guest, address: &str) -> Result<String> {
 
 /// `called` hears `caller`, who calls `address` and is `known` there.
 fn reaches(caller: &mut Node, called: &mut Node, address: &str, known: &str) -> Result<()> {
-    let deadline = qemu_tests::deadline::Deadline::secs(90);
+    let deadline = qemu_vm::deadline::Deadline::secs(90);
     loop {
         let said = call(&mut caller.guest, address)?;
         let heard = called.guest.ask("cat /run/called 2>/dev/null || :")?;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::console::Console;
-use qemu_tests::deadline::Deadline;
-use qemu_tests::invariants;
-use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
-use qemu_tests::scenario::Scenario;
-use qemu_tests::settings::{get, set};
+use qemu_vm::console::Console;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::invariants;
+use qemu_vm::lab::Options;
+use qemu_vm::node::Node;
+use qemu_vm::scenario::Scenario;
+use qemu_vm::settings::{get, set};
 
 use super::reported;
 use crate::killed::{Moments, seed};

@@ -8,8 +8,8 @@ use ballast_settings::model::Settings;
 use ballast_settings::render::{Content, render};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use qemu_tests::guest::Guest;
-use qemu_tests::node::Node;
+use qemu_vm::guest::Guest;
+use qemu_vm::node::Node;
 
 use super::eventually;
 

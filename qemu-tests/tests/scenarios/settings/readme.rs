@@ -1,9 +1,9 @@
 //! The README's section on settings is what an operator types: its user-data boots a node, its commands work there.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::lab::Options;
-use qemu_tests::qemu::machine::Network;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::lab::Options;
+use qemu_vm::qemu::machine::Network;
+use qemu_vm::scenario::Scenario;
 
 use super::{eventually, hostname, reported, user_data};
 

@@ -1,13 +1,13 @@
 //! What is rendered is what networkd, resolved, timesyncd, journald, sysctl and containerd read, from their first start on.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::guest::Guest;
-use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
-use qemu_tests::qemu::machine::Network;
-use qemu_tests::registry::Authority;
-use qemu_tests::scenario::{Cases, Scenario};
-use qemu_tests::settings::apply;
+use qemu_vm::guest::Guest;
+use qemu_vm::lab::Options;
+use qemu_vm::node::Node;
+use qemu_vm::qemu::machine::Network;
+use qemu_vm::registry::Authority;
+use qemu_vm::scenario::{Cases, Scenario};
+use qemu_vm::settings::apply;
 
 use super::{eventually, hostname, secrets_are_kept, user_data};
 
@@ -199,7 +199,7 @@ fn networkd(node: &mut Node) -> Result<()> {
 
 /// What a service makes of the settings is reported, with the key that says it; once it holds, no more.
 fn effects(node: &mut Node) -> Result<()> {
-    let reported = |status: &qemu_tests::status::Status, key: &str| {
+    let reported = |status: &qemu_vm::status::Status, key: &str| {
         let problem = status.settings.problems.iter().find(|one| one.key.as_deref() == Some(key));
         problem.is_some_and(|one| status.reasons.iter().any(|reason| reason.contains(&one.reason)))
     };

@@ -1,18 +1,18 @@
 //! F04, I03, I07: where settings come from, which of them counts, and that they are read once.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::disk::Bus;
-use qemu_tests::disk::esp::Esp;
+use qemu_vm::disk::Bus;
+use qemu_vm::disk::esp::Esp;
 #[cfg(feature = "soak")]
-use qemu_tests::disk::gpt;
-use qemu_tests::installed::proves_itself;
-use qemu_tests::lab::Options;
-use qemu_tests::metadata::{Cloud, Given, Service};
-use qemu_tests::node::Node;
-use qemu_tests::qemu::firmware::FirmwareKind;
-use qemu_tests::scenario::Scenario;
-use qemu_tests::settings::{Said, set};
-use qemu_tests::volume::{FileSystem, Volume};
+use qemu_vm::disk::gpt;
+use qemu_vm::installed::proves_itself;
+use qemu_vm::lab::Options;
+use qemu_vm::metadata::{Cloud, Given, Service};
+use qemu_vm::node::Node;
+use qemu_vm::qemu::firmware::FirmwareKind;
+use qemu_vm::scenario::Scenario;
+use qemu_vm::settings::{Said, set};
+use qemu_vm::volume::{FileSystem, Volume};
 
 use super::{eventually, hostname, sysctl, user_data};
 use crate::install::grown;
@@ -163,7 +163,7 @@ fn origins_are_reported(node: &mut Node) -> Result<()> {
 mod soak {
     use super::*;
 
-    use qemu_tests::qemu::machine::Network;
+    use qemu_vm::qemu::machine::Network;
 
     macro_rules! fixture {
         ($name:literal) => {

@@ -1,12 +1,12 @@
 //! F08: what is tried is taken back unless it is confirmed; also over a reboot.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::guest::Guest;
-use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
-use qemu_tests::scenario::Scenario;
-use qemu_tests::settings::{Said, apply, exit, set};
-use qemu_tests::status::Status;
+use qemu_vm::guest::Guest;
+use qemu_vm::lab::Options;
+use qemu_vm::node::Node;
+use qemu_vm::scenario::Scenario;
+use qemu_vm::settings::{Said, apply, exit, set};
+use qemu_vm::status::Status;
 
 use super::{hostname, reported, sysctl};
 

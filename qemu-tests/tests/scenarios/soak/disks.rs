@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::disk::entries::EntryName;
-use qemu_tests::disk::esp::Esp;
-use qemu_tests::disk::{Bus, Disk};
-use qemu_tests::installed::{Installed, proves_itself};
-use qemu_tests::lab::Options;
-use qemu_tests::qemu::firmware::FirmwareKind;
-use qemu_tests::releases::Ended;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::disk::entries::EntryName;
+use qemu_vm::disk::esp::Esp;
+use qemu_vm::disk::{Bus, Disk};
+use qemu_vm::installed::{Installed, proves_itself};
+use qemu_vm::lab::Options;
+use qemu_vm::qemu::firmware::FirmwareKind;
+use qemu_vm::releases::Ended;
+use qemu_vm::scenario::Scenario;
 
 use crate::install::grown;
 
@@ -68,7 +68,7 @@ fn i05_a_disk_with_sectors_of_4096_bytes_boots() {
             .arg(scenario.lab.tools.tree().context("there is no tools tree")?)
             .arg(&scenario.lab.image.disk)
             .arg(&made);
-        qemu_tests::tools::output("image/disk/4k", &mut command)?;
+        qemu_vm::tools::output("image/disk/4k", &mut command)?;
         let disk = Disk::copy(&made, scenario.scratch().join("disk.raw"))?.with_sectors(4096);
         let options = Options { firmware: FirmwareKind::Uefi, bus: Bus::Nvme, disk: Some(disk), ..Options::default() };
         let mut node = scenario.healthy(&options).context("the first boot")?;

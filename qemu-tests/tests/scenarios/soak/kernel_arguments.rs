@@ -1,11 +1,11 @@
 //! Arguments in the settings hold from the next boot on, of whatever release; a boot with new ones is counted as any trial is.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::guest::Guest;
-use qemu_tests::installed::Installed;
-use qemu_tests::releases::Releases;
-use qemu_tests::scenario::Scenario;
-use qemu_tests::settings::set;
+use qemu_vm::guest::Guest;
+use qemu_vm::installed::Installed;
+use qemu_vm::releases::Releases;
+use qemu_vm::scenario::Scenario;
+use qemu_vm::settings::set;
 
 use super::upgrade::arguments;
 use crate::settings::eventually;

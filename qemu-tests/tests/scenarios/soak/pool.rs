@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::cluster::{self, ControlPlane, Wanted};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::installed::{on_the_network, proves_itself};
-use qemu_tests::lab::Options;
-use qemu_tests::node::{Node, READY};
-use qemu_tests::qemu::firmware::FirmwareKind;
-use qemu_tests::qemu::machine::{Network, OnReboot};
-use qemu_tests::release::Base;
-use qemu_tests::release_server::ReleaseServer;
-use qemu_tests::scenario::Scenario;
+use qemu_vm::cluster::{self, ControlPlane, Wanted};
+use qemu_vm::deadline::Deadline;
+use qemu_vm::installed::{on_the_network, proves_itself};
+use qemu_vm::lab::Options;
+use qemu_vm::node::{Node, READY};
+use qemu_vm::qemu::firmware::FirmwareKind;
+use qemu_vm::qemu::machine::{Network, OnReboot};
+use qemu_vm::release::Base;
+use qemu_vm::release_server::ReleaseServer;
+use qemu_vm::scenario::Scenario;
 use serde_json::Value;
 
 use crate::cluster::{NAME, is, is_connected, reported, text};

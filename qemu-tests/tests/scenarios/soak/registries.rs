@@ -2,17 +2,17 @@
 //! authorities and proxy. One boot for all of them, as in `network.rs`, where files were laid down by hand.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::containers;
-use qemu_tests::fault_proxy::ConnectProxy;
-use qemu_tests::guest::quote;
-use qemu_tests::installed::Installed;
-use qemu_tests::node::Node;
-use qemu_tests::registry::{Authority, Validity};
-use qemu_tests::release::{PodImage, Written};
-use qemu_tests::release_server::HOST;
-use qemu_tests::releases::Ended;
-use qemu_tests::scenario::{Cases, Scenario};
-use qemu_tests::settings::{Said, apply, set};
+use qemu_vm::containers;
+use qemu_vm::fault_proxy::ConnectProxy;
+use qemu_vm::guest::quote;
+use qemu_vm::installed::Installed;
+use qemu_vm::node::Node;
+use qemu_vm::registry::{Authority, Validity};
+use qemu_vm::release::{PodImage, Written};
+use qemu_vm::release_server::HOST;
+use qemu_vm::releases::Ended;
+use qemu_vm::scenario::{Cases, Scenario};
+use qemu_vm::settings::{Said, apply, set};
 use serde_json::json;
 
 use crate::settings::{processes, secrets_are_kept, user_data};

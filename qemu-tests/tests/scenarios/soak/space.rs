@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::guest::Guest;
-use qemu_tests::installed::Installed;
-use qemu_tests::node::{Node, READY};
-use qemu_tests::releases::{Ended, Releases};
-use qemu_tests::scenario::Scenario;
-use qemu_tests::settings::{Said, exit, set};
+use qemu_vm::deadline::Deadline;
+use qemu_vm::guest::Guest;
+use qemu_vm::installed::Installed;
+use qemu_vm::node::{Node, READY};
+use qemu_vm::releases::{Ended, Releases};
+use qemu_vm::scenario::Scenario;
+use qemu_vm::settings::{Said, exit, set};
 
 use crate::upgrade::{fetched, runs};
 

@@ -1,10 +1,10 @@
 //! Whatever is damaged under /var/lib/ballast, the node comes up.
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::invariants;
-use qemu_tests::lab::Options;
-use qemu_tests::node::Node;
-use qemu_tests::scenario::{Cases, Scenario};
+use qemu_vm::invariants;
+use qemu_vm::lab::Options;
+use qemu_vm::node::Node;
+use qemu_vm::scenario::{Cases, Scenario};
 
 /// How each file is damaged, as shell over `$f`; one boot each.
 const DAMAGES: [(&str, &str); 4] = [

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::fault_proxy::{Fault, On, Times};
-use qemu_tests::guest::Guest;
-use qemu_tests::installed::Installed;
-use qemu_tests::node::{Node, READY};
-use qemu_tests::release::Written;
-use qemu_tests::releases::{Ended, Releases};
-use qemu_tests::scenario::Scenario;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::fault_proxy::{Fault, On, Times};
+use qemu_vm::guest::Guest;
+use qemu_vm::installed::Installed;
+use qemu_vm::node::{Node, READY};
+use qemu_vm::release::Written;
+use qemu_vm::releases::{Ended, Releases};
+use qemu_vm::scenario::Scenario;
 
 use crate::upgrade::{runs, settings};
 
@@ -75,7 +75,7 @@ fn has_room_for_two(host: &Installed<'_>, guest: &mut Guest) -> Result<()> {
 fn u09_tag_moves(host: &mut Installed<'_>, node: &mut Node) -> Result<Written> {
     let resolved = host.write(host.release("20261123.1")?.bulk(600_000))?;
     let later = host.write(host.release("20261123.2")?)?;
-    let signed = qemu_tests::registry::Signed::By(&host.release_server.key);
+    let signed = qemu_vm::registry::Signed::By(&host.release_server.key);
     let name = host.release_server.publish_as(&resolved, "moving", signed)?;
     let mark = host.release_server.fault_proxy.mark();
     let slow = Fault::Throttle { bytes_per_second: 60_000 };
@@ -155,7 +155,7 @@ pub(super) fn arguments(guest: &mut Guest) -> Result<String> {
 
 /// So many kernels are on the ESP.
 fn kernels(host: &Installed<'_>, count: usize) -> Result<()> {
-    let files = qemu_tests::disk::esp::Esp::of(&host.scenario.lab.tools, &host.disk.file)?.kernels()?;
+    let files = qemu_vm::disk::esp::Esp::of(&host.scenario.lab.tools, &host.disk.file)?.kernels()?;
     let found = files.iter().filter(|file| file.ends_with("-vmlinuz")).count();
     ensure!(found == count, "there are {found} kernels, not {count}: {files:?}");
     Ok(())
