@@ -252,3 +252,17 @@ pub struct Layer {
     /// Bytes.
     pub bytes: u64,
 }
+
+/// How a command in a container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Executed {
+    /// By itself.
+    Ended {
+        /// With which status.
+        exit_code: i32,
+        /// What it wrote, to its standard output, or else as an error.
+        output: String,
+    },
+    /// It took longer than it may.
+    TooLate,
+}

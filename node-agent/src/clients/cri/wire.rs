@@ -363,3 +363,24 @@ pub(super) struct PullImageRequest {
     #[prost(message, optional, tag = "3")]
     pub(super) sandbox_config: Option<PodSandboxConfig>,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ExecSyncRequest {
+    #[prost(string, tag = "1")]
+    pub(super) container_id: String,
+    #[prost(string, repeated, tag = "2")]
+    pub(super) cmd: Vec<String>,
+    /// Seconds until it is killed.
+    #[prost(int64, tag = "3")]
+    pub(super) timeout: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ExecSyncResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) stdout: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) stderr: Vec<u8>,
+    #[prost(int32, tag = "3")]
+    pub(super) exit_code: i32,
+}
