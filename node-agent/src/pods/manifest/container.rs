@@ -1,37 +1,27 @@
 //! spec.containers\[\].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ballast_types::ImageReference;
 
 use super::{
     env::{self, Metadata},
     expand::expand,
+    mounts::mounts,
     names,
     pod::NAME,
-    quantity,
+    ports::ports,
     reader::Fields,
-    security::{self, OfContainer, OfPod},
-    volume::{absolute, amount},
+    resources::resources,
+    security::{self, OfPod},
 };
-use crate::pods::model::{Container, Mount, Propagation, PullPolicy, Resources, Volume};
+use crate::pods::model::{Container, PullPolicy, Volume};
 
 const POLICIES: [(&str, PullPolicy); 3] =
     [("Always", PullPolicy::Always), ("IfNotPresent", PullPolicy::IfNotPresent), ("Never", PullPolicy::Never)];
 
-const PROPAGATIONS: [(&str, Option<Propagation>); 3] = [
-    ("None", None),
-    ("HostToContainer", Some(Propagation::HostToContainer)),
-    ("Bidirectional", Some(Propagation::Bidirectional)),
-];
-
 /// A container's last words: nobody asks for them here.
 const WITHOUT_EFFECT: [&str; 3] = ["resizePolicy", "terminationMessagePath", "terminationMessagePolicy"];
-
-/// Whether it is TCP, which is as good as any: ports only inform.
-const PROTOCOLS: [(&str, ()); 3] = [("TCP", ()), ("UDP", ()), ("SCTP", ())];
-
-const LAST_PORT: u64 = 65_535;
 
 /// What a container has to know of its pod.
 pub(super) struct Context<'a> {
@@ -63,7 +53,7 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
     let (command, args) = (expanded(fields.texts("command")), expanded(fields.texts("args")));
     let working_dir = fields.text("workingDir").map_or("", |said| said.text).to_owned();
     ports(&mut fields, context);
-    let security = security(&mut fields, context);
+    let security = security::security(&mut fields, context.security);
     let mounts = mounts(&mut fields, context, security.is_privileged);
     let resources = fields.fields("resources").map(resources).unwrap_or_default();
     let stdin = fields.flag("stdin").unwrap_or_default();
@@ -106,95 +96,4 @@ fn full_reference(image: &str) -> String {
     let has_tag = rest.rsplit('/').next().is_some_and(|last| last.contains(':'));
     let tag = if rest.contains('@') || has_tag { "" } else { ":latest" };
     format!("{domain}/{library}{rest}{tag}")
-}
-
-fn security(fields: &mut Fields<'_>, context: &Context<'_>) -> OfContainer {
-    let pod = &context.security.identity;
-    let line = fields.line();
-    let security = fields.fields("securityContext").map(|own| security::of_container(own, pod));
-    let security = security.unwrap_or_else(|| OfContainer {
-        identity: pod.clone(),
-        may_gain_privileges: true,
-        ..OfContainer::default()
-    });
-    let key = "securityContext.runAsNonRoot";
-    match (security.identity.is_non_root, security.identity.user) {
-        (Some(true), None) => {
-            fields.refuse_at(line, key, "needs runAsUser on this node, which does not look into images");
-        }
-        (Some(true), Some(0)) => fields.refuse_at(line, key, "is not possible with runAsUser: 0"),
-        (Some(_) | None, _) => {}
-    }
-    if security.identity.group.is_some() && security.identity.user.is_none() {
-        fields.refuse_at(line, "securityContext.runAsGroup", "needs runAsUser beside it");
-    }
-    security
-}
-
-/// A container listens where it likes: a port only informs, but for one of the host that is to lead to it.
-fn ports(fields: &mut Fields<'_>, context: &Context<'_>) {
-    for mut port in fields.all("ports") {
-        let inside = port.number("containerPort", LAST_PORT);
-        port.text("name");
-        port.word("protocol", &PROTOCOLS);
-        port.text("hostIP");
-        let host = port.number("hostPort", LAST_PORT).filter(|host| *host > 0);
-        if host.is_some() && !context.host_network {
-            port.refuse_at(port.line(), "hostPort", "is supported only with hostNetwork: true on this node");
-        } else if host.is_some() && host != inside {
-            port.refuse_at(port.line(), "hostPort", "has to be containerPort with hostNetwork: true");
-        }
-        port.finish();
-    }
-}
-
-fn mounts(fields: &mut Fields<'_>, context: &Context<'_>, is_privileged: bool) -> Vec<Mount> {
-    let mut paths = BTreeSet::new();
-    let mut mounts = Vec::new();
-    for mut mount in fields.all("volumeMounts") {
-        let volume = mount.need("name");
-        if let Some(volume) = volume {
-            let is_known = context.volumes.contains_key(volume.text);
-            mount.require(is_known, volume, "name", "expected one of the names in spec.volumes");
-        }
-        let path = mount.need("mountPath");
-        if let Some(path) = path {
-            absolute(&mount, path, "mountPath");
-            mount.require(paths.insert(path.text), path, "mountPath", "this path is mounted twice");
-        }
-        let propagation = mount.word("mountPropagation", &PROPAGATIONS).flatten();
-        if propagation == Some(Propagation::Bidirectional) && !is_privileged {
-            mount.refuse_at(mount.line(), "mountPropagation", "Bidirectional needs securityContext.privileged: true");
-        }
-        let read_only = mount.flag("readOnly").unwrap_or_default();
-        mount.finish();
-        if let (Some(volume), Some(path)) = (volume, path) {
-            mounts.push(Mount { volume: volume.text.to_owned(), path: path.text.to_owned(), read_only, propagation });
-        }
-    }
-    mounts
-}
-
-fn resources(mut fields: Fields<'_>) -> Resources {
-    let amounts = |fields: Option<Fields<'_>>| {
-        let Some(mut fields) = fields else { return (None, None, None) };
-        let amounts = (
-            amount(&mut fields, "cpu", quantity::milli_cpu),
-            amount(&mut fields, "memory", quantity::bytes),
-            amount(&mut fields, "ephemeral-storage", quantity::bytes),
-        );
-        fields.finish();
-        amounts
-    };
-    let (cpu_limit_milli, memory_limit_bytes, disk_limit_bytes) = amounts(fields.fields("limits"));
-    let (cpu_request_milli, memory_request_bytes, disk_request_bytes) = amounts(fields.fields("requests"));
-    fields.finish();
-    Resources {
-        cpu_limit_milli,
-        cpu_request_milli,
-        memory_limit_bytes,
-        memory_request_bytes,
-        disk_limit_bytes,
-        disk_request_bytes,
-    }
 }

@@ -45,8 +45,32 @@ pub(super) fn of_pod(mut fields: Fields<'_>) -> OfPod {
     OfPod { identity, supplemental_groups }
 }
 
+/// What the container may do, whose field `securityContext` is.
+pub(super) fn security(fields: &mut Fields<'_>, pod: &OfPod) -> OfContainer {
+    let pod = &pod.identity;
+    let line = fields.line();
+    let security = fields.fields("securityContext").map(|own| of_container(own, pod));
+    let security = security.unwrap_or_else(|| OfContainer {
+        identity: pod.clone(),
+        may_gain_privileges: true,
+        ..OfContainer::default()
+    });
+    let key = "securityContext.runAsNonRoot";
+    match (security.identity.is_non_root, security.identity.user) {
+        (Some(true), None) => {
+            fields.refuse_at(line, key, "needs runAsUser on this node, which does not look into images");
+        }
+        (Some(true), Some(0)) => fields.refuse_at(line, key, "is not possible with runAsUser: 0"),
+        (Some(_) | None, _) => {}
+    }
+    if security.identity.group.is_some() && security.identity.user.is_none() {
+        fields.refuse_at(line, "securityContext.runAsGroup", "needs runAsUser beside it");
+    }
+    security
+}
+
 /// `pod` is what the pod says.
-pub(super) fn of_container(mut fields: Fields<'_>, pod: &Identity) -> OfContainer {
+fn of_container(mut fields: Fields<'_>, pod: &Identity) -> OfContainer {
     let own = identity(&mut fields);
     let security = OfContainer {
         identity: Identity {

@@ -1,0 +1,131 @@
+//! From a pod to what the runtime is asked for; and the marks by which we know our own again.
+
+mod container;
+mod limits;
+
+use std::{collections::BTreeMap, time::Duration};
+
+pub(super) use self::container::{Run, container, has_late};
+use super::model::{Key, Pod, Resolver};
+use crate::clients::cri::{Dns, Namespaces, PidNamespace, SandboxSpec};
+
+/// What bears this label is ours to keep or to remove.
+pub(super) const MANAGED: (&str, &str) = ("os.ballast.dev/managed", "true");
+
+pub(super) const SOURCE: &str = "os.ballast.dev/source";
+pub(super) const MANIFEST: &str = "os.ballast.dev/manifest";
+pub(super) const GRACE: &str = "os.ballast.dev/grace-seconds";
+pub(super) const CRASHES: &str = "os.ballast.dev/crashes";
+pub(super) const BOOT: &str = "os.ballast.dev/boot";
+
+/// Pods lie in a control group of their own, beside systemd's, as the kubelet's do with its cgroupfs driver.
+const CGROUP: &str = "/ballast-pods";
+
+/// Where the logs of all pods go.
+pub(super) const LOGS: &str = "/var/log/pods";
+
+/// Where the emptyDir volumes of all pods lie.
+pub(super) const VOLUMES: &str = "/var/lib/ballast/volumes";
+
+/// Where the logs of a version of a pod go (the kubelet's layout, which log collectors know).
+pub(super) fn log_folder(pod: &Pod) -> String {
+    log_folder_of(&pod.spec.key, &pod.uid)
+}
+
+/// The same, by the pod's name and version.
+pub(super) fn log_folder_of(key: &Key, uid: &str) -> String {
+    format!("{LOGS}/{}_{}_{uid}", key.namespace, key.name)
+}
+
+/// Where the emptyDir volumes of a version of a pod lie.
+pub(super) fn volumes_folder(uid: &str) -> String {
+    format!("{VOLUMES}/{uid}")
+}
+
+/// `resolver` is only asked for when the sandbox is made.
+pub(super) fn spec(pod: &Pod, attempt: u32, resolver: Option<Resolver>) -> SandboxSpec {
+    let spec = &pod.spec;
+    let mut annotations = spec.annotations.clone();
+    annotations.insert(SOURCE.to_owned(), pod.source.clone());
+    annotations.insert(MANIFEST.to_owned(), pod.text.clone());
+    annotations.insert(GRACE.to_owned(), spec.grace.as_secs().to_string());
+    SandboxSpec {
+        name: spec.key.name.clone(),
+        namespace: spec.key.namespace.clone(),
+        uid: pod.uid.clone(),
+        attempt,
+        // A host name has at most 63 letters; the kubelet cuts it there too.
+        hostname: if spec.host_network {
+            String::new()
+        } else {
+            hostname(spec.hostname.as_deref().unwrap_or(&spec.key.name))
+        },
+        log_directory: log_folder(pod),
+        labels: labels(pod),
+        annotations,
+        cgroup_parent: CGROUP.to_owned(),
+        dns: resolver.map(|Resolver { servers, searches, options }| Dns { servers, searches, options }),
+        namespaces: namespaces(pod),
+        privileged: spec.containers.iter().any(|container| container.privileged),
+    }
+}
+
+fn namespaces(pod: &Pod) -> Namespaces {
+    let spec = &pod.spec;
+    let pid = match (spec.host_pid, spec.share_pid) {
+        (true, _) => PidNamespace::Host,
+        (false, true) => PidNamespace::Pod,
+        (false, false) => PidNamespace::Container,
+    };
+    Namespaces { host_network: spec.host_network, host_ipc: spec.host_ipc, pid }
+}
+
+fn hostname(name: &str) -> String {
+    name.get(..63).unwrap_or(name).trim_end_matches(['-', '.']).to_owned()
+}
+
+fn labels(pod: &Pod) -> BTreeMap<String, String> {
+    let mut labels = pod.spec.labels.clone();
+    let own = [
+        MANAGED,
+        ("io.kubernetes.pod.name", &pod.spec.key.name),
+        ("io.kubernetes.pod.namespace", &pod.spec.key.namespace),
+        ("io.kubernetes.pod.uid", &pod.uid),
+    ];
+    labels.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    labels
+}
+
+/// How many runs in a row ended soon, by a container's annotations. What was counted in another boot than `boot` counts no more: the end
+/// of a node is no crash of its pods (the kubelet forgets its back-off over a reboot as well).
+pub(super) fn crashes(annotations: &BTreeMap<String, String>, boot: &str) -> u32 {
+    let count = || annotations.get(CRASHES)?.parse().ok();
+    let is_of_this_boot = annotations.get(BOOT).is_some_and(|its| its == boot);
+    if is_of_this_boot { count().unwrap_or(0) } else { 0 }
+}
+
+/// The grace period in a sandbox's annotations.
+pub(super) fn grace(annotations: &BTreeMap<String, String>) -> Duration {
+    let secs = annotations.get(GRACE).and_then(|secs| secs.parse().ok());
+    Duration::from_secs(secs.unwrap_or(30))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crashes_are_counted_within_a_boot() {
+        let annotations =
+            |boot: &str| [(CRASHES, "4"), (BOOT, boot)].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        assert_eq!(crashes(&annotations("this"), "this"), 4);
+        assert_eq!(crashes(&annotations("another"), "this"), 0);
+        assert_eq!(crashes(&BTreeMap::new(), "this"), 0);
+    }
+
+    #[test]
+    fn a_long_pod_name_makes_a_valid_host_name() {
+        assert_eq!(hostname("web"), "web");
+        assert_eq!(hostname(&format!("{}-b", "a".repeat(62))), "a".repeat(62));
+    }
+}
