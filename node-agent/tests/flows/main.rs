@@ -10,6 +10,7 @@ mod fake;
 mod metrics;
 mod operations;
 mod pods;
+mod probes;
 mod settings;
 mod slow_disk;
 mod trial;

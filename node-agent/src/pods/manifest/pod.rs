@@ -117,20 +117,8 @@ fn spec(metadata: Metadata, mut fields: Fields<'_>) -> Option<Spec> {
     }
     let security = fields.fields("securityContext").map(security::of_pod).unwrap_or_default();
     let volumes = volumes(&mut fields);
-    let mut containers: Vec<Container> = Vec::new();
-    let written = fields.all("containers");
-    if written.is_empty() {
-        fields.refuse_at(fields.line(), "containers", "expected at least one container");
-    }
     let context = container::Context { metadata: &metadata, volumes: &volumes, host_network, security: &security };
-    for written in written {
-        let (key, line) = (written.key("name"), written.line());
-        let Some(container) = container::container(written, &context) else { continue };
-        if containers.iter().any(|other| other.name == container.name) {
-            fields.refuse_whole(line, &key, "this name is given to two containers");
-        }
-        containers.push(container);
-    }
+    let (init_containers, containers) = containers(&mut fields, &context);
     let spec = Spec {
         labels: metadata.labels.clone(),
         annotations: metadata.annotations.clone(),
@@ -147,9 +135,44 @@ fn spec(metadata: Metadata, mut fields: Fields<'_>) -> Option<Spec> {
         key: metadata.key.clone(),
         volumes,
         containers,
+        init_containers,
+        active_deadline: active_deadline(&mut fields),
+        backoff_limit: None,
     };
     fields.finish();
     Some(spec)
+}
+
+/// spec.initContainers and spec.containers.
+fn containers(fields: &mut Fields<'_>, context: &container::Context<'_>) -> (Vec<Container>, Vec<Container>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut read = |key: &'static str, is_init: bool| {
+        let mut containers = Vec::new();
+        let written = fields.all(key);
+        if written.is_empty() && !is_init {
+            fields.refuse_at(fields.line(), key, "expected at least one container");
+        }
+        for written in written {
+            let (key, line) = (written.key("name"), written.line());
+            let Some(container) = container::container(written, context, is_init) else { continue };
+            if names.contains(&container.name) {
+                fields.refuse_whole(line, &key, "this name is given to two containers");
+            }
+            names.push(container.name.clone());
+            containers.push(container);
+        }
+        containers
+    };
+    (read("initContainers", true), read("containers", false))
+}
+
+/// spec.activeDeadlineSeconds
+fn active_deadline(fields: &mut Fields<'_>) -> Option<Duration> {
+    let secs = fields.number("activeDeadlineSeconds", u64::from(i32::MAX.unsigned_abs()))?;
+    if secs == 0 {
+        fields.refuse_at(fields.line(), "activeDeadlineSeconds", "expected at least 1");
+    }
+    Some(Duration::from_secs(secs))
 }
 
 fn volumes(fields: &mut Fields<'_>) -> BTreeMap<String, crate::pods::model::Volume> {

@@ -8,10 +8,14 @@ const PROTOCOLS: [(&str, ()); 3] = [("TCP", ()), ("UDP", ()), ("SCTP", ())];
 const LAST_PORT: u64 = 65_535;
 
 /// A container listens where it likes: a port only informs, but for one of the host that is to lead to it.
-pub(super) fn ports(fields: &mut Fields<'_>, context: &Context<'_>) {
+/// Returns those that have names.
+pub(super) fn ports(fields: &mut Fields<'_>, context: &Context<'_>) -> Vec<(String, u16)> {
+    let mut named = Vec::new();
     for mut port in fields.all("ports") {
         let inside = port.number("containerPort", LAST_PORT);
-        port.text("name");
+        let name = port.text("name");
+        let number = inside.and_then(|inside| u16::try_from(inside).ok());
+        named.extend(name.zip(number).map(|(name, number)| (name.text.to_owned(), number)));
         port.word("protocol", &PROTOCOLS);
         port.text("hostIP");
         let host = port.number("hostPort", LAST_PORT).filter(|host| *host > 0);
@@ -22,4 +26,5 @@ pub(super) fn ports(fields: &mut Fields<'_>, context: &Context<'_>) {
         }
         port.finish();
     }
+    named
 }

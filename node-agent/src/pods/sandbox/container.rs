@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BOOT, CRASHES, labels, limits::limits, namespaces};
+use super::{BOOT, CRASHES, LAST_WORD, labels, limits::limits, namespaces};
 use crate::{
     clients::cri::{ContainerSpec, MountPropagation, MountSpec, Resources as Limits},
     pods::model::{self, Container, Pod, Propagation, Seccomp},
@@ -21,6 +21,8 @@ pub(in crate::pods) struct Run<'a> {
     pub(in crate::pods) boot: &'a str,
     /// What the runtime knows its image by.
     pub(in crate::pods) image: &'a str,
+    /// The file on the host that it may leave its last word in.
+    pub(in crate::pods) last_word: &'a str,
     /// What is known only now, by its name in [`LATE`](crate::pods::model::LATE).
     pub(in crate::pods) late: &'a BTreeMap<&'static str, String>,
 }
@@ -43,6 +45,12 @@ pub(in crate::pods) fn container(
         });
         Some(MountSpec { container_path: mount.path.clone(), host_path, read_only: mount.read_only, propagation })
     });
+    let last_word = MountSpec {
+        container_path: container.termination.path.clone(),
+        host_path: run.last_word.to_owned(),
+        ..MountSpec::default()
+    };
+    let falls_back = if container.termination.falls_back_to_logs { "logs" } else { "file" };
     let known = |text: &String| known(text, run.late);
     ContainerSpec {
         name: container.name.clone(),
@@ -52,11 +60,12 @@ pub(in crate::pods) fn container(
         args: container.args.iter().map(known).collect(),
         working_dir: container.working_dir.clone(),
         env: container.env.iter().map(|(name, value)| (name.clone(), known(value))).collect(),
-        mounts: mounts.collect(),
+        mounts: mounts.chain([last_word]).collect(),
         labels,
         annotations: BTreeMap::from([
             (CRASHES.to_owned(), run.crashes.to_string()),
             (BOOT.to_owned(), run.boot.to_owned()),
+            (LAST_WORD.to_owned(), falls_back.to_owned()),
         ]),
         log_path: format!("{}/{}.log", container.name, run.attempt),
         privileged: container.privileged,

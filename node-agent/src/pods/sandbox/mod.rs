@@ -3,7 +3,10 @@
 mod container;
 mod limits;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 pub(super) use self::container::{Run, container, has_late};
 use super::model::{Key, Pod, Resolver};
@@ -17,6 +20,8 @@ pub(super) const MANIFEST: &str = "os.ballast.dev/manifest";
 pub(super) const GRACE: &str = "os.ballast.dev/grace-seconds";
 pub(super) const CRASHES: &str = "os.ballast.dev/crashes";
 pub(super) const BOOT: &str = "os.ballast.dev/boot";
+pub(super) const SINCE: &str = "os.ballast.dev/since";
+pub(super) const LAST_WORD: &str = "os.ballast.dev/termination-message";
 
 /// Pods lie in a control group of their own, beside systemd's, as the kubelet's do with its cgroupfs driver.
 const CGROUP: &str = "/ballast-pods";
@@ -42,13 +47,16 @@ pub(super) fn volumes_folder(uid: &str) -> String {
     format!("{VOLUMES}/{uid}")
 }
 
-/// `resolver` is only asked for when the sandbox is made.
-pub(super) fn spec(pod: &Pod, attempt: u32, resolver: Option<Resolver>) -> SandboxSpec {
+/// `since` and `resolver` are only asked for when the sandbox is made.
+pub(super) fn spec(pod: &Pod, attempt: u32, since: Option<SystemTime>, resolver: Option<Resolver>) -> SandboxSpec {
     let spec = &pod.spec;
     let mut annotations = spec.annotations.clone();
     annotations.insert(SOURCE.to_owned(), pod.source.clone());
     annotations.insert(MANIFEST.to_owned(), pod.text.clone());
     annotations.insert(GRACE.to_owned(), spec.grace.as_secs().to_string());
+    if let Some(since) = since.and_then(|since| since.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+        annotations.insert(SINCE.to_owned(), since.as_secs().to_string());
+    }
     SandboxSpec {
         name: spec.key.name.clone(),
         namespace: spec.key.namespace.clone(),
@@ -66,7 +74,7 @@ pub(super) fn spec(pod: &Pod, attempt: u32, resolver: Option<Resolver>) -> Sandb
         cgroup_parent: CGROUP.to_owned(),
         dns: resolver.map(|Resolver { servers, searches, options }| Dns { servers, searches, options }),
         namespaces: namespaces(pod),
-        privileged: spec.containers.iter().any(|container| container.privileged),
+        privileged: spec.all_containers().any(|container| container.privileged),
     }
 }
 
@@ -102,6 +110,12 @@ pub(super) fn crashes(annotations: &BTreeMap<String, String>, boot: &str) -> u32
     let count = || annotations.get(CRASHES)?.parse().ok();
     let is_of_this_boot = annotations.get(BOOT).is_some_and(|its| its == boot);
     if is_of_this_boot { count().unwrap_or(0) } else { 0 }
+}
+
+/// When the first sandbox of the pod was made, by the annotations of a later one.
+pub(super) fn since(annotations: &BTreeMap<String, String>) -> Option<SystemTime> {
+    let secs = annotations.get(SINCE)?.parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(secs))
 }
 
 /// The grace period in a sandbox's annotations.
