@@ -23,6 +23,7 @@ use super::{
 };
 use crate::clients::{cri::Cri, host::Host};
 
+mod facts;
 mod hooks;
 mod worker;
 

@@ -285,7 +285,7 @@ async fn a_last_word_is_shown() {
                 .map(|mount| (mount.container_path.clone(), mount.host_path.clone()))
                 .collect::<Vec<_>>()
         };
-        state.containers.iter().flat_map(mount).collect()
+        state.containers.iter().flat_map(mount).filter(|(_, path)| path.ends_with(".message")).collect()
     };
     assert_eq!((mounts[0].0.as_str(), mounts[1].0.as_str()), ("/tmp/word", "/dev/termination-log"));
     fs::write(&mounts[0].1, "no more\nroom").unwrap();
@@ -300,4 +300,20 @@ async fn a_last_word_is_shown() {
         "{:?}",
         status.reasons
     );
+}
+
+#[tokio::test]
+async fn a_job_that_fails_as_often_as_it_may_is_over() {
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: web}\nspec:\n  backoffLimit: 1\n  template:\n    spec: {restartPolicy: \
+               OnFailure, containers: [{name: c, image: 'localhost/c:1'}]}\n";
+    let Running { node, runtime, .. } = start(|node, runtime| {
+        runtime.state().exits.insert("c".to_owned(), [3, 4, 0].into());
+        node.write(&pod_file("web"), job);
+    });
+    let over = |status: &Status| web(status).is_some_and(|pod| pod.reason.as_deref() == Some("BackoffLimitExceeded"));
+    let status = node.wait_for("the limit", over).await;
+    assert_eq!(shown(&status), ["web Failed c exited 1"]);
+    assert_eq!(web(&status).unwrap().message.as_deref(), Some("BackoffLimitExceeded: container c ended with status 4"));
+    node.wait_until("its end", || runtime.state().sandboxes.iter().all(|one| one.state == 1)).await;
+    assert_eq!(runtime.state().starts, ["c", "c"]);
 }

@@ -8,7 +8,8 @@ use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
 use super::{
-    CallError, ContainerSpec, ContainerStatus, Cri, Executed, Image, QUICK, RuntimeStatus, Sandbox, SandboxSpec,
+    CallError, ContainerSpec, ContainerStatus, Cri, Executed, Image, ImageUser, QUICK, RuntimeStatus, Sandbox,
+    SandboxSpec,
     convert::{container, container_config, image_spec, sandbox, sandbox_config},
     wire,
 };
@@ -98,7 +99,9 @@ impl Cri {
             self.call("/runtime.v1.ImageService/ListImages", wire::Empty {}, QUICK).await?;
         let image = |mut image: wire::Image| {
             image.repo_tags.append(&mut image.repo_digests);
-            Image { id: image.id, references: image.repo_tags, size_bytes: image.size, is_pinned: image.pinned }
+            let id = image.uid.map_or(0, |uid| uid.value);
+            let user = if image.username.is_empty() { ImageUser::Id(id) } else { ImageUser::Name(image.username) };
+            Image { id: image.id, references: image.repo_tags, size_bytes: image.size, is_pinned: image.pinned, user }
         };
         Ok(reply.images.into_iter().map(image).collect())
     }

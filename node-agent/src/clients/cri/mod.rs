@@ -6,6 +6,7 @@
 mod calls;
 mod convert;
 mod disk;
+mod images;
 mod import;
 mod security;
 mod transfer;
@@ -21,8 +22,9 @@ use tonic::{Code, Request, Status, client::Grpc};
 use tonic_prost::ProstCodec;
 
 pub use self::types::{
-    ContainerSpec, ContainerState, ContainerStatus, Dns, Executed, Image, Layer, MountPropagation, MountSpec,
-    Namespaces, PidNamespace, Resources, RuntimeStatus, Sandbox, SandboxSpec,
+    ContainerSpec, ContainerState, ContainerStatus, Dns, Executed, Image, ImageUser, Layer, MountPropagation,
+    MountSpec, Namespaces, PidNamespace, PortMapping, Protocol, Resources, RuntimeStatus, Sandbox, SandboxSpec,
+    Seccomp,
 };
 use super::grpc::Channel;
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{expand::expand, names, reader::Fields};
-use crate::pods::probes::model::{Hook, HttpGet, Lifecycle};
+use crate::pods::{
+    model::Port,
+    probes::model::{Hook, HttpGet, Lifecycle},
+};
 
 /// A day: longer is a mistake.
 const LONGEST_SLEEP_SECS: u64 = 24 * 3600;
@@ -14,8 +17,8 @@ const SCHEMES: [(&str, bool); 4] = [("HTTP", false), ("HTTPS", true), ("http", f
 pub(super) struct Inside<'a> {
     /// The container's environment.
     pub(super) env: &'a [(String, String)],
-    /// Its ports that have names.
-    pub(super) ports: &'a [(String, u16)],
+    /// Its ports, some of which have names.
+    pub(super) ports: &'a [Port],
 }
 
 /// What is done at the ends of the container's life.
@@ -98,7 +101,8 @@ pub(super) fn http_get(mut fields: Fields<'_>, inside: &Inside<'_>) -> Option<Ht
 /// A port by its number, or by the name that the container gives it.
 pub(super) fn port(fields: &mut Fields<'_>, inside: &Inside<'_>) -> Option<u16> {
     let said = fields.need("port")?;
-    let named = inside.ports.iter().find(|(name, _)| name == said.text).map(|(_, port)| *port);
+    let is_it = |port: &&Port| port.name.as_deref() == Some(said.text);
+    let named = inside.ports.iter().find(is_it).map(|port| port.number);
     let port = said.text.parse().ok().or(named).filter(|port| *port > 0);
     if port.is_none() {
         let message = match names::is_label(said.text) && said.text.contains(|letter: char| letter.is_ascii_lowercase())

@@ -37,10 +37,14 @@ fn probe(mut fields: Fields<'_>, kind: Kind, inside: &Inside<'_>) -> Option<Prob
     let grace = fields.number("terminationGracePeriodSeconds", LONGEST_SECS);
     if grace.is_some() && kind == Kind::Readiness {
         let message = "is not possible here: a readiness probe ends nothing";
-        fields.refuse_at(fields.line(), "terminationGracePeriodSeconds", message);
+        fields.refuse_at(fields.line_of("terminationGracePeriodSeconds"), "terminationGracePeriodSeconds", message);
     }
     if grace == Some(0) {
-        fields.refuse_at(fields.line(), "terminationGracePeriodSeconds", "expected at least 1");
+        fields.refuse_at(
+            fields.line_of("terminationGracePeriodSeconds"),
+            "terminationGracePeriodSeconds",
+            "expected at least 1",
+        );
     }
     let mut count = |key: &'static str, default: u32| {
         let said = fields.number(key, MOST).and_then(|count| u32::try_from(count).ok());
@@ -48,7 +52,11 @@ fn probe(mut fields: Fields<'_>, kind: Kind, inside: &Inside<'_>) -> Option<Prob
     };
     let (successes, failures) = (count("successThreshold", 1), count("failureThreshold", 3));
     if successes != 1 && kind != Kind::Readiness {
-        fields.refuse_at(fields.line(), "successThreshold", &format!("expected 1, as of every {kind}"));
+        fields.refuse_at(
+            fields.line_of("successThreshold"),
+            "successThreshold",
+            &format!("expected 1, as of every {kind}"),
+        );
     }
     fields.finish();
     Some(Probe {
