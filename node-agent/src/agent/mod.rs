@@ -1,4 +1,4 @@
-//! The one loop: look at the host, plan, act, report, then wait for the next event or deadline.
+//! The one loop: observe the host, plan, act, report, then wait for the next event or deadline.
 
 mod cluster;
 mod kubelet;
@@ -139,7 +139,7 @@ struct Agent {
     last: Option<(Desired, pods_domain::plan::Plan)>,
 }
 
-/// What one look at the host shows. The parts below `runtime` are looked at once the node was READY, or
+/// What is observed of the host in one pass. The parts below `runtime` are observed once the node was READY, or
 /// has had its time for it.
 struct Observed {
     systemd: Option<Systemd>,

@@ -25,7 +25,7 @@ pub fn services_cpu_us(host: &Host) -> Result<Vec<(String, u64)>> {
         if !name.ends_with(".service") {
             continue;
         }
-        // A service may end, and its group go, between the two looks.
+        // A service may end, and its group go, between the two reads.
         let stat = fs::read_to_string(entry.path().join("cpu.stat")).unwrap_or_default();
         if let Some(cpu_us) = usage_us(&stat) {
             services.push((name, cpu_us));

@@ -20,7 +20,7 @@ const MAX_LINE_BYTES: u64 = 64 << 10;
 const EVENTS: [&str; 3] = ["_PID=1", "+", "_SYSTEMD_UNIT=ballast.service"];
 
 /// Its last words are enough to know what was wrong.
-const MAX_COMPLAINT_BYTES: u64 = 4 << 10;
+const MAX_ERROR_BYTES: u64 = 4 << 10;
 
 /// Whose entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +105,9 @@ impl Lines {
 
     async fn end(&mut self) -> Result<()> {
         let mut said = String::new();
-        if let Some(complaints) = self.child.stderr.take() {
+        if let Some(errors) = self.child.stderr.take() {
             let mut bytes = Vec::new();
-            complaints.take(MAX_COMPLAINT_BYTES).read_to_end(&mut bytes).await.context("reading from journalctl")?;
+            errors.take(MAX_ERROR_BYTES).read_to_end(&mut bytes).await.context("reading from journalctl")?;
             said = String::from_utf8_lossy(&bytes).trim().to_owned();
         }
         let status = self.child.wait().await.context("waiting for journalctl")?;
@@ -196,7 +196,7 @@ mod tests {
     async fn what_journalctl_complains_about_is_told() {
         let (_tree, host) = host("echo no such boot >&2; exit 1");
         let mut lines = Lines::open(&host, &wanted(Of::Kernel)).unwrap();
-        let told = lines.next().await.unwrap_err().to_string();
-        assert_eq!(told, "journalctl failed (exit status: 1): no such boot");
+        let error = lines.next().await.unwrap_err().to_string();
+        assert_eq!(error, "journalctl failed (exit status: 1): no such boot");
     }
 }

@@ -61,6 +61,10 @@ impl Controller {
         registry: impl Future<Output = Result<Registry>>,
     ) -> Result<()> {
         match step {
+            Step::Steer { image } => {
+                log::info!("the cluster names the kubelet {}", image.as_deref().unwrap_or("of the settings"));
+                memory::change(&self.host, |memory| memory.steered = image).await?;
+            }
             Step::Fetch { image } => {
                 let registry = registry.await.with_context(|| format!("fetching kubelet {image}"));
                 self.fetch(image, registry, rendered(observed).map(str::to_owned));
@@ -111,6 +115,8 @@ impl Controller {
             }
             Step::Fail(failed) => {
                 log::error!("kubelet {} failed: {}", failed.version, failed.reason);
+                // What drained the node for it drains again.
+                self.permitted = None;
                 memory::change(&self.host, |memory| memory.fail(failed)).await?;
             }
             Step::Mend { digest } => {
@@ -197,8 +203,7 @@ fn write(host: &Host, files: &Files) -> Result<()> {
         }
         // A kubelet reads whatever appears in its folder: a pod comes there whole.
         let fresh = folder.join(FRESH);
-        store::write(&fresh, text.as_bytes())?;
-        fs::rename(&fresh, &path).with_context(|| format!("writing {}", path.display()))?;
+        store::replace(&path, &fresh, 0o600, text.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ pub fn status(facts: Facts<'_>) -> Status {
         os: Os {
             id: facts.os_id.to_owned(),
             version: facts.os_version.to_owned(),
-            commit: booted.map(|booted| booted.commit.clone()),
+            commit: booted.map(|booted| booted.commit().to_owned()),
             digest: facts.update.and_then(update::plan::booted_digest).map(ToString::to_string),
         },
         ready: runtime.is_ready() && facts.boot.is_some(),
@@ -98,7 +98,7 @@ pub fn status(facts: Facts<'_>) -> Status {
 fn deployment(deployment: &update::model::Deployment) -> Deployment {
     Deployment {
         version: deployment.version.clone(),
-        commit: deployment.id.commit.clone(),
+        commit: deployment.id.commit().to_owned(),
         digest: deployment.digest.as_ref().map(ToString::to_string),
         booted: deployment.booted,
         next: deployment.next,
@@ -111,7 +111,7 @@ pub fn releases(update: Option<&update::model::Observed>, running: Option<(&Comm
     let release = |one: update::model::Deployment| Release {
         digest: one.digest.map(|digest| digest.to_string()),
         version: one.version,
-        commit: one.id.commit,
+        commit: one.id.commit().to_owned(),
         image: one.image,
         booted: one.booted,
         next: one.next,
@@ -174,6 +174,7 @@ fn hosted(shown: kubelet::model::Shown<'_>) -> Kubelet {
         version: shown.status.runs.as_ref().map(|runs| runs.version.clone()),
         digest: shown.status.runs.as_ref().map(|runs| runs.digest.clone()),
         state: shown.status.state.name().to_owned(),
+        next: shown.status.waits.as_ref().map(|waits| waits.version.clone()),
         restarts: shown.unit.map_or(0, |unit| unit.restarts),
         failed: failed.collect(),
     }

@@ -84,7 +84,7 @@ pub struct Deployment {
     pub booted: bool,
     /// Whether it is the next to boot.
     pub next: bool,
-    /// `trial`, `good` or `bad`; `unknown` while there is no boot entry to say it.
+    /// `trial`, `good` or `failed`; `unknown` while there is no boot entry to say it.
     pub state: String,
 }
 
@@ -189,8 +189,11 @@ pub struct Kubelet {
     pub version: Option<String>,
     /// The manifest digest of its artifact.
     pub digest: Option<String>,
-    /// `fetching`, `waiting-for-cluster`, `starting`, `trial`, `healthy`, `silent` or `failed`.
+    /// `fetching`, `waiting-for-cluster`, `starting`, `trial`, `healthy`, `silent`, `failed` or `refused`.
     pub state: String,
+    /// The version that waits for a slot of the cluster and for the drain: another minor version than the one that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// How often it was restarted since its last start by the agent.
     pub restarts: u32,
     /// Versions that failed on this node, and are not started again.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use ballast_client::backoff::doubled;
+
 use super::{Context, held};
-use crate::{
-    model::{Cordon, Decision, Memory, Order, Phase, Retry, Step},
-    plan::backoff::doubled,
-};
+use crate::model::{Cordon, Decision, Memory, Order, Phase, Retry, Step};
 
 /// How long until a fetch that failed is tried again: at first, at most.
 const PREPARE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(1800));
@@ -17,7 +16,7 @@ const DRAIN: (Duration, Duration) = (Duration::from_secs(300), Duration::from_se
 /// An API server ends no request later than this after the client gave it up (its own limit is a minute).
 pub(super) const LATE: Duration = Duration::from_secs(90);
 
-/// What facts and looks say of what was done before.
+/// What facts and fetches say of what was done before.
 pub(super) fn learn(context: &Context<'_>, memory: &mut Memory) {
     let os = &context.facts.os;
     let image = context.snapshot.node_os.as_ref().and_then(|node_os| node_os.spec.image.clone());
@@ -33,6 +32,12 @@ pub(super) fn learn(context: &Context<'_>, memory: &mut Memory) {
         memory.drain = Retry::default();
         memory.blocked.clear();
     }
+    let waits = context.facts.hosted.as_ref().and_then(|hosted| hosted.waits.as_ref()).map(|waits| &waits.digest);
+    if waits.is_some() && memory.waits.as_ref() != waits {
+        memory.drain = Retry::default();
+        memory.blocked.clear();
+    }
+    memory.waits = waits.cloned();
     memory.about = (context.facts.boot_id.clone(), image);
     outcome(context, memory);
     if context.snapshot.slots.is_some() {
@@ -78,13 +83,14 @@ fn fail(memory: &mut Memory, now: Duration, reason: String, is_refused: bool) {
 /// What was decided, as far as a later pass goes by it.
 pub(super) fn note(decision: &Decision, now: Duration, memory: &mut Memory) {
     match &decision.step {
-        // A look comes in between: the phase goes on behind it.
+        // A fetch comes in between: the phase goes on behind it.
         Some(Step::Fetch(_)) => return,
         Some(Step::Order(Order::Prepare { id, .. })) => {
             memory.last_order = *id;
             memory.order = Some((*id, now));
         }
         Some(Step::Order(Order::Reboot { .. })) => memory.reboot = Some(now),
+        Some(Step::Order(Order::Kubelet { digest })) => memory.kubelet = Some((digest.clone(), now)),
         Some(Step::TakeSlot { .. } | Step::Cordon { .. }) => {
             memory.is_settled = false;
             memory.touched = now;
@@ -114,6 +120,7 @@ impl Memory {
         match order {
             Order::Prepare { .. } => self.order = None,
             Order::Reboot { .. } => self.reboot = None,
+            Order::Kubelet { .. } => self.kubelet = None,
         }
     }
 }

@@ -13,6 +13,12 @@ pub fn full_jitter(first: Duration, most: Duration, failures: u32, jitter: f64) 
     doubled(first, most, failures).mul_f64(jitter.clamp(0.0, 1.0))
 }
 
+/// From half of [`doubled`] to all of it ("equal jitter"): for who waits for the answer, and must not hear of it too soon.
+pub fn equal_jitter(first: Duration, most: Duration, failures: u32, jitter: f64) -> Duration {
+    let half = doubled(first, most, failures) / 2;
+    half + half.mul_f64(jitter.clamp(0.0, 1.0))
+}
+
 /// `wait`, a quarter more or less: nodes that began together drift apart.
 pub fn spread(wait: Duration, jitter: f64) -> Duration {
     wait.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0)
@@ -34,9 +40,11 @@ mod tests {
     }
 
     #[test]
-    fn chance_stays_within_bounds() {
+    fn jitter_stays_within_bounds() {
         for jitter in [f64::MIN, 0.0, 0.5, 1.0, f64::MAX] {
             assert!(full_jitter(SECOND, 60 * SECOND, 9, jitter) <= 60 * SECOND);
+            let wait = equal_jitter(SECOND, 60 * SECOND, 4, jitter);
+            assert!((4 * SECOND..=8 * SECOND).contains(&wait), "{wait:?}");
             let wait = spread(8 * SECOND, jitter);
             assert!((6 * SECOND..=10 * SECOND).contains(&wait), "{wait:?}");
         }
