@@ -90,8 +90,8 @@ mod tests {
             include_str!("../../docs/design/crash-states.md"),
         ];
         let typed = |line: &'static str| line.trim().strip_prefix("cargo run ")?.split_once("-p qemu-tests -- ");
-        let lines = pages.iter().flat_map(|page| page.lines()).filter_map(typed).map(|(_, words)| words);
-        let lines: Vec<&str> = lines.collect();
+        let lines: Vec<&str> =
+            pages.iter().flat_map(|page| page.lines()).filter_map(typed).map(|(_, words)| words).collect();
         assert!(lines.iter().any(|line| line.starts_with("exec --credential ballast.settings=")), "{lines:?}");
         assert!(lines.iter().any(|line| line.starts_with("crash-states ")), "{lines:?}");
         for line in lines {

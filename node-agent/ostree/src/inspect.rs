@@ -52,13 +52,13 @@ pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Resu
 pub(crate) async fn resolve(root: &Path, image: &Image, options: &Proxy) -> Result<Inspected> {
     ballast_proxy_client::check(&options.proxy)?;
     let Prepared { config, reports } = proxy::prepare(root, image, options)?;
-    let fetched = fetch(config, &image.source()).await;
+    let fetched = manifest_and_configuration(config, &image.source()).await;
     let (digest, manifest, config) = fetched.map_err(|error| reports.explain(error))?;
     check_digest(image, &digest)?;
     Ok(Inspected { digest, release: Release::read(&config)?, manifest, signed_until: reports.signed_until() })
 }
 
-async fn fetch(
+async fn manifest_and_configuration(
     config: ostree_ext::container::store::ImageProxyConfig,
     reference: &OstreeImageReference,
 ) -> Result<(Digest, ImageManifest, ImageConfiguration)> {

@@ -4,6 +4,6 @@ mod report;
 mod start;
 
 pub use self::{
-    report::{Received, Reception, Report, Reports},
+    report::{Reception, Report, Reports},
     start::{CREDENTIALS, Options, PROGRAM, check},
 };

@@ -27,11 +27,11 @@ pub enum Report {
         /// When its signatures run out, in seconds since 1970.
         signed_until: u64,
     },
-    /// So much has come of a blob that the proxy holds back until it has checked it.
+    /// Bytes have come of a blob that is held back until it is checked.
     Received {
-        /// The blob's digest.
+        /// Its digest.
         blob: String,
-        /// Bytes.
+        /// How many.
         received_bytes: u64,
     },
 }
@@ -60,17 +60,17 @@ impl Reports {
         signed_until(&self.text()?)
     }
 
-    /// What the proxy reports of blobs as they come.
-    ///
-    /// # Errors
-    /// If the file cannot be opened once more.
-    pub fn reception(&self) -> Result<Reception> {
-        Ok(Reception { file: self.0.try_clone().context("following the proxy's reports")?, at: 0 })
-    }
-
     /// The error as the proxy knew it; `error` if it was not the proxy's.
     pub fn explain(&self, error: Error) -> Error {
         self.text().and_then(|text| failure(&text)).map_or(error, Error::from)
+    }
+
+    /// What the proxy says of blobs as they come.
+    ///
+    /// # Errors
+    /// If the file cannot be shared.
+    pub fn reception(&self) -> Result<Reception> {
+        Ok(Reception { file: self.0.try_clone().context("following the proxy's reports")?, read_bytes: 0 })
     }
 
     fn text(&self) -> Option<String> {
@@ -79,36 +79,27 @@ impl Reports {
     }
 }
 
-/// How much has come of a blob.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
-    /// The blob's digest.
-    pub blob: String,
-    /// How many of its bytes.
-    pub received_bytes: u64,
-}
-
-/// Follows what the proxy reports of blobs as they come.
+/// Follows how much of a blob has come.
 #[derive(Debug)]
 pub struct Reception {
     file: File,
-    at: u64,
+    read_bytes: u64,
 }
 
 impl Reception {
-    /// The last such line that was not read before. How far a fetch is, is no reason to fail: what cannot be read is left out.
-    pub fn latest(&mut self) -> Option<Received> {
-        let mut text = Vec::new();
-        let mut piece = [0; 4096];
-        while let Ok(bytes @ 1..) = self.file.read_at(&mut piece, self.at + text.len() as u64) {
+    /// The last that was reported since this was asked before: a blob's digest, and how many bytes of it have come. How far a fetch is, is no
+    /// reason to fail: what cannot be read is left out.
+    pub fn latest(&mut self) -> Option<(String, u64)> {
+        let (mut text, mut piece) = (Vec::new(), [0; 4096]);
+        while let Ok(bytes @ 1..) = self.file.read_at(&mut piece, self.read_bytes + text.len() as u64) {
             text.extend_from_slice(&piece[..bytes]);
         }
         // A line that is being written is read when it is whole.
         text.truncate(text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
-        self.at += text.len() as u64;
+        self.read_bytes += text.len() as u64;
         reports(&String::from_utf8_lossy(&text)).rev().find_map(|report| match report {
-            Report::Received { blob, received_bytes } => Some(Received { blob, received_bytes }),
-            Report::Opened { .. } | Report::Failed { .. } => None,
+            Report::Received { blob, received_bytes } => Some((blob, received_bytes)),
+            Report::Failed { .. } | Report::Opened { .. } => None,
         })
     }
 }
@@ -160,17 +151,15 @@ mod tests {
         let reports = Reports::new().unwrap();
         let mut reception = reports.reception().unwrap();
         assert_eq!(reception.latest(), None);
-        let write = |text: &str| (&reports.0).write_all(text.as_bytes()).unwrap();
-        let received = |received_bytes| Some(Received { blob: "sha256:ab".to_owned(), received_bytes });
-        let line = |received_bytes| {
-            let report = Report::Received { blob: "sha256:ab".to_owned(), received_bytes };
-            serde_json::to_string(&report).unwrap() + "\n"
-        };
-        write(&format!("{}{}x\n{{\"blob\":", line(1), line(2)));
+        let write = |text: &str| write!(&reports.0, "{text}").unwrap();
+        let received = |bytes| Some(("sha256:ab".to_owned(), bytes));
+        let line = |bytes: u64| format!("{{\"blob\":\"sha256:ab\",\"received_bytes\":{bytes}}}\n");
+        let next = line(3);
+        let (begin, end) = next.split_at(9);
+        write(&format!("{}{}no JSON\n{{\"signed_until\":7}}\n{begin}", line(1), line(2)));
         assert_eq!(reception.latest(), received(2));
         assert_eq!(reception.latest(), None);
-        write("\"sha256:ab\",\"received_bytes\":3}\n");
+        write(end);
         assert_eq!(reception.latest(), received(3));
-        assert_eq!(reports.signed_until(), None);
     }
 }

@@ -5,6 +5,7 @@ use std::{fs::OpenOptions, io::Write, path::Path};
 use anyhow::{Context, Error, Result};
 use ballast_proxy_client::Report;
 
+use crate::content::digest::Digest;
 pub(super) use ballast_types::{Failure as Failed, FailureKind as Kind};
 
 /// The kind of an error; nothing if it is none of these.
@@ -24,8 +25,8 @@ pub(super) fn report_signed_until(file: &Path, until: u64) -> Result<()> {
 }
 
 /// Appends how many bytes of a blob have come that is held back until it is checked.
-pub(super) fn report_received(file: &Path, blob: &str, bytes: u64) -> Result<()> {
-    append(file, &Report::Received { blob: blob.to_owned(), received_bytes: bytes })
+pub(super) fn report_received(file: &Path, blob: &Digest, received_bytes: u64) -> Result<()> {
+    append(file, &Report::Received { blob: blob.to_string(), received_bytes })
 }
 
 fn append(file: &Path, report: &Report) -> Result<()> {
@@ -48,9 +49,13 @@ mod tests {
         report(file.path(), &refused).unwrap();
         report(file.path(), &anyhow!("y").context(Failed::new(Kind::NotFound, "none"))).unwrap();
         report_signed_until(file.path(), 7).unwrap();
-        report_received(file.path(), "sha256:ab", 9).unwrap();
+        let blob = format!("sha256:{}", "ab".repeat(32));
+        report_received(file.path(), &blob.parse().unwrap(), 9).unwrap();
         let reported = std::fs::read_to_string(file.path()).unwrap();
-        let expected = "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n{\"signed_until\":7}\n{\"blob\":\"sha256:ab\",\"received_bytes\":9}\n";
+        let expected = format!(
+            "{}{{\"blob\":\"{blob}\",\"received_bytes\":9}}\n",
+            "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n{\"signed_until\":7}\n"
+        );
         assert_eq!(reported, expected);
     }
 }

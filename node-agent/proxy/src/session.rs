@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use crate::{
     config::files::{CERTIFICATES, Config, load},
-    content::{digest::Digest, reference::ImageName},
+    content::digest::Digest,
+    content::reference::ImageName,
     failure::{self, Kind},
     image::Image,
     in_root,
@@ -200,7 +201,7 @@ async fn check_then_copy(blob: Blob, digest: &Digest, writer: &mut Writer, repor
             let Some(reports) = reports.as_ref().filter(|_| last.elapsed() >= REPORT_EVERY) else { return };
             last = Instant::now();
             // How far it is, is no reason to fail.
-            let _ = failure::report_received(reports, &digest.to_string(), bytes);
+            let _ = failure::report_received(reports, digest, bytes);
         })
         .await?;
     let mut piece = vec![0; PIECE_BYTES];

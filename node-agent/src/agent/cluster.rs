@@ -12,7 +12,7 @@ use super::Agent;
 use crate::{
     cluster::{
         self,
-        model::{Asked, Facts, Failed, FailedRelease, Operation, Order, Os, Prepared, Release, Report},
+        model::{Asked, Facts, Failed, FailedRelease, Hosted, Operation, Order, Os, Prepared, Release, Report},
     },
     health,
     report::status::Status,
@@ -35,6 +35,7 @@ pub(super) struct Known<'a> {
     pub(super) status: &'a Status,
     /// What was reported about the clusters themselves: a cluster learns nothing of another.
     pub(super) reports: &'a [Report],
+    pub(super) kubelet: Option<Hosted>,
 }
 
 /// Orders of clusters: those that wait, and the one that is carried out.
@@ -148,6 +149,10 @@ impl Agent {
         }
         while let Some(asked) = self.memberships.asked() {
             log::info!("cluster {} asks: {:?}", asked.cluster, asked.order);
+            if let Order::Kubelet { digest } = asked.order {
+                self.kubelet.permit(digest);
+                continue;
+            }
             match cluster::plan::overruled(&asked, &self.memberships.reports(), &settings.clusters) {
                 None => self.orders.take(asked),
                 Some(message) => self.refuse(asked, message),
@@ -159,7 +164,8 @@ impl Agent {
             Some(Asked { cluster, order: Order::Reboot { reason } }) => {
                 self.update.reboot(&format!("cluster {cluster} asks for it: {reason}"));
             }
-            None => {}
+            // A kubelet's was carried out when it came.
+            Some(Asked { order: Order::Kubelet { .. }, .. }) | None => {}
         }
     }
 
@@ -236,7 +242,7 @@ fn known_machine(read: anyhow::Result<(Facts, Vec<anyhow::Error>)>) -> (Option<F
 
 /// The machine's facts with what the domains know.
 fn facts(machine: Facts, known: Known<'_>) -> Facts {
-    let Known { runtime, health, update, settings_problems, hostname_is_set, status, reports } = known;
+    let Known { runtime, health, update, settings_problems, hostname_is_set, status, reports, kubelet } = known;
     let of_clusters: Vec<String> = reports.iter().flat_map(cluster::plan::reasons).collect();
     let own = |reason: &&String| !settings_problems.contains(reason) && !of_clusters.contains(reason);
     Facts {
@@ -250,6 +256,7 @@ fn facts(machine: Facts, known: Known<'_>) -> Facts {
         settings_problems,
         runtime_restarts: runtime.restarts,
         hostname_is_set,
+        hosted: kubelet,
         os: Os {
             on_trial: health.is_none_or(|health| health.trial.is_some()),
             ..update.map(|update| os(update, &status.os.version)).unwrap_or_default()
@@ -299,6 +306,7 @@ mod tests {
         let reported = orders.waiting.iter().map(|asked| match &asked.order {
             Order::Prepare { id, .. } => format!("{}{id}", asked.cluster),
             Order::Reboot { .. } => format!("{} reboot", asked.cluster),
+            Order::Kubelet { .. } => format!("{} kubelet", asked.cluster),
         });
         reported.collect::<Vec<_>>().join(" ")
     }

@@ -41,7 +41,7 @@ use crate::{
     report::{
         api,
         boot::{self, Boot},
-        console,
+        console, exec,
         metrics::{Server, Source},
         notify::Notifier,
         ready_line::ready_line,
@@ -187,6 +187,10 @@ impl Agent {
         };
         let api = api::Server::new(host.clone(), answers.clone());
         warnings.note(socket::serve(&host, answers));
+        // A look at a folder in memory: nobody ran a command on most nodes.
+        if host.path(exec::FOLDER).exists() {
+            tokio::spawn(exec::end_those_left(host.clone()));
+        }
         Self {
             started: Instant::now(),
             is_overdue: false,

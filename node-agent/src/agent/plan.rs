@@ -23,11 +23,17 @@ pub(super) struct Plan {
 /// What the host's state calls for: pure, as the domains' plans are that it is made of.
 pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime) -> Plan {
     let problem = runtime::plan::reason(&observed.runtime);
-    let runtime = health::model::Runtime { problem: problem.as_deref(), restarts: observed.runtime.restarts };
+    let kubelet = kubelet::plan(observed, now);
+    let unwell = kubelet::unwell(observed, &kubelet);
+    let runtime = health::model::Runtime {
+        problem: problem.as_deref(),
+        restarts: observed.runtime.restarts,
+        kubelet: unwell.as_deref(),
+    };
     let judged = |health| health::plan::verdict(health, runtime, observed.settings().health.deadline);
     // Where a kubelet runs the pods, whoever else begins or ends one is in its way.
     // It is so until what was rendered for one is gone: it may run that long.
-    let is_left = observed.kubelet.as_ref().is_some_and(kubelet::Looked::is_left);
+    let is_left = observed.kubelet.as_ref().is_some_and(kubelet::Looked::is_hosted);
     let is_hosted = kubelet::is_hosted(observed.settings()) || is_left;
     let pods = |(desired, found): &(Desired, pods::model::Observed)| match is_hosted {
         true => pods::plan::Plan::default(),
@@ -42,6 +48,6 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
             .and_then(|update| update::plan::plan(update, unattended, &arguments(observed.settings()), unix_secs(now))),
         storage: observed.storage.as_ref().map(storage::plan::plan).unwrap_or_default(),
         pods: observed.pods.as_ref().map(pods),
-        kubelet: kubelet::plan(observed, now),
+        kubelet,
     }
 }

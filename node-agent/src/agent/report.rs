@@ -81,6 +81,7 @@ impl Agent {
             hostname_is_set: read.as_ref().is_some_and(|read| read.settings.hostname.is_some()),
             status: &status,
             reports: &reports,
+            kubelet: super::kubelet::hosted(kubelet.as_ref(), &plan.kubelet),
         })
         .await;
         if status.ready || self.started.elapsed() >= READY_TIMEOUT {

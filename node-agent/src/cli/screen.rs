@@ -37,7 +37,9 @@ pub(super) fn render(status: &Status, colour: bool) -> String {
     if let Some(kubelet) = &status.kubelet {
         let code = if kubelet.state == "healthy" { GREEN } else { YELLOW };
         let version = kubelet.version.as_deref().unwrap_or("none");
-        field(&mut out, "Kubelet", &format!("{version}  {}{}", paint(code, &kubelet.state), times(kubelet.restarts)));
+        let next = kubelet.next.as_ref().map(|next| format!(", {next} waits for slot and drain")).unwrap_or_default();
+        let state = paint(code, &kubelet.state);
+        field(&mut out, "Kubelet", &format!("{version}  {state}{}{next}", times(kubelet.restarts)));
     }
     field(&mut out, "Machine", &status.node.machine_id);
     if let Some(trial) = &status.settings.trial {

@@ -61,6 +61,8 @@ pub fn overruled(asked: &Asked, reports: &[Report], wanted: &[settings::Cluster]
     let own = match &asked.order {
         Order::Prepare { image, .. } => Some(image.as_str()),
         Order::Reboot { .. } => named(&asked.cluster),
+        // One cluster alone has the role: the settings see to it.
+        Order::Kubelet { .. } => return None,
     };
     let names = wanted.iter().map(|cluster| cluster.name.to_string());
     let (first, image) = names.filter_map(|name| named(&name).map(|image| (name, image))).next()?;

@@ -62,6 +62,8 @@ pub struct Runtime<'a> {
     pub problem: Option<&'a str>,
     /// How often it was restarted in this boot.
     pub restarts: u32,
+    /// Why a kubelet that proved itself under another release does not work under this one.
+    pub kubelet: Option<&'a str>,
 }
 
 /// An executable of the operator's.

@@ -38,6 +38,7 @@ pub fn verdict(observed: &Observed, runtime: Runtime<'_>, time: Duration) -> Ver
     let Some(trial) = &observed.trial else { return Verdict::NotOnTrial };
     let Some(until) = trial.until else { return Verdict::Begins { until: trial.uptime + time } };
     let mut missing: Vec<String> = runtime.problem.map(str::to_owned).into_iter().collect();
+    missing.extend(runtime.kubelet.map(str::to_owned));
     missing.extend(missing_of_system(observed, trial));
     missing.extend(observed.checks.iter().filter_map(missing_of_check));
     if missing.is_empty() {

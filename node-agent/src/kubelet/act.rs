@@ -61,6 +61,10 @@ impl Controller {
         registry: impl Future<Output = Result<Registry>>,
     ) -> Result<()> {
         match step {
+            Step::Steer { image } => {
+                log::info!("the cluster names the kubelet {}", image.as_deref().unwrap_or("of the settings"));
+                memory::change(&self.host, |memory| memory.steered = image).await?;
+            }
             Step::Fetch { image } => {
                 let registry = registry.await.with_context(|| format!("fetching kubelet {image}"));
                 self.fetch(image, registry, rendered(observed).map(str::to_owned));
@@ -111,6 +115,8 @@ impl Controller {
             }
             Step::Fail(failed) => {
                 log::error!("kubelet {} failed: {}", failed.version, failed.reason);
+                // What drained the node for it drains again.
+                self.permitted = None;
                 memory::change(&self.host, |memory| memory.fail(failed)).await?;
             }
             Step::Mend { digest } => {

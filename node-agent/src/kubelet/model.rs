@@ -83,6 +83,9 @@ pub struct Memory {
     /// Where those that are kept came from, each by digest: to fetch exactly that one again.
     #[serde(default)]
     pub sources: BTreeMap<String, String>,
+    /// The image that the cluster named last.
+    #[serde(default)]
+    pub steered: Option<String>,
     /// The version that was found damaged, until it was fetched anew.
     #[serde(default)]
     pub damaged: Option<String>,
@@ -113,11 +116,15 @@ pub enum Authority {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// `kubelet.image`
-    pub image: String,
-    /// What it is called in the cluster; None until it has joined.
+    pub image: Option<String>,
+    /// What the cluster says of it, and whether it names one; None until it was read.
+    pub steered: Option<Option<String>>,
+    /// What it is called in the cluster; None until it has joined. Empty: as the machine is.
     pub node: Option<String>,
-    /// The API server.
-    pub server: String,
+    /// The API server; None without a cluster: it runs this node's own pods alone.
+    pub server: Option<String>,
+    /// The API server's version, as far as it is known.
+    pub server_version: Option<String>,
     /// Who vouches for it.
     pub authority: Authority,
     /// The file with certificate and key, which the agent keeps and renews.
@@ -214,6 +221,8 @@ pub struct Observed {
     pub fetch_failure: Option<FetchFailure>,
     /// The process that was killed for not answering: it is not killed twice.
     pub killed_pid: Option<u32>,
+    /// The version that the cluster allows to start, after the node was drained: by its digest.
+    pub permitted: Option<String>,
     /// How long ago a version was found damaged, and how often in a row.
     pub mended: Option<(Duration, u32)>,
     /// The sandboxes of a kubelet's pods. Looked for without the role alone; None: the runtime does not say.
@@ -223,9 +232,14 @@ pub struct Observed {
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// Remember which image the cluster names.
+    Steer {
+        /// None: it names none any more.
+        image: Option<String>,
+    },
     /// Fetch the artifact of this image, and take it for the wanted one.
     Fetch {
-        /// As the settings say it.
+        /// As the settings or the cluster say it.
         image: String,
     },
     /// Render, and start the unit, or restart it if it runs.
@@ -289,6 +303,12 @@ pub struct Status {
     pub runs: Option<Version>,
     /// How that is.
     pub state: State,
+    /// The version that is here and waits until the cluster has the node drained.
+    pub waits: Option<Version>,
+    /// The version that is wanted, if it failed here, or may not speak to the API server.
+    pub stuck: Option<Failed>,
+    /// Whether what runs has yet to prove itself.
+    pub is_on_trial: bool,
 }
 
 /// States of the kubelet.
@@ -308,6 +328,8 @@ pub enum State {
     Silent,
     /// No version can be started.
     Failed,
+    /// The one that is wanted may not speak to the API server, and there is no other.
+    Refused,
 }
 
 impl State {
@@ -321,6 +343,7 @@ impl State {
             Self::Healthy => "healthy",
             Self::Silent => "silent",
             Self::Failed => "failed",
+            Self::Refused => "refused",
         }
     }
 }

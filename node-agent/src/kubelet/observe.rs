@@ -14,7 +14,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 use super::{
     memory,
     model::{FOLDER, FetchFailure, Files, Memory, Observed, PODS, UNIT, Unit, UnitState, Wanted},
-    plan::render::HEALTHZ,
+    plan::{image, render::HEALTHZ},
     pods,
     probe::Probe,
 };
@@ -32,6 +32,8 @@ pub struct Controller {
     /// Fetching, removing: one at a time.
     pub(super) work: Option<JoinHandle<Done>>,
     pub(super) failure: Option<(FetchFailure, Instant)>,
+    /// The version that the cluster allows to start, by its digest.
+    pub(super) permitted: Option<String>,
     /// Set by `act`: when a version was found damaged, and how often in a row.
     pub(super) mended: Option<(Instant, u32)>,
     /// Without the role: nothing is left of a kubelet.
@@ -64,6 +66,7 @@ impl Controller {
             killed_pid: None,
             work: None,
             failure: None,
+            permitted: None,
             mended: None,
             is_over: false,
         }
@@ -101,11 +104,12 @@ impl Controller {
             Some(systemd) => Some(unit(systemd).await?),
             None => None,
         };
-        let sandboxes = match cri.filter(|_| wanted.is_none()) {
+        let is_wanted = wanted.is_some_and(|wanted| image(wanted, &memory).is_some());
+        let sandboxes = match cri.filter(|_| !is_wanted) {
             Some(cri) => Some(pods::left(cri).await?),
             None => None,
         };
-        self.is_over = wanted.is_none() && files.is_empty() && sandboxes.as_ref().is_some_and(Vec::is_empty);
+        self.is_over = !is_wanted && files.is_empty() && sandboxes.as_ref().is_some_and(Vec::is_empty);
         let asked = unit.filter(|unit| unit.state == UnitState::Active).map_or(0, |unit| unit.main_pid);
         let health = self.probe.observe(asked).await;
         self.mended.take_if(|_| health.healthy_for.is_some_and(|time| time >= MENDED));
@@ -122,9 +126,16 @@ impl Controller {
                 .as_ref()
                 .map(|(failure, at)| FetchFailure { ago: at.elapsed(), ..failure.clone() }),
             killed_pid: self.killed_pid,
+            permitted: self.permitted.clone(),
             mended: self.mended.map(|(at, count)| (at.elapsed(), count)),
             sandboxes,
         })
+    }
+
+    /// The node is drained for the version with `digest`: it may start.
+    pub fn permit(&mut self, digest: String) {
+        self.permitted = Some(digest);
+        self.changed.notify_one();
     }
 
     /// Takes note of work that ended.

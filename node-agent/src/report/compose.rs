@@ -174,6 +174,7 @@ fn hosted(shown: kubelet::model::Shown<'_>) -> Kubelet {
         version: shown.status.runs.as_ref().map(|runs| runs.version.clone()),
         digest: shown.status.runs.as_ref().map(|runs| runs.digest.clone()),
         state: shown.status.state.name().to_owned(),
+        next: shown.status.waits.as_ref().map(|waits| waits.version.clone()),
         restarts: shown.unit.map_or(0, |unit| unit.restarts),
         failed: failed.collect(),
     }

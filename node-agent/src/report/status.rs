@@ -189,8 +189,11 @@ pub struct Kubelet {
     pub version: Option<String>,
     /// The manifest digest of its artifact.
     pub digest: Option<String>,
-    /// `fetching`, `waiting-for-cluster`, `starting`, `trial`, `healthy`, `silent` or `failed`.
+    /// `fetching`, `waiting-for-cluster`, `starting`, `trial`, `healthy`, `silent`, `failed` or `refused`.
     pub state: String,
+    /// The version that waits for a slot of the cluster and for the drain: another minor version than the one that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// How often it was restarted since its last start by the agent.
     pub restarts: u32,
     /// Versions that failed on this node, and are not started again.

@@ -112,6 +112,9 @@ impl Member {
         if member.identity.role.has_node() {
             member.schedule.set(Duty::Register, Duration::ZERO);
         }
+        if member.identity.role == Role::Kubelet {
+            member.schedule.set(Duty::Version, Duration::ZERO);
+        }
         for duty in [Duty::Watch, Duty::Record] {
             member.schedule.set(duty, Duration::ZERO);
         }
@@ -173,6 +176,7 @@ impl Member {
             Duty::Register => self.register().await?,
             Duty::Beat => self.beat().await?,
             Duty::Report => self.report().await?,
+            Duty::Version => self.ask_version().await?,
             Duty::Watch => self.watch().await?,
             Duty::WatchPods => self.watch_pods().await?,
             Duty::HandBack => self.hand_back().await?,

@@ -16,6 +16,7 @@ mod pace;
 mod renewal;
 mod rollout;
 mod status_reporter;
+mod version;
 mod watching;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

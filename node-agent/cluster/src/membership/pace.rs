@@ -33,6 +33,8 @@ pub(super) enum Duty {
     Beat,
     /// Reports the Node's status.
     Report,
+    /// Asks for the API server's version: a kubelet may not be newer.
+    Version,
     /// Makes the NodeOS if there is none, and watches it.
     Watch,
     /// Watches the pods that are bound to the node, where no kubelet does.
@@ -54,6 +56,7 @@ impl Duty {
             Self::Register => "registering the Node",
             Self::Beat => "renewing the node's Lease",
             Self::Report => "reporting the Node's status",
+            Self::Version => "asking for the API server's version",
             Self::Watch => "watching the NodeOS",
             Self::WatchPods => "watching the node's pods",
             Self::HandBack => "handing back pods that no kubelet runs",

@@ -67,6 +67,11 @@ impl Member {
             self.node_os.object().map(|object| object.snapshot(self.rollout.resolved.as_ref()));
         self.status_reporter
             .asks(self.rollout.snapshot.node_os.as_ref().and_then(|node_os| plan::desired_state::image(&node_os.spec)));
+        // What is paused asks for nothing new.
+        let spec = self.rollout.snapshot.node_os.as_ref().map(|node_os| &node_os.spec).filter(|spec| !spec.paused);
+        if let Some(spec) = spec {
+            self.status_reporter.asks_kubelet(plan::desired_state::kubelet(spec));
+        }
         let decision = {
             let context = Context {
                 facts: &self.known,

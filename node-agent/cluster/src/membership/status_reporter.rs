@@ -100,6 +100,18 @@ impl StatusReporter {
         self.publish();
     }
 
+    /// The kubelet that the NodeOS asks for.
+    pub(super) fn asks_kubelet(&mut self, image: Option<&str>) {
+        self.report.kubelet = Some(image.map(str::to_owned));
+        self.publish();
+    }
+
+    /// The API server's version, as far as it is known.
+    pub(super) fn set_server_version(&mut self, version: Option<String>) {
+        self.report.server_version = version;
+        self.publish();
+    }
+
     /// What the rollout is at.
     pub(super) fn rolls(&mut self, rollout: Option<String>) {
         self.report.rollout = rollout;

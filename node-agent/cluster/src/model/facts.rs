@@ -48,6 +48,8 @@ pub struct Facts {
     pub runtime_restarts: u32,
     /// The releases on it, and what is done with them.
     pub os: Os,
+    /// The kubelet that the agent hosts; None: it hosts none.
+    pub hosted: Option<Hosted>,
     /// How it came up.
     pub boot: Boot,
 }
@@ -77,6 +79,7 @@ impl Default for Facts {
             settings_problems: Vec::new(),
             runtime_restarts: 0,
             os: Os::default(),
+            hosted: None,
             boot: Boot::default(),
         }
     }
@@ -133,7 +136,24 @@ pub struct Os {
     pub failure: Option<Failed>,
 }
 
-/// One release.
+/// The kubelet that the agent hosts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hosted {
+    /// The version that runs, or is to.
+    pub runs: Option<Release>,
+    /// How it is, in a word: `healthy`.
+    pub state: String,
+    /// Whether it has yet to prove itself.
+    pub on_trial: bool,
+    /// The version that is here and waits for an [`Order::Kubelet`](super::Order::Kubelet): it is another minor version than the one that runs.
+    pub waits: Option<Release>,
+    /// The version that is asked for, if it failed here.
+    pub stuck: Option<FailedRelease>,
+    /// All that failed here.
+    pub failed: Vec<FailedRelease>,
+}
+
+/// One release, or one version of the kubelet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Release {
     /// As it was asked for, `REGISTRY/NAME[:TAG][@DIGEST]`; empty if nobody knows.

@@ -17,6 +17,11 @@ pub enum Order {
         /// Why, in a sentence.
         reason: String,
     },
+    /// Start the version of the kubelet that waits: the node holds a slot, and no pod is left on it.
+    Kubelet {
+        /// Which, by the digest of its manifest.
+        digest: String,
+    },
 }
 
 /// What the machine learns of a membership: for `ballast status`, `ballast clusters` and metrics.
@@ -36,6 +41,10 @@ pub struct Report {
     pub certificate_until: Option<u64>,
     /// The image that its NodeOS asks for.
     pub image: Option<String>,
+    /// The kubelet that its NodeOS asks for, and whether it asks for one; None until a NodeOS was read.
+    pub kubelet: Option<Option<String>>,
+    /// The API server's version, as `v1.33.0`; None while nobody knows.
+    pub server_version: Option<String>,
     /// `PHASE: message` of the rollout.
     pub rollout: Option<String>,
     /// What is wrong, one sentence each.

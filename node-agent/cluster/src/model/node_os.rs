@@ -38,6 +38,9 @@ pub struct NodeOsSpec {
     /// The release that shall run: REGISTRY/NAME[:TAG][@DIGEST]. A tag is resolved when this field changes. Absent: the node is left as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The kubelet that shall run, where the node hosts one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubelet: Option<KubeletSpec>,
     /// Nothing new is begun. A slot and a cordon are given back before a reboot.
     #[serde(skip_serializing_if = "is_false")]
     pub paused: bool,
@@ -56,6 +59,7 @@ impl Default for NodeOsSpec {
     fn default() -> Self {
         Self {
             image: None,
+            kubelet: None,
             paused: false,
             window: Vec::new(),
             reboot_policy: RebootPolicy::default(),
@@ -63,6 +67,15 @@ impl Default for NodeOsSpec {
             drain_timeout_policy: DrainTimeoutPolicy::default(),
         }
     }
+}
+
+/// The kubelet that shall run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KubeletSpec {
+    /// Its artifact: REGISTRY/NAME[:TAG][@DIGEST]. A tag is resolved when this field changes. Absent: kubelet.image of the node's settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -105,7 +118,10 @@ pub struct NodeOsStatus {
     /// Releases that failed on this node. They are not tried again until "ballast allow" there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedReleaseStatus>,
-    /// The state of the upgrade to spec.image.
+    /// The kubelet, where the node hosts one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubelet: Option<KubeletStatus>,
+    /// The state of the upgrade to spec.image and spec.kubelet.image.
     pub phase: Phase,
     /// The phase in a sentence.
     pub message: String,
@@ -141,8 +157,9 @@ impl NodeOsStatus {
     /// Whether both report the same of what others go by.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let reported = |status: &Self| {
-            let Self { booted, next, phase, message, slot, pool, observed_image, observed_digest, .. } = status.clone();
-            (booted, next, phase, message, slot, pool, (observed_image, observed_digest))
+            let Self { booted, next, kubelet, phase, message, slot, pool, observed_image, observed_digest, .. } =
+                status.clone();
+            (booted, next, kubelet, phase, message, slot, pool, (observed_image, observed_digest))
         };
         reported(self) == reported(other)
     }
@@ -188,6 +205,27 @@ pub struct ReleaseStatus {
     /// Its version.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub version: String,
+}
+
+/// The kubelet that the node hosts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KubeletStatus {
+    /// The version that runs, or is about to.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// The digest of its artifact's manifest.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// How it is, as "ballast status" on the node says: healthy.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub state: String,
+    /// The version that waits for a slot and for the node's drain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<ReleaseStatus>,
+    /// Versions that failed on this node. Each is tried again with another configuration only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedReleaseStatus>,
 }
 
 /// A release that failed on this node.

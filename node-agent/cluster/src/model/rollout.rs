@@ -251,6 +251,10 @@ pub struct Memory {
     pub reported_from: Option<String>,
     /// When a reboot was ordered.
     pub reboot: Option<Duration>,
+    /// The kubelet that waits, by its digest: to drain for another one is another drain.
+    pub waits: Option<String>,
+    /// The kubelet that was ordered last, by its digest, and when.
+    pub kubelet: Option<(String, Duration)>,
     /// Pods that a budget holds back, by uid.
     pub blocked: BTreeMap<String, Blocked>,
 }

@@ -3,9 +3,11 @@
 mod bound;
 mod fetch;
 mod node_os;
+mod version;
 
 pub(crate) use self::{
     bound::{PodChange, watch_pods},
     fetch::fetch,
     node_os::{Change, Observed, watch},
+    version::server_version,
 };

@@ -17,16 +17,25 @@ pub fn image(spec: &NodeOsSpec) -> Option<&str> {
     spec.image.as_deref().map(str::trim).filter(|image| !image.is_empty())
 }
 
+/// The kubelet that `spec` names; None also if it cannot be one.
+pub fn kubelet(spec: &NodeOsSpec) -> Option<&str> {
+    let named = spec.kubelet.as_ref()?.image.as_deref()?.trim();
+    (!named.is_empty() && (!named.contains('@') || digest(named).is_some())).then_some(named)
+}
+
 /// What `spec` asks for.
 ///
 /// # Errors
 /// A sentence that names the field, what is wrong, and what was expected.
 pub fn desired_state(spec: &NodeOsSpec) -> Result<DesiredState, String> {
     let image = image(spec);
-    if let Some(image) = image.filter(|image| image.contains('@') && digest(image).is_none()) {
-        return Err(format!(
-            "spec.image: {image:?} has no whole digest behind its @, expected @sha256: and 64 hexadecimal digits"
-        ));
+    let kubelet = spec.kubelet.as_ref().and_then(|kubelet| kubelet.image.as_deref()).map(str::trim);
+    for (field, image) in [("spec.image", image), ("spec.kubelet.image", kubelet)] {
+        if let Some(image) = image.filter(|image| image.contains('@') && digest(image).is_none()) {
+            return Err(format!(
+                "{field}: {image:?} has no whole digest behind its @, expected @sha256: and 64 hexadecimal digits"
+            ));
+        }
     }
     let window = |(index, text): (usize, &String)| {
         Window::parse(text).map_err(|wrong| format!("spec.window[{index}]: {wrong}, expected {}", Window::EXPECTED))
@@ -57,6 +66,7 @@ pub fn digest(image: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::KubeletSpec;
 
     #[test]
     fn what_is_wrong_is_named() {
@@ -76,6 +86,15 @@ mod tests {
             let error = desired_state(&spec).unwrap_err();
             assert!(error.starts_with(named) && error.contains("expected"), "{error}");
         }
+        let kubelet = |image: &str| NodeOsSpec {
+            kubelet: Some(KubeletSpec { image: Some(image.to_owned()) }),
+            ..NodeOsSpec::default()
+        };
+        let error = desired_state(&kubelet("r.example/kubelet@sha256:12")).unwrap_err();
+        assert!(error.starts_with("spec.kubelet.image: "), "{error}");
+        assert_eq!(super::kubelet(&kubelet("r.example/kubelet@sha256:12")), None);
+        assert_eq!(super::kubelet(&kubelet(" r.example/kubelet:1.33.0 ")), Some("r.example/kubelet:1.33.0"));
+        assert_eq!(super::kubelet(&kubelet(" ")), None);
         assert_eq!(desired_state(&NodeOsSpec::default()).unwrap().windows, None);
         assert_eq!(desired_state(&spec(" ", good, 900)).unwrap().image, None);
     }

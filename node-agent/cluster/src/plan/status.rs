@@ -6,7 +6,10 @@ use k8s_openapi::{
 };
 use serde_json::{Value, json};
 
-use crate::model::{Decision, Facts, FailedReleaseStatus, Identity, NodeOsStatus, Release, ReleaseStatus, Resolved};
+use crate::model::{
+    Decision, Facts, FailedRelease, FailedReleaseStatus, Hosted, Identity, KubeletStatus, NodeOsStatus, Release,
+    ReleaseStatus, Resolved,
+};
 
 /// The status for `facts` and what the rollout is at. `resolved` is what stands there of a tag, if this pass found nothing newer.
 pub fn status(
@@ -19,19 +22,14 @@ pub fn status(
 ) -> NodeOsStatus {
     let os = &facts.os;
     let resolved = rollout.resolved.as_ref().or(resolved);
-    let failed = os.failed.iter().map(|failed| FailedReleaseStatus {
-        digest: failed.digest.clone(),
-        version: failed.version.clone(),
-        reason: failed.reason.clone(),
-        at: time(failed.at),
-    });
     // Before the clock is set, it would be a time in 1970.
     let booted_at = facts.boot.started_at.filter(|_| facts.clock_is_set);
     NodeOsStatus {
         booted: Some(release(&os.booted)),
         next: os.next.as_ref().map(release),
         last_good: os.last_good.as_ref().map(release),
-        failed: failed.collect(),
+        failed: os.failed.iter().map(failed).collect(),
+        kubelet: facts.hosted.as_ref().map(kubelet),
         phase: rollout.phase,
         message: rollout.message.clone(),
         slot: rollout.slot.clone(),
@@ -53,6 +51,26 @@ pub fn apply(name: &str, status: &NodeOsStatus) -> Value {
         "metadata": { "name": name },
         "status": status,
     })
+}
+
+fn kubelet(hosted: &Hosted) -> KubeletStatus {
+    let Release { digest, version, .. } = hosted.runs.clone().unwrap_or_default();
+    KubeletStatus {
+        version,
+        digest,
+        state: hosted.state.clone(),
+        next: hosted.waits.as_ref().map(release),
+        failed: hosted.failed.iter().map(failed).collect(),
+    }
+}
+
+fn failed(failed: &FailedRelease) -> FailedReleaseStatus {
+    FailedReleaseStatus {
+        digest: failed.digest.clone(),
+        version: failed.version.clone(),
+        reason: failed.reason.clone(),
+        at: time(failed.at),
+    }
 }
 
 fn release(release: &Release) -> ReleaseStatus {

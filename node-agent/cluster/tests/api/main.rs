@@ -4,6 +4,7 @@
 
 mod bound;
 mod join;
+mod kubelet;
 mod machine;
 mod name;
 mod rollout;

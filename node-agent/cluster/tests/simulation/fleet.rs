@@ -69,6 +69,14 @@ impl Simulation {
         self.nodes.iter_mut().for_each(|node| node.wake = self.now);
     }
 
+    /// The operator asks all for a kubelet, and each has fetched it; those of `bad` do not work.
+    pub(crate) fn ask_for_kubelet(&mut self, letter: char, bad: &[char]) {
+        for node in &mut self.nodes {
+            (node.machine.kubelet.wanted, node.machine.kubelet.bad) = (Some(letter), bad.to_vec());
+            node.wake = self.now;
+        }
+    }
+
     /// The operator holds the rollout, or lets it go on.
     pub(crate) fn pause(&mut self, is_paused: bool) {
         self.cluster.spec.paused = is_paused;

@@ -1,6 +1,6 @@
 //! A machine as its agent shows it: it prepares, reboots, tries releases, falls back. Power cuts and crashes come on top.
 
-use ballast_cluster::model::{Facts, Failed, FailedRelease, Operation, Order, Os, Prepared, Release};
+use ballast_cluster::model::{Facts, Failed, FailedRelease, Hosted, Operation, Order, Os, Prepared, Release};
 
 use super::rng::Rng;
 
@@ -36,6 +36,43 @@ pub(crate) struct Machine {
     pub(crate) tag: char,
     /// It was ordered to boot a bad release.
     pub(crate) tried_bad: bool,
+    pub(crate) kubelet: Kubelet,
+}
+
+/// The kubelet on a machine: versions by their letters, each another minor version.
+#[derive(Clone, Default)]
+pub(crate) struct Kubelet {
+    /// None until one is asked for: the machine hosts none.
+    pub(crate) runs: Option<char>,
+    pub(crate) wanted: Option<char>,
+    failed: Vec<char>,
+    /// What ran before, and when the new one has proved itself or failed.
+    trial: Option<(char, u64)>,
+    pub(crate) bad: Vec<char>,
+}
+
+impl Kubelet {
+    fn waits(&self) -> Option<char> {
+        self.wanted.filter(|wanted| self.runs != Some(*wanted) && !self.failed.contains(wanted))
+    }
+
+    fn facts(&self) -> Option<Hosted> {
+        let runs = self.runs?;
+        let failed = |letter: char| FailedRelease {
+            digest: release(letter).digest,
+            version: letter.to_string(),
+            reason: "it was not healthy".to_owned(),
+            at: 0,
+        };
+        Some(Hosted {
+            runs: Some(release(runs)),
+            on_trial: self.trial.is_some(),
+            waits: self.waits().map(release),
+            stuck: self.wanted.filter(|wanted| self.failed.contains(wanted)).map(failed),
+            failed: self.failed.iter().copied().map(failed).collect(),
+            ..Hosted::default()
+        })
+    }
 }
 
 impl Machine {
@@ -56,6 +93,7 @@ impl Machine {
             bad,
             tag: 'c',
             tried_bad: false,
+            kubelet: Kubelet::default(),
         }
     }
 
@@ -72,13 +110,22 @@ impl Machine {
         let operation = self.operation.as_ref().map(|(_, _, end)| *end);
         let trial = self.trial.map(|(_, end)| end);
         let up = (!self.is_up(now)).then_some(self.up_at);
-        [operation, trial, up].into_iter().flatten().min().unwrap_or(u64::MAX)
+        let kubelet = self.kubelet.trial.map(|(_, end)| end);
+        [operation, trial, up, kubelet].into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 
     /// What has come to pass by `now`.
     pub(crate) fn tick(&mut self, now: u64, rng: &mut Rng) {
         if !self.is_up(now) {
             return;
+        }
+        if let Some((before, _)) = self.kubelet.trial.take_if(|(_, end)| *end <= now) {
+            let is_bad = |letter: &char| self.kubelet.bad.contains(letter);
+            if let Some(bad) = self.kubelet.runs.filter(is_bad) {
+                self.kubelet.failed.push(bad);
+                self.kubelet.runs = Some(before);
+            }
+            self.is_down_by_order = false;
         }
         if let Some((id, image, _)) = self.operation.take_if(|(_, _, end)| *end <= now) {
             self.prepare(id, image, rng);
@@ -116,6 +163,10 @@ impl Machine {
     /// Down, and up again with what boots next. What was not written down is forgotten.
     pub(crate) fn reboot(&mut self, now: u64, rng: &mut Rng) {
         self.boot += 1;
+        // A version on trial waits again: what ran is known by what is rendered, which a boot forgets.
+        if let Some((before, _)) = self.kubelet.trial.take() {
+            self.kubelet.runs = Some(before);
+        }
         self.up_at = now + rng.between(20, 120);
         self.operation = None;
         self.prepared = None;
@@ -146,6 +197,15 @@ impl Machine {
             Order::Prepare { id, image } => {
                 self.operation = Some((*id, image.clone(), now + rng.between(5, 90)));
             }
+            Order::Kubelet { digest } => {
+                let waits = self.kubelet.waits().filter(|waits| release(*waits).digest == *digest);
+                if let (Some(waits), Some(runs)) = (waits, self.kubelet.runs) {
+                    self.kubelet.runs = Some(waits);
+                    self.kubelet.trial = Some((runs, now + rng.between(5, 60)));
+                    self.tried_bad |= self.kubelet.bad.contains(&waits);
+                    self.is_down_by_order = true;
+                }
+            }
             Order::Reboot { .. } => {
                 self.tried_bad |= self.next.as_ref().is_some_and(|next| self.is_bad(next));
                 self.is_down_by_order = true;
@@ -172,6 +232,7 @@ impl Machine {
                 prepared: self.prepared.clone(),
                 failure: self.failure.clone(),
             },
+            hosted: self.kubelet.facts(),
             ..Facts::default()
         }
     }

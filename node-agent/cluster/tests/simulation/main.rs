@@ -6,6 +6,7 @@
 
 mod cluster;
 mod fleet;
+mod kubelet;
 mod machine;
 mod node;
 mod rng;

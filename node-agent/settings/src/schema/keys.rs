@@ -24,7 +24,11 @@ pub const KEYS: &[Key] = &[
         Shape::Keyed(&["name"], CLUSTER),
         "The Kubernetes clusters that the node belongs to, at most eight.",
     ),
-    key("kubelet", Shape::Table(KUBELET), "The kubelet that runs the pods of the cluster with the role kubelet."),
+    key(
+        "kubelet",
+        Shape::Table(KUBELET),
+        "The kubelet that runs the pods of the cluster with the role kubelet; without any cluster, the node's own.",
+    ),
     key("metrics", Shape::Table(METRICS), "Where the node's metrics are served over TLS."),
     key("api", Shape::Table(API), "Who may operate the node from elsewhere. Not said: nobody."),
     key("log", Shape::Table(LOG), "Logging."),

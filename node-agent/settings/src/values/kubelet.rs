@@ -29,7 +29,7 @@ impl Default for ClusterDomain {
 
 impl KubeletConfig {
     /// The keys that may not stand there, since the agent writes them: another value would undo what the node is.
-    pub const OWNED: [&str; 18] = [
+    pub const OWNED: [&str; 19] = [
         "apiVersion",
         "kind",
         "staticPodPath",
@@ -38,6 +38,7 @@ impl KubeletConfig {
         "volumePluginDir",
         "authentication",
         "authorization",
+        "enableServer",
         "containerRuntimeEndpoint",
         "resolvConf",
         "rotateCertificates",

@@ -7,8 +7,10 @@ mod calls;
 mod channel;
 mod convert;
 mod disk;
+mod exec;
 mod import;
 mod security;
+mod tasks;
 mod transfer;
 mod types;
 mod wire;
@@ -22,9 +24,12 @@ use tonic::{Request, client::Grpc};
 use tonic_prost::ProstCodec;
 
 use self::channel::Channel;
-pub use self::types::{
-    ContainerSpec, ContainerState, ContainerStatus, Dns, Image, Layer, MountPropagation, MountSpec, Namespaces,
-    PidNamespace, Resources, RuntimeStatus, Sandbox, SandboxSpec,
+pub use self::{
+    exec::{Pipes, Process, RunningContainer},
+    types::{
+        ContainerSpec, ContainerState, ContainerStatus, Dns, Image, Layer, MountPropagation, MountSpec, Namespaces,
+        PidNamespace, Resources, RuntimeStatus, Sandbox, SandboxSpec,
+    },
 };
 
 /// Where containerd listens.

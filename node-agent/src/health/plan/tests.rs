@@ -37,7 +37,7 @@ fn judged(runtime: Option<&str>, change: impl Fn(&mut Observed, &mut Trial)) -> 
         trial.uptime = Duration::from_secs(uptime);
         change(&mut observed, &mut trial);
         observed.trial = Some(trial);
-        verdict(&observed, Runtime { problem: runtime, restarts: 0 }, TIME)
+        verdict(&observed, Runtime { problem: runtime, ..Runtime::default() }, TIME)
     })
 }
 
@@ -53,7 +53,10 @@ fn each_failed_unit_is_named() {
 fn without_a_trial_nothing_is_judged() {
     let (mut observed, _) = healthy();
     observed.failed_units = units(&["a.service"]);
-    assert_eq!(verdict(&observed, Runtime { problem: Some("it is down"), restarts: 0 }, TIME), Verdict::NotOnTrial);
+    assert_eq!(
+        verdict(&observed, Runtime { problem: Some("it is down"), ..Runtime::default() }, TIME),
+        Verdict::NotOnTrial
+    );
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn healthy_for_a_moment_is_not_healthy() {
         let (mut observed, mut trial) = healthy();
         (trial.steady, trial.uptime) = (steady, Duration::from_secs(uptime));
         observed.trial = Some(trial);
-        verdict(&observed, Runtime { problem: None, restarts }, TIME)
+        verdict(&observed, Runtime { restarts, ..Runtime::default() }, TIME)
     };
     let settles = |since, restarts, left| Verdict::Settles {
         steady: Steady { since: Duration::from_secs(since), restarts },
@@ -174,4 +177,14 @@ fn checks_are_run_when_they_are_new_or_failed_a_while_ago() {
     let names: Vec<&str> = due_checks(&observed).iter().map(|check| check.name.as_str()).collect();
     assert_eq!(names, ["new", "due"]);
     assert_eq!(reasons(&observed).last().unwrap(), "health check text is not executable, so it is not run");
+}
+
+#[test]
+fn a_kubelet_that_worked_before_counts() {
+    let (mut observed, mut trial) = healthy();
+    trial.until = Some(trial.uptime + TIME);
+    observed.trial = Some(trial);
+    let runtime = Runtime { kubelet: Some("kubelet 1.33.0, which worked before, is silent"), ..Runtime::default() };
+    let Verdict::Waiting { for_what } = verdict(&observed, runtime, TIME) else { panic!() };
+    assert!(for_what.contains("kubelet 1.33.0"), "{for_what}");
 }

@@ -1,6 +1,7 @@
 //! What to do about the kubelet: a pure function of what is wanted and what was observed.
 
 pub mod render;
+mod skew;
 #[cfg(test)]
 mod tests;
 
@@ -13,24 +14,42 @@ use super::model::{
 
 /// What `observed` calls for; `wanted` is None without the role. `now`: seconds since 1970.
 pub fn plan(wanted: Option<&Wanted>, observed: &Observed, now: u64) -> Plan {
-    let Some(wanted) = wanted else {
+    let memory = &observed.memory;
+    let Some((wanted, image)) = wanted.and_then(|wanted| Some((wanted, image(wanted, memory)?))) else {
         return Plan { step: ending(observed), ..Plan::default() };
     };
-    let memory = &observed.memory;
-    let resolved = memory.wanted.as_ref().filter(|_| memory.image.as_deref() == Some(&wanted.image));
+    let resolved = memory.wanted.as_ref().filter(|_| memory.image.as_deref() == Some(image));
     let mut problems = Vec::new();
     // Before the first fetch of another image what ran so far runs on.
-    let Some(runs) = choice(wanted, observed, resolved, &mut problems) else {
-        let is_fetching = resolved.is_none();
-        let state = if is_fetching { State::Fetching } else { State::Failed };
-        // One that failed is not left to be restarted by systemd for ever.
-        let is_up = observed.unit.is_some_and(|unit| unit.state != UnitState::Stopped);
-        let step = if is_up && !is_fetching { Some(Step::Stop) } else { fetch(wanted, observed, resolved) };
-        return Plan { step, problems, status: Some(Status { runs: None, state }) };
+    let Choice { runs, waits, stuck, is_refused } = choose(wanted, observed, image, resolved, &mut problems);
+    let fetch = || fetch(observed, image, resolved);
+    let (step, state) = match &runs {
+        Some(runs) => {
+            let (step, state) = run(wanted, observed, runs, now, &mut problems);
+            (step.or_else(fetch), state)
+        }
+        None => {
+            let state = match resolved {
+                None => State::Fetching,
+                Some(_) if is_refused => State::Refused,
+                Some(_) => State::Failed,
+            };
+            // One that failed is not left to be restarted by systemd for ever.
+            let is_up = observed.unit.is_some_and(|unit| unit.state != UnitState::Stopped);
+            (if is_up && resolved.is_some() { Some(Step::Stop) } else { fetch() }, state)
+        }
     };
-    let (step, state) = run(wanted, observed, &runs, now, &mut problems);
-    let step = step.or_else(|| fetch(wanted, observed, resolved));
-    Plan { step, problems, status: Some(Status { runs: Some(runs), state }) }
+    let named = wanted.steered.as_ref().filter(|named| **named != memory.steered);
+    let step = named.map(|named| Step::Steer { image: named.clone() }).or(step);
+    let is_on_trial = runs.is_some() && memory.good.as_ref() != runs.as_ref();
+    Plan { step, problems, status: Some(Status { runs, state, waits, stuck, is_on_trial }) }
+}
+
+/// The image that is wanted: the cluster's, or that of the settings. If both name none any more, it is still the last one: nobody ends all pods of a
+/// node by making its NodeOS anew.
+pub fn image<'a>(wanted: &'a Wanted, memory: &'a Memory) -> Option<&'a str> {
+    let steered = wanted.steered.as_ref().unwrap_or(&memory.steered);
+    steered.as_deref().or(wanted.image.as_deref()).or(memory.image.as_deref())
 }
 
 /// Without the role: the unit ends first, or it would begin its pods anew; then they do.
@@ -43,42 +62,79 @@ fn ending(observed: &Observed) -> Option<Step> {
     }
 }
 
-/// Which version is to run: the one that is wanted, or the last good one if that failed or is not here.
-fn choice(
+/// Which version is to run, and why it is not another.
+#[derive(Debug, Default)]
+struct Choice {
+    runs: Option<Version>,
+    waits: Option<Version>,
+    stuck: Option<Failed>,
+    is_refused: bool,
+}
+
+/// The version that is wanted, or the last good one if that failed, is not here, may not run, or waits.
+fn choose(
     wanted: &Wanted,
     observed: &Observed,
+    image: &str,
     resolved: Option<&Version>,
     problems: &mut Vec<String>,
-) -> Option<Version> {
+) -> Choice {
     let memory = &observed.memory;
-    let due = due(wanted, memory, resolved);
+    let due = due(memory, image, resolved);
     if let Some(failure) = observed.fetch_failure.as_ref().filter(|failure| due == Some(failure.image.as_str())) {
         problems.push(format!("kubelet {} cannot be fetched: {}", failure.image, failure.message));
     }
     let failure_of = |version: &Version| memory.failure_of(&version.digest, &render::fingerprint(wanted, version));
     let good = memory.good.as_ref().filter(|good| failure_of(good).is_none());
-    let Some(resolved) = resolved else { return good.cloned() };
-    let Some(failure) = failure_of(resolved) else { return Some(resolved.clone()) };
-    let instead = match good {
+    let instead = || match good {
         Some(good) => format!("{} runs in its place", good.version),
         None => "no other is here".to_owned(),
     };
-    problems.push(format!(
-        "kubelet {} failed on this node ({}), {instead}; name another in kubelet.image, or put right what it reads of [kubelet]",
-        failure.version, failure.reason
-    ));
-    good.cloned()
+    let Some(resolved) = resolved else { return Choice { runs: good.cloned(), ..Choice::default() } };
+    if let Some(failure) = failure_of(resolved) {
+        problems.push(format!(
+            "kubelet {} failed on this node ({}), {}; name another, or put right what it reads of [kubelet]",
+            failure.version,
+            failure.reason,
+            instead()
+        ));
+        return Choice { runs: good.cloned(), stuck: Some(failure.clone()), ..Choice::default() };
+    }
+    if let Some(reason) = skew::refusal(&resolved.version, wanted.server_version.as_deref()) {
+        let version = &resolved.version;
+        // What has proved itself here is not ended: its pods run.
+        if good == Some(resolved) {
+            problems.push(format!("kubelet {version} may not speak to the API server: {reason}"));
+            return Choice { runs: Some(resolved.clone()), ..Choice::default() };
+        }
+        problems.push(format!("kubelet {version} may not speak to the API server: {reason}; {}", instead()));
+        let Version { digest, version } = resolved.clone();
+        let stuck = Some(Failed { digest, version, reason, at: 0, configuration: String::new() });
+        return Choice { runs: good.cloned(), stuck, is_refused: true, ..Choice::default() };
+    }
+    match good.filter(|good| wanted.server.is_some() && must_wait(observed, good, resolved)) {
+        Some(good) => Choice { runs: Some(good.clone()), waits: Some(resolved.clone()), ..Choice::default() },
+        None => Choice { runs: Some(resolved.clone()), ..Choice::default() },
+    }
 }
 
-/// The image that is to be fetched: what was found damaged, or that of the settings if it was not fetched yet.
-fn due<'a>(wanted: &'a Wanted, memory: &'a Memory, resolved: Option<&Version>) -> Option<&'a str> {
-    let damaged = memory.damaged.as_ref().map(|damaged| memory.sources.get(damaged).unwrap_or(&wanted.image));
-    damaged.or_else(|| resolved.is_none().then_some(&wanted.image)).map(String::as_str)
+/// Whether pods have to leave before `resolved` runs in the place of `good`: what they are made of differs between minor versions.
+fn must_wait(observed: &Observed, good: &Version, resolved: &Version) -> bool {
+    let minors = (render::minor(&good.version), render::minor(&resolved.version));
+    let is_patch = minors.0.is_some() && minors.0 == minors.1;
+    let is_begun = [rendered(observed), observed.permitted.as_deref()].contains(&Some(&resolved.digest));
+    good.digest != resolved.digest && !is_patch && !is_begun
+}
+
+/// The image that is to be fetched: what was found damaged, or `image` if it was not fetched yet.
+fn due<'a>(memory: &'a Memory, image: &'a str, resolved: Option<&Version>) -> Option<&'a str> {
+    let damaged = memory.damaged.as_ref().map(|damaged| memory.sources.get(damaged).map_or(image, String::as_str));
+    damaged.or_else(|| resolved.is_none().then_some(image))
 }
 
 /// A fetch, if there is one to do and it is time for it.
-fn fetch(wanted: &Wanted, observed: &Observed, resolved: Option<&Version>) -> Option<Step> {
-    let image = due(wanted, &observed.memory, resolved)?;
+fn fetch(observed: &Observed, image: &str, resolved: Option<&Version>) -> Option<Step> {
+    let image = due(&observed.memory, image, resolved)?;
     let failure = observed.fetch_failure.as_ref().filter(|failure| failure.image == image);
     let waits = failure.is_some_and(|failure| failure.ago < back_off(failure.count));
     (!observed.is_busy && !waits).then(|| Step::Fetch { image: image.to_owned() })
@@ -100,7 +156,8 @@ fn run(
     problems: &mut Vec<String>,
 ) -> (Option<Step>, State) {
     let Some(unit) = observed.unit else { return (None, State::Starting) };
-    let Some(node) = wanted.node.as_ref().filter(|_| observed.has_credentials) else {
+    let may_begin = observed.has_credentials || wanted.server.is_none();
+    let Some(node) = wanted.node.as_ref().filter(|_| may_begin) else {
         return (None, State::WaitingForCluster);
     };
     let files = render::files(wanted, node, runs);

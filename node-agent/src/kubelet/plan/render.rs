@@ -37,7 +37,9 @@ pub fn files(wanted: &Wanted, node: &str, version: &Version) -> Files {
     }
     // Of what cannot be read, the newest is the best guess.
     let minor = minor(&version.version).unwrap_or(u32::MAX);
-    files.insert("kubeconfig.json".to_owned(), text(&kubeconfig(wanted)));
+    if let Some(server) = &wanted.server {
+        files.insert("kubeconfig.json".to_owned(), text(&kubeconfig(wanted, server)));
+    }
     files.insert("config.json".to_owned(), text(&Value::Object(configuration(wanted, minor))));
     let flags = flags(wanted, node, minor).join(" ");
     files.insert(ENVIRONMENT.to_owned(), format!("ARTIFACT={}\nARGUMENTS={flags}\n", version.digest));
@@ -65,8 +67,8 @@ fn authority(wanted: &Wanted) -> Option<String> {
     }
 }
 
-fn kubeconfig(wanted: &Wanted) -> Value {
-    let mut cluster = json!({ "server": wanted.server });
+fn kubeconfig(wanted: &Wanted, server: &str) -> Value {
+    let mut cluster = json!({ "server": server });
     if let Some(path) = authority(wanted) {
         cluster["certificate-authority"] = json!(path);
     }
@@ -83,8 +85,7 @@ fn kubeconfig(wanted: &Wanted) -> Value {
 
 fn configuration(wanted: &Wanted, minor: u32) -> Map<String, Value> {
     let (address, port) = HEALTHZ;
-    let mut authentication =
-        json!({ "anonymous": { "enabled": false }, "webhook": { "enabled": true, "cacheTTL": "2m0s" } });
+    let mut authentication = json!({ "anonymous": { "enabled": false }, "webhook": { "enabled": wanted.server.is_some(), "cacheTTL": "2m0s" } });
     if let Some(path) = authority(wanted) {
         authentication["x509"] = json!({ "clientCAFile": path });
     }
@@ -95,7 +96,9 @@ fn configuration(wanted: &Wanted, minor: u32) -> Map<String, Value> {
         // Its default lies below /usr.
         "volumePluginDir": format!("{STATE}/volume-plugins"),
         "authentication": authentication,
-        "authorization": { "mode": "Webhook" },
+        // Without a cluster nobody is known who may ask, and nothing listens.
+        "authorization": { "mode": if wanted.server.is_some() { "Webhook" } else { "AlwaysAllow" } },
+        "enableServer": wanted.server.is_some(),
         "resolvConf": "/run/systemd/resolve/resolv.conf",
         // The certificate is the agent's.
         "rotateCertificates": false,
@@ -148,11 +151,11 @@ fn taint(text: &str) -> Value {
 fn flags(wanted: &Wanted, node: &str, minor: u32) -> Vec<String> {
     let mut flags = vec![
         format!("--config={FOLDER}/config.json"),
-        format!("--kubeconfig={FOLDER}/kubeconfig.json"),
-        format!("--hostname-override={node}"),
         format!("--root-dir={STATE}"),
         format!("--cert-dir={STATE}/pki"),
     ];
+    flags.extend(wanted.server.iter().map(|_| format!("--kubeconfig={FOLDER}/kubeconfig.json")));
+    flags.extend(Some(node).filter(|node| !node.is_empty()).map(|node| format!("--hostname-override={node}")));
     flags.extend(wanted.node_ip.iter().map(|address| format!("--node-ip={address}")));
     if !wanted.labels.is_empty() {
         let labels: Vec<String> = wanted.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();

@@ -11,6 +11,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     grpc::{self, Answer, Service},
+    tasks::{self, Tasks},
     transfer::{self, Arriving},
     wire,
 };
@@ -32,6 +33,8 @@ pub(crate) struct State {
     pub(crate) images: Vec<String>,
     /// Archives that are coming in.
     pub(crate) arriving: Arriving,
+    /// Commands in containers.
+    pub(crate) tasks: Tasks,
     /// What was called, with the main argument, but for questions.
     pub(crate) calls: Vec<String>,
     /// References that cannot be pulled.
@@ -270,12 +273,20 @@ impl State {
             }
             "ListPodSandbox" => wire::Sandboxes { items: self.sandboxes.clone() }.encode_to_vec(),
             "ListContainers" => {
+                let request = wire::ListContainersRequest::decode(message).unwrap();
+                let wanted = request.filter.unwrap_or_default().label_selector;
+                let is_wanted =
+                    |one: &&Container| wanted.iter().all(|(key, value)| one.config.labels.get(key) == Some(value));
                 let row = |one: &Container| wire::Container {
                     id: one.id.clone(),
                     sandbox_id: one.sandbox_id.clone(),
+                    metadata: one.config.metadata.clone(),
+                    state: one.state,
+                    labels: one.config.labels.clone(),
                     image_ref: id_of(&stored(&one.config.image.clone().unwrap_or_default().image)),
                 };
-                wire::Containers { containers: self.containers.iter().map(row).collect() }.encode_to_vec()
+                wire::Containers { containers: self.containers.iter().filter(is_wanted).map(row).collect() }
+                    .encode_to_vec()
             }
             // Nobody writes into a root file system here.
             "ListContainerStats" => Vec::new(),
@@ -320,6 +331,9 @@ impl Service for Runtime {
     fn answer(self: Arc<Self>, method: &str, message: &[u8]) -> Answer {
         if method == "Transfer" {
             return transfer::import(self, message);
+        }
+        if let Some(answer) = tasks::answer(&self, method, message) {
+            return answer;
         }
         let mut state = self.state();
         if state.is_silent {

@@ -164,8 +164,26 @@ pub(crate) struct Container {
     pub(crate) id: String,
     #[prost(string, tag = "2")]
     pub(crate) sandbox_id: String,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) metadata: Option<ContainerMetadata>,
     #[prost(string, tag = "5")]
     pub(crate) image_ref: String,
+    #[prost(int32, tag = "6")]
+    pub(crate) state: i32,
+    #[prost(map = "string, string", tag = "8")]
+    pub(crate) labels: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ContainerFilter {
+    #[prost(map = "string, string", tag = "4")]
+    pub(crate) label_selector: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ListContainersRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) filter: Option<ContainerFilter>,
 }
 
 #[derive(Clone, PartialEq, Message)]

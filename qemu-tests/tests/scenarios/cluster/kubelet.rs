@@ -31,18 +31,20 @@ struct Hosted {
 
 type Case = (&'static str, fn(&mut Hosted) -> Result<()>);
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 8] = [
     ("L07 joins", joins),
     ("L07 a Deployment, its logs, exec", deployment),
+    ("L07 a DaemonSet, a Job, a forwarded port", others),
     ("L07 the node's own pod is a static one", static_pod),
     ("L07 deleted with grace", deleted),
     ("L08 one that hangs", hangs),
     ("L09 a byte of the program", flipped),
+    ("L10 without the role", taken_away),
 ];
 
 #[test]
-fn l07_l08_l09_a_real_kubelet_runs_the_clusters_pods() {
-    Scenario::run("l07_to_l09", |scenario| {
+fn l07_l08_l09_l10_a_real_kubelet_runs_the_clusters_pods() {
+    Scenario::run("l07_to_l10", |scenario| {
         let plane = scenario.control_plane("cluster", Wanted::default())?;
         cluster::install(&plane.kubectl)?;
         cluster::trust_nodes(&plane.kubectl)?;
@@ -143,6 +145,26 @@ fn deployment(hosted: &mut Hosted) -> Result<()> {
     Ok(())
 }
 
+fn others(hosted: &mut Hosted) -> Result<()> {
+    let Hosted { plane, image, .. } = hosted;
+    let labels = json!({"app": "each"});
+    let pod = |arguments: &[&str], policy: &str| {
+        json!({"metadata": {"labels": labels}, "spec": {"restartPolicy": policy, "terminationGracePeriodSeconds": 1,
+            "containers": [{"name": "c", "image": image, "args": arguments}]}})
+    };
+    let each = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "each"},
+        "spec": {"selector": {"matchLabels": labels}, "template": pod(&["pause"], "Always")}});
+    let once = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"},
+        "spec": {"template": pod(&["help"], "Never")}});
+    plane.kubectl.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [each, once]}).to_string())?;
+    let answer = plane.kubectl.forwarded("deployment/web", 8080, "/healthz")?;
+    ensure!(answer.starts_with("HTTP/1.") && answer.contains(" 200 "), "the forwarded port answers {answer:?}");
+    let deadline = Deadline::secs(SOON);
+    plane.kubectl.when("the Job is complete", deadline, &["job", "once"], |job| is(job, "Complete", "True"))?;
+    let runs = |set: &Value| set["status"]["numberReady"] == 1;
+    plane.kubectl.when("the DaemonSet's pod is ready", deadline, &["daemonset", "each"], runs).map(drop)
+}
+
 /// The canary runs on, in the kubelet's hands.
 fn static_pod(hosted: &mut Hosted) -> Result<()> {
     let Hosted { plane, name, .. } = hosted;
@@ -221,5 +243,23 @@ fn flipped(hosted: &mut Hosted) -> Result<()> {
     node.status_when("it is healthy again", JOINED, |status| is_healthy(status) && status.runtime.ready)?;
     let failed = node.status()?.kubelet.map(|kubelet| kubelet.failed.len());
     ensure!(failed == Some(0), "what was damaged here is blamed on the version");
+    Ok(())
+}
+
+/// The kubelet's pods end, and the agent runs the node's own.
+fn taken_away(hosted: &mut Hosted) -> Result<()> {
+    let Hosted { node, .. } = hosted;
+    node.guest.ask(&format!("ballast settings set cluster.{NAME}.role node"))?;
+    node.status_when("no kubelet is left, and the node's own pods run", JOINED, |status| {
+        status.kubelet.is_none() && status.ready && status.pods.iter().any(|pod| pod.phase == "Running")
+    })?;
+    // The agent's own lie in another control group.
+    let processes =
+        node.guest.ask("find /sys/fs/cgroup/kubepods -name cgroup.procs -exec cat {} + 2>/dev/null || :")?;
+    ensure!(processes.is_empty(), "processes of the kubelet's pods are left: {processes}");
+    let logs = node.guest.ask("ls /var/log/pods")?;
+    ensure!(!logs.contains("default_web") && logs.contains("ballast_canary"), "/var/log/pods has {logs}");
+    let left = node.guest.ask("systemctl is-active ballast-kubelet.service || :; ls /run/ballast/kubelet 2>&1 || :")?;
+    ensure!(left.starts_with("inactive") && left.contains("No such file"), "it is left: {left}");
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! L and what else a node is to clusters: against a real control plane, looked at with kubectl.
 
 mod kubelet;
+#[cfg(feature = "soak")]
+mod kubelet_versions;
 mod node;
 mod unreachable;
 mod upgrade;

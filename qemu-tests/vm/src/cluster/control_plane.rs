@@ -188,6 +188,25 @@ impl ControlPlane {
         Ok(version.to_owned())
     }
 
+    /// The same program as an artifact that is called `version`: what a node does between two versions goes by that alone.
+    ///
+    /// # Errors
+    /// When it was not built, or cannot be packed.
+    pub fn kubelet_called(&self, version: &str, into: &Path) -> Result<()> {
+        let program = self.programs.file("kubelet")?;
+        ballast_artifacts::pack::pack("kubelet", version, into, &[program]).map(drop)
+    }
+
+    /// An artifact that is called `version` and has no program in it.
+    ///
+    /// # Errors
+    /// When it cannot be packed.
+    pub fn broken_kubelet(&self, version: &str, into: &Path) -> Result<()> {
+        let program = self.state.path().join("kubelet");
+        std::fs::write(&program, "this is no program\n").context("writing a kubelet that is none")?;
+        ballast_artifacts::pack::pack("kubelet", version, into, &[program]).map(drop)
+    }
+
     /// An image for pods with Kubernetes' own test program, which it starts with a pod's arguments.
     ///
     /// # Errors

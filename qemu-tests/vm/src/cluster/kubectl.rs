@@ -1,8 +1,9 @@
 //! kubectl, as one identity, with a home of its own: it would keep what servers sent in ours.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -14,12 +15,28 @@ use crate::deadline::Deadline;
 /// Between two looks at an object; each costs a tenth of a second of CPU.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What is forwarded answers within this, through two servers on a busy host.
+const ANSWER: Duration = Duration::from_secs(60);
+
 /// Commands to one cluster.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
     programs: Programs,
     kubeconfig: PathBuf,
     home: PathBuf,
+}
+
+/// Asks what `child` forwards for `path`, once it says where it listens.
+fn forwarded(child: &mut Child, path: &str) -> Result<String> {
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().context("its output")?).read_line(&mut said)?;
+    let address = said.strip_prefix("Forwarding from ").and_then(|rest| rest.split_whitespace().next());
+    let mut stream = TcpStream::connect(address.with_context(|| format!("it says {said:?}"))?)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// How a command ended.
@@ -128,6 +145,21 @@ impl Kubectl {
     pub fn patch(&self, object: &[&str], change: &Value) -> Result<()> {
         let change = change.to_string();
         self.run(&[&["patch", "--type=merge", "--patch", &change], object].concat()).map(drop)
+    }
+
+    /// What `path` answers on `port` of `what`, as `deployment/web`, over `kubectl port-forward`.
+    ///
+    /// # Errors
+    /// When it cannot be forwarded, or nothing answers.
+    pub fn forwarded(&self, what: &str, port: u16, path: &str) -> Result<String> {
+        let doing = || format!("forwarding port {port} of {what}");
+        let ports = format!(":{port}");
+        // It ends by itself if the pod does not run, and with us in any case.
+        let mut child = self.command(&["port-forward", what, &ports]).spawn().with_context(doing)?;
+        let answered = self::forwarded(&mut child, path).with_context(doing);
+        child.kill().with_context(doing)?;
+        let output = child.wait_with_output().with_context(doing)?;
+        answered.with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     /// Whether the API server says that it is ready.

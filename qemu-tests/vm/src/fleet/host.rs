@@ -91,6 +91,8 @@ impl Host {
             match order {
                 Order::Reboot { .. } => return,
                 Order::Prepare { id, image } => self.prepare(reported, id, image).await,
+                // The fleet's nodes host no kubelet, so nobody asks.
+                Order::Kubelet { .. } => {}
             }
         }
         // The membership ended, which it never should: the node is not Ready from now on, and that is seen.

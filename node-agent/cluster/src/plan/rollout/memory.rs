@@ -32,6 +32,12 @@ pub(super) fn learn(context: &Context<'_>, memory: &mut Memory) {
         memory.drain = Retry::default();
         memory.blocked.clear();
     }
+    let waits = context.facts.hosted.as_ref().and_then(|hosted| hosted.waits.as_ref()).map(|waits| &waits.digest);
+    if waits.is_some() && memory.waits.as_ref() != waits {
+        memory.drain = Retry::default();
+        memory.blocked.clear();
+    }
+    memory.waits = waits.cloned();
     memory.about = (context.facts.boot_id.clone(), image);
     outcome(context, memory);
     if context.snapshot.slots.is_some() {
@@ -84,6 +90,7 @@ pub(super) fn note(decision: &Decision, now: Duration, memory: &mut Memory) {
             memory.order = Some((*id, now));
         }
         Some(Step::Order(Order::Reboot { .. })) => memory.reboot = Some(now),
+        Some(Step::Order(Order::Kubelet { digest })) => memory.kubelet = Some((digest.clone(), now)),
         Some(Step::TakeSlot { .. } | Step::Cordon { .. }) => {
             memory.is_settled = false;
             memory.touched = now;
@@ -113,6 +120,7 @@ impl Memory {
         match order {
             Order::Prepare { .. } => self.order = None,
             Order::Reboot { .. } => self.reboot = None,
+            Order::Kubelet { .. } => self.kubelet = None,
         }
     }
 }

@@ -10,6 +10,7 @@
 //! release halts the pool when all slots are so kept. Nothing is given back by time. Who holds a slot says so on a Lease of its own, and goes on
 //! only in a pass that has seen nobody else there: of two that claim it, at least the later sees the other.
 
+mod kubelet;
 mod memory;
 mod prepare;
 mod settle;
@@ -18,7 +19,7 @@ mod tests;
 
 use std::time::Duration;
 
-use self::settle::settle;
+use self::{kubelet::kubelet, settle::settle};
 use super::{
     desired_state::{desired_state, digest},
     drain::{Drain, drain},
@@ -26,7 +27,7 @@ use super::{
 };
 use crate::model::{
     Claim, ClusterSnapshot, Cordon, Decision, DesiredState, DrainTimeoutPolicy, Facts, Fetch, Identity, Memory, Order,
-    Phase, RebootPolicy, Resolved, Role, Slot, Step,
+    Phase, RebootPolicy, Release, Resolved, Role, Slot, Step,
 };
 
 /// How often a node that waits for a slot fetches them: the last of a pool lose little, a thousand that wait cost 50 requests a second.
@@ -80,7 +81,8 @@ pub fn concerns(before: &Facts, after: &Facts) -> bool {
     };
     let rest = |facts: &Facts| {
         let os = facts.os.clone();
-        (facts.boot_id.clone(), facts.clock_is_set, facts.ready.clone(), crate::model::Os { operation: None, ..os })
+        let os = crate::model::Os { operation: None, ..os };
+        (facts.boot_id.clone(), facts.clock_is_set, facts.ready.clone(), os, facts.hosted.clone())
     };
     progress(before) != progress(after) || rest(before) != rest(after)
 }
@@ -98,6 +100,9 @@ fn decide(context: &Context<'_>, memory: &Memory) -> Decision {
         Err(wrong) => return settle(context, memory, at(Phase::Failed, wrong, None)),
     };
     let Some(image) = desired_state.image.as_deref() else {
+        if let Some(decision) = kubelet(context, memory, &desired_state) {
+            return decision;
+        }
         let end = at(Phase::Idle, "spec.image asks for nothing", None);
         // One fetch is enough when nothing can come late any more: a thousand agents that begin at once have other things to ask.
         let left = (memory.touched + memory::LATE).saturating_sub(context.now);
@@ -112,7 +117,9 @@ fn decide(context: &Context<'_>, memory: &Memory) -> Decision {
     // What somebody armed beside it would come with the next reboot, whoever asks for that. What is on trial is left alone.
     let stays = os.on_trial || os.next.as_ref().is_none_or(|next| is_wanted(&next.digest));
     let decision = if is_wanted(&os.booted.digest) && stays {
-        settle::verify(context, memory)
+        let verified = settle::verify(context, memory);
+        let is_well = verified.phase == Phase::Idle;
+        is_well.then(|| kubelet(context, memory, &desired_state)).flatten().unwrap_or(verified)
     } else if let Some(failed) = os.failed.iter().find(|failed| is_wanted(&failed.digest)) {
         settle::stuck(context, memory, failed)
     } else if desired_state.is_paused {
@@ -145,6 +152,29 @@ fn reboot_in_turn(context: &Context<'_>, memory: &Memory, desired_state: &Desire
         let message = "it boots next; spec.rebootPolicy leaves the reboot to somebody";
         return settle(context, memory, at(Phase::Prepared, message, None));
     }
+    in_turn(context, memory, desired_state, Target::Release(image))
+}
+
+/// What a node is emptied for.
+#[derive(Debug, Clone, Copy)]
+enum Target<'a> {
+    /// To reboot into what this image means.
+    Release(&'a str),
+    /// To start this version of the kubelet.
+    Kubelet(&'a Release),
+}
+
+impl std::fmt::Display for Target<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Release(image) => formatter.write_str(image),
+            Self::Kubelet(release) => write!(formatter, "kubelet {}", release.version),
+        }
+    }
+}
+
+/// From here to the end: window, slot, cordon, drain, and then what `target` says.
+fn in_turn(context: &Context<'_>, memory: &Memory, desired_state: &DesiredState, target: Target<'_>) -> Decision {
     if let Some((message, wait)) = closed(context, desired_state) {
         return settle(context, memory, at(Phase::WaitingForWindow, message, Some(wait)));
     }
@@ -158,7 +188,7 @@ fn reboot_in_turn(context: &Context<'_>, memory: &Memory, desired_state: &Desire
     };
     let pool = &context.identity.pool;
     match choose(slots, context.identity) {
-        Choice::Has(slot) => empty(context, memory, desired_state, image, slot),
+        Choice::Has(slot) => empty(context, memory, desired_state, target, slot),
         Choice::IsFirst(slot) if memory.was_alone || context.now < memory.touched + CONTEST => {
             let message = format!("slot {} is claimed by others, too: {}", slot.name, names(context, &slot.claims));
             at(Phase::WaitingForSlot, message, Some(CONTEST_WAIT))
@@ -177,7 +207,7 @@ fn reboot_in_turn(context: &Context<'_>, memory: &Memory, desired_state: &Desire
                 return fetch(Phase::WaitingForSlot, "its own Lease cannot be read", Fetch::Lease);
             };
             let message = format!("takes slot {}", slot.name);
-            let reason = format!("{} upgrades to {image}", context.identity.name);
+            let reason = format!("{} upgrades to {target}", context.identity.name);
             let step = Step::TakeSlot { slot: slot.name.clone(), resource_version, reason };
             does(Phase::WaitingForSlot, message, step)
         }
@@ -229,10 +259,16 @@ fn cut(reason: &str) -> String {
     }
 }
 
-/// The slot is ours: cordon, drain, reboot.
-fn empty(context: &Context<'_>, memory: &Memory, desired_state: &DesiredState, image: &str, slot: &Slot) -> Decision {
+/// The slot is ours: cordon, drain, and then what `target` says.
+fn empty(
+    context: &Context<'_>,
+    memory: &Memory,
+    desired_state: &DesiredState,
+    target: Target<'_>,
+    slot: &Slot,
+) -> Decision {
     if !context.identity.role.has_node() {
-        return reboot(context, memory, image, slot);
+        return go(context, memory, target, slot);
     }
     let Some(node) = &context.snapshot.node else {
         return fetch(Phase::Draining, "its Node cannot be read", Fetch::Node);
@@ -248,7 +284,7 @@ fn empty(context: &Context<'_>, memory: &Memory, desired_state: &DesiredState, i
     let is_late =
         memory.phase.0 == Phase::Draining && context.now.saturating_sub(memory.phase.1) >= desired_state.drain_timeout;
     if next == Drain::Done || (is_late && desired_state.after_timeout == DrainTimeoutPolicy::Force) {
-        return reboot(context, memory, image, slot);
+        return go(context, memory, target, slot);
     }
     if is_late {
         let why = memory.blocked.values().next().map_or("pods did not end", |blocked| &blocked.message);
@@ -265,19 +301,23 @@ fn empty(context: &Context<'_>, memory: &Memory, desired_state: &DesiredState, i
             does(Phase::Draining, message, Step::Remove { pods })
         }
         Drain::Wait { message, wait } => at(Phase::Draining, message, Some(wait)),
-        Drain::Done => reboot(context, memory, image, slot),
+        Drain::Done => go(context, memory, target, slot),
     }
 }
 
 /// No pod is left, and in this very pass the slot was seen to be ours.
-fn reboot(context: &Context<'_>, memory: &Memory, image: &str, slot: &Slot) -> Decision {
+fn go(context: &Context<'_>, memory: &Memory, target: Target<'_>, slot: &Slot) -> Decision {
     // A change of the claim that was given up, and is on its way still, comes to nothing once the claim is in another state.
     let is_another = |claim: &&Claim| memory.reported_from.as_ref().is_some_and(|from| *from != claim.resource_version);
     let own = slot.claims.iter().find(|claim| claim.node == context.identity.name);
     if let Some(claim) = own.filter(|claim| !is_another(claim)) {
-        let reason = format!("{} goes down for {image}", context.identity.name);
+        let reason = format!("{} goes down for {target}", context.identity.name);
         return does(Phase::Draining, "no pod is left", Step::AnnotateSlot { claim: claim.clone(), reason });
     }
+    let image = match target {
+        Target::Release(image) => image,
+        Target::Kubelet(release) => return kubelet::order(release),
+    };
     if let Some(operation) = &context.facts.os.operation {
         let message = format!("{} has to end before the node reboots", operation.name);
         return at(Phase::Draining, message, Some(SLOT_WAIT));

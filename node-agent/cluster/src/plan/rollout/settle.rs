@@ -28,9 +28,12 @@ pub(super) fn verify(context: &Context<'_>, memory: &Memory) -> Decision {
         return settle(context, memory, at(Phase::Idle, format!("{version} runs"), None));
     };
     let end = at(Phase::Verifying, message, Some(VERIFY_WAIT));
-    // Once, so that status names the slot; and at each pass if the slot has to say why it is kept.
+    if memory.is_settled { end } else { watched(context, end) }
+}
+
+/// Once, so that status names the slot; and at each pass if the slot has to say why it is kept.
+pub(super) fn watched(context: &Context<'_>, end: Decision) -> Decision {
     match held(context) {
-        _ if memory.is_settled => end,
         None if context.snapshot.slots.is_none() => Decision { step: Some(Step::Fetch(FRESH)), ..end },
         Some((_, claim)) => report(end, claim),
         None => end,
@@ -41,6 +44,15 @@ pub(super) fn verify(context: &Context<'_>, memory: &Memory) -> Decision {
 pub(super) fn stuck(context: &Context<'_>, memory: &Memory, failed: &FailedRelease) -> Decision {
     let message = format!(
         "{} failed here: {}; \"ballast allow\" on the node, or another spec.image, tries again",
+        failed.version, failed.reason
+    );
+    undo(context, memory, at(Phase::Failed, message, Some(LONG_WAIT)), true)
+}
+
+/// The kubelet that is asked for failed on this node: the one before serves, and the slot is kept as for a release.
+pub(super) fn stuck_kubelet(context: &Context<'_>, memory: &Memory, failed: &FailedRelease) -> Decision {
+    let message = format!(
+        "kubelet {} failed here: {}; another spec.kubelet.image, or another [kubelet] in the node's settings, tries again",
         failed.version, failed.reason
     );
     undo(context, memory, at(Phase::Failed, message, Some(LONG_WAIT)), true)

@@ -1,3 +1,4 @@
+mod kubelet;
 mod scene;
 
 use self::scene::{Scene, check, digest_of, draining, in_slot, prepared, release, step};

@@ -125,6 +125,7 @@ pub(super) fn step(step: &Step) -> &'static str {
         Step::Fetch(Fetch::Pods) => "fetch pods",
         Step::Order(Order::Prepare { .. }) => "prepare",
         Step::Order(Order::Reboot { .. }) => "reboot",
+        Step::Order(Order::Kubelet { .. }) => "kubelet",
         Step::TakeSlot { .. } => "take",
         Step::AnnotateSlot { .. } => "report",
         Step::GiveSlotBack { .. } => "give back",

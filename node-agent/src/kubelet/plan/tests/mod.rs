@@ -1,5 +1,7 @@
 //! What is done in which case.
 
+mod versions;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
@@ -7,15 +9,19 @@ use serde_json::{Value, json};
 use super::{render::minor, *};
 use crate::kubelet::model::{Authority, FetchFailure, Files, Memory};
 
+const IMAGE: &str = "r.example/kubelet:1";
+
 fn version(digest: &str, version: &str) -> Version {
     Version { digest: format!("sha256:{digest}"), version: version.to_owned() }
 }
 
 fn wanted() -> Wanted {
     Wanted {
-        image: "r.example/kubelet:1".to_owned(),
+        image: Some(IMAGE.to_owned()),
+        steered: None,
         node: Some("node-1".to_owned()),
-        server: "https://192.0.2.20:6443".to_owned(),
+        server: Some("https://192.0.2.20:6443".to_owned()),
+        server_version: Some("v1.33.0".to_owned()),
         authority: Authority::Pem("PEM".to_owned()),
         credentials: "/var/lib/ballast/clusters/prod/client.pem".to_owned(),
         labels: BTreeMap::from([("example.com/rack".to_owned(), "r7".to_owned())]),
@@ -45,7 +51,7 @@ fn failed(version: &Version) -> Failed {
 fn healthy(runs: &Version) -> Observed {
     Observed {
         memory: Memory {
-            image: Some(wanted().image),
+            image: Some(IMAGE.to_owned()),
             wanted: Some(runs.clone()),
             good: Some(runs.clone()),
             ..Memory::default()
@@ -89,12 +95,12 @@ fn without_the_role_it_is_ended_and_nothing_is_told() {
 fn from_nothing_to_a_kubelet_that_proved_itself() {
     let new = version("a", "1.33.0");
     let mut observed = Observed { unit: Some(unit(UnitState::Stopped)), ..Observed::default() };
-    assert_eq!(step(&observed), Some(Step::Fetch { image: wanted().image }));
+    assert_eq!(step(&observed), Some(Step::Fetch { image: IMAGE.to_owned() }));
     assert_eq!(state(&observed), State::Fetching);
     observed.is_busy = true;
     assert_eq!(step(&observed), None);
     observed.is_busy = false;
-    observed.memory.fetched(wanted().image, new.clone());
+    observed.memory.fetched(IMAGE.to_owned(), new.clone());
     // Not before the node has joined.
     assert_eq!((step(&observed), state(&observed)), (None, State::WaitingForCluster));
     observed.has_credentials = true;
@@ -190,7 +196,7 @@ fn a_last_good_one_that_was_damaged_is_fetched_anew_too() {
     let (old, new) = (version("a", "1.33.0"), version("b", "1.33.1"));
     let mut observed = healthy(&old);
     observed.memory.fetched("r.example/kubelet:0".to_owned(), old.clone());
-    observed.memory.fetched(wanted().image, new.clone());
+    observed.memory.fetched(IMAGE.to_owned(), new.clone());
     observed.memory.fail(failed(&new));
     observed.unit = Some(Unit { exit_status: NOT_STARTED, main_pid: 0, ..unit(UnitState::Stopped) });
     observed.health = Health::default();
@@ -256,10 +262,10 @@ fn one_that_hangs_is_killed_once() {
 fn another_image_is_fetched_while_the_old_one_runs() {
     let mut observed = healthy(&version("a", "1.33.0"));
     observed.memory.image = Some("r.example/kubelet:0".to_owned());
-    assert_eq!(step(&observed), Some(Step::Fetch { image: wanted().image }));
+    assert_eq!(step(&observed), Some(Step::Fetch { image: IMAGE.to_owned() }));
     assert_eq!(state(&observed), State::Healthy);
     let failure = |ago: u64, count: u32| FetchFailure {
-        image: wanted().image,
+        image: IMAGE.to_owned(),
         message: "no route".to_owned(),
         ago: Duration::from_secs(ago),
         count,

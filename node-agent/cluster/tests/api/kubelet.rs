@@ -1,0 +1,46 @@
+//! What a membership learns for the kubelet of its node.
+
+use ballast_cluster::model::{Hosted, Release, Role};
+use serde_json::json;
+
+use crate::{
+    machine::{Machine, NODE_OS, config, facts},
+    server::{Api, Fault},
+};
+
+async fn api() -> Api {
+    Api::start(&[b"h2"]).await
+}
+
+#[tokio::test]
+async fn the_versions_of_server_and_kubelet_are_told() {
+    let (api, folder) = (api().await, tempfile::tempdir().unwrap());
+    api.put("/version", json!({ "major": "1", "minor": "33", "gitVersion": "v1.33.2" }));
+    let spec = json!({ "kubelet": { "image": "r.example/kubelet:1.33.0" } });
+    api.put(NODE_OS, json!({ "metadata": { "name": "n1", "generation": 1 }, "spec": spec }));
+    let runs = Release { version: "1.32.1".to_owned(), digest: "sha256:0a".to_owned(), ..Release::default() };
+    let hosted = Hosted { runs: Some(runs), state: "healthy".to_owned(), ..Hosted::default() };
+    let facts = ballast_cluster::model::Facts { hosted: Some(hosted), ..facts() };
+    let mut machine =
+        Machine::start(ballast_cluster::model::Config { role: Role::Kubelet, ..config(&api) }, folder.path(), facts);
+    machine.until("the API server's version", |report| report.server_version.as_deref() == Some("v1.33.2")).await;
+    let image = Some("r.example/kubelet:1.33.0".to_owned());
+    machine.until("the kubelet that is asked for", |report| report.kubelet == Some(image.clone())).await;
+    api.until("the status tells of it", |api| {
+        let kubelet = api.object(NODE_OS).map(|object| object["status"]["kubelet"].clone()).unwrap_or_default();
+        kubelet["version"] == "1.32.1" && kubelet["state"] == "healthy"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_tell_its_version_is_none_to_hold_a_kubelet_to() {
+    let (api, folder) = (api().await, tempfile::tempdir().unwrap());
+    api.fault("GET /version", [Fault::Status(403, None)]);
+    let config = ballast_cluster::model::Config { role: Role::Kubelet, ..config(&api) };
+    let mut machine = Machine::start(config, folder.path(), facts());
+    machine.until("it has its NodeOS", |report| report.kubelet == Some(None)).await;
+    assert_eq!(machine.report.borrow().server_version, None);
+    let problems = machine.report.borrow().problems.clone();
+    assert!(!problems.iter().any(|problem| problem.contains("version")), "{problems:?}");
+}
