@@ -200,6 +200,7 @@ fn wanted(settings: &Settings, reports: &[Report], desired: Option<&Desired>) ->
             Some(Known::Hash(_)) => Authority::File(cluster::act::authority_file(&name)),
         },
         credentials: cluster::act::credentials_file(&name),
+        serving: cluster::act::serving_file(&name),
         labels: cluster.node_labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         taints: cluster.node_taints.iter().map(ToString::to_string).collect(),
         ..wanted
@@ -225,6 +226,7 @@ fn of_node(settings: &Settings, pods: BTreeMap<String, String>) -> Wanted {
         server_version: None,
         authority: Authority::Image,
         credentials: String::new(),
+        serving: String::new(),
         labels: BTreeMap::new(),
         taints: Vec::new(),
         cluster_dns: kubelet.cluster_dns.iter().map(ToString::to_string).collect(),

@@ -23,6 +23,11 @@ pub fn credentials_file(name: &str) -> String {
     format!("{FOLDER}/{name}/{}", Kept::Client.name())
 }
 
+/// Where it keeps the certificate and key that the node's kubelet shows, once somebody approved them.
+pub fn serving_file(name: &str) -> String {
+    format!("{FOLDER}/{name}/{}", Kept::Serving.name())
+}
+
 /// Where it keeps an authority that it found by its hash.
 pub fn authority_file(name: &str) -> String {
     format!("{FOLDER}/{name}/{}", Kept::Authority.name())

@@ -129,6 +129,8 @@ pub struct Wanted {
     pub authority: Authority,
     /// The file with certificate and key, which the agent keeps and renews.
     pub credentials: String,
+    /// The file with the certificate and key that it shows to who asks it, if the cluster gave it one.
+    pub serving: String,
     /// `cluster.node_labels`
     pub labels: BTreeMap<String, String>,
     /// `cluster.node_taints`, as KEY=VALUE:EFFECT.
@@ -215,6 +217,8 @@ pub struct Observed {
     pub started: Option<Duration>,
     /// Whether its credentials are there.
     pub has_credentials: bool,
+    /// Which certificate and key the cluster gave it to show, by a fingerprint; None: none yet.
+    pub serving: Option<String>,
     /// Whether something is being fetched or removed.
     pub is_busy: bool,
     /// The last fetch, if it failed.

@@ -14,11 +14,14 @@ use tokio::{sync::Notify, task::JoinHandle};
 use super::{
     memory,
     model::{FOLDER, FetchFailure, Files, Memory, Observed, PODS, UNIT, Unit, UnitState, Wanted},
-    plan::{image, render::HEALTHZ},
+    plan::{
+        image,
+        render::{self, HEALTHZ},
+    },
     pods,
     probe::Probe,
 };
-use crate::clients::{cri::Cri, host::Host, systemd::Systemd};
+use crate::clients::{cri::Cri, host::Host, store, systemd::Systemd};
 
 /// Watches over the kubelet from pass to pass.
 #[derive(Debug)]
@@ -97,9 +100,9 @@ impl Controller {
         cri: Option<&Cri>,
     ) -> Result<Observed> {
         self.collect().await;
-        let credentials = wanted.map(|wanted| wanted.credentials.clone());
-        let look = move |host: &Host| look(host, credentials.as_deref());
-        let (memory, files, has_credentials) = self.host.read("looking at the kubelet", look).await?;
+        let paths = wanted.map(|wanted| (wanted.credentials.clone(), wanted.serving.clone()));
+        let look = move |host: &Host| look(host, paths.as_ref());
+        let Seen { memory, files, has_credentials, serving } = self.host.read("looking at the kubelet", look).await?;
         let unit = match systemd {
             Some(systemd) => Some(unit(systemd).await?),
             None => None,
@@ -120,6 +123,7 @@ impl Controller {
             files,
             started: self.started.map(|started| started.elapsed()),
             has_credentials,
+            serving,
             is_busy: self.work.is_some(),
             fetch_failure: self
                 .failure
@@ -165,13 +169,26 @@ impl Controller {
     }
 }
 
-fn look(host: &Host, credentials: Option<&str>) -> Result<(Memory, Files, bool)> {
-    let has_credentials = credentials.is_some_and(|path| host.path(path).exists());
+/// What lies on the disk.
+struct Seen {
+    memory: Memory,
+    files: Files,
+    has_credentials: bool,
+    serving: Option<String>,
+}
+
+/// `paths`: of its credentials, and of what it shows.
+fn look(host: &Host, paths: Option<&(String, String)>) -> Result<Seen> {
+    let has_credentials = paths.is_some_and(|(credentials, _)| host.path(credentials).exists());
+    let serving = match paths.filter(|(_, serving)| !serving.is_empty()) {
+        Some((_, path)) => store::read(&host.path(path))?.map(|text| render::print(&String::from_utf8_lossy(&text))),
+        None => None,
+    };
     let mut files = Files::new();
     let folder = host.path(FOLDER);
     read(&folder, "", &mut files)?;
     read(&folder.join(PODS), &format!("{PODS}/"), &mut files)?;
-    Ok((memory::load(host)?, files, has_credentials))
+    Ok(Seen { memory: memory::load(host)?, files, has_credentials, serving })
 }
 
 /// The files in `folder`, which need not be there.

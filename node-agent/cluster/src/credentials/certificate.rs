@@ -1,5 +1,6 @@
 //! The fields of a certificate that matter here.
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::digest::{SHA256, digest};
@@ -7,6 +8,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_cert::{
     Certificate as X509,
     der::{Decode, Encode, asn1::ObjectIdentifier},
+    ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
 /// commonName (RFC 5280, A.1).
@@ -21,6 +23,8 @@ pub struct Certificate {
     pub until: SystemTime,
     /// Whose it is: the common name; empty if it has none.
     pub name: String,
+    /// The names and addresses that it is for besides.
+    pub names: Vec<String>,
     /// SHA-256 of its SubjectPublicKeyInfo, in lower-case hexadecimal digits: what kubeadm calls discovery-token-ca-cert-hash.
     pub key_hash: String,
 }
@@ -49,11 +53,13 @@ impl Certificate {
             let is_name = part.oid == COMMON_NAME;
             is_name.then(|| String::from_utf8_lossy(part.value.value()).into_owned())
         };
+        let names = body.get_extension::<SubjectAltName>()?.map(|(_, names)| names.0).unwrap_or_default();
         let time = |time: x509_cert::time::Time| UNIX_EPOCH + time.to_unix_duration();
         Ok(Self {
             from: time(body.validity().not_before),
             until: time(body.validity().not_after),
             name: body.subject().iter().find_map(common_name).unwrap_or_default(),
+            names: names.iter().filter_map(alternative).collect(),
             key_hash: hex::encode(digest(&SHA256, &key).as_ref()),
         })
     }
@@ -74,6 +80,17 @@ impl Certificate {
     }
 }
 
+/// A name or an address as people write it; other kinds mean nothing here.
+fn alternative(name: &GeneralName) -> Option<String> {
+    if let GeneralName::DnsName(name) = name {
+        return Some(name.as_str().to_owned());
+    }
+    let GeneralName::IpAddress(address) = name else { return None };
+    let bytes = address.as_bytes();
+    let four = <[u8; 4]>::try_from(bytes).map(|four| IpAddr::from(four).to_string()).ok();
+    four.or_else(|| <[u8; 16]>::try_from(bytes).map(|all| IpAddr::from(all).to_string()).ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,13 +98,14 @@ mod tests {
     #[test]
     fn what_a_certificate_says_is_read() {
         let key = rcgen::KeyPair::generate().unwrap();
-        let mut wanted = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let mut wanted = rcgen::CertificateParams::new(["n1", "192.0.2.7", "2001:db8::1"].map(str::to_owned)).unwrap();
         wanted.distinguished_name.push(rcgen::DnType::OrganizationName, "system:nodes");
         wanted.distinguished_name.push(rcgen::DnType::CommonName, "system:node:n1");
         wanted.not_before = rcgen::date_time_ymd(2026, 1, 1);
         wanted.not_after = rcgen::date_time_ymd(2027, 1, 1);
         let pem = wanted.self_signed(&key).unwrap().pem();
         let read = Certificate::parse(&pem).unwrap();
+        assert_eq!(read.names, ["n1", "192.0.2.7", "2001:db8::1"]);
         assert_eq!((read.name.as_str(), read.until_secs()), ("system:node:n1", 1_798_761_600));
         let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
         assert_eq!(read.key_hash, hex::encode(digest(&SHA256, &spki).as_ref()));

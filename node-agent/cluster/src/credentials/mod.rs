@@ -20,7 +20,7 @@ use thiserror::Error;
 
 pub use self::{
     certificate::Certificate,
-    request::{certificate, node_of, user_of},
+    request::{Purpose, certificate, node_of, user_of},
     store::{Kept, Store},
 };
 use crate::{
@@ -129,7 +129,7 @@ impl Applicant {
                     Some(pem) => pem,
                     None => {
                         let first = self.client(servers.clone(), &trust, &Identity::Token(token.clone()), false)?;
-                        certificate(&first.client.own(), &self.store, &self.node).await?.1
+                        certificate(&first.client.own(), &self.store, &self.node, Purpose::Client).await?.1
                     }
                 };
                 self.client(servers, &trust, &Identity::Certificate { chain: pem.clone(), key: Secret::new(pem) }, true)
@@ -139,7 +139,7 @@ impl Applicant {
 
     /// Another certificate, asked for with the one that is in use, and a client with it.
     pub async fn renewed(&self, client: &Client) -> Result<Access, Problem> {
-        let (_, pem) = certificate(&client.own(), &self.store, &self.node).await?;
+        let (_, pem) = certificate(&client.own(), &self.store, &self.node, Purpose::Client).await?;
         let servers = self.servers()?;
         let trust = self.trust(&servers).await?;
         self.client(servers, &trust, &Identity::Certificate { chain: pem.clone(), key: Secret::new(pem) }, true)

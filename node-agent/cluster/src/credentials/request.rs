@@ -27,11 +27,48 @@ use crate::{
     random::spread,
 };
 
-/// Who signs certificates with which nodes come to the API server.
-const SIGNER: &str = "kubernetes.io/kube-apiserver-client-kubelet";
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose<'a> {
+    /// To come to the API server as this node.
+    Client,
+    /// To be known by these names and addresses, by the API server among others.
+    Serving(&'a [String]),
+}
 
-/// What the certificate is for. Without the first two, API servers before 1.22 leave the request alone without a word.
-const USAGES: [&str; 3] = ["digital signature", "key encipherment", "client auth"];
+impl<'a> Purpose<'a> {
+    /// Who signs such certificates.
+    const fn signer(self) -> &'static str {
+        match self {
+            Self::Client => "kubernetes.io/kube-apiserver-client-kubelet",
+            Self::Serving(_) => "kubernetes.io/kubelet-serving",
+        }
+    }
+
+    /// Without the first two, API servers before 1.22 leave the request alone without a word.
+    const fn usages(self) -> [&'static str; 3] {
+        let last = match self {
+            Self::Client => "client auth",
+            Self::Serving(_) => "server auth",
+        };
+        ["digital signature", "key encipherment", last]
+    }
+
+    const fn names(self) -> &'a [String] {
+        match self {
+            Self::Client => &[],
+            Self::Serving(names) => names,
+        }
+    }
+
+    /// Where certificate and key are kept, and the key until then.
+    const fn kept(self) -> (Kept, Kept) {
+        match self {
+            Self::Client => (Kept::Client, Kept::Pending),
+            Self::Serving(_) => (Kept::Serving, Kept::PendingServing),
+        }
+    }
+}
 
 /// What is being done, for errors.
 const LOOKING: &str = "looking whether the certificate is signed";
@@ -70,49 +107,56 @@ struct Asked {
     key_hash: String,
 }
 
-/// Gets a certificate for `node`, asking in `client`'s name, and keeps it. The key outlives the agent, so that no request is made twice.
-pub async fn certificate(client: &ApiClient, store: &Store, node: &str) -> Result<(Certificate, String), Problem> {
-    let asked = prepare(store, node).await?;
-    let signed = sign(client, &asked).await;
+/// Gets a certificate of `purpose` for `node`, asking in `client`'s name, and keeps it. The key outlives the agent, so that no request is made twice.
+pub async fn certificate(
+    client: &ApiClient,
+    store: &Store,
+    node: &str,
+    purpose: Purpose<'_>,
+) -> Result<(Certificate, String), Problem> {
+    let (place, pending) = purpose.kept();
+    let asked = prepare(store, node, purpose).await?;
+    let signed = sign(client, &asked, purpose).await;
     if let Err(Problem::Denied(_)) = signed {
         // Another key is another request.
-        store.remove(Kept::Pending).await.map_err(Problem::Own)?;
+        store.remove(pending).await.map_err(Problem::Own)?;
     }
     let chain = signed?;
     let certificate = check(&chain, &asked, node, SystemTime::now()).map_err(Problem::Denied);
     if certificate.is_err() {
-        store.remove(Kept::Pending).await.map_err(Problem::Own)?;
+        store.remove(pending).await.map_err(Problem::Own)?;
     }
     let certificate = certificate?;
     let both = format!("{}\n{}", chain.trim_end(), asked.key.reveal());
-    store.write(Kept::Client, both.clone()).await.map_err(Problem::Own)?;
-    store.remove(Kept::Pending).await.map_err(Problem::Own)?;
+    store.write(place, both.clone()).await.map_err(Problem::Own)?;
+    store.remove(pending).await.map_err(Problem::Own)?;
     Ok((certificate, both))
 }
 
-async fn prepare(store: &Store, node: &str) -> Result<Asked, Problem> {
-    if let Some(pem) = store.read(Kept::Pending).await.map_err(Problem::Own)? {
+async fn prepare(store: &Store, node: &str, purpose: Purpose<'_>) -> Result<Asked, Problem> {
+    let (_, pending) = purpose.kept();
+    if let Some(pem) = store.read(pending).await.map_err(Problem::Own)? {
         match KeyPair::from_pem(&pem) {
-            Ok(key) => return ask(&key, node).map_err(Problem::Own),
+            Ok(key) => return ask(&key, node, purpose).map_err(Problem::Own),
             Err(error) => log::warn!("the key that was kept is no key ({error}), a new one is made"),
         }
     }
     let wrong = |error| Problem::Own(format!("no key could be made: {error}"));
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(wrong)?;
-    store.write(Kept::Pending, key.serialize_pem()).await.map_err(Problem::Own)?;
-    ask(&key, node).map_err(Problem::Own)
+    store.write(pending, key.serialize_pem()).await.map_err(Problem::Own)?;
+    ask(&key, node, purpose).map_err(Problem::Own)
 }
 
-fn ask(key: &KeyPair, node: &str) -> Result<Asked, String> {
+fn ask(key: &KeyPair, node: &str, purpose: Purpose<'_>) -> Result<Asked, String> {
     let wrong = |error| format!("no certificate could be asked for: {error}");
-    let mut params = CertificateParams::new(Vec::new()).map_err(wrong)?;
+    let mut params = CertificateParams::new(purpose.names()).map_err(wrong)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, "system:nodes");
     params.distinguished_name.push(DnType::CommonName, user_of(node));
     let pem = params.serialize_request(key).map_err(wrong)?.pem().map_err(wrong)?;
     let public = key.subject_public_key_info();
     let of = |bytes: &[u8]| hex::encode(digest(&SHA256, bytes).as_ref());
-    let named = of(&[&public, node.as_bytes()].concat());
+    let named = of(&[&public, node.as_bytes(), purpose.names().join(",").as_bytes()].concat());
     Ok(Asked {
         name: format!("ballast-{}", &named[..NAME_DIGITS]),
         pem,
@@ -122,14 +166,14 @@ fn ask(key: &KeyPair, node: &str) -> Result<Asked, String> {
 }
 
 /// Makes the request, or finds it, and waits until it is signed.
-async fn sign(client: &ApiClient, asked: &Asked) -> Result<String, Problem> {
+async fn sign(client: &ApiClient, asked: &Asked, purpose: Purpose<'_>) -> Result<String, Problem> {
     let requests: Api<CertificateSigningRequest> = Api::all(client);
     let wanted = CertificateSigningRequest {
         metadata: ObjectMeta { name: Some(asked.name.clone()), ..ObjectMeta::default() },
         spec: CertificateSigningRequestSpec {
             request: ByteString(asked.pem.clone().into_bytes()),
-            signer_name: SIGNER.to_owned(),
-            usages: Some(USAGES.map(str::to_owned).to_vec()),
+            signer_name: purpose.signer().to_owned(),
+            usages: Some(purpose.usages().map(str::to_owned).to_vec()),
             ..CertificateSigningRequestSpec::default()
         },
         status: None,
@@ -244,10 +288,10 @@ mod tests {
     async fn a_restart_finds_its_request() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().to_owned());
-        let first = prepare(&store, "n1").await.unwrap();
-        let second = prepare(&store, "n1").await.unwrap();
+        let first = prepare(&store, "n1", Purpose::Client).await.unwrap();
+        let second = prepare(&store, "n1", Purpose::Client).await.unwrap();
         assert_eq!((&first.name, &first.key), (&second.name, &second.key));
-        assert_ne!(first.name, prepare(&store, "n2").await.unwrap().name);
+        assert_ne!(first.name, prepare(&store, "n2", Purpose::Client).await.unwrap().name);
         assert!(first.pem.starts_with("-----BEGIN CERTIFICATE REQUEST-----"), "{}", first.pem);
     }
 
@@ -277,7 +321,7 @@ mod tests {
     #[test]
     fn only_what_was_asked_for_is_taken() {
         let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-        let asked = ask(&key, "n1").unwrap();
+        let asked = ask(&key, "n1", Purpose::Client).unwrap();
         let made = |key: &KeyPair, name: &str, year| {
             let mut params = CertificateParams::new(Vec::new()).unwrap();
             params.distinguished_name.push(DnType::CommonName, name);

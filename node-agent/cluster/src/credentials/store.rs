@@ -21,6 +21,10 @@ pub enum Kept {
     Client,
     /// The key for which a certificate was asked, before it is there.
     Pending,
+    /// The certificate and key that the node's kubelet shows.
+    Serving,
+    /// As [`Self::Pending`], for that one.
+    PendingServing,
     /// The cluster's CA, if it was found by its hash.
     Authority,
     /// What the image that its NodeOS asks for was found to mean.
@@ -33,6 +37,8 @@ impl Kept {
         match self {
             Self::Client => "client.pem",
             Self::Pending => "pending.key",
+            Self::Serving => "serving.pem",
+            Self::PendingServing => "serving.key",
             Self::Authority => "ca.pem",
             Self::Resolved => "resolved.json",
         }

@@ -15,6 +15,7 @@ mod node_os;
 mod pace;
 mod renewal;
 mod rollout;
+mod serving;
 mod status_reporter;
 mod version;
 mod watching;
@@ -24,7 +25,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use ballast_client::backoff;
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::sleep,
 };
 
@@ -32,7 +33,7 @@ use self::{member::Member, status_reporter::StatusReporter};
 use crate::{
     client::Counters,
     credentials::{Access, Applicant, Problem, Store},
-    model::{Config, Credentials, Facts, Identity, Order, Report, State},
+    model::{Config, Credentials, Facts, Identity, Order, Report, Role, State},
     plan::node::name,
     random,
 };
@@ -103,6 +104,10 @@ async fn run(
     let identity = Identity { name, role: config.role, pool: config.pool.clone() };
     let applicant = Arc::new(Applicant { node: identity.name.clone(), config, store, counters });
     let access = enter(&applicant, &mut status_reporter, false).await;
+    let mut beside = JoinSet::new();
+    if applicant.config.role == Role::Kubelet && access.is_own {
+        beside.spawn(serving::keep(Arc::clone(&applicant), facts.clone()));
+    }
     let resolved = applicant.store.resolved().await;
     let mut member = Member::new(Arc::clone(&applicant), access, identity, facts, orders, status_reporter, resolved);
     let mut refused = 0;

@@ -4,7 +4,7 @@ use ballast_cluster::model::{Hosted, Release, Role};
 use serde_json::json;
 
 use crate::{
-    machine::{Machine, NODE_OS, config, facts},
+    machine::{CSRS, Machine, NODE_OS, config, facts},
     server::{Api, Fault},
 };
 
@@ -43,4 +43,31 @@ async fn a_server_that_does_not_tell_its_version_is_none_to_hold_a_kubelet_to() 
     assert_eq!(machine.report.borrow().server_version, None);
     let problems = machine.report.borrow().problems.clone();
     assert!(!problems.iter().any(|problem| problem.contains("version")), "{problems:?}");
+}
+
+#[tokio::test]
+async fn the_kubelet_gets_a_certificate_to_show_once_somebody_approves_it() {
+    let (api, folder) = (api().await, tempfile::tempdir().unwrap());
+    let config = ballast_cluster::model::Config { role: Role::Kubelet, ..config(&api) };
+    let facts = ballast_cluster::model::Facts { addresses: vec!["192.0.2.7".parse().unwrap()], ..facts() };
+    let _machine = Machine::start(config, folder.path(), facts);
+    let asked = |api: &Api| {
+        let state = api.state.lock().unwrap();
+        let is_serving = |object: &&serde_json::Value| object["spec"]["signerName"] == "kubernetes.io/kubelet-serving";
+        state
+            .objects
+            .iter()
+            .filter(|(path, _)| path.starts_with(CSRS))
+            .map(|(_, object)| object)
+            .find(is_serving)
+            .cloned()
+    };
+    api.until("it is asked for", |api| asked(api).is_some()).await;
+    assert_eq!(asked(&api).unwrap()["spec"]["usages"][2], "server auth");
+    let place = folder.path().join("serving.pem");
+    api.until("it is kept", |_| place.exists()).await;
+    let pem = std::fs::read_to_string(place).unwrap();
+    assert!(pem.contains("BEGIN CERTIFICATE") && pem.contains("PRIVATE KEY"), "{pem}");
+    // The one with which it comes to the API server is another.
+    assert_ne!(pem, std::fs::read_to_string(folder.path().join("client.pem")).unwrap());
 }

@@ -160,7 +160,7 @@ fn run(
     let Some(node) = wanted.node.as_ref().filter(|_| may_begin) else {
         return (None, State::WaitingForCluster);
     };
-    let files = render::files(wanted, node, runs);
+    let files = render::files(wanted, node, runs, observed.serving.as_deref());
     let is_of_now = |name: &String| files.get(name) == observed.files.get(name);
     let is_pod = |name: &String| name.starts_with(&format!("{PODS}/"));
     let names = || files.keys().chain(observed.files.keys());

@@ -21,6 +21,11 @@ const ENDPOINT_IN_CONFIG: u32 = 27;
 /// The same of taints.
 const TAINTS_IN_CONFIG: u32 = 23;
 
+/// The keys of what a kubelet shows: where they are in `kubelet.config`, the operator has seen to it.
+const TLS_FILE: &str = "tlsCertFile";
+const TLS_KEY_FILE: &str = "tlsPrivateKeyFile";
+const SERVING: [&str; 3] = [TLS_FILE, TLS_KEY_FILE, "serverTLSBootstrap"];
+
 /// The number behind the first point of a version: of `1.33.0` 33.
 pub fn minor(version: &str) -> Option<u32> {
     let (major, rest) = version.trim_start_matches('v').split_once('.')?;
@@ -29,8 +34,9 @@ pub fn minor(version: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// All files, by their name in [`FOLDER`].
-pub fn files(wanted: &Wanted, node: &str, version: &Version) -> Files {
+/// All files, by their name in [`FOLDER`]. `serving`: the fingerprint of what it shows, if the cluster gave it something: it reads it once, so another one
+/// is another start.
+pub fn files(wanted: &Wanted, node: &str, version: &Version, serving: Option<&str>) -> Files {
     let mut files: Files = wanted.pods.iter().map(|(name, text)| (format!("{PODS}/{name}"), text.clone())).collect();
     if let Authority::Pem(pem) = &wanted.authority {
         files.insert("ca.pem".to_owned(), pem.clone());
@@ -40,9 +46,16 @@ pub fn files(wanted: &Wanted, node: &str, version: &Version) -> Files {
     if let Some(server) = &wanted.server {
         files.insert("kubeconfig.json".to_owned(), text(&kubeconfig(wanted, server)));
     }
-    files.insert("config.json".to_owned(), text(&Value::Object(configuration(wanted, minor))));
+    let mut config = configuration(wanted, minor);
+    let has_own = SERVING.iter().any(|key| config.contains_key(*key));
+    let serving = serving.filter(|_| !has_own);
+    if serving.is_some() {
+        config.extend([TLS_FILE, TLS_KEY_FILE].map(|key| (key.to_owned(), json!(wanted.serving))));
+    }
+    files.insert("config.json".to_owned(), text(&Value::Object(config)));
     let flags = flags(wanted, node, minor).join(" ");
-    files.insert(ENVIRONMENT.to_owned(), format!("ARTIFACT={}\nARGUMENTS={flags}\n", version.digest));
+    let shown = serving.map(|serving| format!("SERVING={serving}\n")).unwrap_or_default();
+    files.insert(ENVIRONMENT.to_owned(), format!("ARTIFACT={}\nARGUMENTS={flags}\n{shown}", version.digest));
     files
 }
 
@@ -51,6 +64,11 @@ pub fn fingerprint(wanted: &Wanted, version: &Version) -> String {
     let minor = minor(&version.version).unwrap_or(u32::MAX);
     let mut text = self::text(&Value::Object(configuration(wanted, minor)));
     text.push_str(&flags(wanted, "", minor).join(" "));
+    print(&text)
+}
+
+/// A fingerprint of a text.
+pub fn print(text: &str) -> String {
     hex::encode(&Sha256::digest(text)[..8])
 }
 

@@ -24,6 +24,7 @@ fn wanted() -> Wanted {
         server_version: Some("v1.33.0".to_owned()),
         authority: Authority::Pem("PEM".to_owned()),
         credentials: "/var/lib/ballast/clusters/prod/client.pem".to_owned(),
+        serving: "/var/lib/ballast/clusters/prod/serving.pem".to_owned(),
         labels: BTreeMap::from([("example.com/rack".to_owned(), "r7".to_owned())]),
         taints: vec!["example.com/gpu=true:NoSchedule".to_owned()],
         cluster_dns: vec!["10.96.0.10".to_owned()],
@@ -58,7 +59,7 @@ fn healthy(runs: &Version) -> Observed {
         },
         unit: Some(unit(UnitState::Active)),
         health: Health { healthy_for: Some(Duration::from_secs(60)), silences: 0 },
-        files: render::files(&wanted(), "node-1", runs),
+        files: render::files(&wanted(), "node-1", runs, None),
         started: Some(Duration::from_secs(60)),
         has_credentials: true,
         ..Observed::default()
@@ -123,7 +124,7 @@ fn a_new_version_that_fails_gives_way_to_the_last_good_one() {
     let base = || {
         let mut observed = healthy(&old);
         observed.memory.wanted = Some(new.clone());
-        observed.files = render::files(&wanted(), "node-1", &new);
+        observed.files = render::files(&wanted(), "node-1", &new, None);
         observed.health = Health::default();
         observed
     };
@@ -294,7 +295,7 @@ fn another_pod_needs_no_restart_and_another_flag_does() {
 #[test]
 fn what_is_rendered_is_what_the_version_understands() {
     let read = |files: &Files, name: &str| serde_json::from_str::<Value>(&files[name]).unwrap();
-    let old = render::files(&wanted(), "node-1", &version("a", "1.20.2"));
+    let old = render::files(&wanted(), "node-1", &version("a", "1.20.2"), None);
     let flags = &old[ENVIRONMENT];
     for flag in [
         "ARTIFACT=sha256:a\n",
@@ -309,7 +310,7 @@ fn what_is_rendered_is_what_the_version_understands() {
     let config = read(&old, "config.json");
     assert_eq!((&config["maxPods"], &config["authentication"]["anonymous"]["enabled"]), (&json!(20), &json!(false)));
     assert!(config["containerRuntimeEndpoint"].is_null() && config["registerWithTaints"].is_null());
-    let new = render::files(&wanted(), "node-1", &version("a", "1.33.0"));
+    let new = render::files(&wanted(), "node-1", &version("a", "1.33.0"), None);
     assert!(!new[ENVIRONMENT].contains("--container-runtime") && !new[ENVIRONMENT].contains("taints"));
     let config = read(&new, "config.json");
     assert_eq!(
@@ -331,7 +332,7 @@ fn what_is_owned_is_not_said_by_others() {
     let mut wanted = wanted();
     wanted.config =
         ballast_settings::values::KubeletConfig::OWNED.iter().map(|key| ((*key).to_owned(), json!("theirs"))).collect();
-    let files = render::files(&wanted, "node-1", &version("a", "1.33.0"));
+    let files = render::files(&wanted, "node-1", &version("a", "1.33.0"), None);
     assert!(!files["config.json"].contains("theirs"), "{}", files["config.json"]);
 }
 

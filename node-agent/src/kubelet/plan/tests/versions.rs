@@ -74,7 +74,7 @@ fn one_that_may_not_speak_to_the_api_server_is_refused_with_a_sentence() {
     assert_eq!((status(&wanted(), &only).state, step(&only)), (State::Refused, Some(Step::Stop)));
     // What has proved itself runs on, and says so.
     let mut proved = healthy(&version("a", "1.34.0"));
-    proved.files = render::files(&wanted(), "node-1", &version("a", "1.34.0"));
+    proved.files = render::files(&wanted(), "node-1", &version("a", "1.34.0"), None);
     let told = plan(Some(&wanted()), &proved, 99);
     assert_eq!((told.step, told.problems.len(), told.status.unwrap().state), (None, 1, State::Healthy));
     // Nobody knows the server's.
@@ -106,7 +106,7 @@ fn the_cluster_names_the_image_and_its_last_word_holds() {
 #[test]
 fn without_a_cluster_nothing_is_asked_and_nothing_listens() {
     let alone = Wanted { server: None, node: Some(String::new()), ..wanted() };
-    let files = render::files(&alone, "", &version("a", "1.33.0"));
+    let files = render::files(&alone, "", &version("a", "1.33.0"), None);
     assert!(!files.contains_key("kubeconfig.json") && !files[ENVIRONMENT].contains("kubeconfig"));
     assert!(!files[ENVIRONMENT].contains("hostname-override"), "{}", files[ENVIRONMENT]);
     let config: Value = serde_json::from_str(&files["config.json"]).unwrap();
@@ -117,4 +117,26 @@ fn without_a_cluster_nothing_is_asked_and_nothing_listens() {
     let mut observed = healthy(&version("a", "1.33.0"));
     observed.has_credentials = false;
     assert!(matches!(plan(Some(&alone), &observed, 99).step, Some(Step::Start { .. })));
+}
+
+#[test]
+fn what_the_cluster_gave_it_to_show_is_shown_unless_the_operator_has_seen_to_it() {
+    let runs = version("a", "1.33.0");
+    let mut observed = healthy(&runs);
+    observed.serving = Some("0a".to_owned());
+    let Some(Step::Start { files }) = step(&observed) else { panic!("{:?}", step(&observed)) };
+    let config: Value = serde_json::from_str(&files["config.json"]).unwrap();
+    assert_eq!(
+        (&config["tlsCertFile"], &config["tlsPrivateKeyFile"]),
+        (&json!(wanted().serving), &json!(wanted().serving))
+    );
+    observed.files = files;
+    assert_eq!(step(&observed), None);
+    // It was renewed.
+    observed.serving = Some("0b".to_owned());
+    assert!(matches!(step(&observed), Some(Step::Start { .. })));
+    let mut theirs = wanted();
+    theirs.config.insert("serverTLSBootstrap".to_owned(), json!(true));
+    let files = render::files(&theirs, "node-1", &runs, Some("0a"));
+    assert!(!files["config.json"].contains("tlsCertFile") && !files[ENVIRONMENT].contains("SERVING"));
 }
