@@ -141,8 +141,8 @@ vm: image control-plane ## the scenarios: the real image in QEMU (KERNEL=debian:
 	@rm -rf $(OUT)/qemu-tests/snapshots
 	@$(CARGO) test $(TESTS),qemu-tests/vm --test control-plane --test scenarios -- --test-threads=3 $(if $(filter ballast,$(KERNEL)),,--skip kernel::)
 
-soak: image control-plane ## scenarios that make test has no time for: other ways to fail, full disks, and the power cut at fifty random moments
-	@rm -rf $(OUT)/qemu-tests/snapshots
+soak: image control-plane ## scenarios that make test has no time for: other ways to fail, full disks, ten thousand crash states
+	@rm -rf $(OUT)/qemu-tests/snapshots $(OUT)/bench/powercut.json
 	@$(CARGO) test $(TESTS),qemu-tests/soak --test scenarios -- --test-threads=3 --nocapture soak::
 
 clean: ## remove target/ (the cache outside the checkout stays)

@@ -59,7 +59,7 @@ pub fn load(device: &Path) -> Result<State> {
 /// differs then is the checksum, which is in the second half, as all that changes is in the first. Returns whether there was something to do.
 ///
 /// # Errors
-/// If it cannot be read or written, or is not only torn: the copy of it tells of another file system.
+/// If it cannot be read or written, or is not only torn: the copy of it is of another file system.
 pub fn mend(device: &Path) -> Result<bool> {
     let doing = || format!("mending the superblock on {}", device.display());
     let file = OpenOptions::new().read(true).write(true).open(device).with_context(doing)?;

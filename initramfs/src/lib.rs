@@ -31,6 +31,7 @@ pub mod mounts;
 pub mod ostree;
 pub mod partition;
 pub mod report;
+pub mod reset;
 pub mod root;
 pub mod sealing;
 pub mod switch;

@@ -35,7 +35,7 @@ fn request() -> Vec<u8> {
     message.extend(LENGTH.to_ne_bytes());
     message.extend(RTM_NEWLINK.to_ne_bytes());
     message.extend(NLM_F_REQUEST_ACK.to_ne_bytes());
-    // Sequence and port: one question, one answer.
+    // Sequence and port: one request, one answer.
     message.extend([0; 8]);
     // Family, padding, type: unspecified.
     message.extend([0; 4]);

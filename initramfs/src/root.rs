@@ -152,7 +152,7 @@ fn partitions() -> Result<Vec<Partition>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(BLOCK_DEVICES).with_context(|| format!("listing {BLOCK_DEVICES}"))? {
         let path = entry.with_context(|| format!("listing {BLOCK_DEVICES}"))?.path();
-        // A device may go away between the two looks.
+        // A device may go away between the two reads.
         if let (Ok(link), Ok(uevent)) = (fs::read_link(&path), fs::read_to_string(path.join("uevent"))) {
             all.extend(partition::parse_partition(&link.to_string_lossy(), &uevent));
         }

@@ -57,7 +57,7 @@ impl Uevents {
         }
     }
 
-    /// Reads all that is queued, as one look at sysfs serves them all.
+    /// Reads all that is queued, as one read of sysfs serves them all.
     fn drain(&self) -> Result<bool> {
         let mut relevant = false;
         let mut buffer = [const { MaybeUninit::uninit() }; MESSAGE_BYTES];
@@ -65,7 +65,7 @@ impl Uevents {
             match recv(&self.0, &mut buffer, RecvFlags::empty()) {
                 Ok(((message, _), _)) => relevant |= is_relevant(message),
                 Err(Errno::AGAIN) => return Ok(relevant),
-                // Some were lost: look again.
+                // Some were lost: read sysfs again.
                 Err(Errno::NOBUFS) => relevant = true,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error).context("reading uevents"),

@@ -9,6 +9,7 @@ use anyhow::Context;
 use crate::check;
 use crate::identity::{self, Identity};
 use crate::mounts;
+use crate::reset;
 use crate::root::{self, Root};
 
 /// Is there while /var is in memory: ballast-first-boot.service and the health of a release on trial go by it.
@@ -59,5 +60,7 @@ fn mount(root: &Root, problems: &mut Vec<String>) -> anyhow::Result<String> {
     let device = root::device(root::var_partition(root)?);
     problems.extend(check::mend(&device));
     mounts::var(&device)?;
+    // Whatever is wrong with it, the node boots with what there is.
+    problems.extend(reset::carry_out(&Path::new(mounts::NEW).join("var")).err().map(|error| format!("{error:#}")));
     Ok(device.display().to_string())
 }

@@ -34,7 +34,9 @@ const OF_THE_FAKE: [(&str, &[&str]); 12] = [
 ];
 
 /// The agent's names, likewise. A list of which it reads little is read into a message of its own.
-const OF_THE_AGENT: [(&str, &str); 5] = [
+const OF_THE_AGENT: [(&str, &str); 7] = [
+    ("Candidate", "Container"),
+    ("Candidates", "ListContainersResponse"),
     ("DnsConfig", "DNSConfig"),
     ("User", "Container"),
     ("Users", "ListContainersResponse"),
@@ -122,11 +124,14 @@ fn is_message(one: &ItemStruct) -> bool {
     one.fields.iter().any(|field| field.attrs.iter().any(|attribute| attribute.path().is_ident("prost")))
 }
 
-/// All messages of the CRI in the agent, wherever they stand: what containerd has besides is in `transfer.rs`.
+/// All messages of the CRI in the agent, wherever they stand: what containerd has besides is in `transfer.rs` and `tasks.rs`.
 fn of_the_agent() -> BTreeMap<String, Message> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/clients/cri");
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name != "transfer.rs").flat_map(|name| ours(&format!("src/clients/cri/{name}"))).collect()
+    names
+        .filter(|name| name != "transfer.rs" && name != "tasks.rs")
+        .flat_map(|name| ours(&format!("src/clients/cri/{name}")))
+        .collect()
 }
 
 fn fields(message: &ItemStruct) -> Message {

@@ -73,7 +73,7 @@ impl CrashStates {
                 run.save(cut, file)?;
                 println!("the disk is {}; boot it: cargo run -p qemu-tests -- boot --disk {0}", file.display());
             }
-            println!("{cut}: boots {:?}, {} faults", verdict.boots, verdict.faults.len());
+            println!("{cut}: boots {:?}, {} faults, mended: {:?}", verdict.boots, verdict.faults.len(), verdict.mended);
             verdict.faults.iter().for_each(|(fault, why)| println!("  {fault:?}: {why}"));
             ensure!(verdict.faults.is_empty(), "the state {cut} is at fault");
             return Ok(());

@@ -81,11 +81,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_readme_says_can_be_typed() {
-        let readme = include_str!("../../README.md");
-        let typed = |line: &'static str| line.strip_prefix("cargo run ")?.split_once(" -p qemu-tests -- ");
-        let lines: Vec<&str> = readme.lines().filter_map(typed).map(|(_, words)| words).collect();
+    fn what_the_readme_and_the_manual_say_can_be_typed() {
+        let pages = [
+            include_str!("../../README.md"),
+            include_str!("../../docs/quick-start.md"),
+            include_str!("../../docs/testing.md"),
+            include_str!("../../docs/building.md"),
+            include_str!("../../docs/design/crash-states.md"),
+        ];
+        let typed = |line: &'static str| line.trim().strip_prefix("cargo run ")?.split_once("-p qemu-tests -- ");
+        let lines: Vec<&str> =
+            pages.iter().flat_map(|page| page.lines()).filter_map(typed).map(|(_, words)| words).collect();
         assert!(lines.iter().any(|line| line.starts_with("exec --credential ballast.settings=")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.starts_with("crash-states ")), "{lines:?}");
         for line in lines {
             // What stands behind is a remark.
             let words = line.split("  #").next().unwrap_or(line).split_whitespace();

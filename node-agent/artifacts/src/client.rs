@@ -3,37 +3,26 @@
 
 use std::{
     fs::File,
-    io::{IoSliceMut, Read, Seek, SeekFrom},
+    io::{IoSliceMut, Read},
     mem::MaybeUninit,
-    os::fd::{AsRawFd, OwnedFd},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    os::fd::OwnedFd,
+    path::Path,
+    process::{Child, Stdio},
     sync::Mutex,
     thread,
 };
 
-use anyhow::{Context, Error, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use ballast_proxy_client::{CREDENTIALS, Options, Reports};
 use ballast_types::Digest;
-use rustix::{
-    fs::{MemfdFlags, memfd_create},
-    net::{
-        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
-        recvmsg, send, socketpair,
-    },
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recvmsg,
+    send, socketpair,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Kind};
-
-/// The program.
-pub const PROGRAM: &str = "/usr/lib/ballast/image-proxy";
-
-/// Its service (image-proxy.socket), which has no privileges.
-const SERVICE: &str = "/run/image-proxy.sock";
-
-/// Where the containers tools of root keep what `login` wrote.
-const USUAL_CREDENTIALS: &str = "/run/containers/0/auth.json";
+use crate::failure::Failure;
 
 /// Longer messages are sent by neither side.
 const MAX_MESSAGE: usize = 32 * 1024;
@@ -41,26 +30,11 @@ const MAX_MESSAGE: usize = 32 * 1024;
 /// As the proxy holds manifests.
 const MAX_MANIFEST: u64 = 4 << 20;
 
-/// How the proxy is started.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The program.
-    pub program: PathBuf,
-    /// Whether its service does the work: on a node.
-    pub is_service: bool,
-    /// The signature policy, in place of /etc/containers/policy.json.
-    pub policy: Option<PathBuf>,
-    /// How long a registry may send nothing, in seconds.
-    pub idle_timeout: Option<f64>,
-    /// How often a registry may fail in a row.
-    pub attempts: Option<u32>,
-}
-
 /// A proxy that runs.
 #[derive(Debug)]
 pub struct Proxy {
     socket: Mutex<OwnedFd>,
-    failures: File,
+    reports: Reports,
     child: Child,
 }
 
@@ -93,44 +67,23 @@ struct Reply {
     error: String,
 }
 
-#[derive(Deserialize)]
-struct Said {
-    kind: Kind,
-    message: String,
-}
-
 impl Proxy {
     /// Starts it.
     ///
     /// # Errors
     /// If it cannot be started, or does not understand us.
-    pub fn start(options: &Options) -> Result<Self> {
+    pub fn start(options: &Options<'_>) -> Result<Self> {
         let doing = || format!("starting {}", options.program.display());
-        // In memory, and gone with the last process that has it; without CLOEXEC, since the proxy shall inherit it.
-        let failures = memfd_create("failures", MemfdFlags::empty()).with_context(doing)?;
+        let (mut command, reports) = options.command().with_context(doing)?;
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).with_context(doing)?;
-        let mut command = Command::new(&options.program);
-        command.arg("--failures").arg(format!("/proc/self/fd/{}", failures.as_raw_fd()));
-        if options.is_service {
-            command.args(["--service", SERVICE]);
-        }
-        if let Some(policy) = &options.policy {
-            command.arg("--policy").arg(policy);
-        }
-        if let Some(secs) = options.idle_timeout {
-            command.arg("--idle-timeout").arg(secs.to_string());
-        }
-        if let Some(attempts) = options.attempts {
-            command.arg("--attempts").arg(attempts.to_string());
-        }
-        if !Path::new(USUAL_CREDENTIALS).exists() {
+        if !Path::new(CREDENTIALS).exists() {
             command.arg("--no-creds");
         }
         let child = command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).spawn().with_context(doing)?;
         // It holds the other end of the socket, without which there is no end of the connection.
         drop(command);
-        let proxy = Self { socket: Mutex::new(ours), failures: failures.into(), child };
+        let proxy = Self { socket: Mutex::new(ours), reports, child };
         proxy.ask::<String>("Initialize", &json!([])).with_context(doing)?;
         Ok(proxy)
     }
@@ -186,7 +139,7 @@ impl Proxy {
         let reply = self.exchange(method, arguments).with_context(|| format!("asking the image proxy ({method})"))?;
         let (Reply { success, value, pipeid, error }, pipe) = reply;
         if !success {
-            return Err(self.explain(error));
+            return Err(self.reports.explain(anyhow!(error)));
         }
         let value =
             serde_json::from_value(value).with_context(|| format!("reading the image proxy's answer ({method})"))?;
@@ -212,17 +165,5 @@ impl Proxy {
             bail!("it ended without an answer");
         }
         Ok((serde_json::from_slice(&buffer[..received]).context("reading its answer")?, pipe))
-    }
-
-    /// The error as the proxy knew it: its protocol has only words.
-    fn explain(&self, error: String) -> Error {
-        let mut text = String::new();
-        let mut failures = &self.failures;
-        let read = failures.seek(SeekFrom::Start(0)).and_then(|_| failures.read_to_string(&mut text));
-        let said = text.lines().filter_map(|line| serde_json::from_str::<Said>(line).ok()).next_back();
-        match (read, said) {
-            (Ok(_), Some(Said { kind, message })) => Failure::new(kind, message).into(),
-            (Ok(_) | Err(_), _) => anyhow!(error),
-        }
     }
 }

@@ -14,13 +14,7 @@ use ballast_types::Digest;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
-use crate::{
-    client::{self, Proxy},
-    failure, isolation,
-    model::Artifact,
-    observe,
-    store::Store,
-};
+use crate::{client::Proxy, failure, isolation, model::Artifact, observe, store::Store};
 
 /// Where versions lie.
 pub const STORE: &str = "/var/lib/ballast/artifacts";
@@ -67,7 +61,7 @@ enum Task {
         #[arg(long, value_name = "N")]
         attempts: Option<u32>,
         /// The program that fetches
-        #[arg(long, value_name = "FILE", default_value = client::PROGRAM, hide = true)]
+        #[arg(long, value_name = "FILE", default_value = ballast_proxy_client::PROGRAM, hide = true)]
         proxy: PathBuf,
     },
     /// Measures all files of an artifact
@@ -131,7 +125,9 @@ fn run(store: &Path, task: Task) -> Result<Value> {
             let store = Store::open(folder)?;
             isolation::isolate(folder).context("setting this process apart")?;
             let is_service = folder == Path::new(STORE) && !image.starts_with("oci:");
-            let proxy = Proxy::start(&client::Options { program: proxy, is_service, policy, idle_timeout, attempts })?;
+            let (program, policy) = (&*proxy, policy.as_deref());
+            let start = ballast_proxy_client::Options { program, is_service, policy, idle_timeout, attempts };
+            let proxy = Proxy::start(&start)?;
             let mut told = Instant::now();
             let fetched = store.fetch(&proxy, &source(&image), &name, |bytes, total| {
                 if told.elapsed() >= PROGRESS_EVERY {

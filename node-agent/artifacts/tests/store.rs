@@ -9,7 +9,8 @@ use std::{
     process::Command,
 };
 
-use ballast_artifacts::client::{Options, Proxy};
+use ballast_artifacts::client::Proxy;
+use ballast_proxy_client::Options;
 use ballast_types::FailureKind;
 use serde_json::Value;
 
@@ -173,14 +174,16 @@ fn a_layer_that_was_changed_is_damaged() {
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
     fs::write(layer, bytes).unwrap();
-    let options = Options { program: proxy(), is_service: false, policy: None, idle_timeout: None, attempts: None };
-    let file = policy(folder.path(), "insecureAcceptAnything");
-    let proxy = Proxy::start(&Options { policy: Some(file), ..options }).unwrap();
+    let (program, file) = (proxy(), policy(folder.path(), "insecureAcceptAnything"));
+    let options =
+        Options { program: &program, is_service: false, policy: Some(&file), idle_timeout: None, attempts: None };
+    let proxy = Proxy::start(&options).unwrap();
     let image = proxy.open(&format!("oci:{}", folder.path().join("oci").display())).unwrap();
     let artifact = ballast_artifacts::model::Artifact::parse(&image.manifest).unwrap();
     let layer = &artifact.layers[0];
     let read = proxy.blob(&image, &layer.digest, layer.bytes, |content| {
-        Ok(std::io::copy(content, &mut std::io::sink()).map(|_| ())?)
+        std::io::copy(content, &mut std::io::sink())?;
+        Ok(())
     });
     assert_eq!(ballast_artifacts::failure::kind(&read.unwrap_err()), FailureKind::Damaged);
 }

@@ -48,22 +48,22 @@ fn a_node_writes_its_own_node_os_and_asks_itself_for_nothing() {
         object
     };
     let nodes: &[&str] = &["system:nodes", "system:authenticated"];
-    let wish = json!({ "image": "r.example/os@sha256:00" });
+    let desired = json!({ "image": "r.example/os@sha256:00" });
     let forged = json!({ "observedDigest": "sha256:00" });
     let table = [
         ("system:node:n1", nodes, "CREATE", bare("n1"), None),
         ("system:node:n1", nodes, "UPDATE", with("n1", "status", forged.clone()), None),
-        ("system:node:n1", nodes, "UPDATE", with("n1", "spec", wish.clone()), None),
+        ("system:node:n1", nodes, "UPDATE", with("n1", "spec", desired.clone()), None),
         ("system:node:n1", nodes, "CREATE", bare("n2"), Some("its own")),
         ("system:node:n1", nodes, "CREATE", bare("n1x"), Some("its own")),
-        ("system:node:n1", nodes, "CREATE", with("n2", "spec", wish.clone()), Some("its own")),
-        ("system:node:n1", nodes, "CREATE", with("n1", "spec", wish.clone()), Some("asks itself")),
+        ("system:node:n1", nodes, "CREATE", with("n2", "spec", desired.clone()), Some("its own")),
+        ("system:node:n1", nodes, "CREATE", with("n1", "spec", desired.clone()), Some("asks itself")),
         ("system:node:n1", nodes, "CREATE", with("n1", "spec", json!({})), Some("asks itself")),
         ("system:node:n1", nodes, "UPDATE", with("n2", "status", forged), Some("its own")),
         ("somebody", nodes, "UPDATE", bare("n1"), Some("its own")),
         ("", nodes, "UPDATE", bare(""), Some("its own")),
         // Operators are no nodes.
-        ("admin", &["system:masters"], "CREATE", with("n1", "spec", wish), None),
+        ("admin", &["system:masters"], "CREATE", with("n1", "spec", desired), None),
     ];
     for (user, groups, operation, object, expected) in table {
         let found = verdict(user, groups, operation, &object);

@@ -2,9 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "it waits for the disk: who calls it does so on a thread of its own")]
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -75,6 +75,39 @@ pub fn write(file: &Path, content: &[u8]) -> Result<()> {
     written.and_then(|()| keep_entry(file)).with_context(doing)
 }
 
+/// Puts `content` at `file`, with these permissions whatever the umask is. Who reads it at any time finds the old content or the new one. It is
+/// made at `part`, on the same file system. Nothing is synced: for a tmpfs, of which a power cut leaves nothing.
+///
+/// # Errors
+/// If it cannot be written; the old content is there then.
+pub fn replace(file: &Path, part: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    put(file, part, |part| {
+        let mut open = OpenOptions::new().write(true).create_new(true).mode(mode).open(part)?;
+        open.write_all(content)?;
+        open.set_permissions(Permissions::from_mode(mode))
+    })
+}
+
+/// As [`replace`], a symbolic link to `target`.
+///
+/// # Errors
+/// If it cannot be made; what was there is there then.
+pub fn replace_link(file: &Path, part: &Path, target: &Path) -> io::Result<()> {
+    put(file, part, |part| symlink(target, part))
+}
+
+fn put(file: &Path, part: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    match fs::remove_file(part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    make(part)?;
+    fs::rename(part, file)
+}
+
 /// Makes `from` the file `to` of the same folder, and returns when it will be so after a power cut. That takes no room on the disk.
 ///
 /// # Errors
@@ -104,8 +137,6 @@ fn keep_entry(file: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -121,6 +152,25 @@ mod tests {
         remove(&file).unwrap();
         remove(&file).unwrap();
         assert_eq!(read(&file).unwrap(), None);
+    }
+
+    #[test]
+    fn what_others_read_is_replaced_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, part) = (folder.path().join("new/a"), folder.path().join("part"));
+        // A part that a crash left, and that anybody could read.
+        fs::write(&part, "half").unwrap();
+        for (mode, content) in [(0o600, "one"), (0o644, "two")] {
+            replace(&file, &part, mode, content.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), content);
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, mode);
+        }
+        replace_link(&file, &part, Path::new("/x")).unwrap();
+        assert_eq!(fs::read_link(&file).unwrap(), Path::new("/x"));
+        assert!(!part.exists());
+        fs::create_dir(&part).unwrap();
+        assert!(replace(&file, &part, 0o600, b"").is_err());
+        assert_eq!(fs::read_link(&file).unwrap(), Path::new("/x"));
     }
 
     #[test]

@@ -5,26 +5,12 @@ use std::io;
 use anyhow::Error;
 use ostree_ext::{gio, glib};
 
-pub(crate) use ballast_types::FailureKind as Kind;
-
-/// A failure whose kind is known where it happens.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-pub(crate) struct Failure {
-    kind: Kind,
-    text: String,
-}
-
-impl Failure {
-    pub(crate) fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
-    }
-}
+pub(crate) use ballast_types::{Failure, FailureKind as Kind};
 
 /// The kind of an error: as it was said, or by what lies beneath.
 pub(crate) fn kind(error: &Error) -> Kind {
     if let Some(failure) = error.downcast_ref::<Failure>() {
-        return failure.kind;
+        return failure.kind();
     }
     let is_full = error.chain().any(|cause| {
         let io = cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull);

@@ -52,8 +52,8 @@ pub(crate) async fn into_repository(
     if let Some((_, state)) = repository::find(repo, digest)? {
         return Ok((state, 0));
     }
-    proxy::check(&options.proxy)?;
-    let Prepared { config, mut failures } = proxy::prepare(root, image, options)?;
+    ballast_proxy_client::check(&options.proxy)?;
+    let Prepared { config, reports } = proxy::prepare(root, image, options)?;
     let imported = async {
         let mut importer = ImageImporter::new(repo, &image.source(), config).await?;
         importer.set_target(&image.stored(digest));
@@ -68,8 +68,8 @@ pub(crate) async fn into_repository(
         Release::read(&import.config)?;
         let plan = Plan::new(&import);
         let news = importer.request_layer_progress();
-        let (state, ()) = tokio::join!(importer.import(import), plan.follow(news, failures.reception()?));
+        let (state, ()) = tokio::join!(importer.import(import), plan.follow(news, reports.reception()?));
         Ok((state?, plan.total_bytes()))
     };
-    imported.await.map_err(|error| failures.explain(error))
+    imported.await.map_err(|error| reports.explain(error))
 }

@@ -3,37 +3,15 @@
 use std::{fmt, str::FromStr};
 
 use anyhow::{Context, Error, Result, bail};
+/// Of a manifest.
+pub(crate) use ballast_types::Sha256Digest as Digest;
 use ostree_ext::container::{ImageReference, OstreeImageReference, SignatureSource, Transport};
-
-const ALGORITHM: &str = "sha256:";
 
 /// In front of a folder's name.
 const OCI: &str = "oci:";
 
 /// What a folder's images are called in the repository: its path means nothing on another machine.
 const FROM_FOLDER: &str = "oci";
-
-/// `sha256:` and 64 hexadecimal digits, of a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Digest(String);
-
-impl FromStr for Digest {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let is_hex = |hex: &str| hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if !text.strip_prefix(ALGORITHM).is_some_and(is_hex) {
-            bail!("{text:?} is no digest, expected sha256: and 64 hexadecimal digits");
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {

@@ -34,7 +34,8 @@ pub(crate) struct Inspected {
 
 pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Result<Value> {
     let doing = || format!("looking at {image}");
-    let Inspected { digest, manifest, release, signed_until } = look(root, image, options).await.with_context(doing)?;
+    let Inspected { digest, manifest, release, signed_until } =
+        resolve(root, image, options).await.with_context(doing)?;
     let repo = repository::open(root)?.repo();
     let mut layers = Vec::new();
     for layer in manifest.layers() {
@@ -48,16 +49,16 @@ pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Resu
     Ok(value)
 }
 
-pub(crate) async fn look(root: &Path, image: &Image, options: &Proxy) -> Result<Inspected> {
-    proxy::check(&options.proxy)?;
-    let Prepared { config, mut failures } = proxy::prepare(root, image, options)?;
-    let fetched = fetch(config, &image.source()).await;
-    let (digest, manifest, config) = fetched.map_err(|error| failures.explain(error))?;
+pub(crate) async fn resolve(root: &Path, image: &Image, options: &Proxy) -> Result<Inspected> {
+    ballast_proxy_client::check(&options.proxy)?;
+    let Prepared { config, reports } = proxy::prepare(root, image, options)?;
+    let fetched = manifest_and_configuration(config, &image.source()).await;
+    let (digest, manifest, config) = fetched.map_err(|error| reports.explain(error))?;
     check_digest(image, &digest)?;
-    Ok(Inspected { digest, release: Release::read(&config)?, manifest, signed_until: failures.signed_until() })
+    Ok(Inspected { digest, release: Release::read(&config)?, manifest, signed_until: reports.signed_until() })
 }
 
-async fn fetch(
+async fn manifest_and_configuration(
     config: ostree_ext::container::store::ImageProxyConfig,
     reference: &OstreeImageReference,
 ) -> Result<(Digest, ImageManifest, ImageConfiguration)> {

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
+use ballast_proxy_client::Reception;
 use ostree_ext::container::store::{LayerProgress, PreparedImport};
 use tokio::{
     sync::watch::Receiver,
     time::{sleep, timeout},
 };
 
-use crate::{
-    output::{self, Progress},
-    proxy::{Received, Reception},
-};
+use crate::output::{self, Progress};
 
 /// Ten lines a second are enough for a bar that moves.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -57,9 +55,9 @@ impl Plan {
     }
 
     /// By what the proxy says; None for what is no layer.
-    fn received(&self, received: &Received) -> Option<Progress> {
-        let at = self.layers.iter().position(|layer| layer.digest == received.blob)?;
-        Some(self.progress(at, received.received_bytes))
+    fn received(&self, blob: &str, bytes: u64) -> Option<Progress> {
+        let at = self.layers.iter().position(|layer| layer.digest == blob)?;
+        Some(self.progress(at, bytes))
     }
 
     fn progress(&self, at: usize, fetched: u64) -> Progress {
@@ -79,7 +77,7 @@ impl Plan {
         let mut last = 0;
         while !matches!(timeout(INTERVAL, news.changed()).await, Ok(Err(_))) {
             let unpacked = news.borrow_and_update().as_ref().and_then(|layer| self.unpacked(layer));
-            let received = reception.latest().and_then(|received| self.received(&received));
+            let received = reception.latest().and_then(|(blob, bytes)| self.received(&blob, bytes));
             // A layer comes first, and is unpacked then.
             let furthest = [unpacked, received].into_iter().flatten().max_by_key(|progress| progress.fetched_bytes);
             if let Some(progress) = furthest.filter(|progress| progress.fetched_bytes > last) {
@@ -104,14 +102,13 @@ mod tests {
             (fetched_bytes, total_bytes, layer, layers)
         };
         let unpacked = |layer_index, fetched| plan.unpacked(&LayerProgress { layer_index, fetched, total: 0 });
-        let received = |blob: &str, received_bytes| plan.received(&Received { blob: blob.to_owned(), received_bytes });
         assert_eq!(report(unpacked(2, 1)), (1, 160, 1, 3));
         assert_eq!(report(unpacked(2, 101)), (100, 160, 1, 3));
         assert_eq!(report(unpacked(5, 20)), (120, 160, 2, 3));
         assert_eq!(report(unpacked(0, 10)), (160, 160, 3, 3));
-        assert_eq!(report(received("b", 50)), (150, 160, 2, 3));
+        assert_eq!(report(plan.received("b", 50)), (150, 160, 2, 3));
         assert!(
-            received("configuration", 50).is_none()
+            plan.received("configuration", 50).is_none()
                 && Plan::default().unpacked(&LayerProgress { layer_index: 0, fetched: 7, total: 7 }).is_none()
         );
     }

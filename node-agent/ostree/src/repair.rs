@@ -23,7 +23,7 @@ pub(crate) async fn fetch_anew(
     findings: &Findings,
 ) -> Result<()> {
     // First of all, so that nothing is forgotten that cannot be had.
-    let release = inspect::look(root, image, options).await?;
+    let release = inspect::resolve(root, image, options).await?;
     let mut touched = Vec::new();
     for layer in release.manifest.layers() {
         let digest = layer.digest().to_string();

@@ -3,46 +3,34 @@
 use std::{fs::OpenOptions, io::Write, path::Path};
 
 use anyhow::{Context, Error, Result};
-use serde_json::{Value, json};
+use ballast_proxy_client::Report;
 
-pub(super) use ballast_types::FailureKind as Kind;
-
-/// A failure whose kind is known where it happens.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-pub(super) struct Failed {
-    kind: Kind,
-    text: String,
-}
-
-impl Failed {
-    pub(super) fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
-    }
-}
+use crate::content::digest::Digest;
+pub(super) use ballast_types::{Failure as Failed, FailureKind as Kind};
 
 /// The kind of an error; nothing if it is none of these.
 pub(super) fn kind(error: &Error) -> Option<Kind> {
-    error.downcast_ref::<Failed>().map(|known| known.kind)
+    error.downcast_ref::<Failed>().map(Failed::kind)
 }
 
 /// Appends what kind of failure `error` is to the file. A failure without a kind is not reported.
 pub(super) fn report(file: &Path, error: &Error) -> Result<()> {
     let Some(kind) = kind(error) else { return Ok(()) };
-    append(file, &json!({ "kind": kind, "message": format!("{error:#}") }))
+    append(file, &Report::Failed { kind, message: format!("{error:#}") })
 }
 
 /// Appends until when the signatures of an image that was opened are good.
 pub(super) fn report_signed_until(file: &Path, until: u64) -> Result<()> {
-    append(file, &json!({ "signed_until": until }))
+    append(file, &Report::Opened { signed_until: until })
 }
 
 /// Appends how many bytes of a blob have come that is held back until it is checked.
-pub(super) fn report_received(file: &Path, blob: &str, bytes: u64) -> Result<()> {
-    append(file, &json!({ "blob": blob, "received_bytes": bytes }))
+pub(super) fn report_received(file: &Path, blob: &Digest, received_bytes: u64) -> Result<()> {
+    append(file, &Report::Received { blob: blob.to_string(), received_bytes })
 }
 
-fn append(file: &Path, line: &Value) -> Result<()> {
+fn append(file: &Path, report: &Report) -> Result<()> {
+    let line = serde_json::to_string(report).context("encoding a report")?;
     let file = OpenOptions::new().append(true).open(file);
     file.and_then(|mut file| writeln!(file, "{line}")).context("reporting what the protocol has no words for")
 }
@@ -61,9 +49,13 @@ mod tests {
         report(file.path(), &refused).unwrap();
         report(file.path(), &anyhow!("y").context(Failed::new(Kind::NotFound, "none"))).unwrap();
         report_signed_until(file.path(), 7).unwrap();
-        report_received(file.path(), "sha256:ab", 9).unwrap();
+        let blob = format!("sha256:{}", "ab".repeat(32));
+        report_received(file.path(), &blob.parse().unwrap(), 9).unwrap();
         let reported = std::fs::read_to_string(file.path()).unwrap();
-        let expected = "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n{\"signed_until\":7}\n{\"blob\":\"sha256:ab\",\"received_bytes\":9}\n";
+        let expected = format!(
+            "{}{{\"blob\":\"{blob}\",\"received_bytes\":9}}\n",
+            "{\"kind\":\"refused\",\"message\":\"opening x: no\"}\n{\"kind\":\"not-found\",\"message\":\"none: y\"}\n{\"signed_until\":7}\n"
+        );
         assert_eq!(reported, expected);
     }
 }

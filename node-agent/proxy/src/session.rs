@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use crate::{
     config::files::{CERTIFICATES, Config, load},
-    content::{digest::Digest, reference::ImageName},
+    content::digest::Digest,
+    content::reference::ImageName,
     failure::{self, Kind},
     image::Image,
     in_root,
@@ -168,7 +169,7 @@ impl Session {
     }
 
     async fn blob(&mut self, image: u32, digest: &str, size: u64) -> Result<Answer> {
-        let digest = Digest::parse(digest)?;
+        let digest: Digest = digest.parse()?;
         let blob = self.image(image)?.blob(&digest, size).await?;
         let reports = self.options.failures.clone();
         let (pipe, read_end) = self.pipes.start(move |mut writer| async move {
@@ -200,7 +201,7 @@ async fn check_then_copy(blob: Blob, digest: &Digest, writer: &mut Writer, repor
             let Some(reports) = reports.as_ref().filter(|_| last.elapsed() >= REPORT_EVERY) else { return };
             last = Instant::now();
             // How far it is, is no reason to fail.
-            let _ = failure::report_received(reports, &digest.to_string(), bytes);
+            let _ = failure::report_received(reports, digest, bytes);
         })
         .await?;
     let mut piece = vec![0; PIECE_BYTES];

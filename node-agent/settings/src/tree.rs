@@ -1,6 +1,6 @@
 //! What a source says, whatever it is written in: tables, lists and values, each with the place where it stands.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use crate::problem::{Place, Problem};
 
@@ -36,8 +36,8 @@ pub(crate) struct Item {
     pub(crate) origin: Origin,
 }
 
-/// A value.
-#[derive(Debug, Clone, PartialEq)]
+/// A value. A text may be a secret: it is not shown.
+#[derive(Clone, PartialEq)]
 pub(crate) enum Value {
     Switch(bool),
     Integer(i64),
@@ -50,6 +50,20 @@ pub(crate) enum Value {
     Table(Table),
     /// It could not be read, which has been named.
     Broken,
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(formatter, "a text of {} bytes", text.len()),
+            Self::List(items) => items.fmt(formatter),
+            Self::Table(table) => table.fmt(formatter),
+            // A password may be digits.
+            Self::Switch(_) | Self::Integer(_) | Self::Number | Self::Date | Self::Nothing | Self::Broken => {
+                formatter.write_str(self.kind())
+            }
+        }
+    }
 }
 
 impl Value {
@@ -132,5 +146,32 @@ impl Table {
     pub(crate) fn remove(&mut self, name: &str) -> Option<Entry> {
         let index = self.entries.iter().position(|entry| entry.name == name)?;
         Some(self.entries.remove(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Kind, Rank, Source, merged::Merged};
+
+    /// Whatever is written where a secret belongs, and however it is written.
+    #[test]
+    fn no_value_is_shown() {
+        for (kind, text) in [
+            (Kind::Settings, "[[registry]]\nhost = \"r.example\"\npassword = \"5318008\"\n"),
+            (Kind::Settings, "registry = [{ password = 5318008 }, \"5318008\", [\"5318008\"]]\n"),
+            (Kind::Settings, "network.proxy.http = \"http://me:5318008@p.example\"\n"),
+            (
+                Kind::Settings,
+                "#cloud-config\nwrite_files:\n- path: /etc/ballast/settings.toml\n  content: |\n    token = \"5318008\"\n",
+            ),
+            (Kind::Settings, "password = 5318008 \"5318008"),
+        ] {
+            for rank in [Rank::Node, Rank::Volume] {
+                let source = Source { kind, ..Source::new("f", rank, text.as_bytes()) };
+                let shown = format!("{source:?} {:?}", Merged::new(&[source]));
+                assert!(!shown.contains("5318008") && shown.starts_with("Source(f, "), "{shown}");
+                assert!(!shown.contains(&format!("{:?}", text.as_bytes())), "{shown}");
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The one loop: look at the host, plan, act, report, then wait for the next event or deadline.
+//! The one loop: observe the host, plan, act, report, then wait for the next event or deadline.
 
 mod cluster;
 mod kubelet;
@@ -41,7 +41,7 @@ use crate::{
     report::{
         api,
         boot::{self, Boot},
-        console,
+        console, exec,
         metrics::{Server, Source},
         notify::Notifier,
         ready_line::ready_line,
@@ -139,7 +139,7 @@ struct Agent {
     last: Option<(Desired, pods_domain::plan::Plan)>,
 }
 
-/// What one look at the host shows. The parts below `runtime` are looked at once the node was READY, or
+/// What is observed of the host in one pass. The parts below `runtime` are observed once the node was READY, or
 /// has had its time for it.
 struct Observed {
     systemd: Option<Systemd>,
@@ -187,6 +187,10 @@ impl Agent {
         };
         let api = api::Server::new(host.clone(), answers.clone());
         warnings.note(socket::serve(&host, answers));
+        // A look at a folder in memory: nobody ran a command on most nodes.
+        if host.path(exec::FOLDER).exists() {
+            tokio::spawn(exec::end_those_left(host.clone()));
+        }
         Self {
             started: Instant::now(),
             is_overdue: false,

@@ -94,7 +94,7 @@ impl Agent {
         };
         if !update::plan::has_alternative(releases) {
             self.warnings.report(format!("{reason}; no other release could boot, so this one stays up"));
-            let reported = health::act::stay(&self.host);
+            let reported = health::act::keep_booted(&self.host);
             self.warnings.note(reported);
             return Verdict::Waiting { for_what: reason.clone() };
         }

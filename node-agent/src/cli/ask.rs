@@ -12,6 +12,7 @@ use super::{node::Node, remote::Talk};
 use crate::{
     clients::host::Host,
     report::{
+        exec::Inputs,
         releases::Releases,
         socket::{HEARTBEAT, Reply, Request, SOCKET},
         status::Status,
@@ -42,15 +43,29 @@ impl Conversation {
     /// # Errors
     /// In one sentence with the remedy, if the agent cannot be asked.
     pub(super) fn open(node: &Node, command: &str, request: &Request, may_ask: bool) -> Result<Self> {
+        Self::with_inputs(node, command, request, None, may_ask)
+    }
+
+    /// The same for a request after which `inputs` have something to say.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn with_inputs(
+        node: &Node,
+        command: &str,
+        request: &Request,
+        inputs: Option<Inputs>,
+        may_ask: bool,
+    ) -> Result<Self> {
         match node {
-            Node::Here(host) => Self::over_socket(host, command, request),
+            Node::Here(host) => Self::over_socket(host, command, request, inputs),
             Node::There(remote) => {
-                remote.open(request, timeout(request), may_ask).map(|talk| Self::Api(Box::new(talk)))
+                remote.open(request, inputs, timeout(request), may_ask).map(|talk| Self::Api(Box::new(talk)))
             }
         }
     }
 
-    fn over_socket(host: &Host, command: &str, request: &Request) -> Result<Self> {
+    fn over_socket(host: &Host, command: &str, request: &Request, inputs: Option<Inputs>) -> Result<Self> {
         let socket = &host.path(SOCKET);
         let mut stream = UnixStream::connect(socket).map_err(|error| {
             let kind = error.kind();
@@ -68,6 +83,10 @@ impl Conversation {
         let mut text = serde_json::to_vec(request).context(doing)?;
         text.push(b'\n');
         stream.write_all(&text).context(doing)?;
+        if let Some(inputs) = inputs {
+            let stream = stream.try_clone().context(doing)?;
+            std::thread::spawn(move || pass_on(inputs, stream));
+        }
         Ok(Self::Socket { lines: BufReader::new(stream), timeout })
     }
 
@@ -99,6 +118,16 @@ impl Conversation {
     }
 }
 
+/// Says what `inputs` say. That nobody listens is seen where the answer is read.
+fn pass_on(mut inputs: Inputs, mut stream: UnixStream) {
+    while let Some(input) = inputs.blocking_recv() {
+        let line = serde_json::to_string(&input).unwrap_or_default() + "\n";
+        if stream.write_all(line.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
 /// How long the agent may say nothing.
 fn timeout(request: &Request) -> Duration {
     match request {
@@ -109,9 +138,14 @@ fn timeout(request: &Request) -> Duration {
         | Request::Metrics {}
         | Request::Images {} => DEADLINE,
         // Three heartbeats may get lost on a busy machine.
-        Request::Run { .. } | Request::Change { .. } | Request::Logs(_) => HEARTBEAT * 4,
+        Request::Run { .. }
+        | Request::Change { .. }
+        | Request::Logs(_)
+        | Request::Exec(_)
+        | Request::Image { .. }
+        | Request::SupportBundle {} => HEARTBEAT * 4,
         // They ask others, who may not answer.
-        Request::Power { .. } | Request::Doctor {} => DEADLINE * 2,
+        Request::Power { .. } | Request::Doctor {} | Request::Look { .. } | Request::Reset { .. } => DEADLINE * 2,
     }
 }
 

@@ -7,25 +7,87 @@ use anyhow::{Context, Result, bail};
 use super::{
     ask::{print, unexpected},
     node::Node,
+    operate::{Output, ended},
     table,
 };
-use crate::report::socket::{Image, Reply, Request};
+use crate::report::{
+    images::ImageCommand,
+    socket::{Image, Reply, Request},
+};
 
-/// Shows the images that the container runtime has
+/// Shows the images that the container runtime has; fetches and removes them
 #[derive(Debug, clap::Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
     after_help = "Exit status: 0 they are printed; 1 the agent or the runtime could not be asked; 2 wrong usage."
 )]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Prints JSON, for programs
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Fetches an image, as a pod would
+    #[command(after_help = EXIT_STATUS)]
+    Pull {
+        /// Its full reference: docker.io/library/nginx:1
+        image: String,
+
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Removes an image, unless a container uses it
+    #[command(after_help = EXIT_STATUS)]
+    Remove {
+        /// Its reference, or the beginning of its id
+        image: String,
+
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Removes all images that no container uses
+    #[command(after_help = EXIT_STATUS)]
+    Collect {
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+const EXIT_STATUS: &str =
+    "Exit status: 0 done, or nothing to do; 1 it failed; 2 wrong usage; 4 the image may not be removed.";
+
+pub(super) fn run(arguments: Arguments, node: &Node) -> Result<ExitCode> {
+    match arguments.command {
+        None => list(arguments.json, node),
+        Some(Command::Pull { image, output }) => operate(node, ImageCommand::Pull { image }, &output),
+        Some(Command::Remove { image, output }) => operate(node, ImageCommand::Remove { image }, &output),
+        Some(Command::Collect { output }) => operate(node, ImageCommand::Collect {}, &output),
+    }
+}
+
+fn operate(node: &Node, operation: ImageCommand, output: &Output) -> Result<ExitCode> {
+    let mut talk = node.open("images", &Request::Image { operation })?;
+    loop {
+        let reply = talk.next()?;
+        if let Reply::Done(outcome) = reply {
+            return ended(&Ok(outcome), output).map(|(code, _)| code);
+        } else if let Reply::Failed(failure) = reply {
+            return ended(&Err(failure), output).map(|(code, _)| code);
+        } else if !matches!(reply, Reply::Working {}) {
+            bail!(unexpected(&reply));
+        }
+    }
+}
+
+fn list(is_json: bool, node: &Node) -> Result<ExitCode> {
     let reply = node.open("images", &Request::Images {})?.next()?;
     let Reply::Images(images) = reply else { bail!(unexpected(&reply)) };
-    print(&match arguments.json {
+    print(&match is_json {
         true => serde_json::to_string_pretty(&images).context("encoding the images")? + "\n",
         false => table::render(&["IMAGE", "SIZE", "ID"], &images.iter().map(row).collect::<Vec<_>>()),
     })?;

@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     filter: Filter,
 }
 
-/// Shows what the kernel said in this boot
+/// Shows what the kernel said
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(super) struct Dmesg {
@@ -55,7 +55,26 @@ struct Filter {
     /// Shows so many of the last lines
     #[arg(short = 'n', long, value_name = "NUMBER")]
     lines: Option<u32>,
+
+    /// Shows only lines that have this text in them
+    #[arg(long, value_name = "TEXT")]
+    grep: Option<String>,
+
+    /// Shows those of the boot before, or of a pod's container that ran before
+    #[arg(short, long, conflicts_with = "follow")]
+    previous: bool,
 }
+
+/// Shows what systemd and the agent did, newest last, also in boots before
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_STATUS)]
+pub(super) struct Events {
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// So many without -n.
+const EVENTS: u32 = 200;
 
 fn seconds(text: &str) -> Result<u64, String> {
     values::duration(text)
@@ -71,48 +90,39 @@ pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
     show(node, of, &arguments.filter)
 }
 
+pub(super) fn events(arguments: &Events, node: &Node) -> Result<ExitCode> {
+    let Filter { follow, since, lines, ref grep, previous } = arguments.filter;
+    let lines = lines.or(Some(EVENTS).filter(|_| since.is_none()));
+    show(node, LogsOf::Events, &Filter { follow, since, lines, grep: grep.clone(), previous })
+}
+
 pub(super) fn dmesg(arguments: &Dmesg, node: &Node) -> Result<ExitCode> {
     show(node, LogsOf::Kernel, &arguments.filter)
 }
 
 fn show(node: &Node, of: LogsOf, filter: &Filter) -> Result<ExitCode> {
-    let wanted = Logs { of, follow: filter.follow, since_secs: filter.since, lines: filter.lines };
+    let Filter { follow, since: since_secs, lines, ref grep, previous } = *filter;
+    let wanted = Logs { of, follow, since_secs, lines, previous, grep: grep.clone() };
     let mut talk = node.open("logs", &Request::Logs(wanted))?;
     let mut out = std::io::stdout().lock();
     let mut is_any = false;
     loop {
-        match talk.next()? {
-            Reply::Line(line) => {
-                is_any = true;
-                if let Err(error) = writeln!(out, "{line}") {
-                    // Nobody reads on.
-                    let is_over = error.kind() == std::io::ErrorKind::BrokenPipe;
-                    return if is_over {
-                        Ok(ExitCode::SUCCESS)
-                    } else {
-                        Err(error).context("writing to standard output")
-                    };
-                }
+        let reply = talk.next()?;
+        if let Reply::Line(line) = reply {
+            is_any = true;
+            if let Err(error) = writeln!(out, "{line}") {
+                // Nobody reads on.
+                let is_over = error.kind() == std::io::ErrorKind::BrokenPipe;
+                return if is_over { Ok(ExitCode::SUCCESS) } else { Err(error).context("writing to standard output") };
             }
-            Reply::Working {} => {}
-            Reply::End {} if is_any => return Ok(ExitCode::SUCCESS),
-            Reply::End {} => {
-                eprintln!("ballast: there are no such lines");
-                return Ok(ExitCode::FAILURE);
+        } else if let Reply::End {} = reply {
+            if is_any {
+                return Ok(ExitCode::SUCCESS);
             }
-            other @ (Reply::Status(_)
-            | Reply::Releases(_)
-            | Reply::Settings(_)
-            | Reply::Progress(_)
-            | Reply::Done(_)
-            | Reply::Failed(_)
-            | Reply::Planned(_)
-            | Reply::Changed(_)
-            | Reply::Unchanged(_)
-            | Reply::Text(_)
-            | Reply::Images(_)
-            | Reply::Findings(_)
-            | Reply::Error(_)) => bail!(unexpected(&other)),
+            eprintln!("ballast: there are no such lines");
+            return Ok(ExitCode::FAILURE);
+        } else if !matches!(reply, Reply::Working {}) {
+            bail!(unexpected(&reply));
         }
     }
 }
@@ -159,14 +169,18 @@ mod tests {
     use crate::report::status::Container;
 
     fn pod(namespace: &str, name: &str, containers: &[&str]) -> Pod {
-        let container =
-            |name: &&str| Container { name: (*name).to_owned(), state: "running".to_owned(), restarts: 0, ended: None };
+        let container = |name: &&str| Container {
+            name: (*name).to_owned(),
+            state: "running".to_owned(),
+            restarts: 0,
+            ..Container::default()
+        };
         Pod {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
             phase: "Running".to_owned(),
             containers: containers.iter().map(container).collect(),
-            without_effect: Vec::new(),
+            ..Pod::default()
         }
     }
 

@@ -8,10 +8,12 @@ mod ca;
 mod change;
 mod clusters;
 mod doctor;
+mod exec;
 mod exit;
 mod images;
 mod import;
 mod logs;
+mod look;
 mod metrics;
 mod node;
 mod operate;
@@ -20,10 +22,13 @@ mod power;
 mod progress;
 mod releases;
 mod remote;
+mod reset;
 mod screen;
 mod settings;
 mod status;
+mod support_bundle;
 mod table;
+mod terminal;
 mod upgrade;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -93,7 +98,14 @@ enum Command {
     Images(images::Arguments),
     Doctor(doctor::Arguments),
     Logs(logs::Arguments),
+    Exec(exec::Arguments),
+    SupportBundle(support_bundle::Arguments),
+    Reset(reset::Arguments),
+    Ps(look::Processes),
+    Net(look::Network),
+    Disk(look::Disks),
     Dmesg(logs::Dmesg),
+    Events(logs::Events),
     /// Reboots the node
     Reboot(power::Arguments),
     /// Switches the node off
@@ -147,11 +159,19 @@ fn common(command: Command, options: NodeOptions, here: Option<&Host>) -> anyhow
         Command::Settings(arguments) if arguments.needs_no_node() => settings::schema(),
         Command::Settings(arguments) => settings::run(arguments, &node(options, "settings")?),
         Command::Clusters(arguments) => clusters::run(&arguments, &node(options, "clusters")?),
-        Command::Pods(arguments) => pods::run(&arguments),
+        Command::Pods(arguments) if arguments.needs_no_node() => pods::check(&arguments),
+        Command::Pods(arguments) => pods::run(&arguments, &node(options, "pods")?),
         Command::Metrics(arguments) => metrics::run(&arguments, &node(options, "metrics")?),
         Command::Doctor(arguments) => doctor::run(&arguments, &node(options, "doctor")?),
-        Command::Images(arguments) => images::run(&arguments, &node(options, "images")?),
+        Command::Images(arguments) => images::run(arguments, &node(options, "images")?),
+        Command::Reset(arguments) => reset::run(arguments, &node(options, "reset")?),
+        Command::SupportBundle(arguments) => support_bundle::run(&arguments, &node(options, "support-bundle")?),
+        Command::Ps(arguments) => look::processes(&arguments, &node(options, "ps")?),
+        Command::Net(arguments) => look::network(&arguments, &node(options, "net")?),
+        Command::Disk(arguments) => look::disks(&arguments, &node(options, "disk")?),
+        Command::Exec(arguments) => exec::run(arguments, &node(options, "exec")?),
         Command::Logs(arguments) => logs::run(&arguments, &node(options, "logs")?),
+        Command::Events(arguments) => logs::events(&arguments, &node(options, "events")?),
         Command::Dmesg(arguments) => logs::dmesg(&arguments, &node(options, "dmesg")?),
         Command::Reboot(arguments) => power::run(&arguments, Power::Reboot, &node(options, "reboot")?),
         Command::Poweroff(arguments) => power::run(&arguments, Power::Off, &node(options, "poweroff")?),

@@ -95,6 +95,10 @@ pub(super) fn run(node: &Node, command: Command, is_shown: bool) -> Result<Resul
             | Reply::Unchanged(_)
             | Reply::Text(_)
             | Reply::Images(_)
+            | Reply::Stdout(_)
+            | Reply::Stderr(_)
+            | Reply::Exited(_)
+            | Reply::Seen(_)
             | Reply::Findings(_)
             | Reply::Line(_)
             | Reply::End {}

@@ -75,7 +75,7 @@ fn short(digest: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::update::model::{Digest, FailedRelease};
+    use crate::update::model::FailedRelease;
 
     #[test]
     fn the_table_says_what_is_what() {
@@ -87,7 +87,7 @@ mod tests {
             ..Release::default()
         };
         let failed = FailedRelease {
-            digest: Digest::parse(&digest("c")).unwrap(),
+            digest: digest("c").parse().unwrap(),
             version: "20261123.1".to_owned(),
             reason: "unit x.service failed".to_owned(),
             at: 0,

@@ -86,9 +86,9 @@ impl Host {
         let _waiting = Waiting::begin(&self.queue().waiting);
         let (host, order) = (self.clone(), Arc::clone(&self.queue().order));
         let made = async {
-            let turn = order.lock_owned().await;
+            let guard = order.lock_owned().await;
             run(move || {
-                let _turn = turn;
+                let _guard = guard;
                 work(&host)
             })
             .await

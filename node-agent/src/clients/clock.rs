@@ -16,7 +16,7 @@ const SYNCHRONIZED: &str = "/run/systemd/timesync/synchronized";
 /// The machine's own clock, in seconds since 1970 (Documentation/ABI/testing/rtc-cdev, sysfs-class-rtc).
 const MACHINE_CLOCK: &str = "/sys/class/rtc/rtc0/since_epoch";
 
-/// When this boot began by the clock as it was at the first look, in seconds since 1970; gone with the boot.
+/// When this boot began by the clock as it was first read, in seconds since 1970; gone with the boot.
 const FIRST_LOOK: &str = "/run/ballast/clock";
 
 /// The kernel took the time from the machine's clock; by so much the two may differ since.
@@ -43,7 +43,7 @@ pub fn is_set_by_timesyncd(host: &Host) -> bool {
 /// PID 1 sets a clock that stands before its own build to that (systemd(1)); what is ahead of the machine's clock was made up.
 ///
 /// # Errors
-/// If the kernel does not say when the boot began, or what was seen at the first look cannot be kept.
+/// If the kernel does not say when the boot began, or what was read first cannot be kept.
 pub fn is_set(host: &Host, now: SystemTime) -> Result<bool> {
     let booted_at = booted_at_secs(host)?;
     let first = first_look(host, booted_at)?;

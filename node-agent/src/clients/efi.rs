@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::host::Host;
 
 /// The boot entry that was booted and counted, in its counted name; systemd-boot sets it for counted entries only.
-const COUNTED: &str = "/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+pub(super) const COUNTED: &str = "/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
 /// A file of efivarfs begins with the variable's attributes (kernel: Documentation/filesystems/efivarfs.rst).
 const ATTRIBUTES: usize = 4;

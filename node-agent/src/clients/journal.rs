@@ -16,10 +16,13 @@ const JOURNALCTL: &str = "/usr/bin/journalctl";
 /// A line that is longer comes in pieces.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
-/// Its last words are enough to know what was wrong.
-const MAX_COMPLAINT_BYTES: u64 = 4 << 10;
+/// The first process, and the agent; the kernel's are with `--dmesg`. (journalctl(1): `+` is or)
+const EVENTS: [&str; 3] = ["_PID=1", "+", "_SYSTEMD_UNIT=ballast.service"];
 
-/// Whose entries; of this boot.
+/// Its last words are enough to know what was wrong.
+const MAX_ERROR_BYTES: u64 = 4 << 10;
+
+/// Whose entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of<'a> {
     /// All.
@@ -28,6 +31,34 @@ pub enum Of<'a> {
     Kernel,
     /// A unit's.
     Unit(&'a str),
+    /// What systemd did, and this agent.
+    Events,
+}
+
+/// Of when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Boot {
+    /// Since the last boot.
+    This,
+    /// From the boot before to the last.
+    Before,
+    /// All that is there.
+    All,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// Whose.
+    pub of: Of<'a>,
+    /// Of when.
+    pub boot: Boot,
+    /// Also those that are still to come.
+    pub follow: bool,
+    /// None that is older than so many seconds.
+    pub since_secs: Option<u64>,
+    /// Not more than so many of the last ones.
+    pub lines: Option<u32>,
 }
 
 /// Lines of the journal. journalctl ends when this is dropped.
@@ -44,10 +75,10 @@ impl Lines {
     ///
     /// # Errors
     /// If journalctl cannot be started.
-    pub fn open(host: &Host, of: &Of<'_>, follow: bool, since_secs: Option<u64>, lines: Option<u32>) -> Result<Self> {
+    pub fn open(host: &Host, wanted: &Wanted<'_>) -> Result<Self> {
         let doing = "starting journalctl";
         let mut command = Command::new(host.path(JOURNALCTL));
-        command.args(arguments(of, follow, since_secs, lines));
+        command.args(arguments(wanted));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().context(doing)?;
         let out = BufReader::new(child.stdout.take().context(doing)?);
@@ -74,9 +105,9 @@ impl Lines {
 
     async fn end(&mut self) -> Result<()> {
         let mut said = String::new();
-        if let Some(complaints) = self.child.stderr.take() {
+        if let Some(errors) = self.child.stderr.take() {
             let mut bytes = Vec::new();
-            complaints.take(MAX_COMPLAINT_BYTES).read_to_end(&mut bytes).await.context("reading from journalctl")?;
+            errors.take(MAX_ERROR_BYTES).read_to_end(&mut bytes).await.context("reading from journalctl")?;
             said = String::from_utf8_lossy(&bytes).trim().to_owned();
         }
         let status = self.child.wait().await.context("waiting for journalctl")?;
@@ -87,13 +118,19 @@ impl Lines {
     }
 }
 
-fn arguments(of: &Of<'_>, follow: bool, since_secs: Option<u64>, lines: Option<u32>) -> Vec<String> {
-    let mut all =
-        vec!["--no-pager".to_owned(), "--quiet".to_owned(), "--output=short-iso".to_owned(), "--boot".to_owned()];
+fn arguments(wanted: &Wanted<'_>) -> Vec<String> {
+    let Wanted { of, boot, follow, since_secs, lines } = *wanted;
+    let mut all = vec!["--no-pager".to_owned(), "--quiet".to_owned(), "--output=short-iso".to_owned()];
+    match boot {
+        Boot::This => all.push("--boot".to_owned()),
+        Boot::Before => all.push("--boot=-1".to_owned()),
+        Boot::All => {}
+    }
     match of {
         Of::All => {}
         Of::Kernel => all.push("--dmesg".to_owned()),
         Of::Unit(name) => all.push(format!("--unit={name}")),
+        Of::Events => all.extend(EVENTS.map(str::to_owned)),
     }
     if follow {
         all.push("--follow".to_owned());
@@ -120,10 +157,24 @@ mod tests {
         (tree, host)
     }
 
+    fn wanted(of: Of<'_>) -> Wanted<'_> {
+        Wanted { of, boot: Boot::This, follow: false, since_secs: None, lines: None }
+    }
+
+    #[test]
+    fn events_are_those_of_all_boots() {
+        let all = arguments(&Wanted { boot: Boot::All, lines: Some(9), ..wanted(Of::Events) }).join(" ");
+        assert_eq!(all, "--no-pager --quiet --output=short-iso _PID=1 + _SYSTEMD_UNIT=ballast.service --lines=9");
+        let before = arguments(&Wanted { boot: Boot::Before, ..wanted(Of::Kernel) }).join(" ");
+        assert_eq!(before, "--no-pager --quiet --output=short-iso --boot=-1 --dmesg --lines=all");
+    }
+
     #[tokio::test]
     async fn lines_come_one_by_one_and_end() {
         let (_tree, host) = host("echo \"$@\"; printf 'two'");
-        let mut lines = Lines::open(&host, &Of::Unit("a.service"), true, Some(60), Some(5)).unwrap();
+        let wanted = wanted(Of::Unit("a.service"));
+        let wanted = Wanted { follow: true, since_secs: Some(60), lines: Some(5), ..wanted };
+        let mut lines = Lines::open(&host, &wanted).unwrap();
         let expected = "--no-pager --quiet --output=short-iso --boot --unit=a.service --follow --since=-60s --lines=5";
         assert_eq!(lines.next().await.unwrap().as_deref(), Some(expected));
         assert_eq!(lines.next().await.unwrap().as_deref(), Some("two"));
@@ -133,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_without_an_end_fills_no_memory() {
         let (_tree, host) = host("head -c 200000 /dev/zero | tr '\\0' x");
-        let mut lines = Lines::open(&host, &Of::All, false, None, None).unwrap();
+        let mut lines = Lines::open(&host, &wanted(Of::All)).unwrap();
         let mut sizes = Vec::new();
         while let Some(line) = lines.next().await.unwrap() {
             sizes.push(line.len());
@@ -144,8 +195,8 @@ mod tests {
     #[tokio::test]
     async fn what_journalctl_complains_about_is_told() {
         let (_tree, host) = host("echo no such boot >&2; exit 1");
-        let mut lines = Lines::open(&host, &Of::Kernel, false, None, None).unwrap();
-        let told = lines.next().await.unwrap_err().to_string();
-        assert_eq!(told, "journalctl failed (exit status: 1): no such boot");
+        let mut lines = Lines::open(&host, &wanted(Of::Kernel)).unwrap();
+        let error = lines.next().await.unwrap_err().to_string();
+        assert_eq!(error, "journalctl failed (exit status: 1): no such boot");
     }
 }

@@ -28,6 +28,8 @@ pub struct Place {
     pub pod: String,
     /// The container; None if there is only one.
     pub container: Option<String>,
+    /// Of the container that ran before this one.
+    pub previous: bool,
 }
 
 /// How far a container's log is read.
@@ -41,6 +43,8 @@ pub struct Position {
     left: Vec<u8>,
     /// Older lines are left out.
     since: Option<OffsetDateTime>,
+    /// Whether that container is meant, and none that comes after it.
+    is_only: bool,
 }
 
 /// The last `lines` lines at `place`, of none that is older than `since_secs`.
@@ -48,7 +52,7 @@ pub struct Position {
 /// # Errors
 /// If there is no such pod or container, or its log cannot be read.
 pub fn find(host: &Host, place: &Place, lines: Option<u32>, since_secs: Option<u64>) -> Result<Position> {
-    let Place { namespace, pod, container } = place;
+    let Place { namespace, pod, container, previous } = place;
     let all = host.path(FOLDER);
     let prefix = format!("{namespace}_{pod}_");
     let mut pods = entries(&all)?;
@@ -69,7 +73,13 @@ pub fn find(host: &Host, place: &Place, lines: Option<u32>, since_secs: Option<u
     };
     let folder = pod_folder.join(container);
     let attempt = latest(&folder)?.with_context(|| format!("container {container} has no logs yet"))?;
-    let mut position = Position { folder, attempt, inode: 0, offset: 0, left: Vec::new(), since: None };
+    let before = || attempt.checked_sub(1).filter(|before| folder.join(format!("{before}.log")).exists());
+    let attempt = match previous {
+        false => attempt,
+        true => before().with_context(|| format!("there are no logs of a container {container} before this one"))?,
+    };
+    let mut position =
+        Position { folder, attempt, inode: 0, offset: 0, left: Vec::new(), since: None, is_only: *previous };
     position.since =
         since_secs.and_then(|secs| SystemTime::now().checked_sub(Duration::from_secs(secs))).map(OffsetDateTime::from);
     position.inode = fs::metadata(position.file()).context("reading the pod's log")?.ino();
@@ -102,6 +112,9 @@ impl Position {
             let mut piece = Vec::new();
             self.offset += file.take(PIECE).read_to_end(&mut piece).with_context(doing)? as u64;
             if piece.is_empty() {
+                if self.is_only {
+                    return Ok((self, Vec::new()));
+                }
                 match latest(&self.folder)? {
                     // The container was started again.
                     Some(latest) if latest > self.attempt => self.attempt = latest,
@@ -249,6 +262,7 @@ mod tests {
                 namespace: "default".to_owned(),
                 pod: "web".to_owned(),
                 container: container.map(str::to_owned),
+                previous: false,
             };
             find(&self.host, &place, lines, since_secs)
         }
@@ -287,6 +301,20 @@ mod tests {
         logs.write("default_web_u1/c/1.log", &line(TIME, "six"));
         let (_, read) = position.read_on().unwrap();
         assert_eq!(read, ["six"]);
+        // What ran before it, and not on.
+        let place = |previous| Place {
+            namespace: "default".to_owned(),
+            pod: "web".to_owned(),
+            container: Some("c".to_owned()),
+            previous,
+        };
+        let (position, read) = find(&logs.host, &place(true), None, None).unwrap().read_on().unwrap();
+        assert_eq!(read, ["five"]);
+        assert_eq!(position.read_on().unwrap().1, [""; 0]);
+        assert_eq!(find(&logs.host, &place(false), None, None).unwrap().read_on().unwrap().1, ["six"]);
+        fs::remove_file(logs.path("default_web_u1/c/0.log")).unwrap();
+        let told = format!("{:#}", find(&logs.host, &place(true), None, None).unwrap_err());
+        assert_eq!(told, "there are no logs of a container c before this one");
     }
 
     #[test]

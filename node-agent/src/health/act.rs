@@ -15,6 +15,7 @@ use super::{
 };
 use crate::clients::{
     host::Host,
+    store,
     systemd::{Systemd, systemctl_reboot},
 };
 
@@ -97,7 +98,7 @@ async fn reboot(host: &Host, systemd: Option<&Systemd>) -> Result<()> {
 ///
 /// # Errors
 /// If that cannot be written; the watch then reboots the node.
-pub fn stay(host: &Host) -> Result<()> {
+pub fn keep_booted(host: &Host) -> Result<()> {
     let path = host.path(KEEP_BOOTED);
     if path.exists() {
         return Ok(());
@@ -109,6 +110,6 @@ pub fn stay(host: &Host) -> Result<()> {
 fn write_until(host: &Host, until: Duration) -> Result<()> {
     let path = host.path(UNTIL);
     let draft = path.with_extension("draft");
-    let written = fs::write(&draft, format!("{}\n", until.as_secs())).and_then(|()| fs::rename(&draft, &path));
-    written.with_context(|| format!("writing {UNTIL}"))
+    let text = format!("{}\n", until.as_secs());
+    store::replace(&path, &draft, 0o644, text.as_bytes()).with_context(|| format!("writing {UNTIL}"))
 }

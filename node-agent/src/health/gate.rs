@@ -20,7 +20,7 @@ const BLESS_AGAIN: Duration = Duration::from_secs(10);
 /// systemd takes the order at once; stopping all units may take it a minute.
 const REBOOT_AGAIN: Duration = Duration::from_secs(120);
 
-/// Judges the release that runs. Its work ends when it is dropped.
+/// Decides whether the release that runs is good. Its work ends when it is dropped.
 #[derive(Debug)]
 pub struct HealthGate {
     pub(super) esp: esp::EspLock,

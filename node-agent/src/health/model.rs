@@ -40,7 +40,7 @@ pub struct Trial {
     pub network_problem: Option<String>,
     /// Why /var is not the node's own, if it is not: without state every release looks healthy.
     pub var_problem: Option<String>,
-    /// Since when nothing was missing, at each look.
+    /// Since when nothing was missing, at each probe.
     pub steady: Option<Steady>,
     /// How far the blessing is.
     pub blessing: Blessing,
@@ -49,7 +49,7 @@ pub struct Trial {
 /// What has to stay as it is for a while: a runtime that answers once and then hangs is healthy at many a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Steady {
-    /// The uptime of the first look.
+    /// The uptime of the first probe.
     pub since: Duration,
     /// How often the container runtime had been restarted by then.
     pub restarts: u32,
@@ -132,7 +132,7 @@ pub enum Verdict {
     },
     /// Nothing is missing; if it stays so, it is good.
     Settles {
-        /// What it is compared with at the next look.
+        /// What it is compared with at the next probe.
         steady: Steady,
         /// How long it has to stay so yet.
         left: Duration,

@@ -34,7 +34,7 @@ pub async fn observe(
         Err(error) => errors.push(error),
     }
     if let Some(trial) = &mut observed.trial {
-        // One question that systemd leaves unanswered is enough in a pass: the watchdog waits for its end.
+        // One request that systemd leaves unanswered is enough in a pass: the watchdog waits for its end.
         if let (Some(systemd), Some(_)) = (systemd, &observed.failed_units) {
             ask_systemd(trial, systemd).await.unwrap_or_else(|error| errors.push(error));
         }

@@ -15,7 +15,7 @@ const NOT_COUNTING: [&str; 4] = [
     "ballast-kubelet.service",
 ];
 
-/// How long a release on trial has to be healthy, at each look: as long as the runtime's probes are apart, so that one that hangs
+/// How long a release on trial has to be healthy, at each probe: as long as the runtime's probes are apart, so that one that hangs
 /// between two of them is found out.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -57,7 +57,7 @@ pub fn verdict(observed: &Observed, runtime: Runtime<'_>, time: Duration) -> Ver
     }
 }
 
-/// Healthy at this look; also at those before?
+/// Healthy at this probe; also at those before?
 fn settled(trial: &Trial, restarts: u32) -> Verdict {
     let begins = Steady { since: trial.uptime, restarts };
     let steady = trial.steady.filter(|steady| steady.restarts == restarts).unwrap_or(begins);

@@ -203,8 +203,7 @@ fn write(host: &Host, files: &Files) -> Result<()> {
         }
         // A kubelet reads whatever appears in its folder: a pod comes there whole.
         let fresh = folder.join(FRESH);
-        store::write(&fresh, text.as_bytes())?;
-        fs::rename(&fresh, &path).with_context(|| format!("writing {}", path.display()))?;
+        store::replace(&path, &fresh, 0o600, text.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
 }

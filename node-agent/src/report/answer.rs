@@ -7,8 +7,9 @@ use tokio::{
 };
 
 use super::{
-    doctor, logs,
+    bundle, doctor, exec, images, logs, look,
     metrics::Source,
+    reset,
     socket::{Answers, Asked, AskedSettings, HEARTBEAT, Image, Power, Reply, Request},
 };
 use crate::{
@@ -26,11 +27,11 @@ const WORDS: usize = 16;
 /// The replies to a request, the last of which is the end. Dropping it cancels what closing the connection cancels.
 pub type Replies = mpsc::Receiver<Reply>;
 
-/// Answers `request`.
+/// Answers `request`; `inputs` is what the client says after it.
 ///
 /// # Errors
 /// If the agent is ending.
-pub async fn replies(request: Request, answers: &Answers) -> Result<Replies> {
+pub async fn replies(request: Request, answers: &Answers, inputs: exec::Inputs) -> Result<Replies> {
     let (client, replies) = mpsc::channel(1);
     let reply = match request {
         Request::Status {} => Reply::Status(Box::new(answers.status.borrow().clone())),
@@ -38,11 +39,25 @@ pub async fn replies(request: Request, answers: &Answers) -> Result<Replies> {
         Request::Settings {} => Reply::Settings(Box::new(answers.settings.borrow().clone())),
         Request::Metrics {} => Reply::Text(metrics(answers).text()),
         Request::Document {} => document(&answers.host).await.unwrap_or_else(error),
-        Request::Images {} => images(&answers.host).await.unwrap_or_else(error),
+        Request::Images {} => list_images(&answers.host).await.unwrap_or_else(error),
         Request::Doctor {} => doctor::check(answers).await.map_or_else(error, Reply::Findings),
+        Request::Reset { operation } => reset::reset(&answers.host, operation).await,
+        Request::Look { at } => look::look(&answers.host, at).await.map_or_else(error, Reply::Seen),
         Request::Power { action, force } => power(answers, action, force).await,
         Request::Logs(wanted) => {
             tokio::spawn(logs::send(answers.host.clone(), wanted, client));
+            return Ok(replies);
+        }
+        Request::Image { operation } => {
+            tokio::spawn(images::run(answers.host.clone(), operation, client));
+            return Ok(replies);
+        }
+        Request::SupportBundle {} => {
+            tokio::spawn(bundle::send(answers.clone(), client));
+            return Ok(replies);
+        }
+        Request::Exec(wanted) => {
+            tokio::spawn(exec::run(answers.host.clone(), wanted, inputs, client));
             return Ok(replies);
         }
         Request::Run { operation } => {
@@ -70,7 +85,8 @@ fn error(error: anyhow::Error) -> Reply {
     Reply::Error(format!("{error:#}"))
 }
 
-fn metrics(answers: &Answers) -> Source {
+/// The metrics.
+pub(super) fn metrics(answers: &Answers) -> Source {
     let Answers { host, status, releases, .. } = answers;
     Source { host: host.clone(), status: status.clone(), releases: releases.clone() }
 }
@@ -81,7 +97,7 @@ async fn document(host: &Host) -> Result<Reply> {
     Ok(Reply::Text(text))
 }
 
-async fn images(host: &Host) -> Result<Reply> {
+async fn list_images(host: &Host) -> Result<Reply> {
     let doing = "asking the container runtime for its images";
     let cri = Cri::connect(&host.path(cri::SOCKET)).await.context(doing)?;
     let mut images: Vec<Image> = cri
@@ -152,7 +168,11 @@ async fn say(client: &mpsc::Sender<Reply>, reply: Reply) {
 /// Whether closing the connection cancels what `request` asked for.
 pub(super) fn is_cancelled_by_closing(request: &Request) -> bool {
     match request {
-        Request::Run { .. } | Request::Logs(_) => true,
+        Request::Run { .. }
+        | Request::Logs(_)
+        | Request::Exec(_)
+        | Request::SupportBundle {}
+        | Request::Image { .. } => true,
         Request::Status {}
         | Request::Releases {}
         | Request::Settings {}
@@ -160,6 +180,8 @@ pub(super) fn is_cancelled_by_closing(request: &Request) -> bool {
         | Request::Metrics {}
         | Request::Images {}
         | Request::Doctor {}
+        | Request::Look { .. }
+        | Request::Reset { .. }
         | Request::Power { .. }
         | Request::Change { .. } => false,
     }

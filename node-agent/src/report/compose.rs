@@ -1,5 +1,7 @@
 //! From what the domains know to the status: a pure function, and the one place where each field is set.
 
+use std::time::SystemTime;
+
 use super::{
     boot::Boot,
     releases::{Operation, Release, Releases},
@@ -17,7 +19,7 @@ use crate::{
     pods::{
         self,
         phase::{ContainerPhase, Phase},
-        plan::Status as PodStatus,
+        plan::{Role, Status as PodStatus},
     },
     runtime,
     settings::model::Sources,
@@ -77,7 +79,7 @@ pub fn status(facts: Facts<'_>) -> Status {
         os: Os {
             id: facts.os_id.to_owned(),
             version: facts.os_version.to_owned(),
-            commit: booted.map(|booted| booted.commit.clone()),
+            commit: booted.map(|booted| booted.commit().to_owned()),
             digest: facts.update.and_then(update::plan::booted_digest).map(ToString::to_string),
         },
         ready: runtime.is_ready() && facts.boot.is_some(),
@@ -98,7 +100,7 @@ pub fn status(facts: Facts<'_>) -> Status {
 fn deployment(deployment: &update::model::Deployment) -> Deployment {
     Deployment {
         version: deployment.version.clone(),
-        commit: deployment.id.commit.clone(),
+        commit: deployment.id.commit().to_owned(),
         digest: deployment.digest.as_ref().map(ToString::to_string),
         booted: deployment.booted,
         next: deployment.next,
@@ -111,7 +113,7 @@ pub fn releases(update: Option<&update::model::Observed>, running: Option<(&Comm
     let release = |one: update::model::Deployment| Release {
         digest: one.digest.map(|digest| digest.to_string()),
         version: one.version,
-        commit: one.id.commit,
+        commit: one.id.commit().to_owned(),
         image: one.image,
         booted: one.booted,
         next: one.next,
@@ -201,9 +203,19 @@ fn pod(pod: &PodStatus) -> Pod {
         exit_code: ended.exit_code,
         reason: ended.reason.clone(),
         message: ended.message.clone(),
+        at: unix_secs(ended.at),
     };
     let containers = pod.containers.iter().map(|one| Container {
         name: one.name.clone(),
+        role: match one.role {
+            Role::Main => "main",
+            Role::Init => "init",
+            Role::Sidecar => "sidecar",
+        }
+        .to_owned(),
+        ready: one.is_ready,
+        started: one.is_started,
+        next_start_at: one.next_start.map(unix_secs),
         state: match one.phase {
             ContainerPhase::Waiting => "waiting",
             ContainerPhase::Running => "running",
@@ -212,12 +224,24 @@ fn pod(pod: &PodStatus) -> Pod {
         .to_owned(),
         restarts: one.restarts,
         ended: one.ended.as_ref().map(ended),
+        last_ended: one.last_ended.as_ref().map(ended),
     });
+    let prefix = format!("pod {}: ", pod.key);
+    let message = pod.problem.as_ref().map(|problem| problem.strip_prefix(&prefix).unwrap_or(problem).to_owned());
     Pod {
         name: pod.key.name.clone(),
         namespace: pod.key.namespace.clone(),
         phase: phase.to_owned(),
+        ready: pod.is_ready,
+        reason: pod.reason.map(str::to_owned),
+        message: message.or_else(|| pod.unready.clone()),
+        ip: Some(pod.address.clone()).filter(|address| !address.is_empty()),
+        started_at: pod.since.map(unix_secs),
         containers: containers.collect(),
         without_effect: pod.notes.clone(),
     }
+}
+
+fn unix_secs(at: SystemTime) -> u64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

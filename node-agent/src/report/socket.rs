@@ -7,7 +7,10 @@ use rustix::fs::{Mode, fchmod};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixListener, UnixSocket, UnixStream},
+    net::{
+        UnixListener, UnixSocket, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::{Notify, mpsc, watch},
     time::{sleep, timeout},
 };
@@ -16,8 +19,12 @@ use super::{
     answer::{is_cancelled_by_closing, replies},
     connections::Connections,
     doctor::Finding,
+    exec::{Exec, Input, Piece},
+    images::ImageCommand,
     logs::Logs,
+    look::{Look, Seen},
     releases::Releases,
+    reset::Reset,
     status::Status,
 };
 use crate::{
@@ -70,10 +77,29 @@ pub enum Request {
     Metrics {},
     /// The images that the container runtime has.
     Images {},
+    /// To fetch or remove an image. Closing the connection ends it.
+    Image {
+        /// What to do.
+        operation: ImageCommand,
+    },
+    /// To empty /var at the next boot.
+    Reset {
+        /// An order, or its end.
+        operation: Reset,
+    },
     /// To check the node.
     Doctor {},
+    /// To look at something of the node.
+    Look {
+        /// At what.
+        at: Look,
+    },
     /// Logs, line by line. Closing the connection ends them.
     Logs(Logs),
+    /// To run a command in a container. What the client says after this is [`Input`], a line each. Closing the connection ends the command.
+    Exec(Exec),
+    /// What others need to see what is wrong with the node, packed. Closing the connection ends it.
+    SupportBundle {},
     /// To go down.
     Power {
         /// How.
@@ -133,10 +159,18 @@ pub enum Reply {
     Text(String),
     /// The images that the container runtime has.
     Images(Vec<Image>),
+    /// What was looked at.
+    Seen(Seen),
     /// What was checked.
     Findings(Vec<Finding>),
     /// A line of a log; more follows.
     Line(String),
+    /// What a command wrote, or a part of an archive; more follows.
+    Stdout(Piece),
+    /// What a command complained of; more follows.
+    Stderr(Piece),
+    /// A command ended with this status.
+    Exited(u32),
     /// There is no more.
     End {},
     /// Why there is no answer.
@@ -226,10 +260,12 @@ fn listen_at(path: &Path) -> std::io::Result<UnixListener> {
 }
 
 /// Waits for the request. A client that has sent one no longer counts as silent, and is answered whoever else connects.
-async fn listen(mut stream: UnixStream, answers: Answers) {
-    match request(&mut stream).await {
+async fn listen(stream: UnixStream, answers: Answers) {
+    let (reader, writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    match request(&mut reader).await {
         Ok(line) => drop(tokio::spawn(async move {
-            if let Err(error) = answer(stream, &line, &answers).await {
+            if let Err(error) = answer(reader, writer, &line, &answers).await {
                 log::debug!("answering on {SOCKET}: {error:#}");
             }
         })),
@@ -237,9 +273,10 @@ async fn listen(mut stream: UnixStream, answers: Answers) {
     }
 }
 
-async fn request(mut stream: &mut UnixStream) -> Result<String> {
+async fn request(reader: &mut BufReader<OwnedReadHalf>) -> Result<String> {
     let mut line = String::new();
-    let request = async { BufReader::new((&mut stream).take(MAX_REQUEST_BYTES)).read_line(&mut line).await };
+    let mut limited = reader.take(MAX_REQUEST_BYTES);
+    let request = limited.read_line(&mut line);
     timeout(DEADLINE, request).await.context("no request came")?.context("reading the request")?;
     if line.is_empty() {
         bail!("closed without a request");
@@ -247,27 +284,54 @@ async fn request(mut stream: &mut UnixStream) -> Result<String> {
     Ok(line)
 }
 
-async fn answer(mut stream: UnixStream, line: &str, answers: &Answers) -> Result<()> {
+async fn answer(
+    mut reader: BufReader<OwnedReadHalf>,
+    mut writer: OwnedWriteHalf,
+    line: &str,
+    answers: &Answers,
+) -> Result<()> {
     let request: Request = match serde_json::from_str(line) {
         Ok(request) => request,
-        Err(error) => return say(&mut stream, &Reply::Error(format!("unknown request: {error}"))).await,
+        Err(error) => return say(&mut writer, &Reply::Error(format!("unknown request: {error}"))).await,
     };
     let is_cancelled = is_cancelled_by_closing(&request);
-    let mut replies = replies(request, answers).await?;
-    let mut byte = [0];
-    loop {
-        tokio::select! {
-            biased;
-            reply = replies.recv() => match reply {
-                Some(reply) => say(&mut stream, &reply).await?,
-                None => return Ok(()),
-            },
-            read = stream.read(&mut byte), if is_cancelled => {
-                if read.context("reading from who asked")? == 0 {
-                    bail!("who asked has gone away");
-                }
-            }
+    let (said, inputs) = mpsc::channel(1);
+    let mut replies = replies(request, answers, inputs).await?;
+    // It goes on while a reply is written: whoever says much and listens to nothing must not stop both.
+    let listening = async {
+        match is_cancelled {
+            true => hear(&mut reader, said).await,
+            false => std::future::pending().await,
         }
+    };
+    let telling = async {
+        while let Some(reply) = replies.recv().await {
+            say(&mut writer, &reply).await?;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        told = telling => told,
+        heard = listening => heard,
+    }
+}
+
+/// Passes on what the client says, until it goes away.
+async fn hear(reader: &mut BufReader<OwnedReadHalf>, said: mpsc::Sender<Input>) -> Result<()> {
+    let gone = "who asked has gone away";
+    loop {
+        if said.is_closed() {
+            // Most requests say all in their first line; what comes after it says nothing.
+            let mut more = [0; 256];
+            if reader.read(&mut more).await.context("reading from who asked")? == 0 {
+                bail!(gone);
+            }
+            continue;
+        }
+        let input = Input::next(reader).await?.context(gone)?;
+        // The command may have ended meanwhile.
+        let _ = said.send(input).await;
     }
 }
 
@@ -281,7 +345,7 @@ pub(super) fn line(reply: &Reply) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-async fn say(stream: &mut UnixStream, reply: &Reply) -> Result<()> {
+async fn say(stream: &mut OwnedWriteHalf, reply: &Reply) -> Result<()> {
     let text = line(reply)?;
     timeout(DEADLINE, stream.write_all(&text)).await.context("nobody takes the reply")?.context("writing the reply")
 }
@@ -289,6 +353,7 @@ async fn say(stream: &mut UnixStream, reply: &Reply) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::exec::wanted;
 
     #[test]
     fn the_request_is_one_line_of_json() {
@@ -300,7 +365,11 @@ mod tests {
             (Request::Settings {}, r#"{"command":"settings"}"#),
             (
                 Request::Logs(crate::report::logs::of_query("kernel=true&lines=5").unwrap()),
-                r#"{"command":"logs","of":"kernel","follow":false,"since_secs":null,"lines":5}"#,
+                r#"{"command":"logs","of":"kernel","follow":false,"since_secs":null,"lines":5,"previous":false,"grep":null}"#,
+            ),
+            (
+                Request::Exec(wanted::of_query("pod=web&tty=true&command=sh").unwrap()),
+                r#"{"command":"exec","namespace":null,"pod":"web","container":null,"stdin":false,"tty":true,"words":["sh"]}"#,
             ),
             (
                 Request::Power { action: Power::Off, force: false },

@@ -12,7 +12,7 @@ use super::{
         keep, mend,
     },
     model::SourceKind,
-    observe::{self, ACCOUNT, Reader},
+    observe::{self, PROVISIONING_RECORD, Reader},
     probe,
 };
 use crate::clients::{exec, host::Host};
@@ -35,7 +35,7 @@ pub fn early(host: &Host) -> Vec<String> {
 /// Looks for settings on volumes and on the ESP, keeps what it finds, and writes the files anew. Says what went wrong.
 pub async fn first(host: &Host) -> Vec<String> {
     let mut steps = vec![mend::mend(host)];
-    if !host.path(ACCOUNT).exists() {
+    if !host.path(PROVISIONING_RECORD).exists() {
         let mut probes = Vec::new();
         for source in [SourceKind::Credential, SourceKind::Volume, SourceKind::Esp] {
             let found = probe::probe(host, source).await;
@@ -80,7 +80,7 @@ fn bring(host: &Host) -> Result<ApplyResult> {
 
 /// What runs by then (the runtime, the journal) reads its files anew. Without waiting: what waits for us is among it.
 async fn refresh(host: &Host, applied: &ApplyResult) -> Result<()> {
-    let pending = &applied.left.pending;
+    let pending = &applied.written.pending;
     for (verb, units) in [("reload-or-try-restart", &pending.reload), ("try-restart", &pending.restart)] {
         if !units.is_empty() {
             let words = ["--no-block", verb].into_iter().chain(units.iter().map(String::as_str));
@@ -157,7 +157,7 @@ mod tests {
         let part = host.path(format!("{SOURCES}/credential.part"));
         std::os::unix::fs::symlink("/no/such/folder/x", part).unwrap();
         assert_eq!(first(&host).await.len(), 1);
-        assert!(!host.path(ACCOUNT).exists());
+        assert!(!host.path(PROVISIONING_RECORD).exists());
         fs::remove_dir_all(host.path(SOURCES)).unwrap();
         reboot(&host);
         write(&host, CREDENTIAL, "hostname = \"first\"\n");

@@ -23,7 +23,7 @@ impl Effects {
     /// # Errors
     /// If a service's files cannot be read; what was reported before stays reported.
     pub fn observe(&mut self, host: &Host, read: &Read, now: Instant) -> Result<()> {
-        let pending = pending(&read.settings, &read.origins, &seen(host, &read.settings)?);
+        let pending = pending(&read.settings, &read.origins, &observed(host, &read.settings)?);
         let sentence = |pending: &Pending| pending.problem.to_string();
         let since: BTreeMap<String, Instant> = pending
             .iter()
@@ -46,19 +46,19 @@ impl Effects {
 }
 
 /// Only what the settings say something of is looked at.
-fn seen(host: &Host, settings: &Settings) -> Result<Observed> {
+fn observed(host: &Host, settings: &Settings) -> Result<Observed> {
     let network = &settings.network;
-    let mut seen = Observed { is_clock_set: true, ..Observed::default() };
+    let mut observed = Observed { is_clock_set: true, ..Observed::default() };
     if !(network.interfaces.is_empty() && network.bonds.is_empty() && network.vlans.is_empty()) {
-        seen.links = networkd::links(host)?.into_iter().map(link).collect();
+        observed.links = networkd::links(host)?.into_iter().map(link).collect();
     }
     if !network.dns.is_empty() {
-        seen.servers = Some(resolved::load_resolv_conf(host)?.servers);
+        observed.servers = Some(resolved::load_resolv_conf(host)?.servers);
     }
     if !settings.time.servers.is_empty() {
-        seen.is_clock_set = clock::is_set_by_timesyncd(host);
+        observed.is_clock_set = clock::is_set_by_timesyncd(host);
     }
-    Ok(seen)
+    Ok(observed)
 }
 
 fn link(link: networkd::Link) -> Link {

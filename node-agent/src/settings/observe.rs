@@ -10,16 +10,14 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ballast_settings::{Kind, MAX_BYTES, Outcome, Rank, Source};
 
-use super::model::{
-    Document, FILE, Problem, ProvisioningRecord, Read, SOURCES, Settings, SourceKind, Trial, rank_name,
-};
+use super::model::{Document, FILE, Problem, ProvisioningRecord, Read, SOURCES, SourceKind, Trial, Written, rank_name};
 use crate::clients::{host::Host, proc, store};
 
 /// Where systemd puts what the machine was given (systemd.system-credentials(7)).
 pub const CREDENTIAL: &str = "/run/credentials/@system/ballast.settings";
 
 /// Who was asked for settings at the first boot.
-pub const ACCOUNT: &str = "/var/lib/ballast/sources.json";
+pub const PROVISIONING_RECORD: &str = "/var/lib/ballast/sources.json";
 
 /// The trial that runs.
 pub const TRIAL: &str = "/var/lib/ballast/settings.trial.json";
@@ -31,8 +29,8 @@ pub const BEFORE: &str = "/var/lib/ballast/settings.before.toml";
 /// restarted.
 pub const UNTIL: &str = "/run/ballast/settings-until";
 
-/// What holds, with its secrets, as it was written to the files that others read: to know later which of those are ours to remove.
-pub const IN_FORCE: &str = "/run/ballast/settings.toml";
+/// What was written to the files that others read: to know later which of those are ours to remove. In /run: a boot begins with nothing of it.
+pub const WRITTEN: &str = "/run/ballast/settings-written.json";
 
 /// Keeps what was read last: as long as all sources are the same, they mean the same.
 #[derive(Debug, Default)]
@@ -56,27 +54,27 @@ impl Reader {
         let is_kept = record.as_ref().map_or(true, |record| record.has(SourceKind::Credential));
         let (documents, mut problems) = documents(host, is_kept);
         let record = record.unwrap_or_else(|error| {
-            problems.push(unreadable(ACCOUNT, format!("{error:#}")));
+            problems.push(unreadable(PROVISIONING_RECORD, format!("{error:#}")));
             ProvisioningRecord::default()
         });
         problems.extend(record.probed.iter().filter(|(_, probe)| probe.failed).map(|(source, probe)| {
             let again = "no boot looks for it again; ballast settings refetch does";
             unreadable(rank_name(source.rank()), format!("not all of it could be read: {}; {again}", probe.what))
         }));
-        let seen = Observed { documents, problems, record };
+        let observed = Observed { documents, problems, record };
         match &self.last {
-            Some((same, read)) if *same == seen => Arc::clone(read),
+            Some((same, read)) if *same == observed => Arc::clone(read),
             Some(_) | None => {
-                let read = Arc::new(understand(seen.clone()));
-                self.last = Some((seen, Arc::clone(&read)));
+                let read = Arc::new(understand(observed.clone()));
+                self.last = Some((observed, Arc::clone(&read)));
                 read
             }
         }
     }
 }
 
-fn understand(seen: Observed) -> Read {
-    let Observed { documents, mut problems, record } = seen;
+fn understand(observed: Observed) -> Read {
+    let Observed { documents, mut problems, record } = observed;
     let sources: Vec<Source<'_>> = documents.iter().map(Document::source).collect();
     let Outcome { settings, problems: found, notes, origins } = ballast_settings::read(&sources);
     problems.extend(found);
@@ -134,7 +132,7 @@ pub fn read(host: &Host, path: &str) -> Result<Option<Vec<u8>>> {
     };
     // A pipe would make the agent wait for whoever writes to it.
     if !metadata.is_file() {
-        bail!("it is not a regular file");
+        bail!("it is not a regular file, expected one");
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)).context(doing)?;
@@ -144,11 +142,11 @@ pub fn read(host: &Host, path: &str) -> Result<Option<Vec<u8>>> {
 /// Who was asked at the first boot; nobody on a node that has had none.
 ///
 /// # Errors
-/// If the account is there and cannot be read.
+/// If the record is there and cannot be read.
 pub fn record(host: &Host) -> Result<ProvisioningRecord> {
-    match store::read(&host.path(ACCOUNT))? {
+    match store::read(&host.path(PROVISIONING_RECORD))? {
         None => Ok(ProvisioningRecord::default()),
-        Some(text) => serde_json::from_slice(&text).with_context(|| format!("reading {ACCOUNT}")),
+        Some(text) => serde_json::from_slice(&text).with_context(|| format!("reading {PROVISIONING_RECORD}")),
     }
 }
 
@@ -171,10 +169,13 @@ pub fn trial_times(host: &Host) -> Result<(Option<Duration>, Duration)> {
     Ok((secs.map(Duration::from_secs), Duration::from_micros(proc::cpu_time(host)?.uptime_us)))
 }
 
-/// What holds by the files that were written last; as if nothing were said, if none were.
-pub fn in_force(host: &Host) -> Settings {
-    let bytes = store::read(&host.path(IN_FORCE)).ok().flatten().unwrap_or_default();
-    ballast_settings::settings(&[Source::new(IN_FORCE, Rank::Node, &bytes)]).0
+/// What the settings wrote in this boot; nothing, if they wrote nothing.
+///
+/// # Errors
+/// If that cannot be read: nobody knows then which files are ours.
+pub fn written(host: &Host) -> Result<Written> {
+    let Some(text) = store::read(&host.path(WRITTEN))? else { return Ok(Written::default()) };
+    serde_json::from_slice(&text).with_context(|| format!("reading {WRITTEN}, which the next boot begins anew"))
 }
 
 fn unreadable(file: &str, what: String) -> Problem {
@@ -186,6 +187,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::settings::model::Settings;
 
     #[test]
     fn a_file_that_cannot_be_read_is_named_and_nothing_applies() {
@@ -199,7 +201,7 @@ mod tests {
 
         fs::create_dir_all(&path).unwrap();
         let mut reported = || reader.read(&host).problems.iter().map(Problem::to_string).collect::<Vec<_>>();
-        assert_eq!(reported(), [format!("{FILE}: it is not a regular file; no setting of it applies")]);
+        assert_eq!(reported(), [format!("{FILE}: it is not a regular file, expected one; no setting of it applies")]);
 
         fs::remove_dir(&path).unwrap();
         fs::write(&path, vec![b'#'; 300 * 1024]).unwrap();
@@ -217,7 +219,8 @@ mod tests {
         fs::create_dir_all(host.path("/var/lib/ballast")).unwrap();
         let probe = |failed| format!(r#"{{"at": 1, "found": false, "what": "CIDATA: a reason"{failed}}}"#);
         for (failed, count) in [("", 0), (r#", "failed": true"#, 1)] {
-            fs::write(host.path(ACCOUNT), format!(r#"{{"probed": {{"volume": {}}}}}"#, probe(failed))).unwrap();
+            fs::write(host.path(PROVISIONING_RECORD), format!(r#"{{"probed": {{"volume": {}}}}}"#, probe(failed)))
+                .unwrap();
             let reported: Vec<String> = Reader::default().read(&host).problems.iter().map(Problem::to_string).collect();
             assert_eq!(reported.len(), count, "{reported:?}");
             let is_whole = |reported: &String| {

@@ -52,8 +52,8 @@ const VOLUMES: [(&str, [(&str, Kind); 4]); 2] = [
 /// Mounting and reading a small volume takes moments; a device that does not answer is left alone.
 const VOLUME_DEADLINE: Duration = Duration::from_secs(30);
 
-/// What came of a probe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What came of a probe. There may be secrets in what was given: it is not shown.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     /// What was given; nothing if it is empty.
     pub given: Given,
@@ -65,6 +65,14 @@ pub struct Found {
     pub volume: Option<VolumeId>,
     /// Whether anybody was asked at all: if not, what is known from before stays.
     pub was_asked: bool,
+}
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { given, what, failed, volume, was_asked: _ } = self;
+        let given: Vec<(Kind, usize)> = given.iter().map(|(kind, bytes)| (*kind, bytes.len())).collect();
+        write!(formatter, "Found({given:?} bytes, {what:?}, failed: {failed}, {volume:?})")
+    }
 }
 
 impl Found {

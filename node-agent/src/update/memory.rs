@@ -107,7 +107,7 @@ mod tests {
     async fn what_is_remembered_outlives_the_agent() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
-        let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
         let pinned = digest.clone();
         Changer::new(host.clone()).change(|memory| memory.pinned.push(pinned)).await.unwrap();
         assert_eq!(load(&host).memory.pinned, [digest]);

@@ -51,7 +51,7 @@ pub fn observe(host: &Host) -> Result<Observed> {
     let memory::Loaded { memory, damage } = memory::load(host);
     let (revoked, revoked_problems) = revoked(host);
     Ok(Observed {
-        booted: booted.as_deref().and_then(DeploymentId::parse),
+        booted: booted.as_deref().and_then(|booted| booted.parse().ok()),
         booted_version: identity::os_release(host)?.version,
         on_disk: on_disk(host),
         booted_arguments: arguments(&proc::command_line(host)?).to_owned(),
@@ -90,13 +90,13 @@ fn on_disk(host: &Host) -> BTreeMap<DeploymentId, Option<Origin>> {
     let folder = host.path(DEPLOYMENTS);
     // A host that is not ours has no such folder, and so no deployments.
     let Ok(entries) = fs::read_dir(&folder) else { return BTreeMap::new() };
-    let ids = entries.flatten().filter_map(|entry| DeploymentId::parse(&entry.file_name().to_string_lossy()));
+    let ids = entries.flatten().filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
     let origin = |id: &DeploymentId| Origin::parse(&fs::read_to_string(folder.join(format!("{id}.origin"))).ok()?);
-    ids.map(|id| (id.clone(), origin(&id))).collect()
+    ids.map(|id: DeploymentId| (id.clone(), origin(&id))).collect()
 }
 
 fn boot_entry(entry: esp::Entry) -> Option<BootEntry> {
-    let deployment = DeploymentId::parse(&proc::argument(&entry.options, DEPLOYMENT_ARGUMENT)?)?;
+    let deployment = proc::argument(&entry.options, DEPLOYMENT_ARGUMENT)?.parse::<DeploymentId>().ok()?;
     let esp::Entry { file, version, linux, initrd, options } = entry;
     Some(BootEntry { tries: Tries::of(&file), file, deployment, version, linux, initrd, options })
 }

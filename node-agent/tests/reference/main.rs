@@ -54,8 +54,15 @@ fn node_os() {
 
 #[test]
 fn status_json() {
-    let sources = ["src/report/status.rs", "src/report/boot.rs", "src/report/releases.rs"]
-        .map(|path| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap());
+    let sources = [
+        "report/status.rs",
+        "report/boot.rs",
+        "report/releases.rs",
+        "settings/model/shown.rs",
+        "update/model/failed_release.rs",
+        "update/model/operation.rs",
+    ]
+    .map(|path| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)).unwrap());
     check("status.md", &status::page(&sources));
 }
 

@@ -30,6 +30,26 @@ pub enum FailureKind {
     Failed,
 }
 
+/// An error of a kind. Below `anyhow`'s tasks it is found by who branches on it.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    kind: FailureKind,
+    text: String,
+}
+
+impl Failure {
+    /// `text` is for people.
+    pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+
+    /// What a caller branches on.
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

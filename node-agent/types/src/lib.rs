@@ -1,13 +1,17 @@
-//! What several parts of Ballast speak of: names of images, digests of content, kinds of failures.
+//! What several parts of Ballast speak of: names of images, digests of content, deployments, kinds of failures.
 //!
 //! Text is parsed once, at the border; behind it only these types travel.
 
+mod deployment;
 mod digest;
 mod failure;
 mod reference;
+mod sha256;
 
 pub use self::{
+    deployment::{DeploymentId, NotADeployment},
     digest::{Digest, NotADigest},
-    failure::FailureKind,
+    failure::{Failure, FailureKind},
     reference::{ImageReference, ReferenceError},
+    sha256::{NotSha256, Sha256Digest},
 };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use kube::core::Status;
 use thiserror::Error as ThisError;
 
@@ -60,19 +60,9 @@ impl Refusal {
             status.map(|status| (status.reason, status.message, status.details)).unwrap_or_default();
         let asked = details.filter(|details| details.retry_after_seconds > 0);
         let asked = asked.map(|details| Duration::from_secs(u64::from(details.retry_after_seconds)));
-        let retry_after = retry_after(headers, SystemTime::now()).or(asked);
+        let retry_after = ballast_client::retry_after(headers, SystemTime::now()).or(asked);
         Self { code: code.as_u16(), reason, message, retry_after }
     }
-}
-
-/// Seconds, or a date (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    if let Ok(secs) = text.parse() {
-        return Some(Duration::from_secs(secs));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// What is done about a failure.
@@ -173,7 +163,7 @@ mod tests {
         let status = br#"{"kind":"Status","status":"Failure","reason":"TooManyRequests","code":429,"details":{"retryAfterSeconds":7}}"#;
         let of =
             |headers: &HeaderMap, body: &[u8]| Refusal::read(StatusCode::TOO_MANY_REQUESTS, headers, body).retry_after;
-        let header = HeaderMap::from_iter([(header::RETRY_AFTER, "3".parse().unwrap())]);
+        let header = HeaderMap::from_iter([(http::header::RETRY_AFTER, "3".parse().unwrap())]);
         assert_eq!(of(&header, status), Some(Duration::from_secs(3)));
         assert_eq!(of(&HeaderMap::new(), status), Some(Duration::from_secs(7)));
         assert_eq!(of(&HeaderMap::new(), b"<html>"), None);

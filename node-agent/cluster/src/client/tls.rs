@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
+use ballast_client::tls::{NoCertVerification, system_authorities};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::{
-        Resumption,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    ClientConfig, RootCertStore,
+    client::Resumption,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
 use crate::model::Secret;
@@ -51,10 +49,10 @@ pub(super) fn configuration(trust: &Trust, identity: &Identity) -> Result<Client
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let builder = match trust {
-        Trust::Image => builder.with_root_certificates(image()),
+        Trust::Image => builder.with_root_certificates(system_authorities()),
         Trust::Pem(pem) => builder.with_root_certificates(authorities(pem)?),
         Trust::NoCertVerification => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(NoCertVerification(provider)))
+            builder.dangerous().with_custom_certificate_verifier(NoCertVerification::new(provider))
         }
     };
     let mut configuration = match identity {
@@ -73,16 +71,6 @@ pub(super) fn configuration(trust: &Trust, identity: &Identity) -> Result<Client
     Ok(configuration)
 }
 
-fn image() -> RootCertStore {
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        log::debug!("reading the image's authorities: {error}");
-    }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    roots
-}
-
 fn authorities(pem: &str) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem).map_err(|error| format!("the cluster's CA cannot be used: {error}"))? {
@@ -96,43 +84,4 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     let all = all.map_err(|error| error.to_string())?;
     if all.is_empty() { Err("there is no certificate in it, expected PEM".to_owned()) } else { Ok(all) }
-}
-
-/// Believes everyone. That the server has the key of the certificate it shows is checked all the same.
-#[derive(Debug)]
-struct NoCertVerification(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for NoCertVerification {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -28,7 +28,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// A watch ends by itself after the time that it was asked for; this is what it may be late.
 const WATCH_SLACK: Duration = Duration::from_secs(30);
 
-/// An answer that is larger is none to a question of ours.
+/// An answer that is larger is none to a request of ours.
 pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// Nor is a watch; it is begun anew.

@@ -3,15 +3,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    duties::{SHORT_WATCH, watch_pause, watch_secs},
     member::Member,
     pace::Duty,
+    watching::{Watching, watch_secs},
 };
 use crate::{
     act,
     client::{Failure, Kind},
     model::{PodId, Role},
-    observe::{self, PodChange, PodWatch},
+    observe::{self, PodChange},
     plan::bound::HandBack,
 };
 
@@ -27,40 +27,39 @@ const REFUSED: &str = "handing back single pods";
 /// The watch of the node's pods, and those that are to be handed back.
 #[derive(Default)]
 pub(super) struct Pods {
-    pub(super) stream: Option<PodWatch>,
-    opened: Duration,
-    /// How often it ended right after it had begun.
-    short: u32,
-    /// From where on it goes on.
-    version: Option<String>,
+    watch: Watching<PodChange>,
     waiting: BTreeMap<PodId, HandBack>,
     /// Those that the cluster did not let be handed back; tried again when the watch is opened anew.
     refused: BTreeMap<PodId, HandBack>,
     passed: Option<Duration>,
 }
 
+impl Pods {
+    /// What their watch reports next.
+    pub(super) async fn next(&mut self) -> Option<Result<PodChange, Failure>> {
+        self.watch.next().await
+    }
+}
+
 impl Member {
     /// The watch is given up, and opened again. Nothing happens where a kubelet runs, or where the node has no Node of its own.
     pub(super) fn drop_pods(&mut self) {
-        self.pods.stream = None;
-        if self.identity.role == Role::Node && self.node_uid.is_some() && !self.known.kubelet {
+        self.pods.watch.close();
+        if self.identity.role == Role::Node && self.node.is_there() && !self.known.kubelet {
             self.schedule.set(Duty::WatchPods, self.now());
         }
     }
 
     pub(super) async fn watch_pods(&mut self) -> Result<(), Failure> {
         self.schedule.rest(Duty::WatchPods);
-        if self.known.kubelet || self.node_uid.is_none() {
+        if self.known.kubelet || !self.node.is_there() {
             self.pods = Pods::default();
             return Ok(());
         }
         let own = self.access.client.own();
-        let opened = observe::watch_pods(&own, &self.identity.name, self.pods.version.as_deref(), watch_secs()).await;
-        if opened.as_ref().is_err_and(|failure| failure.kind() == Kind::Gone) {
-            self.pods.version = None;
-        }
-        self.pods.stream = Some(opened?);
-        self.pods.opened = self.now();
+        let opened = observe::watch_pods(&own, &self.identity.name, self.pods.watch.version(), watch_secs()).await;
+        let now = self.now();
+        self.pods.watch.open(opened, now)?;
         let refused = std::mem::take(&mut self.pods.refused);
         if !refused.is_empty() {
             self.pods.waiting.extend(refused);
@@ -74,7 +73,9 @@ impl Member {
         let now = self.now();
         match change {
             Some(Ok(change)) => {
-                self.pods.version = change.version.or(self.pods.version.take());
+                if change.version.is_some() {
+                    self.pods.watch.goes_on_from(change.version);
+                }
                 let Some((id, what)) = change.hand_back else { return };
                 if self.pods.refused.get(&id) == Some(&what) {
                     return;
@@ -86,17 +87,15 @@ impl Member {
             }
             Some(Err(failure)) => {
                 // A version that is too old, or a pod that cannot be understood: from the beginning.
-                self.pods.version = None;
+                self.pods.watch.goes_on_from(None);
                 if failure.kind() != Kind::Gone {
                     self.status_reporter.set_problem(Duty::WatchPods.doing(), failure.to_string());
                 }
             }
             None => {}
         }
-        let is_short = now.saturating_sub(self.pods.opened) < SHORT_WATCH;
-        self.pods.short = if is_short { self.pods.short.saturating_add(1) } else { 0 };
-        self.pods.stream = None;
-        self.schedule.set(Duty::WatchPods, now + watch_pause(self.pods.short));
+        let wait = self.pods.watch.ended(now);
+        self.schedule.set(Duty::WatchPods, now + wait);
     }
 
     /// Hands back the next of those that wait. One that is refused (by an admission webhook, say) keeps no other.

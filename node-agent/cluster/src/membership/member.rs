@@ -1,102 +1,61 @@
 //! A member of a cluster: what it knows, and its loop. One duty after the other; whatever fails waits for itself alone, unless no server answers.
+//!
+//! Each part of what it knows belongs to one file, with what is done about it: `node`, `node_os`, `rollout`, `events`, `bound` (pods), `renewal`.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use futures_util::{StreamExt, stream::BoxStream};
-use k8s_openapi::api::core::v1::NodeStatus;
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::Time,
+    chrono::{DateTime, Utc},
+};
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
     time::{Instant, sleep},
 };
 
 use super::{
     Ended,
     bound::Pods,
+    events::Events,
+    node::OwnNode,
+    node_os::OwnNodeOs,
     pace::{Duty, Schedule},
-    status_reporter::{StatusReporter, seconds},
+    renewal::Renewal,
+    rollout::Rollout,
+    status_reporter::StatusReporter,
 };
 use crate::{
-    act::{EventRecorder, Evictions, Heartbeat},
     client::{Failure, Kind},
     credentials::{Access, Applicant, Problem},
-    model::{ClusterSnapshot, Decision, Facts, Identity, Memory, NodeOsStatus, Order, Phase, Resolved, Role, State},
-    observe::{Change, Observed, PodChange, Watch},
-    plan::{self, backoff, conditions::Reported, event::Event, rotation},
-    random,
+    model::{Facts, Identity, Order, Phase, Resolved, Role, State},
+    observe::{Change, PodChange},
+    plan, random,
 };
 
 /// A wait that is longer is looked at again meanwhile: clocks may be set, and machines may sleep.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-
-/// How long after a renewal that failed it is tried again: at first, at most.
-const RENEWAL_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
-
-/// A certificate is used for at least this part of what is left of it.
-const LEAST_PART: u32 = 10;
-
-/// Events that wait to be reported; the oldest are dropped.
-const MAX_EVENTS: usize = 16;
 
 /// What it knows.
 pub(super) struct Member {
     pub(super) applicant: Arc<Applicant>,
     pub(super) access: Access,
     pub(super) identity: Identity,
-    pub(super) facts: watch::Receiver<Arc<Facts>>,
-    pub(super) orders: mpsc::Sender<Order>,
-    pub(super) status_reporter: StatusReporter,
-    pub(super) begun: Instant,
-    pub(super) schedule: Schedule,
     /// The facts that were gone by last.
     pub(super) known: Arc<Facts>,
-    pub(super) node_uid: Option<String>,
-    pub(super) heartbeat: Heartbeat,
-    /// What was said last of the machine's conditions.
-    pub(super) conditions: Vec<Reported>,
-    /// The Node's status as it is in the cluster, and since when.
-    pub(super) reported: Option<(NodeStatus, Duration)>,
-    pub(super) watch: Watching,
+    pub(super) status_reporter: StatusReporter,
+    pub(super) schedule: Schedule,
+    pub(super) node: OwnNode,
+    pub(super) node_os: OwnNodeOs,
+    pub(super) rollout: Rollout,
+    pub(super) events: Events,
     pub(super) pods: Pods,
-    /// Whether the Node has the taint of a node without a kubelet; it gets it when it is made.
-    pub(super) is_tainted: bool,
-    pub(super) applied: Option<NodeOsStatus>,
-    pub(super) applied_at: Duration,
-    pub(super) snapshot: ClusterSnapshot,
-    pub(super) memory: Memory,
-    /// What the image that is asked for was found to mean.
-    pub(super) resolved: Option<Resolved>,
-    pub(super) decision: Decision,
-    pub(super) evictions: Evictions,
-    pub(super) recorder: EventRecorder,
-    /// How often the Node's status is still to be reported again, after no server answered.
-    pub(super) echoes: usize,
-    /// Events that are to be reported; true: of the agent's start.
-    pub(super) events: VecDeque<(Event, bool)>,
-    renewal: Renewal,
+    pub(super) renewal: Renewal,
+    facts: watch::Receiver<Arc<Facts>>,
+    begun: Instant,
     went_well: bool,
-}
-
-/// The watch of the NodeOS, and what it reported last.
-#[derive(Default)]
-pub(super) struct Watching {
-    pub(super) stream: Option<Watch>,
-    pub(super) opened: Duration,
-    /// How often it ended right after it had begun.
-    pub(super) short: u32,
-    /// From where on it goes on.
-    pub(super) version: Option<String>,
-    pub(super) is_made: bool,
-    pub(super) last: Option<Box<Observed>>,
-}
-
-/// The certificate's renewal: it may take long, and the heartbeat goes on meanwhile.
-struct Renewal {
-    running: JoinSet<Result<Access, Problem>>,
-    /// In seconds since 1970.
-    due: Option<u64>,
-    failures: u32,
-    not_before: Duration,
 }
 
 /// How a time in the cluster was, when it ended by not being believed.
@@ -110,7 +69,7 @@ pub(super) struct Served {
 pub(super) enum Outcome {
     /// It is done.
     Done,
-    /// It only looked, for what it goes on to: whether that goes well is not known yet.
+    /// It only fetched what the step behind it needs: whether that goes well is not known yet.
     Fetched,
 }
 
@@ -134,33 +93,20 @@ impl Member {
     ) -> Self {
         let known = Arc::clone(&facts.borrow_and_update());
         let mut member = Self {
-            echoes: 0,
-            events: plan::event::events(None, (&known, Phase::Idle)).into_iter().map(|event| (event, true)).collect(),
+            events: Events::new(plan::event::events(None, (&known, Phase::Idle))),
             applicant,
             access,
             identity,
-            facts,
-            orders,
-            status_reporter,
-            begun: Instant::now(),
-            schedule: Schedule::default(),
             known,
-            node_uid: None,
-            heartbeat: Heartbeat::default(),
-            conditions: Vec::new(),
-            reported: None,
-            watch: Watching::default(),
+            status_reporter,
+            schedule: Schedule::default(),
+            node: OwnNode::default(),
+            node_os: OwnNodeOs::default(),
+            rollout: Rollout::new(orders, resolved),
             pods: Pods::default(),
-            is_tainted: true,
-            applied: None,
-            applied_at: Duration::ZERO,
-            snapshot: ClusterSnapshot::default(),
-            memory: Memory::default(),
-            resolved,
-            decision: Decision::default(),
-            evictions: Evictions::default(),
-            recorder: EventRecorder::default(),
-            renewal: Renewal { running: JoinSet::new(), due: None, failures: 0, not_before: Duration::ZERO },
+            renewal: Renewal::default(),
+            facts,
+            begun: Instant::now(),
             went_well: false,
         };
         if member.identity.role.has_node() {
@@ -179,23 +125,11 @@ impl Member {
     /// Goes on with another way in.
     pub(super) fn enters(&mut self, access: Access) {
         self.access = access;
-        self.renewal.running = JoinSet::new();
         // It went with the connection, and begins anew where it was.
-        self.watch.stream = None;
+        self.node_os.close();
         self.schedule.set(Duty::Watch, self.now());
         self.drop_pods();
         self.certified();
-    }
-
-    fn certified(&mut self) {
-        let certificate = self.access.certificate.as_ref();
-        self.status_reporter.holds_until(certificate.map(crate::credentials::Certificate::until_secs));
-        let ours = certificate.filter(|_| self.access.is_own);
-        self.renewal.due = ours.map(|ours| rotation::renew_at(ours.from_secs(), ours.until_secs(), random::fraction()));
-        self.renewal.failures = 0;
-        // Signers date back. A certificate that is due from its first moment on is renewed at times, not for ever.
-        let left = ours.map(|ours| Duration::from_secs(ours.until_secs().saturating_sub(seconds())));
-        self.renewal.not_before = self.begun.elapsed() + left.unwrap_or_default() / LEAST_PART;
     }
 
     /// Since the membership began, by a clock that is never set.
@@ -210,20 +144,18 @@ impl Member {
             self.renew_if_due();
             if let Some(duty) = self.schedule.next(self.now()) {
                 let result = self.perform(duty).await;
-                if self.judge(duty, result).await {
+                if self.settle(duty, result).await {
                     return Ok(Served { went_well: self.went_well });
                 }
                 continue;
             }
-            let wait = self.schedule.wait(self.now()).min(self.renewal_wait()).min(LONGEST_SLEEP);
+            let wait = self.schedule.wait(self.now()).min(self.renewal.wait(self.now())).min(LONGEST_SLEEP);
             let woken = tokio::select! {
                 () = sleep(wait) => Wakeup::Time,
                 changed = self.facts.changed() => Wakeup::Facts(changed),
-                change = next(&mut self.watch.stream) => Wakeup::Watch(change),
-                change = next(&mut self.pods.stream) => Wakeup::Pods(change),
-                Some(renewed) = self.renewal.running.join_next() => {
-                    Wakeup::Renewed(Box::new(renewed.unwrap_or_else(|error| Err(Problem::Own(error.to_string())))))
-                }
+                change = self.node_os.next() => Wakeup::Watch(change),
+                change = self.pods.next() => Wakeup::Pods(change),
+                Some(renewed) = self.renewal.next() => Wakeup::Renewed(Box::new(renewed)),
             };
             match woken {
                 Wakeup::Time => {}
@@ -238,13 +170,30 @@ impl Member {
         }
     }
 
+    /// Does it once, and says when it is due again.
+    async fn perform(&mut self, duty: Duty) -> Result<Outcome, Failure> {
+        match duty {
+            Duty::Register => self.register().await?,
+            Duty::Beat => self.beat().await?,
+            Duty::Report => self.report().await?,
+            Duty::Version => self.ask_version().await?,
+            Duty::Watch => self.watch().await?,
+            Duty::WatchPods => self.watch_pods().await?,
+            Duty::HandBack => self.hand_back().await?,
+            Duty::Rollout => return self.rollout_pass().await,
+            Duty::Apply => self.apply().await?,
+            Duty::Record => self.record_events().await?,
+        }
+        Ok(Outcome::Done)
+    }
+
     /// What came of a duty. True: the cluster does not believe us.
-    async fn judge(&mut self, duty: Duty, result: Result<Outcome, Failure>) -> bool {
+    async fn settle(&mut self, duty: Duty, result: Result<Outcome, Failure>) -> bool {
         let now = self.now();
         let failure = match result {
             Ok(went) => {
                 self.went_well = true;
-                // A look that is answered ends no back-off of the step behind it.
+                // A fetch that is answered ends no back-off of the step behind it.
                 if went == Outcome::Done {
                     self.schedule.went_well(duty);
                     self.status_reporter.clear_problem(duty.doing());
@@ -261,7 +210,7 @@ impl Member {
                 self.schedule.unreachable(now, jitter);
                 self.status_reporter.unreachable(failure.to_string());
                 // It would wait for a connection that is given up.
-                if self.watch.stream.take().is_some() {
+                if self.node_os.close() {
                     self.schedule.set(Duty::Watch, now);
                 }
                 self.drop_pods();
@@ -294,7 +243,7 @@ impl Member {
     fn learn(&mut self) {
         let facts = Arc::clone(&self.facts.borrow_and_update());
         let before = std::mem::replace(&mut self.known, facts);
-        let phase = self.decision.phase;
+        let phase = self.rollout.decision().phase;
         self.will_record(plan::event::events(Some((&before, phase)), (&self.known, phase)));
         let now = self.now();
         if plan::rollout::concerns(&before, &self.known) {
@@ -303,54 +252,22 @@ impl Member {
         self.compare();
     }
 
-    /// Events that are to be reported.
-    pub(super) fn will_record(&mut self, events: Vec<Event>) {
-        if events.is_empty() {
-            return;
-        }
-        self.events.extend(events.into_iter().map(|event| (event, false)));
-        while self.events.len() > MAX_EVENTS {
-            self.events.pop_front();
-        }
-        self.schedule.hasten(Duty::Record, self.now());
+    /// Whether something is to be reported that was not yet.
+    pub(super) fn compare(&mut self) {
+        self.compare_node();
+        self.compare_node_os();
     }
 
-    /// How long the certificate needs no renewal.
-    fn renewal_wait(&self) -> Duration {
-        let Some(due) = self.renewal.due.filter(|_| self.renewal.running.is_empty()) else { return Duration::MAX };
-        Duration::from_secs(due.saturating_sub(seconds())).max(self.renewal.not_before.saturating_sub(self.now()))
-    }
-
-    fn renew_if_due(&mut self) {
-        if self.renewal_wait().is_zero() {
-            let (applicant, client) = (Arc::clone(&self.applicant), self.access.client.clone());
-            self.renewal.running.spawn(async move { applicant.renewed(&client).await });
-        }
-    }
-
-    fn renewed(&mut self, renewed: Result<Access, Problem>) {
-        const DOING: &str = "renewing the certificate";
-        match renewed {
-            Ok(access) => {
-                log::info!("cluster {}: the certificate was renewed", self.applicant.config.name);
-                self.status_reporter.clear_problem(DOING);
-                self.enters(access);
-            }
-            Err(problem) => {
-                self.renewal.failures += 1;
-                let (first, longest) = RENEWAL_WAIT;
-                let wait = backoff::spread(backoff::doubled(first, longest, self.renewal.failures), random::fraction());
-                self.renewal.not_before = self.now() + wait;
-                self.status_reporter.set_problem(DOING, problem.to_string());
-            }
+    pub(super) fn subject_uid(&self) -> String {
+        match self.identity.role {
+            // The kubelet's way: `kubectl describe node` looks for the name in this place.
+            Role::Node | Role::Kubelet => self.identity.name.clone(),
+            Role::ReportOnly => self.node_os.object().and_then(|object| object.uid()).unwrap_or_default().to_owned(),
         }
     }
 }
 
-/// The next thing that a watch reports; without a watch it waits for ever.
-async fn next<T>(stream: &mut Option<BoxStream<'static, Result<T, Failure>>>) -> Option<Result<T, Failure>> {
-    match stream {
-        Some(stream) => stream.next().await,
-        None => std::future::pending().await,
-    }
+/// The time by the machine's clock, as the API writes it.
+pub(super) fn time() -> Time {
+    Time(DateTime::<Utc>::from(SystemTime::now()))
 }

@@ -7,16 +7,22 @@
 //! ```
 
 mod bound;
-mod duties;
+mod events;
 mod member;
 mod name;
+mod node;
+mod node_os;
 mod pace;
+mod renewal;
 mod rollout;
 mod serving;
 mod status_reporter;
+mod version;
+mod watching;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use ballast_client::backoff;
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
@@ -28,7 +34,7 @@ use crate::{
     client::Counters,
     credentials::{Access, Applicant, Problem, Store},
     model::{Config, Credentials, Facts, Identity, Order, Report, Role, State},
-    plan::{backoff, node::name},
+    plan::node::name,
     random,
 };
 

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{client::Kind, plan::backoff};
+use ballast_client::backoff;
+
+use crate::client::Kind;
 
 /// The first wait after a failure is at most this, each further one at most twice as long.
 const FIRST: Duration = Duration::from_secs(1);

@@ -2,46 +2,85 @@
 
 use std::time::Duration;
 
+use ballast_client::backoff;
+use tokio::sync::mpsc;
+
 use super::{
     member::{Member, Outcome},
     pace::Duty,
     status_reporter::seconds,
 };
 use crate::{
-    act,
+    act::{self, Evictions},
     client::{Failure, Kind},
     credentials::Kept,
-    model::{Decision, Order, Phase, Resolved, Step},
+    model::{ClusterSnapshot, Decision, Memory, Order, Phase, Resolved, Step},
     observe,
     plan::{
-        self, backoff,
+        self,
         rollout::{Context, pass},
     },
     random,
 };
 
-/// Somebody else was faster: the next look is a little later, and not that of all others at once.
+/// Somebody else was faster: the next fetch is a little later, and not that of all others at once.
 const AFTER_CONFLICT: Duration = Duration::from_secs(2);
 
+/// What is known of the rollout: what was read for the pass, what is remembered, what was decided.
+pub(super) struct Rollout {
+    orders: mpsc::Sender<Order>,
+    snapshot: ClusterSnapshot,
+    memory: Memory,
+    /// What the image that is asked for was found to mean.
+    resolved: Option<Resolved>,
+    decision: Decision,
+    evictions: Evictions,
+}
+
+impl Rollout {
+    pub(super) fn new(orders: mpsc::Sender<Order>, resolved: Option<Resolved>) -> Self {
+        Self {
+            orders,
+            snapshot: ClusterSnapshot::default(),
+            memory: Memory::default(),
+            resolved,
+            decision: Decision::default(),
+            evictions: Evictions::default(),
+        }
+    }
+
+    /// What was decided last.
+    pub(super) fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// What the image that is asked for was found to mean.
+    pub(super) fn resolved(&self) -> Option<&Resolved> {
+        self.resolved.as_ref()
+    }
+}
+
 impl Member {
-    /// One pass and its step. Looks are followed by the pass that asked for them, with what else was seen in it.
+    /// One pass and its step. Fetches are followed by the pass that asked for them, with what else was read in it.
     pub(super) async fn rollout_pass(&mut self) -> Result<Outcome, Failure> {
-        self.snapshot.node_os = self.watch.last.as_ref().map(|last| last.snapshot(self.resolved.as_ref()));
+        self.rollout.snapshot.node_os =
+            self.node_os.object().map(|object| object.snapshot(self.rollout.resolved.as_ref()));
         self.status_reporter
-            .asks(self.snapshot.node_os.as_ref().and_then(|node_os| plan::desired_state::image(&node_os.spec)));
+            .asks(self.rollout.snapshot.node_os.as_ref().and_then(|node_os| plan::desired_state::image(&node_os.spec)));
         // What is paused asks for nothing new.
-        if let Some(spec) = self.snapshot.node_os.as_ref().map(|node_os| &node_os.spec).filter(|spec| !spec.paused) {
+        let spec = self.rollout.snapshot.node_os.as_ref().map(|node_os| &node_os.spec).filter(|spec| !spec.paused);
+        if let Some(spec) = spec {
             self.status_reporter.asks_kubelet(plan::desired_state::kubelet(spec));
         }
         let decision = {
             let context = Context {
                 facts: &self.known,
-                snapshot: &self.snapshot,
+                snapshot: &self.rollout.snapshot,
                 identity: &self.identity,
                 now: self.now(),
                 unix_secs: i64::try_from(seconds()).unwrap_or(i64::MAX),
             };
-            pass(&context, &mut self.memory)
+            pass(&context, &mut self.rollout.memory)
         };
         self.keep_resolved(decision.resolved.as_ref()).await;
         let now = self.now();
@@ -77,9 +116,9 @@ impl Member {
             Err(failure) => {
                 // What was never given is given again in the next pass, and not only when it counts as lost.
                 if let Step::Order(order) = &step {
-                    self.memory.not_ordered(order);
+                    self.rollout.memory.not_ordered(order);
                 }
-                // Now what the look was for is worth reporting: why it goes no further.
+                // Now what the fetch was for is worth reporting: why it goes no further.
                 if is_fetch {
                     self.decided(decision);
                 }
@@ -92,8 +131,10 @@ impl Member {
     /// What the image means is kept on the machine, where no other node can write it.
     async fn keep_resolved(&mut self, resolved: Option<&Resolved>) {
         const DOING: &str = "keeping what the image means";
-        let Some(resolved) = resolved.filter(|resolved| self.resolved.as_ref() != Some(*resolved)) else { return };
-        self.resolved = Some(resolved.clone());
+        let Some(resolved) = resolved.filter(|resolved| self.rollout.resolved.as_ref() != Some(*resolved)) else {
+            return;
+        };
+        self.rollout.resolved = Some(resolved.clone());
         match self.applicant.store.keep_resolved(resolved).await {
             Ok(()) => self.status_reporter.clear_problem(DOING),
             Err(error) => self.status_reporter.set_problem(DOING, error),
@@ -102,11 +143,11 @@ impl Member {
 
     /// The NodeOS is another than the one that asked for it: whatever it asks for is resolved anew.
     pub(super) async fn forget_resolved(&mut self) {
-        if self.resolved.take().is_none() {
+        if self.rollout.resolved.take().is_none() {
             return;
         }
         // What was prepared before is no answer, either.
-        self.memory.about.1 = None;
+        self.rollout.memory.about.1 = None;
         if let Err(error) = self.applicant.store.remove(Kept::Resolved).await {
             log::warn!("cluster {}: {error}", self.applicant.config.name);
         }
@@ -126,10 +167,8 @@ impl Member {
 
     /// What was read for one step says nothing for the next.
     fn forget(&mut self) {
-        self.snapshot = crate::model::ClusterSnapshot {
-            node_os: self.snapshot.node_os.take(),
-            ..crate::model::ClusterSnapshot::default()
-        };
+        self.rollout.snapshot =
+            ClusterSnapshot { node_os: self.rollout.snapshot.node_os.take(), ..ClusterSnapshot::default() };
     }
 
     /// What it decided is what the cluster and the machine see.
@@ -140,8 +179,9 @@ impl Member {
             (phase, message) => Some(format!("{phase:?}: {message}")),
         };
         self.status_reporter.rolls(says);
-        let happened = plan::event::events(Some((&self.known, self.decision.phase)), (&self.known, decision.phase));
-        self.decision = decision;
+        let happened =
+            plan::event::events(Some((&self.known, self.rollout.decision.phase)), (&self.known, decision.phase));
+        self.rollout.decision = decision;
         self.will_record(happened);
         self.compare();
     }
@@ -149,8 +189,8 @@ impl Member {
     async fn step(&mut self, step: &Step) -> Result<(), Failure> {
         let own = self.access.client.own();
         match step {
-            Step::Fetch(what) => observe::fetch(&own, &self.identity, what, &mut self.snapshot).await,
-            Step::Order(order) => self.orders.try_send(order.clone()).map_err(|_| {
+            Step::Fetch(what) => observe::fetch(&own, &self.identity, what, &mut self.rollout.snapshot).await,
+            Step::Order(order) => self.rollout.orders.try_send(order.clone()).map_err(|_| {
                 Failure::Unexpected(
                     "the agent takes no order now, expected it to be done with the one before".to_owned(),
                 )
@@ -160,7 +200,7 @@ impl Member {
                     return self.change_claim(&plan::slots::taken(slot, resource_version, reason)).await;
                 }
                 let made = plan::slots::lease(&self.identity, &self.subject_uid(), slot, reason);
-                self.heartbeat.goes_on(act::create_claim(&own, &made).await?);
+                self.node.goes_on(act::create_claim(&own, &made).await?);
                 Ok(())
             }
             Step::AnnotateSlot { claim, reason } => self.change_claim(&plan::slots::reported(claim, reason)).await,
@@ -172,8 +212,9 @@ impl Member {
                 act::change(&own, &self.identity.name, &plan::cordon::uncordon(resource_version)).await
             }
             Step::Evict { pods } => {
-                let (now, memory) = (self.begun.elapsed(), &mut self.memory);
-                self.evictions.ask(&own, pods, |pod, answer| memory.evicted(pod, answer, now)).await
+                let now = self.now();
+                let Rollout { memory, evictions, .. } = &mut self.rollout;
+                evictions.ask(&own, pods, |pod, answer| memory.evicted(pod, answer, now)).await
             }
             Step::Remove { pods } => act::remove(&own, pods).await,
         }
@@ -181,7 +222,7 @@ impl Member {
 
     async fn change_claim(&mut self, patch: &serde_json::Value) -> Result<(), Failure> {
         let lease = act::change_claim(&self.access.client.own(), &self.identity.name, patch).await?;
-        self.heartbeat.goes_on(lease);
+        self.node.goes_on(lease);
         Ok(())
     }
 }

@@ -3,13 +3,14 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use ballast_client::backoff;
 use tokio::{sync::watch, time::sleep};
 
 use super::status_reporter::seconds;
 use crate::{
     credentials::{Applicant, Certificate, Kept, Problem, Purpose, certificate},
     model::Facts,
-    plan::{backoff, rotation},
+    plan::rotation,
     random,
 };
 

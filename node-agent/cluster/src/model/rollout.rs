@@ -24,7 +24,7 @@ pub struct Identity {
 }
 
 /// What was read of the cluster for one pass. All but the NodeOS is None until a [`Step::Fetch`] asks for it, and is forgotten after any other
-/// step, so that nothing is done upon an old look.
+/// step, so that nothing is done upon an old fetch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClusterSnapshot {
     /// The node's NodeOS. None: it has not been read yet, or there is none.
@@ -153,7 +153,7 @@ pub enum Step {
     Fetch(Fetch),
     /// Ask the machine.
     Order(Order),
-    /// Claim the slot on the node's own Lease, if that is still as it was read. Whether it has it shows in the next look.
+    /// Claim the slot on the node's own Lease, if that is still as it was read. Whether it has it shows in the next fetch.
     TakeSlot {
         /// Its name.
         slot: String,
@@ -228,11 +228,11 @@ pub struct Memory {
     pub about: (String, Option<String>),
     /// What it is at, and since when.
     pub phase: (Phase, Duration),
-    /// Whether a look has shown that the node holds no slot and no cordon of its own, and it has not tried to since.
+    /// Whether a fetch has shown that the node holds no slot and no cordon of its own, and it has not tried to since.
     pub is_settled: bool,
     /// When it last tried to take a slot or to cordon: an answer that is lost may still come true for a while.
     pub touched: Duration,
-    /// The slot that it had at the last look.
+    /// The slot that it had at the last fetch.
     pub slot: Option<String>,
     /// Whether it was alone with that slot once.
     pub was_alone: bool,

@@ -23,7 +23,7 @@ pub struct Slot {
     pub name: String,
     /// Whose it is to take; empty: it is claimed and does not exist (any more).
     pub pool: String,
-    /// Who claims it, by name. It is had by a node that is alone here, in a look that began after its own claim was written.
+    /// Who claims it, by name. It is had by a node that is alone here, in a fetch that began after its own claim was written.
     pub claims: Vec<Claim>,
 }
 

@@ -6,8 +6,8 @@ mod node_os;
 mod version;
 
 pub(crate) use self::{
-    bound::{PodChange, PodWatch, watch_pods},
+    bound::{PodChange, watch_pods},
     fetch::fetch,
-    node_os::{Change, Observed, Watch, watch},
+    node_os::{Change, Observed, watch},
     version::server_version,
 };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ballast_settings::window::Window;
+use ballast_types::Sha256Digest;
 
 use crate::model::{DesiredState, NodeOsSpec};
 
@@ -59,9 +60,7 @@ pub fn desired_state(spec: &NodeOsSpec) -> Result<DesiredState, String> {
 /// The digest in `image`, if it has a whole one.
 pub fn digest(image: &str) -> Option<&str> {
     let (_, digest) = image.split_once('@')?;
-    let hex = digest.strip_prefix("sha256:")?;
-    let is_whole = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_whole.then_some(digest)
+    digest.parse::<Sha256Digest>().is_ok().then_some(digest)
 }
 
 #[cfg(test)]

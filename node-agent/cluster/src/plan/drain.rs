@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use ballast_client::backoff;
 use k8s_openapi::api::core::v1::Pod;
 
-use super::backoff;
 use crate::model::{Blocked, Eviction, Memory, PodId, PodKind, PodSnapshot};
 
 /// The annotation of a pod that only shows in the API what the node runs by itself.

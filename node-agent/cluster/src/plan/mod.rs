@@ -1,6 +1,5 @@
 //! What to report and to do: functions of facts, settings, what was observed, and the time. Pure.
 
-pub mod backoff;
 pub mod bound;
 pub mod conditions;
 pub mod cordon;

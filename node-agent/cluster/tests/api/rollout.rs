@@ -64,7 +64,7 @@ async fn joined(api: &Api) -> (tempfile::TempDir, Machine) {
 }
 
 #[tokio::test]
-async fn a_look_that_is_answered_ends_no_backoff_of_what_is_refused() {
+async fn a_fetch_that_is_answered_ends_no_backoff_of_what_is_refused() {
     let api = Api::start(&[b"h2"]).await;
     api.fault(SLOTS, vec![Fault::Status(403, None); 99]);
     let (_folder, mut machine) = joined(&api).await;

@@ -1,48 +1,13 @@
 //! Digests of content: the only kind that registries use, sha256, and the check that runs along with a stream.
 
-use std::fmt;
-
-use anyhow::{Result, bail};
+pub(crate) use ballast_types::Sha256Digest as Digest;
 use ring::digest::{Context, SHA256};
-use serde::{Deserialize, Deserializer, de::Error};
 
-const ALGORITHM: &str = "sha256:";
-const HEX_LETTERS: usize = 64;
-
-/// `sha256:` and 64 hexadecimal letters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Digest(String);
-
-impl Digest {
-    pub(crate) fn parse(text: &str) -> Result<Self> {
-        let hex = text.strip_prefix(ALGORITHM).unwrap_or_default();
-        if hex.len() != HEX_LETTERS || !hex.bytes().all(|letter| matches!(letter, b'0'..=b'9' | b'a'..=b'f')) {
-            bail!("{text:?} is no digest, expected sha256: and {HEX_LETTERS} hexadecimal letters (0-9, a-f)");
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        let mut hasher = Hasher::new();
-        hasher.update(bytes);
-        hasher.finish()
-    }
-
-    pub(crate) fn hex(&self) -> &str {
-        &self.0[ALGORITHM.len()..]
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
+/// The digest of `bytes`.
+pub(crate) fn of(bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.update(bytes);
+    hasher.finish()
 }
 
 /// The digest of a stream, piece by piece.
@@ -58,7 +23,9 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Digest {
-        Digest(format!("{ALGORITHM}{}", hex::encode(self.0.finish())))
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(self.0.finish().as_ref());
+        Digest::from_bytes(&bytes)
     }
 }
 
@@ -67,15 +34,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_a_digest() {
-        let good = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Digest::parse(good).unwrap(), Digest::of(b""));
-        assert_eq!(Digest::of(b"").hex(), &good[7..]);
-        for bad in ["", "sha256:", &good[..70], &good.to_uppercase(), &good.replace("sha256", "sha512"), &good[7..]] {
-            let error = Digest::parse(bad).unwrap_err().to_string();
-            assert!(error.contains("is no digest, expected sha256:"), "{error}");
-        }
-        let error = Digest::parse(&format!("sha256:{}/", &good[8..])).unwrap_err();
-        assert!(error.to_string().contains("is no digest"));
+    fn a_stream_has_the_digest_of_its_pieces() {
+        let nothing = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(of(b"").as_str(), nothing);
+        let mut hasher = Hasher::new();
+        [&b"a"[..], b"bc"].iter().for_each(|piece| hasher.update(piece));
+        assert_eq!(hasher.finish(), of(b"abc"));
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::digest::Digest;
+use super::digest::{self, Digest};
 
 /// Manifests are held in memory. Real ones have some kilobytes; registries themselves refuse more than 4 MiB.
 pub(crate) const MAX_BYTES: u64 = 4 << 20;
@@ -83,7 +83,7 @@ impl Manifest {
                 bail!("the manifest is neither an image (config and layers) nor an index (manifests), or both at once")
             }
         };
-        Ok(Self { digest: Digest::of(&bytes), bytes, kind })
+        Ok(Self { digest: digest::of(&bytes), bytes, kind })
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     fn descriptor(media_type: &str, more: &str) -> String {
-        let digest = Digest::of(more.as_bytes());
+        let digest = digest::of(more.as_bytes());
         format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":3{more}}}"#)
     }
 
@@ -127,7 +127,7 @@ mod tests {
         assert!(matches!(parse(&index, None).unwrap().kind, Kind::Index(_)));
         assert!(parse(&image, Some(OCI_INDEX)).is_err());
         assert!(parse(&index, Some(OCI_IMAGE)).is_err());
-        assert_eq!(parse(&image, None).unwrap().digest, Digest::of(image.as_bytes()));
+        assert_eq!(parse(&image, None).unwrap().digest, digest::of(image.as_bytes()));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Named {
         let doing = || format!("reading the image's name {text:?}");
         let (rest, digest) = match text.split_once('@') {
             None => (text, None),
-            Some((rest, digest)) => (rest, Some(Digest::parse(digest).with_context(doing)?)),
+            Some((rest, digest)) => (rest, Some(digest.parse().with_context(doing)?)),
         };
         let slash = rest.rfind('/').map_or(0, |slash| slash + 1);
         let (name, tag) = match rest[slash..].find(':') {

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 
-use crate::content::digest::Digest;
+use crate::content::digest::{self, Digest};
 
 /// How such a key begins in DER: id-ecPublicKey, prime256v1, and a bit string of one uncompressed point (RFC 5480).
 const PREFIX: [u8; 26] = [
@@ -38,7 +38,7 @@ impl PublicKey {
 
     /// The digest of the key in DER (SubjectPublicKeyInfo): what it is called where it is revoked.
     pub(super) fn fingerprint(&self) -> Digest {
-        Digest::of(&[&PREFIX[..], &self.point].concat())
+        digest::of(&[&PREFIX[..], &self.point].concat())
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {

@@ -139,7 +139,7 @@ mod tests {
 
     fn check_as(name: &str, digest: &str, keys: &[PublicKey], payload: &str, signature: &str) -> String {
         let name = Named::parse(name).unwrap();
-        let digest = Digest::parse(digest).unwrap();
+        let digest: Digest = digest.parse().unwrap();
         let wanted = wanted(&digest, &name, keys);
         check(payload.as_bytes(), signature, &wanted).map_or_else(|error| format!("{error:#}"), |_| "good".to_owned())
     }
@@ -160,7 +160,7 @@ mod tests {
             PublicKey::parse("skopeo", tests::PEM.as_bytes()).unwrap(),
             PublicKey::of_point("ours", pair.public_key().as_ref()),
         ];
-        let (digest, name) = (Digest::parse(DIGEST).unwrap(), Named::parse(NAME).unwrap());
+        let (digest, name) = (DIGEST.parse::<Digest>().unwrap(), Named::parse(NAME).unwrap());
         let judge = |optional: Option<&str>, max_age_days: Option<u64>, now: u64| {
             let (payload, signature) = match optional {
                 None => (PAYLOAD_OF_SKOPEO.to_owned(), SIGNATURE_OF_SKOPEO.to_owned()),
@@ -218,7 +218,7 @@ mod tests {
     fn a_signature_of_skopeo_is_good_for_its_image_alone() {
         let keys = [PublicKey::parse("key.pub", tests::PEM.as_bytes()).unwrap()];
         let (payload, signature) = (PAYLOAD_OF_SKOPEO, SIGNATURE_OF_SKOPEO);
-        let other = Digest::of(b"other").to_string();
+        let other = crate::content::digest::of(b"other").to_string();
         let forged = payload.replace("ballast:1", "ballast:2");
         let table = [
             (check_as(NAME, DIGEST, &keys, payload, signature), "good"),

@@ -146,10 +146,10 @@ mod tests {
     #[tokio::test]
     async fn of_a_wrong_blob_never_all_is_seen() {
         let content = vec![7; 200_000];
-        let digest = Digest::of(&content);
+        let digest = crate::content::digest::of(&content);
         assert!(matches!(read(&content, &digest, 200_000).await, (200_000, Ok(()))));
-        assert!(matches!(read(b"", &Digest::of(b""), 0).await, (0, Ok(()))));
-        let other = Digest::of(b"other");
+        assert!(matches!(read(b"", &crate::content::digest::of(b""), 0).await, (0, Ok(()))));
+        let other = crate::content::digest::of(b"other");
         let table = [
             (&content[..], &other, 200_000, "the blob is corrupted: its content has the digest sha256:"),
             (&content[..], &digest, 300_000, "has 200000 bytes, expected 300000"),

@@ -83,7 +83,7 @@ impl Sources {
 
 fn check(bytes: Bytes, media_type: Option<&str>, version: &str) -> Result<Manifest> {
     let manifest = Manifest::parse(bytes, media_type)?;
-    if Digest::parse(version).is_ok_and(|asked| asked != manifest.digest) {
+    if version.parse::<Digest>().is_ok_and(|asked| asked != manifest.digest) {
         let text = format!("asked for the manifest {version}, it sends one with the digest {}", manifest.digest);
         return Err(Failed::new(Kind::Damaged, text).into());
     }

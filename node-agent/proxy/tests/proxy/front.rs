@@ -13,7 +13,7 @@ use std::{
 /// How a TLS connection begins. This fault proxy has no such thing.
 const TLS: [u8; 1] = [0x16];
 
-/// What happens to the next question whose path contains the text beside it.
+/// What happens to the next request whose path contains the text beside it.
 #[derive(Clone)]
 pub(crate) enum Fault {
     /// Status line and headers, and a body.
@@ -69,7 +69,7 @@ impl Front {
 }
 
 fn serve(mut client: TcpStream, upstream: &str, script: &Mutex<Script>) {
-    // Errors of a connection are the other side's to see; each question has a connection of its own.
+    // Errors of a connection are the other side's to see; each request has a connection of its own.
     let _ = answer(&mut client, upstream, script);
     let _ = client.shutdown(Shutdown::Both);
 }

@@ -28,7 +28,7 @@ pub(crate) struct Registry {
     pub(crate) open: String,
     /// Wants TLS and a password.
     pub(crate) guarded: String,
-    doors: Vec<Child>,
+    listeners: Vec<Child>,
 }
 
 impl Registry {
@@ -44,8 +44,8 @@ impl Registry {
              auth: {{htpasswd: {{realm: test, path: {path}/htpasswd}}}}\n"
         );
         let ((one, open), (two, guarded)) =
-            (door(folder.path(), "open", &open), door(folder.path(), "guarded", &guarded));
-        Self { folder, open, guarded, doors: vec![one, two] }
+            (listener(folder.path(), "open", &open), listener(folder.path(), "guarded", &guarded));
+        Self { folder, open, guarded, listeners: vec![one, two] }
     }
 
     /// Where only who shows the registry's own certificate comes in, over TLS.
@@ -55,8 +55,8 @@ impl Registry {
             "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {path}/data}}}}\n\
              http: {{addr: \"127.0.0.1:0\", tls: {{certificate: {path}/tls.crt, key: {path}/tls.key, clientcas: [{path}/tls.crt]}}}}\n"
         );
-        let (child, address) = door(self.folder.path(), "mutual", &config);
-        self.doors.push(child);
+        let (child, address) = listener(self.folder.path(), "mutual", &config);
+        self.listeners.push(child);
         address
     }
 
@@ -97,14 +97,14 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        for door in &mut self.doors {
-            door.kill().unwrap();
-            door.wait().unwrap();
+        for listener in &mut self.listeners {
+            listener.kill().unwrap();
+            listener.wait().unwrap();
         }
     }
 }
 
-fn door(folder: &Path, name: &str, config: &str) -> (Child, String) {
+fn listener(folder: &Path, name: &str, config: &str) -> (Child, String) {
     let file = folder.join(format!("{name}.yml"));
     fs::write(&file, config).unwrap();
     let mut command = tool("docker-registry");

@@ -14,17 +14,17 @@ pub(super) fn find(table: &dyn TableLike, keys: &[Key], path: &[String]) -> Resu
     let Some((name, rest)) = path.split_first() else { return Ok(Some(json_of_table(table))) };
     let Some(key) = keys.iter().find(|key| key.name == name) else { return Err(unknown(name, keys)) };
     let item = table.get(name);
+    // What is not there has keys as well, and others that it has not.
+    let nothing = toml_edit::Table::new();
     match (key.shape, rest) {
         (_, []) => Ok(item.map(json)),
-        (Shape::Table(inner), _) => match item.and_then(Item::as_table_like) {
-            Some(table) => find(table, inner, rest),
-            None => Ok(None),
-        },
+        (Shape::Table(inner), _) => find(item.and_then(Item::as_table_like).unwrap_or(&nothing), inner, rest),
         (Shape::Keyed(identities, inner), [which, rest @ ..]) => {
             let mut tables = item.and_then(Item::as_array_of_tables).into_iter().flatten();
             match tables.find(|one| is_called(one, identities, which)) {
                 Some(one) => find(one, inner, rest),
-                None => Ok(None),
+                None if rest.is_empty() => Ok(None),
+                None => find(&nothing, inner, rest),
             }
         }
         (Shape::Texted | Shape::TextedOrNumbered, _) => {

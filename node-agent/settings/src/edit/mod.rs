@@ -6,6 +6,7 @@ mod difference;
 mod find;
 mod mask;
 mod place;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -14,8 +15,8 @@ use std::fmt;
 
 use toml_edit::{DocumentMut, Key, TomlError};
 
-pub use self::difference::difference;
 use self::place::Act;
+pub use self::{difference::difference, secrets::secrets};
 use crate::{Outcome, Rank, Source, model::Problem, read, schema::KEYS};
 
 /// How problems name the document, of which they have only the text.

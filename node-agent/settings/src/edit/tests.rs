@@ -136,6 +136,8 @@ fn a_key_is_found_where_it_stands() {
         ("update.auto", None),
         ("registry.\"r.example:5000\".plain_http", Some("true")),
         ("registry.other.plain_http", None),
+        ("registry.other", None),
+        ("api.listen", None),
         ("network.interface.\"52-54-00-AB-CD-EF\".mtu", Some("1400")),
         ("kernel.sysctl.vm.swappiness", Some("10")),
         ("kernel.sysctl", Some("{\"vm.swappiness\":10}")),
@@ -143,9 +145,14 @@ fn a_key_is_found_where_it_stands() {
         let found = super::get(document, key).unwrap().map(|value| value.to_string());
         assert_eq!(found.as_deref(), expected, "{key}");
     }
-    for (key, expected) in
-        [("update.autos", "did you mean auto?"), ("hostname.x", "has no keys in it"), ("", "is no key")]
-    {
+    for (key, expected) in [
+        ("update.autos", "did you mean auto?"),
+        // Nothing of these is there.
+        ("api.lisen", "did you mean listen?"),
+        ("registry.other.plain_htp", "did you mean plain_http?"),
+        ("hostname.x", "has no keys in it"),
+        ("", "is no key"),
+    ] {
         let reported = super::get(document, key).unwrap_err().to_string();
         assert!(reported.contains(expected), "{reported}");
     }

@@ -47,11 +47,16 @@ pub(super) struct CloudConfig {
     pub(super) notes: Vec<Problem>,
 }
 
-/// A file with settings.
-#[derive(Debug)]
+/// A file with settings. There may be secrets in it: its content is not shown.
 pub(super) struct File {
     pub(super) path: String,
     pub(super) content: Vec<u8>,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "File({}, {} bytes)", self.path, self.content.len())
+    }
 }
 
 /// What `document` says.

@@ -21,8 +21,8 @@ pub(crate) use self::limits::Budget;
 pub use self::{limits::MAX_BYTES, version::VERSION};
 use crate::{problem::Problem, tree::Table};
 
-/// A text that may say something of the settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A text that may say something of the settings. There may be secrets in it: its bytes are not shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Source<'a> {
     /// How problems name it: a file's path, `credential ballast.settings`, ….
     pub name: &'a str,
@@ -32,6 +32,12 @@ pub struct Source<'a> {
     pub kind: Kind,
     /// What it holds.
     pub bytes: &'a [u8],
+}
+
+impl std::fmt::Debug for Source<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Source({}, {} bytes)", self.name, self.bytes.len())
+    }
 }
 
 impl<'a> Source<'a> {

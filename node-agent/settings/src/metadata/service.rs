@@ -44,7 +44,7 @@ pub(super) enum Encoding {
     MaybeBase64,
 }
 
-/// One question: how problems name its answer, where it is, and what is in it.
+/// One request: how problems name its answer, where it is, and what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) name: &'static str,
@@ -224,7 +224,7 @@ impl Service {
         }
     }
 
-    /// What has to be asked first, for a token that goes with every question.
+    /// What has to be asked first, for a token that goes with every request.
     pub(super) fn token_request(self) -> Option<Request> {
         let header = match self {
             Self::Ec2 => "X-aws-ec2-metadata-token-ttl-seconds",
@@ -244,7 +244,7 @@ impl Service {
         Some(Request { method: "PUT", host, path, headers, from_privileged_port: self.wants_privileged_port() })
     }
 
-    /// What goes with every question.
+    /// What goes with every request.
     pub(super) fn headers(self, token: Option<&Secret>) -> Vec<(&'static str, Secret)> {
         let token = token.cloned();
         match self {

@@ -24,12 +24,18 @@ pub enum Step {
     Again,
 }
 
-/// A source that the service gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A source that the service gave. There may be secrets in it: its bytes are not shown.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Found {
     name: &'static str,
     kind: Kind,
     bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.source().fmt(formatter)
+    }
 }
 
 impl Found {

@@ -72,7 +72,7 @@ fn a_cloud_that_nobody_asks_has_a_name() {
     }
 }
 
-/// What each of the newer clouds is asked for and answers with: its user-data, a name, and what goes with a question.
+/// What each of the newer clouds is asked for and answers with: its user-data, a name, and what goes with a request.
 #[test]
 fn each_cloud_has_paths_and_headers_of_its_own() {
     const SAID: &str = "#cloud-config\ntimezone: UTC\n";

@@ -2,7 +2,7 @@
 
 use super::{Text, is_not, shown_as_text};
 
-/// A certificate's serial number in hexadecimal digits, as `openssl x509 -serial` tells it: large letters, no zeros in front.
+/// A certificate's serial number in hexadecimal digits, as `openssl x509 -serial` prints it: large letters, no zeros in front.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CertificateSerial(String);
 

@@ -78,9 +78,9 @@ pub(super) fn issue(folder: &Folder, name: &str, role: ApiRole, days: u16) -> Re
     };
     let authority = KeyPair::from_pem(&pem).with_context(|| format!("reading {}", folder.path(KEY).display()))?;
     let authority = Issuer::new(params()?, authority);
-    let (certificate, key) = (format!("{CERTIFICATES}/{name}.pem"), format!("{CERTIFICATES}/{name}-key.pem"));
-    if folder.path(&certificate).exists() {
-        bail!("{} is there already", folder.path(&certificate).display());
+    let (certificate, key) = (format!("{CERTIFICATES}/{name}.pem"), format!("{CERTIFICATES}/{name}.key"));
+    if let Some(there) = [&certificate, &key].into_iter().find(|name| folder.path(name).exists()) {
+        bail!("{} is there already", folder.path(there).display());
     }
     let mut serial = [0; 16];
     SystemRandom::new().fill(&mut serial).ok().context("asking the kernel for a random number").with_context(doing)?;

@@ -116,11 +116,15 @@ mod tests {
         let me = Issue { name: "me".to_owned(), role: ApiRole::Admin, days: 1 };
         let told = issue(&folder, &me).unwrap();
         assert!(told.contains("ballast --node HOST status"), "{told}");
-        let other = Issue { name: "other".to_owned(), ..me };
+        let other = Issue { name: "other".to_owned(), role: ApiRole::Reader, days: 1 };
         // The context stays who it was.
         assert!(!issue(&folder, &other).unwrap().contains("ballast --node"));
         let again = issue(&folder, &other).unwrap_err().to_string();
         assert!(again.ends_with("is there already"), "{again}");
+        // Whatever somebody is called, no certificate lies where another's key does.
+        for name in ["a", "a-key", "a.key", "a.pem", "a.key.pem"] {
+            issue(&folder, &Issue { name: name.to_owned(), ..other }).unwrap();
+        }
         assert!(init(&folder).unwrap_err().to_string().ends_with("is there already"));
     }
 

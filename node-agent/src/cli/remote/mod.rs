@@ -21,8 +21,11 @@ pub(crate) use self::{
     known::parse as fingerprint,
     talk::Talk,
 };
-use self::{talk::UnknownCertificate, tls::ClientIdentity};
-use crate::report::socket::Request;
+use self::{
+    talk::{Line, UnknownCertificate},
+    tls::ClientIdentity,
+};
+use crate::report::{exec::Inputs, socket::Request};
 
 /// Which nodes a command is for.
 #[derive(Debug, Default, clap::Args)]
@@ -80,11 +83,21 @@ impl Remote {
         &self.address
     }
 
-    /// Asks `request` of it; of a node that was never spoken to only if somebody says that it is the one.
+    /// Asks `request` of it and goes on with what `inputs` say; of a node that was never spoken to only if somebody says that it is the one.
     ///
     /// # Errors
     /// In a sentence, if it cannot be asked, is another one, or refuses.
-    pub(crate) fn open(&self, request: &Request, deadline: Duration, may_ask: bool) -> Result<Talk> {
+    pub(crate) fn open(
+        &self,
+        request: &Request,
+        inputs: Option<Inputs>,
+        deadline: Duration,
+        may_ask: bool,
+    ) -> Result<Talk> {
+        Talk::open(self.connect(may_ask)?, request, inputs, deadline)
+    }
+
+    fn connect(&self, may_ask: bool) -> Result<Line> {
         let Self { folder, address, .. } = self;
         let known = known::fingerprint(folder, address)?;
         if let (Some(given), Some(known)) = (&self.fingerprint, &known)
@@ -93,13 +106,13 @@ impl Remote {
             known::refuse(folder, address, known, given)?;
         }
         let believed = known.clone().or_else(|| self.fingerprint.clone());
-        let opened = Talk::open(address, believed.clone(), &self.identity, request, deadline);
+        let opened = Line::open(address, believed.clone(), &self.identity);
         let shown = match &opened {
             Ok(_) => None,
             Err(error) => error.downcast_ref::<UnknownCertificate>().map(|UnknownCertificate(shown)| shown.clone()),
         };
         let now_known = match (shown, believed) {
-            (None, believed) => return opened.and_then(|talk| self.remember(known, believed).map(|()| talk)),
+            (None, believed) => return opened.and_then(|line| self.remember(known, believed).map(|()| line)),
             (Some(shown), Some(believed)) => return known::refuse(folder, address, &believed, &shown).and(opened),
             (Some(shown), None) => shown,
         };
@@ -110,7 +123,7 @@ impl Remote {
             );
         }
         known::keep(folder, address, &now_known)?;
-        Talk::open(address, Some(now_known), &self.identity, request, deadline)
+        Line::open(address, Some(now_known), &self.identity)
     }
 
     /// It is what the command line said.

@@ -1,12 +1,16 @@
 //! A conversation with a node's API: one request, its replies.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::{Request as HttpRequest, Response, StatusCode, header::HOST};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, client::conn::http1};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::{
+    body::{Frame, Incoming},
+    client::conn::http1,
+};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{net::TcpStream, runtime::Runtime, time::timeout};
@@ -18,6 +22,7 @@ use super::{
 };
 use crate::report::{
     api::route,
+    exec::Inputs,
     socket::{Reply, Request},
 };
 
@@ -48,23 +53,35 @@ pub(crate) struct Talk {
 #[error("it shows the certificate {0}")]
 pub(crate) struct UnknownCertificate(pub(crate) String);
 
-impl Talk {
-    /// Asks `request` of the node at `address`, which has the certificate `fingerprint`.
+/// A connection to a node whose certificate is the right one.
+pub(crate) struct Line {
+    runtime: Runtime,
+    address: Address,
+    stream: TlsStream<TcpStream>,
+}
+
+impl Line {
+    /// To the node at `address`, which has the certificate `fingerprint`.
     ///
     /// # Errors
-    /// [`UnknownCertificate`] if it has another; in a sentence if it cannot be asked or refuses.
-    pub(crate) fn open(
-        address: &Address,
-        fingerprint: Option<String>,
-        identity: &ClientIdentity,
-        request: &Request,
-        deadline: Duration,
-    ) -> Result<Self> {
+    /// [`UnknownCertificate`] if it has another; in a sentence if it does not answer.
+    pub(crate) fn open(address: &Address, fingerprint: Option<String>, identity: &ClientIdentity) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("setting up the event loop")?;
+        let stream = runtime.block_on(connect(address, fingerprint, identity))?;
+        Ok(Self { runtime, address: address.clone(), stream })
+    }
+}
+
+impl Talk {
+    /// Asks `request` over `line`, and goes on with what `inputs` say.
+    ///
+    /// # Errors
+    /// In a sentence if it cannot be asked or refuses.
+    pub(crate) fn open(line: Line, request: &Request, inputs: Option<Inputs>, deadline: Duration) -> Result<Self> {
+        let Line { runtime, address, stream } = line;
         let response = runtime.block_on(async {
-            let stream = connect(address, fingerprint, identity).await?;
-            ask(stream, address, request, deadline).await.map_err(|error| explained(address, error))
+            ask(stream, &address, request, inputs, deadline).await.map_err(|error| explained(&address, error))
         })?;
         let status = response.status();
         let mut talk = Self {
@@ -157,6 +174,7 @@ async fn ask(
     stream: TlsStream<TcpStream>,
     address: &Address,
     request: &Request,
+    inputs: Option<Inputs>,
     deadline: Duration,
 ) -> Result<Response<Incoming>> {
     let call = route::encode(request)?;
@@ -167,9 +185,19 @@ async fn ask(
         .method(call.method)
         .uri(call.target)
         .header(HOST, address.to_string())
-        .body(Full::new(Bytes::from(call.body.unwrap_or_default())))
+        .body(match inputs {
+            Some(inputs) => StreamBody::new(stream::unfold(inputs, next_line).boxed()).boxed_unsync(),
+            None => Full::new(Bytes::from(call.body.unwrap_or_default())).boxed_unsync(),
+        })
         .context("making the request")?;
     within(deadline, sender.send_request(http)).await
+}
+
+/// What is said next, as a line.
+async fn next_line(mut inputs: Inputs) -> Option<(Result<Frame<Bytes>, Infallible>, Inputs)> {
+    let mut line = serde_json::to_vec(&inputs.recv().await?).ok()?;
+    line.push(b'\n');
+    Some((Ok(Frame::data(Bytes::from(line))), inputs))
 }
 
 async fn within<T, E: Into<anyhow::Error>>(deadline: Duration, work: impl Future<Output = Result<T, E>>) -> Result<T> {

@@ -47,6 +47,10 @@ pub(super) fn operate(node: &Node, command: Command, output: &Output) -> Result<
             | Reply::Failed(_)
             | Reply::Text(_)
             | Reply::Images(_)
+            | Reply::Stdout(_)
+            | Reply::Stderr(_)
+            | Reply::Exited(_)
+            | Reply::Seen(_)
             | Reply::Findings(_)
             | Reply::Line(_)
             | Reply::End {}

@@ -132,7 +132,8 @@ fn destination() -> ImageStore {
     }
 }
 
-fn in_namespace<T>(message: T) -> Request<T> {
+/// `message`, for the CRI's part of containerd.
+pub(super) fn in_namespace<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("containerd-namespace", MetadataValue::from_static(NAMESPACE));
     request

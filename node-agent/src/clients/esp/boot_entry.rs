@@ -50,7 +50,7 @@ pub fn entries(folder: &Path) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// On each look: at a level that nobody keeps unless asked.
+/// On each read: at a level that nobody keeps unless asked.
 fn note(error: anyhow::Error) {
     log::debug!("{error:#}");
 }

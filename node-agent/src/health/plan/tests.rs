@@ -67,7 +67,7 @@ fn a_trial_begins_with_its_time_before_anything_is_judged() {
 }
 
 #[test]
-fn what_is_missing_is_waited_for_and_then_condemned() {
+fn what_is_missing_is_waited_for_and_then_fails_the_release() {
     type Change = fn(&mut Observed, &mut Trial);
     let table: &[(Option<&str>, Change, &str)] = &[
         (Some("container runtime does not answer"), |_, _| {}, "container runtime does not answer"),
@@ -115,7 +115,7 @@ fn what_is_missing_is_waited_for_and_then_condemned() {
 }
 
 #[test]
-fn what_does_not_count_condemns_nothing() {
+fn what_does_not_count_fails_no_release() {
     type Change = fn(&mut Observed, &mut Trial);
     let table: &[Change] = &[
         |_, _| {},
@@ -146,7 +146,7 @@ fn healthy_for_a_moment_is_not_healthy() {
     assert_eq!(judged_with(None, 10, 1), settles(10, 1, 10));
     assert_eq!(judged_with(since_ten, 17, 1), settles(10, 1, 3));
     assert_eq!(judged_with(since_ten, 20, 1), Verdict::Good);
-    // The runtime was restarted between two looks at which it answered.
+    // The runtime was restarted between two probes at which it answered.
     assert_eq!(judged_with(since_ten, 20, 2), settles(20, 2, 10));
     // The time is over, but it became healthy before that.
     assert_eq!(judged_with(Some(Steady { since: Duration::from_secs(305), restarts: 1 }), 311, 1), settles(305, 1, 4));

@@ -1,5 +1,7 @@
 //! Who a client is: what its certificate says. The handshake has shown that an authority of ours signed it, and that it is its own.
 
+use std::time::SystemTime;
+
 use anyhow::{Context, Result, anyhow};
 use ballast_settings::{
     model::{ApiListen, ApiRole},
@@ -27,6 +29,8 @@ pub(super) struct Client {
     pub(super) serial: CertificateSerial,
     /// The roles that its organisations give it.
     pub(super) roles: Vec<ApiRole>,
+    /// Until when its certificate is valid.
+    pub(super) until: SystemTime,
 }
 
 impl Client {
@@ -51,6 +55,7 @@ impl Client {
             name: shown(&texts(COMMON_NAME).join(" ")),
             serial: CertificateSerial::from_bytes(body.serial_number().as_bytes()),
             roles: ApiRole::ALL.into_iter().filter(has).collect(),
+            until: body.validity().not_after.to_system_time(),
         })
     }
 

@@ -240,7 +240,9 @@ async fn handshake(stream: TcpStream, from: IpAddr, acceptor: TlsAcceptor, share
         Some(Err(error)) => return shared.refuse(from, &format!("{error:#}")),
         None => return shared.refuse(from, "it shows no certificate"),
     };
-    match Permit::take(&shared, client.serial.as_str()) {
+    // Who may do nothing takes nobody's place; it is told why.
+    let refused = shared.rules.borrow().as_ref().and_then(|rules| client.role(rules).err());
+    match refused.map_or_else(|| Permit::take(&shared, client.serial.as_str()), Err) {
         Ok(permit) => drop(tokio::spawn(serve::connection(stream, from, client, Ok(permit), shared))),
         // Still one of those who make room for others.
         Err(why) => serve::connection(stream, from, client, Err(why), shared).await,

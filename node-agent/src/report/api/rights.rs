@@ -3,7 +3,11 @@
 use ballast_settings::{edit, model::ApiRole};
 
 use crate::{
-    report::{logs::LogsOf, socket::Request},
+    report::{
+        exec::Exec,
+        logs::{LogsOf, Name},
+        socket::Request,
+    },
     settings::model::{Change, Command, Edit},
 };
 
@@ -26,18 +30,22 @@ const ADMINS_KEYS: [&[&str]; 11] = [
 /// The role that `request` needs.
 pub(super) fn needed(request: &Request) -> ApiRole {
     match request {
-        Request::Status {} | Request::Releases {} | Request::Metrics {} | Request::Images {} | Request::Doctor {} => {
-            ApiRole::Reader
-        }
+        Request::Status {}
+        | Request::Releases {}
+        | Request::Metrics {}
+        | Request::Images {}
+        | Request::Doctor {}
+        | Request::Look { .. } => ApiRole::Reader,
         // Manifests are in them, with whatever their authors wrote there.
         Request::Settings {} => ApiRole::Operator,
         // What pods write is their owners' business.
         Request::Logs(wanted) => match wanted.of {
             LogsOf::Pod { .. } => ApiRole::Operator,
-            LogsOf::Journal | LogsOf::Kernel | LogsOf::Unit(_) => ApiRole::Reader,
+            LogsOf::Journal | LogsOf::Kernel | LogsOf::Unit(_) | LogsOf::Events => ApiRole::Reader,
         },
-        Request::Run { .. } | Request::Power { .. } => ApiRole::Operator,
-        Request::Document {} => ApiRole::Admin,
+        Request::Run { .. } | Request::Power { .. } | Request::Image { .. } => ApiRole::Operator,
+        // Who runs commands in any container is root on the node. What pods said is in the bundle.
+        Request::Document {} | Request::Exec(_) | Request::SupportBundle {} | Request::Reset { .. } => ApiRole::Admin,
         Request::Change { operation } => change(operation),
     }
 }
@@ -71,6 +79,16 @@ pub(super) fn describe(request: &Request) -> String {
         Request::Images {} => "images".to_owned(),
         Request::Doctor {} => "doctor".to_owned(),
         Request::Logs(wanted) => format!("logs: {:?}", wanted.of),
+        Request::Image { operation } => format!("images: {operation:?}"),
+        Request::Reset { operation } => format!("reset: {operation:?}"),
+        Request::Look { at } => format!("{at:?}").to_lowercase(),
+        Request::SupportBundle {} => "support bundle".to_owned(),
+        // Arguments may be secrets.
+        Request::Exec(Exec { namespace, pod, container, command, .. }) => {
+            let part = |name: &Option<Name>| name.as_ref().map_or("-".to_owned(), ToString::to_string);
+            let program = command.first().map_or("", String::as_str);
+            format!("exec in {}/{pod}/{}: {program:?}", part(namespace), part(container))
+        }
         Request::Power { action, force } => format!("power: {action:?}{}", if *force { ", by force" } else { "" }),
         Request::Run { operation } => format!("{operation:?}"),
         Request::Change { operation } => format!("settings: {operation:?}"),
@@ -80,7 +98,10 @@ pub(super) fn describe(request: &Request) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::logs, update::model};
+    use crate::{
+        report::{exec::wanted, logs},
+        update::model,
+    };
 
     fn set(key: &str) -> Request {
         let edit = Edit::Set { key: key.to_owned(), value: "s3cret".to_owned() };
@@ -127,6 +148,7 @@ mod tests {
         assert_eq!(needed(&Request::Status {}), ApiRole::Reader);
         assert_eq!(needed(&Request::Run { operation: model::Command::Collect }), ApiRole::Operator);
         assert_eq!(needed(&Request::Document {}), ApiRole::Admin);
+        assert_eq!(needed(&Request::Exec(wanted::of_query("pod=a&command=b").unwrap())), ApiRole::Admin);
         for (query, role) in [("", ApiRole::Reader), ("unit=a", ApiRole::Reader), ("pod=a/b", ApiRole::Operator)] {
             assert_eq!(needed(&Request::Logs(logs::of_query(query).unwrap())), role, "{query}");
         }
@@ -136,5 +158,7 @@ mod tests {
     fn the_journal_tells_keys_and_no_values() {
         let told = describe(&set("registry.\"r.example\".password"));
         assert!(told.contains("r.example") && !told.contains("s3cret"), "{told}");
+        let exec = wanted::of_query("pod=web&command=mysql&command=-ps3cret").unwrap();
+        assert_eq!(describe(&Request::Exec(exec)), "exec in -/web/-: \"mysql\"");
     }
 }

@@ -5,7 +5,9 @@ use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::report::{
+    exec::wanted,
     logs,
+    look::{Look, Seen},
     socket::{Power, Reply, Request},
 };
 
@@ -44,11 +46,34 @@ const METRICS: &str = "/v1/metrics";
 const IMAGES: &str = "/v1/images";
 const DOCTOR: &str = "/v1/doctor";
 const LOGS: &str = "/v1/logs";
+const EXEC: &str = "/v1/exec";
+const SUPPORT_BUNDLE: &str = "/v1/support-bundle";
+const PROCESSES: &str = "/v1/processes";
+const NETWORK: &str = "/v1/network";
+const DISKS: &str = "/v1/disks";
+const RESET: &str = "/v1/reset";
 const OPERATIONS: &str = "/v1/operations";
 const POWER: &str = "/v1/power";
 
 /// All paths, for whoever asks for another.
-const PATHS: [&str; 10] = [STATUS, RELEASES, SETTINGS, DOCUMENT, METRICS, IMAGES, DOCTOR, LOGS, OPERATIONS, POWER];
+const PATHS: [&str; 16] = [
+    STATUS,
+    RELEASES,
+    SETTINGS,
+    DOCUMENT,
+    METRICS,
+    IMAGES,
+    DOCTOR,
+    LOGS,
+    EXEC,
+    SUPPORT_BUNDLE,
+    PROCESSES,
+    NETWORK,
+    DISKS,
+    RESET,
+    OPERATIONS,
+    POWER,
+];
 
 /// The body of a request to go down.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,8 +98,18 @@ pub fn encode(request: &Request) -> Result<Call> {
         Request::Metrics {} => get(METRICS),
         Request::Images {} => get(IMAGES),
         Request::Doctor {} => get(DOCTOR),
+        Request::SupportBundle {} => get(SUPPORT_BUNDLE),
+        Request::Look { at: Look::Processes } => get(PROCESSES),
+        Request::Look { at: Look::Network } => get(NETWORK),
+        Request::Look { at: Look::Disks } => get(DISKS),
         Request::Logs(wanted) => get(&format!("{LOGS}?{}", logs::query(wanted))),
+        // Its body is what the client says.
+        Request::Exec(exec) => {
+            Ok(Call { method: Method::POST, target: format!("{EXEC}?{}", wanted::query(exec)), body: None })
+        }
         Request::Power { action, force } => post(POWER, &PowerBody { action: *action, force: *force }),
+        Request::Reset { operation } => post(RESET, operation),
+        Request::Image { operation } => post(IMAGES, operation),
         Request::Run { operation } => post(OPERATIONS, operation),
         Request::Change { operation } => post(SETTINGS, operation),
     }
@@ -98,14 +133,24 @@ pub fn decode(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> 
         (&Method::GET, METRICS) => Request::Metrics {},
         (&Method::GET, IMAGES) => Request::Images {},
         (&Method::GET, DOCTOR) => Request::Doctor {},
+        (&Method::GET, SUPPORT_BUNDLE) => Request::SupportBundle {},
+        (&Method::GET, PROCESSES) => Request::Look { at: Look::Processes },
+        (&Method::GET, NETWORK) => Request::Look { at: Look::Network },
+        (&Method::GET, DISKS) => Request::Look { at: Look::Disks },
         (&Method::GET, LOGS) => {
             let wanted = logs::of_query(query.unwrap_or_default());
             return wanted.map(Request::Logs).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
+        }
+        (&Method::POST, EXEC) => {
+            let wanted = wanted::of_query(query.unwrap_or_default());
+            return wanted.map(Request::Exec).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
         }
         (&Method::POST, POWER) => {
             let PowerBody { action, force } = json(body)?;
             Request::Power { action, force }
         }
+        (&Method::POST, IMAGES) => Request::Image { operation: json(body)? },
+        (&Method::POST, RESET) => Request::Reset { operation: json(body)? },
         (&Method::POST, OPERATIONS) => Request::Run { operation: json(body)? },
         (&Method::POST, SETTINGS) => Request::Change { operation: json(body)? },
         (_, path) if PATHS.contains(&path) => {
@@ -133,6 +178,11 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     })
 }
 
+/// Whether the body is a stream of what the client says, in place of the request itself.
+pub fn has_inputs(path: &str) -> bool {
+    path == EXEC
+}
+
 /// Whether the answer is a line for each reply, the last of which is the end.
 pub fn is_stream(request: &Request) -> bool {
     match request {
@@ -143,8 +193,15 @@ pub fn is_stream(request: &Request) -> bool {
         | Request::Metrics {}
         | Request::Images {}
         | Request::Doctor {}
+        | Request::Look { .. }
+        | Request::Reset { .. }
         | Request::Power { .. } => false,
-        Request::Run { .. } | Request::Change { .. } | Request::Logs(_) => true,
+        Request::Run { .. }
+        | Request::Change { .. }
+        | Request::Logs(_)
+        | Request::Exec(_)
+        | Request::Image { .. }
+        | Request::SupportBundle {} => true,
     }
 }
 
@@ -159,6 +216,9 @@ pub fn body(reply: &Reply) -> Result<Option<String>> {
         Reply::Releases(releases) => serde_json::to_string(releases),
         Reply::Settings(shown) => serde_json::to_string(shown),
         Reply::Images(images) => serde_json::to_string(images),
+        Reply::Seen(Seen::Processes(processes)) => serde_json::to_string(processes),
+        Reply::Seen(Seen::Network(network)) => serde_json::to_string(network),
+        Reply::Seen(Seen::Disks(disks)) => serde_json::to_string(disks),
         Reply::Findings(findings) => serde_json::to_string(findings),
         // How it ended is told with its word, as in a stream.
         Reply::Done(_) | Reply::Failed(_) => serde_json::to_string(reply),
@@ -169,6 +229,9 @@ pub fn body(reply: &Reply) -> Result<Option<String>> {
         | Reply::Changed(_)
         | Reply::Unchanged(_)
         | Reply::Line(_)
+        | Reply::Stdout(_)
+        | Reply::Stderr(_)
+        | Reply::Exited(_)
         | Reply::End {}
         | Reply::Error(_) => return Ok(None),
     };
@@ -188,9 +251,23 @@ pub fn reply(request: &Request, text: &str) -> Result<Reply> {
         Request::Document {} | Request::Metrics {} => Reply::Text(text.to_owned()),
         Request::Images {} => Reply::Images(serde_json::from_str(text).context(doing)?),
         Request::Doctor {} => Reply::Findings(serde_json::from_str(text).context(doing)?),
-        Request::Power { .. } | Request::Run { .. } | Request::Change { .. } | Request::Logs(_) => {
-            serde_json::from_str(text).context(doing)?
-        }
+        Request::Look { at } => Reply::Seen(seen(*at, text).context(doing)?),
+        Request::Power { .. }
+        | Request::Run { .. }
+        | Request::Change { .. }
+        | Request::Logs(_)
+        | Request::Exec(_)
+        | Request::Image { .. }
+        | Request::Reset { .. }
+        | Request::SupportBundle {} => serde_json::from_str(text).context(doing)?,
+    })
+}
+
+fn seen(at: Look, text: &str) -> serde_json::Result<Seen> {
+    Ok(match at {
+        Look::Processes => Seen::Processes(serde_json::from_str(text)?),
+        Look::Network => Seen::Network(serde_json::from_str(text)?),
+        Look::Disks => Seen::Disks(serde_json::from_str(text)?),
     })
 }
 
@@ -198,7 +275,12 @@ pub fn reply(request: &Request, text: &str) -> Result<Reply> {
 mod tests {
     use super::*;
     use crate::{
-        report::{releases::Releases, status::Status},
+        report::{
+            images::ImageCommand,
+            releases::Releases,
+            reset::{Keep, Reset},
+            status::Status,
+        },
         settings::model as settings,
         update::model::{Command, Target},
     };
@@ -212,7 +294,15 @@ mod tests {
             Request::Metrics {},
             Request::Images {},
             Request::Doctor {},
+            Request::SupportBundle {},
+            Request::Reset { operation: Reset::Order { keep: vec![Keep::Identity] } },
+            Request::Image { operation: ImageCommand::Pull { image: "docker.io/a:1".to_owned() } },
+            Request::Image { operation: ImageCommand::Collect {} },
+            Request::Look { at: Look::Processes },
+            Request::Look { at: Look::Network },
+            Request::Look { at: Look::Disks },
             Request::Logs(logs::of_query("pod=default/web&follow=true").unwrap()),
+            Request::Exec(wanted::of_query("pod=web&tty=true&command=sh").unwrap()),
             Request::Power { action: Power::Off, force: true },
             Request::Run { operation: Command::Pin(Target { release: "20261121.1".to_owned() }) },
             Request::Change { operation: settings::Command::Confirm },
@@ -228,7 +318,15 @@ mod tests {
             let read = decode(&call.method, path, query, call.body.as_deref().unwrap_or_default());
             assert_eq!(read, Ok(request.clone()), "{call:?}");
             // What only looks is a GET.
-            let changes = matches!(request, Request::Run { .. } | Request::Change { .. } | Request::Power { .. });
+            let changes = matches!(
+                request,
+                Request::Run { .. }
+                    | Request::Change { .. }
+                    | Request::Power { .. }
+                    | Request::Image { .. }
+                    | Request::Reset { .. }
+                    | Request::Exec(_)
+            );
             assert_eq!(call.method == Method::POST, changes, "{call:?}");
         }
     }
@@ -268,6 +366,8 @@ mod tests {
             (Request::Metrics {}, Reply::Text("a 1\n".to_owned())),
             (Request::Images {}, Reply::Images(Vec::new())),
             (Request::Doctor {}, Reply::Findings(Vec::new())),
+            (Request::Look { at: Look::Network }, Reply::Seen(Seen::Network(Default::default()))),
+            (Request::Look { at: Look::Disks }, Reply::Seen(Seen::Disks(Default::default()))),
             (Request::Power { action: Power::Off, force: false }, Reply::Done(Default::default())),
         ] {
             let text = body(&whole).unwrap().unwrap();

@@ -1,6 +1,11 @@
 //! HTTP/1.1: one request a connection, by who may ask for it.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::Result;
 use ballast_settings::model::{ApiListen, ApiRole};
@@ -19,7 +24,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
-    sync::watch,
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 use tokio_rustls::server::TlsStream;
@@ -32,6 +37,7 @@ use super::{
 };
 use crate::report::{
     answer::{Replies, replies},
+    exec::Input,
     socket::{self, Reply},
 };
 
@@ -51,6 +57,9 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// Who is served when the API is switched off still hears how that ended.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How often the clock is looked at while a stream goes on.
+const LOOK: Duration = Duration::from_secs(30);
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
@@ -80,6 +89,7 @@ pub(super) async fn connection(
             log::debug!("api: serving {} at {from}: {error}", client.name);
         },
         () = too_long(streaming) => log::debug!("api: {} at {from} does not take the answer", client.name),
+        () = expired(client.until) => shared.refuse(from, &format!("{} (serial {}): its certificate has expired", client.name, client.serial)),
         why = revoked(rules, &client) => shared.refuse(from, &format!("{} (serial {}): {why}", client.name, client.serial)),
     }
 }
@@ -89,6 +99,13 @@ async fn too_long(mut streaming: watch::Receiver<bool>) {
     let stream = async { streaming.wait_for(|is_streaming| *is_streaming).await.is_ok() };
     if timeout(ANSWER, stream).await.is_ok_and(|is_streaming| is_streaming) {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until the clock, which may be set meanwhile, is at `until`.
+async fn expired(until: SystemTime) {
+    while let Ok(left) = until.duration_since(SystemTime::now()) {
+        sleep(left.min(LOOK)).await;
     }
 }
 
@@ -148,7 +165,15 @@ async fn answer(
     if head.method != Method::GET && role < ApiRole::Operator {
         return Err(forbid(format!("{} {} needs the role operator or admin", head.method, head.uri.path())));
     }
-    let body = if head.method == Method::GET { Bytes::new() } else { collect(body).await? };
+    let (mut said, inputs) = (None, mpsc::channel(1));
+    let body = if head.method == Method::GET {
+        Bytes::new()
+    } else if route::has_inputs(head.uri.path()) {
+        said = Some(body);
+        Bytes::new()
+    } else {
+        collect(body).await?
+    };
     let asked = route::decode(&head.method, head.uri.path(), head.uri.query(), &body)?;
     let what = rights::describe(&asked);
     let needed = rights::needed(&asked);
@@ -160,7 +185,10 @@ async fn answer(
     let only_looks = head.method == Method::GET && !is_stream;
     log::log!(if only_looks { log::Level::Debug } else { log::Level::Info }, "api: {who}: {what}");
     let failed = |error: anyhow::Error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"));
-    let mut replies = replies(asked, &shared.answers).await.map_err(failed)?;
+    let mut replies = replies(asked, &shared.answers, inputs.1).await.map_err(failed)?;
+    if let Some(said) = said {
+        tokio::spawn(hear(said, inputs.0));
+    }
     if is_stream {
         is_streaming.send_replace(true);
         return Ok(lines(replies));
@@ -178,6 +206,23 @@ async fn answer(
             })
         }
         None => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the agent is ending")),
+    }
+}
+
+/// Passes on what the client says while it is answered, until the connection ends or nobody listens.
+async fn hear(body: Incoming, inputs: mpsc::Sender<Input>) {
+    let pieces = body.into_data_stream().map(|piece| piece.map_err(std::io::Error::other));
+    let mut reader = tokio_util::io::StreamReader::new(pieces);
+    loop {
+        let input = tokio::select! {
+            () = inputs.closed() => return,
+            input = Input::next(&mut reader) => input,
+        };
+        match input {
+            Ok(Some(input)) => drop(inputs.send(input).await),
+            Ok(None) => return,
+            Err(error) => return log::debug!("api: {error:#}"),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ mod plan;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use ballast_settings::{
     Rank, Source,
     model::{Proxy, Settings},
@@ -37,9 +37,22 @@ const HTTP: u16 = 80;
 /// # Errors
 /// If the clock cannot be looked at.
 pub(super) async fn check(answers: &Answers) -> Result<Vec<Finding>> {
+    let Ok(_one) = ONE_AT_A_TIME.try_acquire() else { bail!("another ballast doctor is running; try again") };
+    look(answers).await
+}
+
+/// The same, for who has the time to wait until another one has ended.
+///
+/// # Errors
+/// As [`check`].
+pub(super) async fn check_in_turn(answers: &Answers) -> Result<Vec<Finding>> {
+    let _one = ONE_AT_A_TIME.acquire().await.context("waiting for another ballast doctor")?;
+    look(answers).await
+}
+
+async fn look(answers: &Answers) -> Result<Vec<Finding>> {
     let status = answers.status.borrow().clone();
     // Secrets are masked in it; what depends on them is not checked here.
-    let Ok(_one) = ONE_AT_A_TIME.try_acquire() else { bail!("another ballast doctor is running; try again") };
     // A proxy's masked credentials are no part of an address.
     let text = answers.settings.borrow().settings.replace("http://(secret)@", "http://");
     let (settings, _) = ballast_settings::settings(&[Source::new("settings", Rank::Node, text.as_bytes())]);

@@ -1,31 +1,22 @@
 //! The files that others read: written where they differ, and taken away again.
 
 use std::{
-    collections::BTreeMap,
     fs,
-    io::{self, ErrorKind, Write as _},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
+    io::ErrorKind,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
-use ballast_settings::{
-    Secrets,
-    render::{Change, Content, Rendered, diff, needs, render},
-    write,
-};
+use ballast_settings::render::{Change, Content, Rendered, needs, render};
 use rustix::fs::{FlockOperation, flock};
 
-use super::{
-    hostname,
-    left::{Left, PendingActions},
-    sysctls,
-};
+use super::{hostname, sysctls};
 use crate::{
     clients::{host::Host, store},
     settings::{
-        model::Settings,
-        observe::{self, IN_FORCE},
+        model::{PendingActions, Settings, Written, WrittenFile},
+        observe::{self, WRITTEN},
     },
 };
 
@@ -39,8 +30,8 @@ const LOCK: &str = "/run/ballast/settings.lock";
 #[derive(Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct ApplyResult {
-    /// What is left for others to do; [`reported`] once they did.
-    pub left: Left,
+    /// What is ours now, and what is left for others to do; [`reported`] once they did.
+    pub written: Written,
     /// What could not be written or removed, a sentence each. One keeps no other from it, nor the units from theirs.
     pub failures: Vec<String>,
 }
@@ -61,75 +52,83 @@ impl ApplyResult {
 /// # Errors
 /// If nothing could be begun.
 pub fn bring(host: &Host, settings: &Settings) -> Result<ApplyResult> {
-    if *settings == Settings::default() && !host.path(IN_FORCE).exists() && !Left::is_there(host) {
+    if *settings == Settings::default() && !host.path(WRITTEN).exists() {
         return Ok(ApplyResult::default());
     }
-    let _turn = turn(host)?;
-    let now = observe::in_force(host);
-    let (old, new) = (render(&now), render(settings));
-    let mut left = Left::read(host)?;
-    let is_in = |path: &str| host.path(path).symlink_metadata().is_ok();
-    let different = new.iter().filter(|file| !is_there(&host.path(&file.path), file)).map(Change::Changed);
-    let gone =
-        diff(&old, &new).into_iter().filter(|change| matches!(change, Change::Removed(file) if is_in(&file.path)));
-    let changes: Vec<Change<'_>> = different.chain(gone).collect();
-    // What an earlier time wrote without coming to its end, and nobody says.
-    let is_stray = |path: &str| !new.iter().chain(&old).any(|file| file.path == path);
-    let strays: Vec<(String, PendingActions)> =
-        left.files.clone().into_iter().filter(|(path, _)| is_stray(path)).collect();
-    if !changes.is_empty() {
-        left.add_files(&changes);
-        let mut begun = left.clone();
-        begun.pending.add(PendingActions::of(needs(&changes)));
-        begun.keep(host)?;
+    let _lock = lock(host)?;
+    let mut written = observe::written(host)?;
+    let new = render(settings);
+    let (here, different): (Vec<&Rendered>, _) = new.iter().partition(|file| is_there(&host.path(&file.path), file));
+    let (_, gone) = written.changes(&new);
+    let gone: Vec<(String, WrittenFile)> = gone.into_iter().map(|(path, file)| (path.clone(), file.clone())).collect();
+    here.into_iter().for_each(|file| written.done(file));
+    if !different.is_empty() || !gone.is_empty() {
+        // Whatever becomes of it: these are ours, and this is to be done.
+        different.iter().for_each(|file| written.begin(file));
+        let mut begun = written.clone();
+        begun.pending.add(pending(&different));
+        gone.iter().for_each(|(_, file)| begun.pending.add(file.removal.clone()));
+        keep(host, &begun)?;
     }
     let mut failures = Vec::new();
     let mut note = |done: Result<()>| {
         failures.extend(done.as_ref().err().map(|error| format!("{error:#}")));
         done.is_ok()
     };
-    note(sysctls::bring(host, &now.kernel, &settings.kernel));
-    for (path, pending) in strays.into_iter().filter(|(path, _)| is_in(path)) {
-        if note(take_away(host, &path)) {
-            left.pending.add(pending);
+    if note(sysctls::bring(host, &written.sysctls, &settings.kernel)) {
+        written.sysctls = sysctls::paths(&settings.kernel);
+    }
+    for (path, file) in gone {
+        let is_there = host.path(&path).symlink_metadata().is_ok();
+        if is_there && !note(take_away(host, &path)) {
+            continue;
+        }
+        written.files.remove(&path);
+        if is_there {
+            written.pending.add(file.removal);
         }
     }
-    let made = changes.iter().copied().filter(|change| {
-        note(match change {
-            Change::Added(file) | Change::Changed(file) => put(host, file),
-            Change::Removed(file) => take_away(host, &file.path),
-        })
-    });
     // No unit is started again, time after time, for a file that cannot be written.
-    left.pending.add(PendingActions::of(needs(&made.collect::<Vec<_>>())));
-    if left.pending.hostname {
+    let made: Vec<&Rendered> = different.into_iter().filter(|file| note(put(host, file))).collect();
+    made.iter().for_each(|file| written.done(file));
+    written.pending.add(pending(&made));
+    if written.pending.hostname {
         let said = settings.hostname.as_ref().map(ToString::to_string);
         let given = || hostname::of_dhcp(host).ok().flatten();
         let named = hostname::set(host, &said.or_else(given).unwrap_or_else(|| hostname::DEFAULT.to_owned()));
-        left.pending.hostname = named.is_err();
+        written.pending.hostname = named.is_err();
         note(named);
     }
-    if failures.is_empty() && now != *settings {
-        store::write(&host.path(IN_FORCE), write(settings, Secrets::Revealed).as_bytes())?;
-    }
-    Ok(ApplyResult { left, failures })
+    keep(host, &written)?;
+    Ok(ApplyResult { written, failures })
 }
 
-/// The units that `applied` left were reported. Its files are known by what holds, unless some could not be written.
+/// What it takes for these to hold, which are new or other than they were.
+fn pending(files: &[&Rendered]) -> PendingActions {
+    PendingActions::of(needs(&files.iter().map(|file| Change::Changed(file)).collect::<Vec<_>>()))
+}
+
+/// The units that `applied` left were reported.
 ///
 /// # Errors
 /// If that cannot be written down: they are reported once more.
 pub fn reported(host: &Host, applied: &ApplyResult) -> Result<()> {
-    if applied.left == Left::default() {
-        return Ok(());
+    let ApplyResult { written, failures: _ } = applied;
+    let pending = PendingActions { hostname: written.pending.hostname, ..PendingActions::default() };
+    keep(host, &Written { pending, ..written.clone() })
+}
+
+/// Root's alone, as all that is kept this way. What is so already is not written.
+fn keep(host: &Host, written: &Written) -> Result<()> {
+    match written {
+        none if *none == Written::default() => store::remove(&host.path(WRITTEN)),
+        same if observe::written(host).is_ok_and(|there| there == *same) => Ok(()),
+        some => store::write(&host.path(WRITTEN), &serde_json::to_vec(some).context("encoding what is written")?),
     }
-    let Left { files, pending: PendingActions { hostname, .. } } = &applied.left;
-    let files = if applied.failures.is_empty() { BTreeMap::new() } else { files.clone() };
-    Left { files, pending: PendingActions { hostname: *hostname, ..PendingActions::default() } }.keep(host)
 }
 
 /// The agent and `ballast settings boot` may both be at it, early in the second half of the first boot.
-fn turn(host: &Host) -> Result<fs::File> {
+fn lock(host: &Host) -> Result<fs::File> {
     let doing = || format!("taking the lock {LOCK}");
     let path = host.path(LOCK);
     fs::create_dir_all(path.parent().with_context(doing)?).with_context(doing)?;
@@ -138,9 +137,15 @@ fn turn(host: &Host) -> Result<fs::File> {
     Ok(file)
 }
 
-/// Writes `file`.
+/// Writes `file`. Nobody ever sees half of it, or one that is readable for a moment. It lies on a tmpfs.
 fn put(host: &Host, file: &Rendered) -> Result<()> {
-    replace(&host.path(&file.path), file).with_context(|| format!("writing {}", file.path))
+    let place = host.path(&file.path);
+    let part = PathBuf::from(format!("{}.new", place.display()));
+    let put = match &file.content {
+        Content::Link(target) => store::replace_link(&place, &part, Path::new(target)),
+        Content::Bytes(bytes) => store::replace(&place, &part, file.mode, bytes),
+    };
+    put.with_context(|| format!("writing {}", file.path))
 }
 
 /// Whether it is as it shall be already.
@@ -153,28 +158,6 @@ fn is_there(path: &Path, file: &Rendered) -> bool {
             mode == Some(file.mode) && fs::read(path).is_ok_and(|found| found == *bytes)
         }
     }
-}
-
-/// Nobody ever sees half of a file, or one that is readable for a moment. It lies on a tmpfs: nothing is synced.
-fn replace(path: &Path, file: &Rendered) -> io::Result<()> {
-    let new = PathBuf::from(format!("{}.new", path.display()));
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    match &file.content {
-        Content::Link(target) => symlink(target, &new)?,
-        Content::Bytes(bytes) => {
-            let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(file.mode).open(&new)?;
-            opened.write_all(bytes)?;
-            // Whatever the umask is.
-            opened.set_permissions(fs::Permissions::from_mode(file.mode))?;
-        }
-    }
-    fs::rename(&new, path)
 }
 
 /// Takes the file `path` away: what the image has there comes back, if it has something.
@@ -220,11 +203,11 @@ mod tests {
     }
 
     /// All goes well.
-    fn applied(host: &Host, settings: &Settings) -> Left {
+    fn applied(host: &Host, settings: &Settings) -> PendingActions {
         let applied = bring(host, settings).unwrap();
         assert_eq!(applied.failures, [""; 0]);
         reported(host, &applied).unwrap();
-        applied.left
+        applied.written.pending
     }
 
     #[test]
@@ -232,16 +215,16 @@ mod tests {
         let (_tree, host) = node();
         let wanted = settings(&format!("hostname = \"a\"\n{CERTIFICATE}{REGISTRY}"));
         let left = applied(&host, &wanted);
-        assert!(left.pending.restart.contains("containerd.service"), "{left:?}");
+        assert!(left.restart.contains("containerd.service"), "{left:?}");
         assert_eq!(fs::read_to_string(host.path("/etc/hostname")).unwrap(), "a\n");
         assert_eq!(fs::read_to_string(host.path(KERNEL_HOSTNAME)).unwrap(), "a");
         assert_eq!(fs::read_link(host.path("/etc/ssl/certs/ballast.pem")).unwrap(), Path::new("/etc/ballast/ca.pem"));
         let private = host.path("/run/containers/0/auth.json");
         assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(host.path(IN_FORCE).metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(host.path(WRITTEN).metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
         // What is as it shall be stays untouched; what somebody opened to all is closed again.
-        assert_eq!(applied(&host, &wanted), Left::default());
+        assert_eq!(applied(&host, &wanted), PendingActions::default());
         fs::set_permissions(&private, fs::Permissions::from_mode(0o644)).unwrap();
         applied(&host, &wanted);
         assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -257,7 +240,7 @@ mod tests {
         applied(&host, &settings(&format!("hostname = \"a\"\n{REGISTRY}")));
         let left = applied(&host, &settings("log.level = \"warn\""));
         // It keeps the registry's password otherwise.
-        assert_eq!(Vec::from_iter(&left.pending.restart), ["containerd.service"]);
+        assert_eq!(Vec::from_iter(&left.restart), ["containerd.service"]);
         assert_eq!(fs::read_to_string(host.path("/etc/hostname")).unwrap(), "image\n");
         assert_eq!(fs::read_to_string(host.path(KERNEL_HOSTNAME)).unwrap(), hostname::DEFAULT);
         assert!(!host.path("/etc/containerd/certs.d/r.example/hosts.toml").exists());
@@ -274,10 +257,10 @@ mod tests {
         assert!(error.starts_with("writing /run/containers/0/auth.json: ") && !error.contains("s3cret"), "{error}");
         assert!(host.path("/etc/hostname").exists());
         // The units of the other files are restarted, and once.
-        assert!(first.left.pending.restart.contains("containerd.service"), "{first:?}");
+        assert!(first.written.pending.restart.contains("containerd.service"), "{first:?}");
         reported(&host, &first).unwrap();
         let second = bring(&host, &wanted).unwrap();
-        assert!(!second.failures.is_empty() && second.left.pending.restart.is_empty(), "{second:?}");
+        assert!(!second.failures.is_empty() && second.written.pending.restart.is_empty(), "{second:?}");
         fs::remove_file(host.path("/run/containers/0")).unwrap();
         applied(&host, &wanted);
     }
@@ -290,9 +273,9 @@ mod tests {
         reported(&host, &bring(&host, &settings(&format!("{PROXY}{REGISTRY}"))).unwrap()).unwrap();
         assert!(host.path("/etc/ballast/proxy.env").exists());
         let left = applied(&host, &Settings::default());
-        assert!(left.pending.restart.contains("containerd.service"), "{left:?}");
+        assert!(left.restart.contains("containerd.service"), "{left:?}");
         assert!(!host.path("/etc/ballast/proxy.env").exists());
-        assert_eq!(applied(&host, &Settings::default()), Left::default());
+        assert_eq!(applied(&host, &Settings::default()), PendingActions::default());
     }
 
     #[test]
@@ -301,11 +284,11 @@ mod tests {
         let wanted = settings(PROXY);
         let units = ["containerd.service".to_owned()].into();
         // Whoever brought it died then, or its refresh failed.
-        assert_eq!(bring(&host, &wanted).unwrap().left.pending.restart, units);
+        assert_eq!(bring(&host, &wanted).unwrap().written.pending.restart, units);
         let again = bring(&host, &wanted).unwrap();
-        assert_eq!(again.left.pending.restart, units);
+        assert_eq!(again.written.pending.restart, units);
         reported(&host, &again).unwrap();
-        assert_eq!(applied(&host, &wanted), Left::default());
+        assert_eq!(applied(&host, &wanted), PendingActions::default());
     }
 
     #[test]
@@ -318,7 +301,31 @@ mod tests {
         fs::write(&file, "1\n").unwrap();
         let left = applied(&host, &Settings::default());
         assert_eq!(fs::read_to_string(&file).unwrap(), "4096\n");
-        assert!(left.pending.restart.contains("systemd-sysctl.service"), "{left:?}");
+        assert!(left.restart.contains("systemd-sysctl.service"), "{left:?}");
+    }
+
+    #[test]
+    fn who_cannot_know_what_is_ours_removes_nothing_and_reports_it() {
+        let (_tree, host) = node();
+        applied(&host, &settings(PROXY));
+        fs::write(host.path(WRITTEN), "{").unwrap();
+        let error = format!("{:#}", bring(&host, &Settings::default()).unwrap_err());
+        assert!(error.contains(WRITTEN) && error.contains("the next boot begins anew"), "{error}");
+        assert!(host.path("/etc/ballast/proxy.env").exists());
+        fs::remove_file(host.path(WRITTEN)).unwrap();
+        fs::create_dir(host.path(WRITTEN)).unwrap();
+        assert!(bring(&host, &settings(REGISTRY)).is_err());
+    }
+
+    #[test]
+    fn secrets_are_in_the_files_that_need_them_alone() {
+        let (_tree, host) = node();
+        applied(&host, &settings(REGISTRY));
+        for entry in fs::read_dir(host.path("/run/ballast")).unwrap() {
+            let path = entry.unwrap().path();
+            assert!(!fs::read_to_string(&path).unwrap().contains("s3cret"), "{}", path.display());
+        }
+        assert!(fs::read_to_string(host.path("/run/containers/0/auth.json")).is_ok());
     }
 
     #[test]

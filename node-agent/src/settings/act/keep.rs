@@ -9,7 +9,7 @@ use crate::{
     clients::{host::Host, store},
     settings::{
         model::{Probe, SOURCES, SourceKind},
-        observe::{self, ACCOUNT},
+        observe::{self, PROVISIONING_RECORD},
     },
 };
 
@@ -51,7 +51,7 @@ pub fn note(host: &Host, probes: Vec<(SourceKind, Probe)>) -> Result<()> {
     let mut record = observe::record(host).unwrap_or_default();
     record.probed.extend(probes);
     let text = serde_json::to_vec_pretty(&record).context("encoding who was asked for settings")?;
-    store::write(&host.path(ACCOUNT), &text)
+    store::write(&host.path(PROVISIONING_RECORD), &text)
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
         let record = observe::record(&host).unwrap();
         assert_eq!((record.probed[&SourceKind::Esp].at, record.probed[&SourceKind::Volume].at), (3, 2));
         assert!(!record.has(SourceKind::Metadata));
-        fs::write(host.path(ACCOUNT), "{").unwrap();
+        fs::write(host.path(PROVISIONING_RECORD), "{").unwrap();
         note(&host, vec![(SourceKind::Esp, probe(4))]).unwrap();
         assert!(observe::record(&host).unwrap().has(SourceKind::Esp));
     }

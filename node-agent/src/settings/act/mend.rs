@@ -11,7 +11,7 @@ use crate::{
     clients::{damage, host::Host},
     settings::{
         model::{FILE, Probe, SOURCES, SourceKind},
-        observe::{self, ACCOUNT, BEFORE, TRIAL},
+        observe::{self, BEFORE, PROVISIONING_RECORD, TRIAL},
     },
 };
 
@@ -60,7 +60,7 @@ fn mend_sources(host: &Host) -> Result<()> {
 fn mend_account(host: &Host) -> Result<()> {
     let Err(error) = observe::record(host) else { return Ok(()) };
     let then = "what this machine was given is kept, and nobody but its cloud is asked again; ballast settings refetch asks all";
-    damage::set_aside(host, ACCOUNT, &format!("{error:#}"), then)?;
+    damage::set_aside(host, PROVISIONING_RECORD, &format!("{error:#}"), then)?;
     let probe = |source: SourceKind| {
         let kept = Kind::ALL.into_iter().any(|kind| host.path(format!("{SOURCES}/{}", source.file(kind))).is_file());
         let what = "it was asked before; the record of that was damaged".to_owned();
@@ -116,7 +116,7 @@ mod tests {
         for bytes in DAMAGED {
             let (_tree, host) = node();
             fs::write(host.path(SOURCES).join("volume"), "hostname = \"a\"\n").unwrap();
-            fs::write(host.path(ACCOUNT), bytes).unwrap();
+            fs::write(host.path(PROVISIONING_RECORD), bytes).unwrap();
             assert!(is_damaged(&host), "{bytes:?}");
             mend(&host).unwrap();
             assert!(!is_damaged(&host));
@@ -125,7 +125,7 @@ mod tests {
                 probed.into_iter().map(|(source, probe)| (source, probe.found)).collect();
             assert_eq!(found, [(SourceKind::Credential, false), (SourceKind::Volume, true), (SourceKind::Esp, false)]);
             assert_eq!(Reader::default().read(&host).settings.hostname.as_ref().unwrap().as_str(), "a");
-            assert_eq!(fs::read(host.path(format!("{ACCOUNT}.damaged-1"))).unwrap(), bytes);
+            assert_eq!(fs::read(host.path(format!("{PROVISIONING_RECORD}.damaged-1"))).unwrap(), bytes);
         }
     }
 
@@ -148,13 +148,13 @@ mod tests {
         let (_tree, host) = node();
         fs::remove_dir(host.path(SOURCES)).unwrap();
         fs::write(host.path(SOURCES), "").unwrap();
-        for file in [FILE, BEFORE, TRIAL, ACCOUNT] {
+        for file in [FILE, BEFORE, TRIAL, PROVISIONING_RECORD] {
             fs::create_dir(host.path(file)).unwrap();
         }
         mend(&host).unwrap();
         assert!(!is_damaged(&host));
         let reported = damage::reported(&host);
-        for file in [FILE, BEFORE, TRIAL, ACCOUNT, SOURCES] {
+        for file in [FILE, BEFORE, TRIAL, PROVISIONING_RECORD, SOURCES] {
             let reported =
                 reported.iter().filter(|reported| reported.starts_with(&format!("{file} was damaged"))).count();
             assert_eq!(reported, 1, "{file}");

@@ -5,7 +5,6 @@ pub mod document;
 pub mod files;
 mod hostname;
 pub mod keep;
-mod left;
 pub mod mend;
 mod operation;
 mod sysctls;

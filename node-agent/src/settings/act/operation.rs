@@ -42,9 +42,9 @@ async fn change(
     client: &mpsc::Sender<Event>,
     systemd: Option<&Systemd>,
 ) -> Result<Outcome, Failure> {
-    let (read, in_force) =
-        host.read(READING, |host| Ok((Reader::default().read(host), observe::in_force(host)))).await?;
-    let draft = plan::draft(&read.documents, &change.edit, &in_force)?;
+    let (read, written) =
+        host.read(READING, |host| Ok((Reader::default().read(host), observe::written(host)?))).await?;
+    let draft = plan::draft(&read.documents, &change.edit, &written)?;
     let planned = draft.planned;
     // They may have gone away; what they asked for is done all the same.
     let _ = client.send(Event::Planned(planned.clone())).await;
@@ -164,7 +164,7 @@ async fn made(host: &Host, settings: &Settings, systemd: Option<&Systemd>) -> an
     let doing = "writing what the settings say";
     let applied = host.change(doing, move |host| files::bring(host, &wanted)).await?;
     let done = applied.done();
-    let reported = match units::refresh(systemd, &applied.left.pending).await {
+    let reported = match units::refresh(systemd, &applied.written.pending).await {
         Ok(()) => host.change(doing, move |host| files::reported(host, &applied)).await,
         Err(error) => Err(error),
     };

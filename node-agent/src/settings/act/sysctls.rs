@@ -35,13 +35,13 @@ const MODULE_DEADLINE: Duration = Duration::from_secs(20);
 const PAIRS: [[&str; 2]; 2] =
     [["vm/dirty_background_bytes", "vm/dirty_background_ratio"], ["vm/dirty_bytes", "vm/dirty_ratio"]];
 
-/// Before `wanted` is written for systemd-sysctl in the place of `now`: keeps what those are that it is the first to say, and gives
+/// Before `wanted` is written for systemd-sysctl, where `known` (paths below /proc/sys) were named until now: keeps what those are that it is the first to say, and gives
 /// back what those were that nobody says any more. The image's own sysctl.d still wins: systemd-sysctl is started again after it.
 ///
 /// # Errors
 /// If the record cannot be kept, or the kernel takes a value no more that it had; all others are given back, and doing it once more
 /// goes on from there.
-pub(super) fn bring(host: &Host, now: &Kernel, wanted: &Kernel) -> Result<()> {
+pub(super) fn bring(host: &Host, known: &BTreeSet<String>, wanted: &Kernel) -> Result<()> {
     if wanted.sysctl.is_empty() && !host.path(RECORD).exists() {
         return Ok(());
     }
@@ -50,8 +50,8 @@ pub(super) fn bring(host: &Host, now: &Kernel, wanted: &Kernel) -> Result<()> {
     // One that is damaged is begun anew: nothing more is known.
     let old: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap_or_default();
     let mut record = old.clone();
-    let (known, named) = (paths(&now.sysctl), paths(&wanted.sysctl));
-    for path in named.difference(&known).filter(|path| !old.contains_key(*path)) {
+    let named = paths(wanted);
+    for path in named.difference(known).filter(|path| !old.contains_key(*path)) {
         // One that is not there belongs to a module that is not loaded, or to an interface yet to come.
         record.extend(value(host, path).map(|value| (path.clone(), value)));
     }
@@ -103,9 +103,9 @@ async fn set_those_of_modules<F: Future<Output = Result<()>>>(
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
 }
 
-/// The files of `sysctls`, and of those that change with them.
-fn paths(sysctls: &BTreeMap<SysctlKey, SysctlValue>) -> BTreeSet<String> {
-    let mut paths: BTreeSet<String> = sysctls.keys().map(SysctlKey::path).collect();
+/// The files of the sysctls of `kernel`, and of those that change with them.
+pub(super) fn paths(kernel: &Kernel) -> BTreeSet<String> {
+    let mut paths: BTreeSet<String> = kernel.sysctl.keys().map(SysctlKey::path).collect();
     for pair in PAIRS.iter().filter(|pair| pair.iter().any(|one| paths.contains(*one))).collect::<Vec<_>>() {
         paths.extend(pair.map(str::to_owned));
     }
@@ -214,13 +214,13 @@ mod tests {
             "net.core.somaxconn = 2",
         ] {
             let wanted = kernel(text);
-            bring(&host, &now, &wanted).unwrap();
+            bring(&host, &paths(&now), &wanted).unwrap();
             restart(&host, &wanted);
             now = wanted;
         }
         are(&host, &[("net/core/somaxconn", "2\n"), KERNEL[1]]);
         assert_eq!(host.path(RECORD).metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        bring(&host, &now, &Kernel::default()).unwrap();
+        bring(&host, &paths(&now), &Kernel::default()).unwrap();
         are(&host, &KERNEL);
         assert!(!host.path(RECORD).exists());
     }
@@ -231,10 +231,10 @@ mod tests {
         let wanted = kernel("net.core.somaxconn = 1");
         // The first time something else went wrong: that these hold is not known.
         for _ in 0..2 {
-            bring(&host, &Kernel::default(), &wanted).unwrap();
+            bring(&host, &BTreeSet::new(), &wanted).unwrap();
             restart(&host, &wanted);
         }
-        bring(&host, &Kernel::default(), &Kernel::default()).unwrap();
+        bring(&host, &BTreeSet::new(), &Kernel::default()).unwrap();
         are(&host, &KERNEL);
     }
 
@@ -242,10 +242,10 @@ mod tests {
     fn of_a_pair_the_other_comes_back_as_well() {
         let (_tree, host) = node();
         let wanted = kernel("vm.dirty_bytes = 8388608");
-        bring(&host, &Kernel::default(), &wanted).unwrap();
+        bring(&host, &BTreeSet::new(), &wanted).unwrap();
         restart(&host, &wanted);
         load(&host, "vm/dirty_ratio", "0\n");
-        bring(&host, &wanted, &Kernel::default()).unwrap();
+        bring(&host, &paths(&wanted), &Kernel::default()).unwrap();
         are(&host, &KERNEL);
     }
 
@@ -277,17 +277,17 @@ mod tests {
     fn what_is_not_there_has_no_value_to_come_back() {
         let (_tree, host) = node();
         let (file, late) = ("net/netfilter/nf_conntrack_max", kernel("net.netfilter.nf_conntrack_max = 131072"));
-        bring(&host, &Kernel::default(), &late).unwrap();
+        bring(&host, &BTreeSet::new(), &late).unwrap();
         assert!(!host.path(RECORD).exists());
         // Loaded later, it has what systemd-sysctl gave it then: that is nothing to remember.
         load(&host, file, "131072\n");
-        bring(&host, &late, &late).unwrap();
+        bring(&host, &paths(&late), &late).unwrap();
         assert!(!host.path(RECORD).exists());
         // What was there and is gone is not made.
         let early = kernel("net.core.somaxconn = 1");
-        bring(&host, &late, &early).unwrap();
+        bring(&host, &paths(&late), &early).unwrap();
         fs::remove_file(host.path("/proc/sys/net/core/somaxconn")).unwrap();
-        bring(&host, &early, &Kernel::default()).unwrap();
+        bring(&host, &paths(&early), &Kernel::default()).unwrap();
         assert!(!host.path("/proc/sys/net/core/somaxconn").exists() && !host.path(RECORD).exists());
     }
 }

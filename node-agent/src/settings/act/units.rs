@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::left::PendingActions;
 use crate::clients::systemd::Systemd;
+use crate::settings::model::PendingActions;
 
 /// A unit ends and starts within seconds; on a slow machine, with much to do, within this.
 const DEADLINE: Duration = Duration::from_secs(60);

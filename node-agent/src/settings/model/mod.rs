@@ -5,6 +5,7 @@ mod provisioning;
 mod shown;
 mod source;
 mod trial;
+mod written;
 
 pub use ballast_settings::model::*;
 
@@ -15,4 +16,5 @@ pub use self::{
     shown::{Shown, SourceShown, Sources, TrialShown, Warning, Whence},
     source::{Document, FILE, Read, SOURCES, SourceKind},
     trial::Trial,
+    written::{PendingActions, Written, WrittenFile},
 };

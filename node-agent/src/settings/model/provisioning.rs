@@ -10,11 +10,11 @@ use super::SourceKind;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProvisioningRecord {
-    /// The last look at each.
+    /// The last probe of each.
     pub probed: BTreeMap<SourceKind, Probe>,
 }
 
-/// A look for a source.
+/// A probe for a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// When, in seconds since 1970 by the node's clock.

@@ -47,7 +47,7 @@ pub struct SourceShown {
     pub name: String,
     /// `node`, `credential`, `volume`, `esp`, `metadata`
     pub rank: String,
-    /// When it was read, in seconds since 1970; None if it is read at each boot.
+    /// When it was read, in seconds since 1970; null if it is read at each boot.
     pub at: Option<u64>,
 }
 

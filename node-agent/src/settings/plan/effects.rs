@@ -54,22 +54,22 @@ pub struct Pending {
     pub timeout: Duration,
 }
 
-/// What of `settings` does not hold by what is `seen`, with the key that says it.
-pub fn pending(settings: &Settings, origins: &BTreeMap<String, Origin>, seen: &Observed) -> Vec<Pending> {
+/// What of `settings` does not hold by what is `observed`, with the key that says it.
+pub fn pending(settings: &Settings, origins: &BTreeMap<String, Origin>, observed: &Observed) -> Vec<Pending> {
     let says = Says { origins };
     let mut all = Vec::new();
-    if !seen.links.is_empty() {
-        all.extend(interfaces(&says, &settings.network, &seen.links));
-        all.extend(made(&says, &settings.network, &seen.links));
+    if !observed.links.is_empty() {
+        all.extend(interfaces(&says, &settings.network, &observed.links));
+        all.extend(made(&says, &settings.network, &observed.links));
     }
     let mut all: Vec<Pending> = all.into_iter().map(|problem| Pending { problem, timeout: LINK_PATIENCE }).collect();
-    if let Some(servers) = seen.servers.as_ref().filter(|servers| servers.len() < MAX_SERVERS) {
+    if let Some(servers) = observed.servers.as_ref().filter(|servers| servers.len() < MAX_SERVERS) {
         let unused = settings.network.dns.iter().find(|server| !servers.contains(&server.to_string()));
         let what = |server| format!("systemd-resolved does not go by {server}: it was not restarted, or failed");
         let problem = unused.map(|server| says.problem("network", &["dns"], what(server), ""));
         all.extend(problem.map(|problem| Pending { problem, timeout: LINK_PATIENCE }));
     }
-    if !settings.time.servers.is_empty() && !seen.is_clock_set {
+    if !settings.time.servers.is_empty() && !observed.is_clock_set {
         let what = "none of the servers has set the clock; systemd-timesyncd goes on asking".to_owned();
         let problem = says.problem("time", &["servers"], what, "NTP servers that the node reaches (UDP port 123)");
         all.push(Pending { problem, timeout: CLOCK_TIMEOUT });
@@ -253,10 +253,10 @@ mod tests {
         }
     }
 
-    fn reported(text: &str, seen: &Observed) -> Vec<String> {
+    fn reported(text: &str, observed: &Observed) -> Vec<String> {
         let outcome = ballast_settings::read(&[Source::new("f", Rank::Node, text.as_bytes())]);
         assert_eq!(outcome.problems, []);
-        let pending = pending(&outcome.settings, &outcome.origins, seen);
+        let pending = pending(&outcome.settings, &outcome.origins, observed);
         pending.iter().map(|pending| pending.problem.to_string()).collect()
     }
 
@@ -335,8 +335,8 @@ mod tests {
             let is_exact = |one: &Interface| matches!(one.which, InterfaceMatch::Mac(_));
             let exact = outcome.settings.network.interfaces.iter().position(is_exact).unwrap();
             let links = vec![link("eth0", "configured", "routable", &format!("10-ballast-{exact:03}.network"))];
-            let seen = Observed { links, ..Observed::default() };
-            let pending = pending(&outcome.settings, &outcome.origins, &seen);
+            let observed = Observed { links, ..Observed::default() };
+            let pending = pending(&outcome.settings, &outcome.origins, &observed);
             pending.iter().map(|pending| pending.problem.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(reported(&sources), [""; 0]);

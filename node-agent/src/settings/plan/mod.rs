@@ -4,14 +4,13 @@ pub mod effects;
 
 use ballast_settings::{
     MAX_BYTES, Rank, Source, edit,
-    render::{Needs, Rendered, diff, needs, render},
+    render::{Rendered, needs, render},
 };
 use sha2::{Digest, Sha256};
 
-use super::model::{Document, Edit, FILE, Failure, Planned, Required, Settings};
+use super::model::{Document, Edit, FILE, Failure, PendingActions, Planned, Required, Settings, Written};
 
-/// A change that is right and not yet made.
-#[derive(Debug)]
+/// A change that is right and not yet made. There may be secrets in its document, which is not shown.
 pub struct Draft {
     /// The new document.
     pub text: String,
@@ -23,23 +22,33 @@ pub struct Draft {
     pub planned: Planned,
 }
 
-/// What `edit` makes of the document among `documents`, while `in_force` holds.
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { text, changed, settings: _, planned } = self;
+        write!(formatter, "Draft({} bytes, changed: {changed}, {planned:?})", text.len())
+    }
+}
+
+/// What `edit` makes of the document among `documents`, while `written` is what the settings wrote.
 ///
 /// # Errors
 /// If it is not right: nothing is to change then.
-pub fn draft(documents: &[Document], edit: &Edit, in_force: &Settings) -> Result<Draft, Failure> {
+pub fn draft(documents: &[Document], edit: &Edit, written: &Written) -> Result<Draft, Failure> {
     let old = text(documents);
     let text = edited(&old, edit)?;
     if text.len() > MAX_BYTES {
-        return Err(Failure::refused(format!("the settings would have more than {} KiB", MAX_BYTES / 1024)));
+        return Err(Failure::refused(format!(
+            "the settings would have more than {} KiB; take something out",
+            MAX_BYTES / 1024
+        )));
     }
     let changed = old.as_deref() != Ok(text.as_str());
     let node = Source::new(FILE, Rank::Node, text.as_bytes());
     let others = documents.iter().filter(|document| document.rank != Rank::Node);
     let sources: Vec<Source<'_>> = [node].into_iter().chain(others.map(Document::source)).collect();
     let (settings, _) = ballast_settings::settings(&sources);
-    let (now, then) = (render(in_force), render(&settings));
-    let planned = Planned { difference: difference(old.as_deref(), &text), needs: required(&now, &then) };
+    let needs = required(written, &render(&settings));
+    let planned = Planned { difference: difference(old.as_deref(), &text), needs };
     Ok(Draft { changed, settings, planned, text })
 }
 
@@ -48,11 +57,15 @@ pub fn checksum(text: &[u8]) -> String {
     hex::encode(Sha256::digest(text))
 }
 
-/// What it takes to get from `now` to `then`.
-fn required(now: &[Rendered], then: &[Rendered]) -> Required {
-    let Needs { hostname, reload, restart, reboot } = needs(&diff(now, then));
-    let names = |units: std::collections::BTreeSet<&str>| units.into_iter().map(str::to_owned).collect();
-    Required { hostname, reload: names(reload), restart: names(restart), reboot }
+/// What it takes to get from what was `written` to `then`.
+fn required(written: &Written, then: &[Rendered]) -> Required {
+    let (changes, gone) = written.changes(then);
+    let needs = needs(&changes);
+    let reboot = needs.reboot || gone.iter().any(|(_, file)| file.removal_needs_reboot);
+    let mut all = PendingActions::of(needs);
+    gone.into_iter().for_each(|(_, file)| all.add(file.removal.clone()));
+    let PendingActions { hostname, reload, restart } = all;
+    Required { hostname, reload: reload.into_iter().collect(), restart: restart.into_iter().collect(), reboot }
 }
 
 /// The operator's document; empty if there is none.
@@ -114,13 +127,25 @@ mod tests {
         let credential =
             Document { rank: Rank::Credential, ..node(b"time.servers = [\"n.example\"]\nhostname = \"a\"") };
         let documents = [node(b"# mine\nhostname = \"b\"\n"), credential];
-        let draft = draft(&documents, &set("hostname", "c"), &Settings::default()).unwrap();
+        let draft = draft(&documents, &set("hostname", "c"), &Written::default()).unwrap();
         assert_eq!((draft.text.as_str(), draft.changed), ("# mine\nhostname = \"c\"\n", true));
         assert_eq!(draft.settings.hostname.unwrap().as_str(), "c");
         let Planned { difference, needs } = draft.planned;
         assert!(difference.contains("-hostname = \"b\"\n+hostname = \"c\"\n"), "{difference}");
         assert!(needs.hostname && !needs.reboot, "{needs:?}");
         assert_eq!(needs.restart, ["systemd-timesyncd.service"]);
+    }
+
+    #[test]
+    fn what_goes_is_known_from_what_was_written() {
+        let old = b"log.journal_max_size = \"64MiB\"\n";
+        let (settings, _) = ballast_settings::settings(&[Source::new(FILE, Rank::Node, old)]);
+        let mut written = Written::default();
+        render(&settings).iter().for_each(|file| written.done(file));
+        let unset = Edit::Unset { key: "log".to_owned() };
+        let needs = draft(&[node(old)], &unset, &written).unwrap().planned.needs;
+        let restart = vec!["systemd-journald.service".to_owned()];
+        assert_eq!(needs, Required { restart, ..Required::default() });
     }
 
     #[test]
@@ -138,23 +163,23 @@ mod tests {
             (old, document("hostname = \"node\"", Some(b"x")), "somebody else changed"),
             (b"\xff", set("update.auto", "true"), "is not UTF-8"),
         ] {
-            let failure = draft(&[node(old)], &edit, &Settings::default()).unwrap_err();
+            let failure = draft(&[node(old)], &edit, &Written::default()).unwrap_err();
             assert!(failure.message.contains(expected), "{failure}");
             let is_busy = expected.starts_with("somebody");
             assert_eq!(failure.kind == FailureKind::Busy, is_busy, "{failure}");
         }
         // What was wrong before may stay wrong, for whoever edits something else.
-        assert!(draft(&[node(old)], &document(slip, Some(old)), &Settings::default()).is_ok());
+        assert!(draft(&[node(old)], &document(slip, Some(old)), &Written::default()).is_ok());
     }
 
     #[test]
     fn a_document_that_nobody_can_read_can_be_replaced() {
         let edit = Edit::Document { text: "hostname = \"a\"\n".to_owned(), instead_of: None };
         for old in [&b"\xff"[..], b"[[["] {
-            let draft = draft(&[node(old)], &edit, &Settings::default()).unwrap();
+            let draft = draft(&[node(old)], &edit, &Written::default()).unwrap();
             assert!(draft.planned.difference.contains("takes its place as a whole"));
         }
-        let same = draft(&[node(b"hostname = \"a\"\n")], &edit, &Settings::default()).unwrap();
+        let same = draft(&[node(b"hostname = \"a\"\n")], &edit, &Written::default()).unwrap();
         assert!(!same.changed && same.planned.difference.is_empty());
     }
 }

@@ -26,8 +26,7 @@ use crate::{
 /// Writes the kernel and the initramfs of `deployed` to the ESP, unless they are there, and returns what the entry is made
 /// from.
 pub(super) async fn kernel(work: &Work, deployed: &Deployed, version: &str) -> Result<New, Failure> {
-    let deployment = DeploymentId::parse(&deployed.deployment)
-        .with_context(|| format!("the worker names a deployment {:?}, which is none", deployed.deployment))?;
+    let deployment: DeploymentId = deployed.deployment.parse().context("reading what the worker deployed")?;
     let (host, files) = (work.host.clone(), [deployed.kernel.clone(), deployed.initramfs.clone()]);
     let guard = work.esp.take().await;
     let copied = spawn_blocking(move || copy(&host, guard, &files)).await.context("writing to the ESP")?;

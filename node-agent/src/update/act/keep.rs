@@ -20,7 +20,7 @@ use crate::{
 const CHECK_DEADLINE: Duration = Duration::from_secs(3600);
 
 pub(super) async fn pin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let (digest, version) = find(&work.look().await?, target)?;
+    let (digest, version) = find(&work.observe_releases().await?, target)?;
     let pinned = digest.clone();
     let pin = move |memory: &mut Memory| {
         let is_new = !memory.pinned.contains(&pinned);
@@ -36,7 +36,7 @@ pub(super) async fn pin(work: &Work, target: &Target) -> Result<Outcome, Failure
 }
 
 pub(super) async fn unpin(work: &Work, target: &Target) -> Result<Outcome, Failure> {
-    let (digest, version) = find(&work.look().await?, target)?;
+    let (digest, version) = find(&work.observe_releases().await?, target)?;
     let unpinned = digest.clone();
     let unpin = move |memory: &mut Memory| {
         let before = memory.pinned.len();
@@ -101,7 +101,7 @@ pub(super) async fn fsck(work: &Work, repair: bool) -> Result<Outcome, Failure> 
 async fn repaired(work: &Work) -> Result<(Checked, String), Failure> {
     let mut all = Checked { objects: 0, damaged: Vec::new(), repaired: 0 };
     let mut remedy = String::new();
-    let observed = work.look().await?;
+    let observed = work.observe_releases().await?;
     let sources = sources(&observed, work.settings.update.image.as_deref())?;
     for (number, source) in sources.into_iter().enumerate() {
         match repaired_from(work, &source).await {

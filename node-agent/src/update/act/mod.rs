@@ -54,7 +54,7 @@ pub struct Operations {
     changed: Arc<Notify>,
     memory: Changer,
     running: Option<Running>,
-    /// Whether what is wanted is what an agent before us left: what we began ourselves may have ended since the last look.
+    /// Whether what is wanted is what an agent before us left: what we began ourselves may have ended since the last probe.
     takes_up: bool,
     ending: mpsc::UnboundedSender<Ended>,
     ended: mpsc::UnboundedReceiver<Ended>,

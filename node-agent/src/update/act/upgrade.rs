@@ -140,7 +140,7 @@ async fn resolve(work: &Work, image: &str, registry: &Registry) -> Result<Offer,
         .await
         .map_err(|failure| failure.while_doing(&doing))?;
     let digest = Digest::try_from(found.digest)
-        .map_err(|message| Failure { kind: FailureKind::Damaged, message }.while_doing(&doing))?;
+        .map_err(|error| Failure { kind: FailureKind::Damaged, message: error.to_string() }.while_doing(&doing))?;
     let layers = found.layers.iter().map(|layer| Layer { bytes: layer.size, is_present: layer.present });
     Ok(Offer {
         digest,

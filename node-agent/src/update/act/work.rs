@@ -118,9 +118,9 @@ impl Work {
         }
     }
 
-    /// A fresh look at the node, for what goes by its boot entries too.
+    /// The node as it is now, for what goes by its boot entries too.
     pub(super) async fn observe(&self) -> Result<Observed, Failure> {
-        let observed = self.look().await?;
+        let observed = self.observe_releases().await?;
         match &observed.unmounted_esp {
             None => Ok(observed),
             Some(device) => Err(Failure {
@@ -133,8 +133,8 @@ impl Work {
         }
     }
 
-    /// A fresh look at the node, for what goes by the releases on the disk alone.
-    pub(super) async fn look(&self) -> Result<Observed, Failure> {
+    /// The node as it is now, for what goes by the releases on the disk alone.
+    pub(super) async fn observe_releases(&self) -> Result<Observed, Failure> {
         Ok(self.host.read(observe::DOING, observe::observe).await.context(observe::DOING)?)
     }
 

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_number_and_the_stem_are_parts_of_the_name() {
-        let deployment = DeploymentId { commit: "a".repeat(64), serial: 0 };
+        let deployment: DeploymentId = format!("{}.0", "a".repeat(64)).parse().unwrap();
         let entry = |file: &str| BootEntry {
             file: file.to_owned(),
             deployment: deployment.clone(),

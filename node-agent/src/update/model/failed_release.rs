@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     fn failed(letter: &str, reason: &str) -> FailedRelease {
-        let digest = Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();
+        let digest: Digest = format!("sha256:{}", letter.repeat(64)).parse().unwrap();
         FailedRelease { digest, version: format!("{letter}.1"), reason: reason.to_owned(), at: 0 }
     }
 

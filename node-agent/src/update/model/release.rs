@@ -1,52 +1,7 @@
 //! Releases: OCI images, named by the digest of their manifest.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 /// The SHA-256 digest of an image's manifest (OCI Image Specification, "Digests").
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest(String);
-
-impl Digest {
-    /// `sha256:` and 64 lower-case hexadecimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.strip_prefix("sha256:")?;
-        let is_hex = hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        is_hex.then(|| Self(text.to_owned()))
-    }
-
-    /// As it is written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Its first letters, enough for people: `sha256:0123456789ab`.
-    pub fn short(&self) -> &str {
-        self.0.get(..19).unwrap_or(&self.0)
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text).ok_or_else(|| format!("{text:?} is not of the form sha256:… with 64 hexadecimal digits"))
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.0
-    }
-}
+pub use ballast_types::Sha256Digest as Digest;
 
 /// What a registry offers: resolved, its signature checked, nothing of it fetched yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,21 +52,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_is_sha256_in_hexadecimal() {
-        let text = format!("sha256:{}", "0a".repeat(32));
-        let digest = Digest::parse(&text).unwrap();
-        assert_eq!((digest.as_str(), digest.short()), (text.as_str(), "sha256:0a0a0a0a0a0a"));
-        assert_eq!(serde_json::from_str::<Digest>(&format!("\"{text}\"")).unwrap(), digest);
-        for failed in ["", "sha256:", &text.to_uppercase(), &text[..70], &format!("{text}0"), "sha512:00"] {
-            assert_eq!(Digest::parse(failed), None, "{failed}");
-        }
-    }
-
-    #[test]
     fn a_manifest_cannot_make_the_sum_overflow() {
         let layer = |bytes, is_present| Layer { bytes, is_present };
         let layers = vec![layer(u64::MAX, false), layer(u64::MAX, false), layer(1, true)];
-        let digest = Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
+        let digest = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
         let offer = Offer {
             digest,
             version: String::new(),

@@ -31,7 +31,7 @@ impl Revoked {
             match &words[..] {
                 [] => continue,
                 [kind @ ("key" | "release"), digest] => {
-                    if let Some(digest) = Digest::parse(digest) {
+                    if let Ok(digest) = digest.parse::<Digest>() {
                         let set = if *kind == "key" { &mut revoked.keys } else { &mut revoked.releases };
                         set.insert(digest);
                         continue;
@@ -106,8 +106,7 @@ mod tests {
         let (a, b) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
         let text = format!("# why\n\nkey {a} # lost\nrelease {b}\nkey\nkeys {a}\nrelease sha256:00\nkey {a} {b}\n");
         let (revoked, problems) = Revoked::parse("f", &text);
-        let expected =
-            Revoked { keys: [Digest::parse(&a).unwrap()].into(), releases: [Digest::parse(&b).unwrap()].into() };
+        let expected = Revoked { keys: [a.parse().unwrap()].into(), releases: [b.parse().unwrap()].into() };
         assert_eq!(revoked, expected);
         let lines: Vec<&str> = problems.iter().filter_map(|problem| problem.split(": ").next()).collect();
         assert_eq!(lines, ["f:5", "f:6", "f:7", "f:8"]);

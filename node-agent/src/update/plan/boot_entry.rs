@@ -32,7 +32,7 @@ pub fn name(new: &New, entries: &[BootEntry]) -> String {
     let plain =
         |letter: char| if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '~') { letter } else { '_' };
     let version: String = new.version.chars().take(MAX_VERSION).map(plain).collect();
-    let commit = new.deployment.commit.get(..12).unwrap_or(&new.deployment.commit);
+    let commit = new.deployment.commit().get(..12).unwrap_or_else(|| new.deployment.commit());
     let tries = if new.is_good { String::new() } else { format!("+{TRIES}") };
     format!("ballast-{number}-{version}-{commit}{tries}.conf")
 }
@@ -88,7 +88,7 @@ mod tests {
 
     fn new(version: &str, is_good: bool) -> New {
         New {
-            deployment: DeploymentId { commit: "0123456789abcdef".repeat(4), serial: 0 },
+            deployment: format!("{}.0", "0123456789abcdef".repeat(4)).parse().unwrap(),
             version: version.to_owned(),
             linux: "/ballast/a-vmlinuz".to_owned(),
             initrd: "/ballast/b-initramfs".to_owned(),
@@ -115,7 +115,7 @@ mod tests {
         let expected = "title Ballast 2\nversion 2\narchitecture x64\nlinux /ballast/a-vmlinuz\ninitrd /ballast/b-initramfs\n\
                         options a=\"b c\"\n";
         assert_eq!(text(&new("2\n", false)), expected);
-        let id = DeploymentId { commit: "a".repeat(64), serial: 1 };
+        let id: DeploymentId = format!("{}.1", "a".repeat(64)).parse().unwrap();
         let line = options(&id, "cd", "quiet\n x=\"1 2\"\n");
         assert_eq!(line, format!("ballast.deployment={id} ballast.composefs=cd quiet  x=\"1 2\""));
     }

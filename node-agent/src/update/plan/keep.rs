@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn an_entry_without_its_deployment_goes() {
         let mut observed = node("a1 b2 c9", "b");
-        observed.on_disk.retain(|id, _| !id.commit.starts_with('c'));
+        observed.on_disk.retain(|id, _| !id.commit().starts_with('c'));
         assert_eq!(shown(&observed).1, "3");
     }
 

@@ -81,7 +81,7 @@ mod tests {
     /// The image proxy itself reads it: what it does not know, it refuses.
     #[test]
     fn the_image_proxy_reads_what_is_asked_of_signatures() {
-        let key = crate::update::model::Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+        let key: crate::update::model::Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
         let revoked = Revoked { keys: [key.clone()].into(), ..Revoked::default() };
         let strict =
             Update { keys_threshold: 2, identity: Identity::Tag, signature_max_days: Some(90), ..Update::default() };

@@ -73,7 +73,7 @@ mod tests {
             ("a1 b2+2", "b", Some("a")),
         ] {
             let observed = node(entries, booted);
-            let found = target(&observed).ok().map(|entry| &entry.deployment.commit[..1]);
+            let found = target(&observed).ok().map(|entry| &entry.deployment.commit()[..1]);
             assert_eq!(found, expected, "{entries} booted {booted}");
         }
     }
@@ -92,7 +92,7 @@ mod tests {
             let mut observed = node(entries, booted);
             observed.revoked.releases.insert(digest(revoked));
             let found = target(&observed);
-            let letter = found.as_ref().ok().map(|entry| &entry.deployment.commit[..1]);
+            let letter = found.as_ref().ok().map(|entry| &entry.deployment.commit()[..1]);
             assert_eq!(letter, expected, "{entries} booted {booted}");
             let is_reported = |failure: &Failure| failure.message.contains(" was revoked, ");
             assert!(found.is_ok() || found.as_ref().is_err_and(is_reported), "{found:?}");

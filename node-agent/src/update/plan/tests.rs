@@ -4,11 +4,11 @@ use super::*;
 use crate::update::model::{Command, Origin, Tries, Upgrade};
 
 pub(crate) fn digest(letter: &str) -> Digest {
-    Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap()
+    format!("sha256:{}", letter.repeat(64)).parse().unwrap()
 }
 
 fn id(letter: &str) -> DeploymentId {
-    DeploymentId { commit: letter.repeat(64), serial: 0 }
+    format!("{}.0", letter.repeat(64)).parse().unwrap()
 }
 
 /// Entries of `LETTER NUMBER [+LEFT]`; the version of a release is its letter's place in the alphabet. What is booted is the highest
@@ -43,7 +43,7 @@ fn version(letter: &str) -> String {
 
 fn shown(observed: &Observed) -> String {
     let show = |one: Deployment| {
-        let letter = one.id.commit.get(..1).unwrap().to_owned();
+        let letter = one.id.commit().get(..1).unwrap().to_owned();
         let mark = |is: bool, mark: &'static str| if is { mark } else { "" };
         let marks =
             [mark(one.booted, "*"), mark(one.next, ">"), mark(one.last_good, "g"), mark(one.pinned, "p")].concat();

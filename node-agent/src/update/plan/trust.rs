@@ -86,8 +86,8 @@ mod tests {
         for (entries, booted, known, learns, holds) in table {
             let mut observed = node(entries, booted);
             observed.memory.floor = known.map(str::to_owned);
-            let is_condemned = entries.contains("+0");
-            if is_condemned {
+            let is_out_of_tries = entries.contains("+0");
+            if is_out_of_tries {
                 observed.memory.mark_failed(crate::update::model::FailedRelease {
                     digest: digest("b"),
                     version: "2".into(),

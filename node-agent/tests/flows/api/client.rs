@@ -51,6 +51,15 @@ impl Certificate {
         Self::signed(&params, Some(authority))
     }
 
+    /// One that is valid for `seconds` from now on.
+    pub(crate) fn for_seconds(name: &str, organisation: &str, seconds: i64, authority: &Authority) -> Self {
+        let mut params = params(name, organisation);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        Self::signed(&params, Some(authority))
+    }
+
     /// One that is meant for servers.
     pub(crate) fn for_servers(name: &str, organisation: &str, authority: &Authority) -> Self {
         let mut params = params(name, organisation);

@@ -1,6 +1,7 @@
 //! A container runtime that remembers what it is asked to run, and runs nothing.
 
 use std::{
+    collections::{HashMap, VecDeque},
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
     time::SystemTime,
@@ -11,6 +12,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     grpc::{self, Answer, Service},
+    tasks::{self, Tasks},
     transfer::{self, Arriving},
     wire,
 };
@@ -32,6 +34,8 @@ pub(crate) struct State {
     pub(crate) images: Vec<String>,
     /// Archives that are coming in.
     pub(crate) arriving: Arriving,
+    /// Commands in containers.
+    pub(crate) tasks: Tasks,
     /// What was called, with the main argument, but for questions.
     pub(crate) calls: Vec<String>,
     /// References that cannot be pulled.
@@ -44,6 +48,14 @@ pub(crate) struct State {
     pub(crate) start_error: Option<String>,
     /// Whether containers end with this status as soon as they start.
     pub(crate) exit_at_once: Option<i32>,
+    /// With which status each next run of a container, by its name, ends as soon as it starts; those after them run on.
+    pub(crate) exits: HashMap<String, VecDeque<i32>>,
+    /// With which status a command in a container ends, by its words; others end well.
+    pub(crate) commands: HashMap<String, i32>,
+    /// Which containers were started, in order.
+    pub(crate) starts: Vec<String>,
+    /// Which containers were stopped, and within how many seconds.
+    pub(crate) stops: Vec<String>,
     listeners: Vec<mpsc::Sender<Vec<u8>>>,
     count: u32,
 }
@@ -214,7 +226,9 @@ impl State {
                 for container in self.containers.iter_mut().filter(|one| one.id == id.id) {
                     container.state = RUNNING;
                     container.started_at = now();
-                    if let Some(exit_code) = exit_at_once {
+                    self.starts.push(container.name().to_owned());
+                    let next = self.exits.get_mut(container.name()).and_then(VecDeque::pop_front);
+                    if let Some(exit_code) = next.or(exit_at_once) {
                         container.end(exit_code);
                     }
                 }
@@ -225,8 +239,26 @@ impl State {
                 if let Some(call) = self.calls.last_mut() {
                     *call = format!("StopContainer {} within {} s", id.id, id.timeout);
                 }
-                self.containers.iter_mut().filter(|one| one.id == id.id).for_each(|one| one.end(143));
+                for container in self.containers.iter_mut().filter(|one| one.id == id.id) {
+                    self.stops.push(format!("{} {}", container.name(), id.timeout));
+                    container.end(143);
+                }
                 done()
+            }
+            "ExecSync" => {
+                let request = wire::ExecSyncRequest::decode(message).unwrap();
+                let command = request.cmd.join(" ");
+                let Some(container) =
+                    self.containers.iter().find(|one| one.id == request.container_id && one.state == RUNNING)
+                else {
+                    return Some(Answer::Refusal("container is not running".to_owned()));
+                };
+                if let Some(call) = self.calls.last_mut() {
+                    *call = format!("ExecSync {} {command}", container.name());
+                }
+                let exit_code = self.commands.get(&command).copied().unwrap_or(0);
+                let stdout = format!("{command} says {exit_code}\n").into_bytes();
+                Some(Answer::Message(wire::ExecSyncResponse { stdout, exit_code }.encode_to_vec()))
             }
             "ReopenContainerLog" => done(),
             "RemoveContainer" => {
@@ -269,13 +301,26 @@ impl State {
                 wire::StatusResponse { status }.encode_to_vec()
             }
             "ListPodSandbox" => wire::Sandboxes { items: self.sandboxes.clone() }.encode_to_vec(),
+            // Where tests have servers of their own.
+            "PodSandboxStatus" => {
+                let network = Some(wire::PodSandboxNetworkStatus { ip: "127.0.0.1".to_owned() });
+                wire::PodSandboxStatusResponse { status: Some(wire::PodSandboxStatus { network }) }.encode_to_vec()
+            }
             "ListContainers" => {
+                let request = wire::ListContainersRequest::decode(message).unwrap();
+                let wanted = request.filter.unwrap_or_default().label_selector;
+                let is_wanted =
+                    |one: &&Container| wanted.iter().all(|(key, value)| one.config.labels.get(key) == Some(value));
                 let row = |one: &Container| wire::Container {
                     id: one.id.clone(),
                     sandbox_id: one.sandbox_id.clone(),
+                    metadata: one.config.metadata.clone(),
+                    state: one.state,
+                    labels: one.config.labels.clone(),
                     image_ref: id_of(&stored(&one.config.image.clone().unwrap_or_default().image)),
                 };
-                wire::Containers { containers: self.containers.iter().map(row).collect() }.encode_to_vec()
+                wire::Containers { containers: self.containers.iter().filter(is_wanted).map(row).collect() }
+                    .encode_to_vec()
             }
             // Nobody writes into a root file system here.
             "ListContainerStats" => Vec::new(),
@@ -320,6 +365,9 @@ impl Service for Runtime {
     fn answer(self: Arc<Self>, method: &str, message: &[u8]) -> Answer {
         if method == "Transfer" {
             return transfer::import(self, message);
+        }
+        if let Some(answer) = tasks::answer(&self, method, message) {
+            return answer;
         }
         let mut state = self.state();
         if state.is_silent {

@@ -4,6 +4,7 @@
 pub(crate) mod bus;
 pub(crate) mod cri;
 mod grpc;
+pub(crate) mod tasks;
 pub(crate) mod transfer;
 pub(crate) mod wire;
 

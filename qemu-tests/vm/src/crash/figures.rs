@@ -1,10 +1,11 @@
 //! `target/bench/powercut.json`: what came of all states that were made.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::check::judge::{Boots, Fault};
@@ -90,9 +91,6 @@ impl Figures {
     }
 }
 
-/// Scenarios run side by side.
-static WRITING: Mutex<()> = Mutex::new(());
-
 impl Report {
     /// Of these recordings.
     pub fn of(recordings: BTreeMap<String, Figures>) -> Self {
@@ -107,8 +105,13 @@ impl Report {
     /// # Errors
     /// When the file is no report, or cannot be written.
     pub fn note(path: &Path, name: &str, figures: &Figures) -> Result<Self> {
-        let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let doing = || format!("noting figures in {}", path.display());
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(doing)?;
+        }
+        // Scenarios run side by side, and each changes its own part.
+        let alone = File::create(path.with_extension("lock")).with_context(doing)?;
+        flock(&alone, FlockOperation::LockExclusive).with_context(doing)?;
         let mut recordings = match std::fs::read_to_string(path) {
             Ok(text) => serde_json::from_str::<Self>(&text).with_context(doing)?.recordings,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
@@ -116,9 +119,6 @@ impl Report {
         };
         recordings.insert(name.to_owned(), figures.clone());
         let report = Self::of(recordings);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        }
         let text = serde_json::to_string_pretty(&report).context("writing figures as JSON")?;
         std::fs::write(path, text + "\n").with_context(doing)?;
         Ok(report)

@@ -50,6 +50,9 @@ pub struct Mark {
     /// Which release boots from then on; the one that boots next at that moment is known from then on
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boots: Option<Promise>,
+    /// Whether the disk heeds FUA and QEMU does not log it (see [`super::log::Log::with_durable_commits`])
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heeds_fua: bool,
 }
 
 /// Reads the marks of a recording; there may be none.

@@ -65,11 +65,21 @@ impl Recorder {
         self.note(name, None, Some(promise))
     }
 
+    /// Notes that the disk heeds FUA without telling the log: NVMe.
+    ///
+    /// # Errors
+    /// As [`Recorder::mark`].
+    pub fn heeds_fua(&mut self) -> Result<()> {
+        self.mark("the disk heeds FUA")?;
+        self.marks.iter_mut().for_each(|mark| mark.heeds_fua = true);
+        marks::write(&self.recording.marks, &self.marks)
+    }
+
     fn note(&mut self, name: &str, holds: Option<Holds>, boots: Option<Promise>) -> Result<()> {
         // Nothing is recorded before the machine starts.
         let is_begun = self.recording.log.metadata().is_ok_and(|found| found.len() > 0);
         let entries = if is_begun { usize::try_from(Log::length(&self.recording.log)?)? } else { 0 };
-        self.marks.push(Mark { name: name.to_owned(), entries, holds, boots });
+        self.marks.push(Mark { name: name.to_owned(), entries, holds, boots, heeds_fua: false });
         marks::write(&self.recording.marks, &self.marks)
     }
 }

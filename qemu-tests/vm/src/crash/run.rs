@@ -107,6 +107,8 @@ pub struct Outcome {
     pub faults: BTreeMap<Fault, usize>,
     /// Of how many was a file system mended by more than its journal
     pub mended: usize,
+    /// Of how many was it which
+    pub mended_parts: BTreeMap<&'static str, usize>,
     /// Those with faults
     pub findings: Vec<Finding>,
     /// Those without faults that were chosen to be booted: as many as there are with a file system that was mended, up to half
@@ -123,7 +125,7 @@ impl fmt::Display for Outcome {
         let [esp, root, var] = self.contents;
         write!(
             f,
-            "{} of {} states in {} epochs: {} boot the old release, {} the new one, {} neither; {} at fault, {} mended by fsck. \
+            "{} of {} states in {} epochs: {} boot the old release, {} the new one, {} neither; {} at fault, {} mended by fsck {:?}. \
              {esp} contents of ESP, {root} of ROOT and {var} of VAR in {:.0} s, {:.0} states a minute",
             self.states,
             self.possible,
@@ -133,6 +135,7 @@ impl fmt::Display for Outcome {
             boots(Boots::Neither),
             self.findings.len(),
             self.mended,
+            self.mended_parts,
             self.seconds,
             self.states as f64 * 60.0 / self.seconds.max(f64::EPSILON)
         )
@@ -189,7 +192,9 @@ impl<'a> Run<'a> {
     fn begin(tools: &'a Tools, recording: &Recording, log: &Log, marks: Vec<Mark>) -> Result<Self> {
         let scratch = Scratch::of(&recording.base, &recording.log)?;
         let looker = Looker::of(tools, &scratch)?;
-        let (epochs, recording) = (epochs(log), recording.clone());
+        let heeds_fua = marks.iter().any(|mark| mark.heeds_fua);
+        let epochs = if heeds_fua { epochs(&log.clone().with_durable_commits()?) } else { epochs(log) };
+        let recording = recording.clone();
         Ok(Self { looker, scratch, epochs, marks, expected: Expected::default(), at: 0, recording })
     }
 
@@ -211,9 +216,10 @@ impl<'a> Run<'a> {
             let verdict = self.state(&cut).with_context(|| format!("state {cut}"))?;
             outcome.states += 1;
             *outcome.boots.entry(verdict.boots).or_default() += 1;
-            outcome.mended += usize::from(verdict.is_mended);
+            outcome.mended += usize::from(!verdict.mended.is_empty());
+            verdict.mended.iter().for_each(|part| *outcome.mended_parts.entry(part).or_default() += 1);
             if verdict.faults.is_empty() {
-                let kind = if verdict.is_mended { &mut odd } else { &mut well };
+                let kind = if verdict.mended.is_empty() { &mut well } else { &mut odd };
                 kind.push(cut);
                 continue;
             }

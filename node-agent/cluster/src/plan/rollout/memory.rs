@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use ballast_client::backoff::doubled;
+
 use super::{Context, held};
-use crate::{
-    model::{Cordon, Decision, Memory, Order, Phase, Retry, Step},
-    plan::backoff::doubled,
-};
+use crate::model::{Cordon, Decision, Memory, Order, Phase, Retry, Step};
 
 /// How long until a fetch that failed is tried again: at first, at most.
 const PREPARE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(1800));
@@ -17,7 +16,7 @@ const DRAIN: (Duration, Duration) = (Duration::from_secs(300), Duration::from_se
 /// An API server ends no request later than this after the client gave it up (its own limit is a minute).
 pub(super) const LATE: Duration = Duration::from_secs(90);
 
-/// What facts and looks say of what was done before.
+/// What facts and fetches say of what was done before.
 pub(super) fn learn(context: &Context<'_>, memory: &mut Memory) {
     let os = &context.facts.os;
     let image = context.snapshot.node_os.as_ref().and_then(|node_os| node_os.spec.image.clone());
@@ -84,7 +83,7 @@ fn fail(memory: &mut Memory, now: Duration, reason: String, is_refused: bool) {
 /// What was decided, as far as a later pass goes by it.
 pub(super) fn note(decision: &Decision, now: Duration, memory: &mut Memory) {
     match &decision.step {
-        // A look comes in between: the phase goes on behind it.
+        // A fetch comes in between: the phase goes on behind it.
         Some(Step::Fetch(_)) => return,
         Some(Step::Order(Order::Prepare { id, .. })) => {
             memory.last_order = *id;

@@ -30,17 +30,17 @@ use crate::model::{
     Phase, RebootPolicy, Release, Resolved, Role, Slot, Step,
 };
 
-/// How often a node that waits for a slot looks at them: the last of a pool lose little, a thousand that wait cost 50 requests a second.
+/// How often a node that waits for a slot fetches them: the last of a pool lose little, a thousand that wait cost 50 requests a second.
 const SLOT_WAIT: Duration = Duration::from_secs(20);
-/// How often it looks whether the pool has been given slots.
+/// How often it checks whether the pool has been given slots.
 const NO_SLOTS_WAIT: Duration = Duration::from_secs(60);
-/// How soon it looks again whether others have let go what it claims as well: they do so in their next pass.
+/// How soon it checks again whether others have let go what it claims as well: they do so in their next pass.
 const CONTEST_WAIT: Duration = Duration::from_secs(5);
 /// Those who took a slot at once let go within this, but for the first. Who does not has had it before.
 const CONTEST: Duration = Duration::from_secs(30);
 /// How long a reboot may take to begin. After that it is ordered once more.
 const REBOOT_WAIT: Duration = Duration::from_secs(300);
-/// How often a node looks again that waits for something which also wakes it.
+/// How often a node checks again that waits for something which also wakes it.
 const LONG_WAIT: Duration = Duration::from_secs(300);
 /// So many letters of a holder's reason are reported on by those who wait for it.
 const REASON_LETTERS: usize = 120;
@@ -64,8 +64,8 @@ pub struct Context<'a> {
     pub unix_secs: i64,
 }
 
-/// One pass: what the node is at, and the one thing that is to be done now. A decision whose step is a look is not worth publishing, unless
-/// the look fails.
+/// One pass: what the node is at, and the one thing that is to be done now. A decision whose step is a fetch is not worth publishing, unless
+/// the fetch fails.
 pub fn pass(context: &Context<'_>, memory: &mut Memory) -> Decision {
     memory::learn(context, memory);
     let decision = decide(context, memory);
@@ -104,7 +104,7 @@ fn decide(context: &Context<'_>, memory: &Memory) -> Decision {
             return decision;
         }
         let end = at(Phase::Idle, "spec.image asks for nothing", None);
-        // One look is enough when nothing can come late any more: a thousand agents that begin at once have other things to ask.
+        // One fetch is enough when nothing can come late any more: a thousand agents that begin at once have other things to ask.
         let left = (memory.touched + memory::LATE).saturating_sub(context.now);
         if left.is_zero() || memory.is_settled {
             return settle(context, memory, end);

@@ -8,7 +8,7 @@ use crate::model::{Claim, Cordon, Decision, FailedRelease, Fetch, Memory, Phase,
 /// What a node has, or has not, is never decided from a cached answer.
 const FRESH: Fetch = Fetch::Slots { is_fresh: true };
 
-/// How often a node looks again whose release is not well yet.
+/// How often a node is checked again whose release is not well yet.
 const VERIFY_WAIT: Duration = Duration::from_secs(60);
 
 /// `end`, but before it what the node has still taken is given back. A node that cannot run pods keeps it all.

@@ -1,4 +1,4 @@
-//! One question and its answer over HTTP: redirects followed, every wait bounded, bodies read up to a limit.
+//! One request and its answer over HTTP: redirects followed, every wait bounded, bodies read up to a limit.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -50,7 +50,7 @@ pub(super) struct RegistryRequest {
     pub(super) uri: Uri,
     /// What is secret among them does not leave the origin of `uri`.
     pub(super) headers: HeaderMap,
-    /// Sent as a form by POST; else the question is a GET. It does not leave the origin of `uri` either.
+    /// Sent as a form by POST; else the request is a GET. It does not leave the origin of `uri` either.
     pub(super) form: Option<String>,
 }
 

@@ -165,7 +165,7 @@ impl Registry {
     /// The sentence for an answer that is none.
     async fn refusal(&self, uri: &Uri, answer: Response<Incoming>) -> Failure {
         let status = answer.status();
-        let asked = retry::retry_after(answer.headers(), SystemTime::now());
+        let asked = ballast_client::retry_after(answer.headers(), SystemTime::now());
         let reason = match self.http.read(answer.into_body(), MAX_SMALL_BYTES).await {
             Ok(body) => reason(&body),
             Err(_) => String::new(),
@@ -190,9 +190,9 @@ impl Registry {
         }
     }
 
-    fn known<T>(&self, look: impl FnOnce(&mut Option<HeaderValue>) -> T) -> T {
+    fn known<T>(&self, read: impl FnOnce(&mut Option<HeaderValue>) -> T) -> T {
         // Nothing panics while it is held, and a panic ends the process.
-        look(&mut self.authorization.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        read(&mut self.authorization.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 

@@ -1,9 +1,10 @@
 //! What went wrong on the way to a registry, whether trying again may help, and when. Pure but for the waiting itself.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Error;
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use ballast_client::backoff::equal_jitter;
+use http::StatusCode;
 
 use crate::failure::{Kind, kind};
 
@@ -54,19 +55,9 @@ impl From<Error> for Failure {
     }
 }
 
-/// Whether an answer with this status means that the same question may be answered later.
+/// Whether an answer with this status means that the same request may be answered later.
 pub(super) fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
-}
-
-/// When the registry asks us to come back: seconds, or a date (RFC 9110, 10.2.3).
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    if let Ok(secs) = text.parse() {
-        return Some(Duration::from_secs(secs));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// Counts attempts.
@@ -93,7 +84,7 @@ impl Backoff {
         let Failure::Passing(error, asked) = failure else { return Err(failure) };
         self.since_failure_bytes = 0;
         self.failed += 1;
-        let Some(wait) = wait(self.failed, self.attempts, asked, fastrand::u8(..)) else {
+        let Some(wait) = wait(self.failed, self.attempts, asked, fastrand::f64()) else {
             return Err(Failure::Passing(error, asked));
         };
         log::info!("trying again in {} ms: {error:#}", wait.as_millis());
@@ -102,15 +93,12 @@ impl Backoff {
     }
 }
 
-/// The wait after the `failed`-th failure in a row, if there is another attempt. `random` spreads the nodes of a fleet.
-fn wait(failed: u32, attempts: u32, asked: Option<Duration>, random: u8) -> Option<Duration> {
+/// The wait after the `failed`-th failure in a row, if there is another attempt. `jitter` (from 0 to 1) spreads the nodes of a fleet.
+fn wait(failed: u32, attempts: u32, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
     if failed >= attempts || asked.is_some_and(|asked| asked > LONGEST_ASKED) {
         return None;
     }
-    let full = FIRST.saturating_mul(1 << (failed - 1).min(16)).min(LONGEST);
-    let half = full / 2;
-    let spread = half + half * u32::from(random) / u32::from(u8::MAX);
-    Some(asked.unwrap_or_default().max(spread))
+    Some(asked.unwrap_or_default().max(equal_jitter(FIRST, LONGEST, failed, jitter)))
 }
 
 #[cfg(test)]
@@ -119,44 +107,28 @@ mod tests {
 
     #[test]
     fn waits_double_and_are_spread() {
-        let ms = |failed, asked: Option<u64>, random| {
-            wait(failed, 10, asked.map(Duration::from_secs), random).map(|wait| wait.as_millis())
+        let ms = |failed, asked: Option<u64>, jitter| {
+            wait(failed, 10, asked.map(Duration::from_secs), jitter).map(|wait| wait.as_millis())
         };
         let table = [
-            (1, None, 255, Some(500)),
-            (1, None, 0, Some(250)),
-            (2, None, 255, Some(1000)),
-            (3, None, 0, Some(1000)),
-            (9, None, 255, Some(30_000)),
-            (10, None, 255, None),
-            (1, Some(0), 255, Some(500)),
-            (1, Some(7), 255, Some(7000)),
-            (1, Some(120), 0, Some(120_000)),
-            (1, Some(121), 0, None),
+            (1, None, 1.0, Some(500)),
+            (1, None, 0.0, Some(250)),
+            (2, None, 1.0, Some(1000)),
+            (3, None, 0.0, Some(1000)),
+            (9, None, 1.0, Some(30_000)),
+            (10, None, 1.0, None),
+            (1, Some(0), 1.0, Some(500)),
+            (1, Some(7), 1.0, Some(7000)),
+            (1, Some(120), 0.0, Some(120_000)),
+            (1, Some(121), 0.0, None),
         ];
-        for (failed, asked, random, expected) in table {
-            assert_eq!(ms(failed, asked, random), expected, "{failed} {asked:?} {random}");
+        for (failed, asked, jitter, expected) in table {
+            assert_eq!(ms(failed, asked, jitter), expected, "{failed} {asked:?} {jitter}");
         }
     }
 
     #[test]
-    fn the_registry_may_say_when() {
-        let now = httpdate::parse_http_date("Sat, 21 Nov 2026 08:00:00 GMT").unwrap();
-        let table = [
-            ("3", Some(3)),
-            ("Sat, 21 Nov 2026 08:00:05 GMT", Some(5)),
-            ("Sat, 21 Nov 2026 07:00:00 GMT", Some(0)),
-            ("soon", None),
-        ];
-        for (text, secs) in table {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            assert_eq!(retry_after(&headers, now), secs.map(Duration::from_secs), "{text}");
-        }
-        assert_eq!(retry_after(&HeaderMap::new(), now), None);
-    }
-
-    #[test]
-    fn only_some_answers_are_worth_another_question() {
+    fn only_some_answers_are_worth_another_request() {
         for (status, passing) in [(500, true), (503, true), (429, true), (408, true), (404, false), (401, false)] {
             assert_eq!(is_passing(StatusCode::from_u16(status).unwrap()), passing);
         }

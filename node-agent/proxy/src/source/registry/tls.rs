@@ -7,11 +7,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use ballast_client::tls::{NoCertVerification, system_authorities};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    ClientConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
 use super::http::Tls;
@@ -26,14 +26,9 @@ pub(super) fn config(folder: &Path, keys: &ClientKeys, is_unchecked: bool) -> Re
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = if is_unchecked {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(NoCertVerification(provider)))
+        builder.dangerous().with_custom_certificate_verifier(NoCertVerification::new(provider))
     } else {
-        let system = rustls_native_certs::load_native_certs();
-        for error in &system.errors {
-            log::debug!("reading the system's certificates: {error}");
-        }
-        let mut authorities = RootCertStore::empty();
-        authorities.add_parsable_certificates(system.certs);
+        let mut authorities = system_authorities();
         for file in files(folder, "crt") {
             let added = certificates(&file).and_then(|all| {
                 all.into_iter().try_for_each(|certificate| authorities.add(certificate)).context("an authority in it")
@@ -87,43 +82,4 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files.retain(|file| file.extension().is_some_and(|found| found == extension));
     files.sort();
     files
-}
-
-/// Believes everyone, where the command line says so (`--tls-verify=false`).
-#[derive(Debug)]
-struct NoCertVerification(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for NoCertVerification {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

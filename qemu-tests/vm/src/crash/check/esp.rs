@@ -38,7 +38,7 @@ pub struct Facts {
     pub firmware: View,
     /// As it is when Linux has mounted it
     pub mended: View,
-    /// Whether fsck.fat had something to do
+    /// Whether fsck.fat had something to do, or will have at the next boot that is counted
     pub is_mended: bool,
     /// What fsck.fat still finds
     pub damage: Option<String>,
@@ -48,19 +48,35 @@ pub struct Facts {
 pub(super) fn read(tools: &Tools, scratch: &Scratch, sums: &Sums) -> Result<Facts> {
     let place = scratch.path(Region::Esp);
     let firmware = view(place, sums)?;
-    // The agent asks fsck.fat only if the kernel left its mark that the partition is in use.
-    if !is_dirty(place)? {
-        let damage = fsck(tools, place, &["-n"])?.err();
-        return Ok(Facts { mended: firmware.clone(), firmware, is_mended: false, damage });
+    // The agent asks fsck.fat only if the kernel left its mark that the partition is in use, or if the boot loader counts this boot.
+    let (is_dirty, is_counted) = (is_dirty(place)?, firmware.entries.first().is_some_and(|it| it.tries_left > Some(0)));
+    if !is_dirty && !is_counted {
+        let found = fsck(tools, place, &["-n"])?.err();
+        let is_lost_room = found.as_deref().is_some_and(is_lost_room);
+        let damage = found.filter(|_| !is_lost_room);
+        return Ok(Facts { mended: firmware.clone(), firmware, is_mended: is_lost_room, damage });
     }
     let copy = scratch.folder().join("esp.mended");
     duplicate(place, &copy)?;
     let mended_well = fsck(tools, &copy, &["-a", "-w"])?;
+    let is_mended = is_dirty || !matches!(mended_well, Ok(false));
     let damage = match mended_well {
         Ok(_) => fsck(tools, &copy, &["-n"])?.err(),
         Err(why) => Some(why),
     };
-    Ok(Facts { mended: view(&copy, sums)?, firmware, is_mended: true, damage })
+    Ok(Facts { mended: view(&copy, sums)?, firmware, is_mended, damage })
+}
+
+/// Whether all that fsck.fat found is clusters that belong to no file: they harm nobody, and the check at the next counted boot frees them.
+fn is_lost_room(found: &str) -> bool {
+    let is_about_it = |line: &str| {
+        ["fsck.fat ", "Reclaimed ", "Free cluster summary wrong", "Auto-correcting.", "Leaving filesystem unchanged."]
+            .iter()
+            .any(|start| line.starts_with(start))
+            || line.is_empty()
+            || line.contains(" files, ")
+    };
+    found.contains("Reclaimed ") && found.split("; ").map(str::trim).all(is_about_it)
 }
 
 /// Whether the kernel's mark that a FAT is in use is there (kernel: fs/fat/inode.c, `fat_set_state`).
@@ -171,5 +187,19 @@ fn is_named(root: &Folder<'_>, path: &str, name: &str, sums: &Sums) -> Result<()
         Ok(())
     } else {
         Err(format!("it has another content, {} bytes", content.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_clusters_are_no_damage_and_shared_ones_are() {
+        let lost = "fsck.fat 4.2 (2021-01-31); Reclaimed 1 unused cluster (4096 bytes).; Free cluster summary wrong (6 vs. really 7);   \
+                    Auto-correcting.; ; Leaving filesystem unchanged.; /dev/shm/esp: 15 files, 4290/67447 clusters";
+        assert!(is_lost_room(lost));
+        assert!(!is_lost_room(&lost.replace("; ;", "; /LOADER/a.conf;   Duplicate directory entry.; ;")));
+        assert!(!is_lost_room("fsck.fat 4.2 (2021-01-31); Leaving filesystem unchanged."));
     }
 }

@@ -42,8 +42,8 @@ pub struct Verdict {
     pub deployment: Option<String>,
     /// What is wrong, and how
     pub faults: Vec<(Fault, String)>,
-    /// Whether a file system was mended by more than its journal
-    pub is_mended: bool,
+    /// Which file systems were mended by more than their journals
+    pub mended: Vec<&'static str>,
 }
 
 /// What states are held against: how it was before the recording and is behind it.
@@ -116,9 +116,11 @@ impl Expected {
         if faults.iter().any(|(fault, _)| *fault == Fault::Neither) {
             boots = Boots::Neither;
         }
-        let is_mended = facts.esp.is_mended || facts.root.fsck.is_mended || facts.var.fsck.is_mended;
+        let parts =
+            [("ESP", facts.esp.is_mended), ("ROOT", facts.root.fsck.is_mended), ("VAR", facts.var.fsck.is_mended)];
+        let mended = parts.into_iter().filter(|(_, is_mended)| *is_mended).map(|(part, _)| part).collect();
         let deployment = facts.esp.firmware.entries.first().and_then(deployment);
-        Verdict { boots, deployment, faults, is_mended }
+        Verdict { boots, deployment, faults, mended }
     }
 
     /// What is wrong if another release boots than the node had answered.

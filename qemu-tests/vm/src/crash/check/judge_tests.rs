@@ -51,8 +51,13 @@ fn facts(upgraded: bool) -> Facts {
 fn expected() -> Expected {
     let holds = |text: &str| Some(Holds { path: "/s".into(), text: Some(text.into()) });
     let promise = |name: &str| (name == "third").then_some(Promise::New);
-    let mark =
-        |name: &str, entries, text| Mark { name: name.into(), entries, holds: holds(text), boots: promise(name) };
+    let mark = |name: &str, entries, text| Mark {
+        name: name.into(),
+        entries,
+        holds: holds(text),
+        boots: promise(name),
+        heeds_fua: false,
+    };
     Expected::of(
         &facts(false),
         &[facts(true)],

@@ -10,7 +10,7 @@ pub struct Entry {
     pub file: String,
     /// Its name without counter: what it is sorted by
     id: String,
-    tries_left: Option<u32>,
+    pub(super) tries_left: Option<u32>,
     tries_done: u32,
     /// `linux`
     pub linux: String,

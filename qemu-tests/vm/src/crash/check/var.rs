@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ext4_view::Ext4;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
 use super::super::disk::{Region, Scratch};
 use super::bolt;
@@ -87,10 +91,28 @@ fn problem(path: &str, content: &[u8]) -> Option<String> {
         serde_json::from_slice::<serde_json::Value>(content).err().map(|error| error.to_string())
     } else if path.ends_with(".toml") {
         toml::from_str::<toml::Table>(&text).err().map(|error| error.message().to_owned())
+    } else if path.ends_with(".pem") || path.ends_with(".key") {
+        pem(content).err().map(|error| format!("{error:#}"))
     } else {
         None
     };
     why.map(|why| format!("{path} is damaged ({} bytes): {why}", content.len()))
+}
+
+/// Certificates and keys: whole, and where a key lies beside a certificate it is that certificate's.
+fn pem(content: &[u8]) -> Result<()> {
+    let certificates = CertificateDer::pem_slice_iter(content).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.context("a certificate is not whole")?;
+    let key = match PrivateKeyDer::from_pem_slice(content) {
+        Ok(key) => Some(any_supported_type(&key).context("its key is none")?),
+        Err(pem::Error::NoItemsFound) => None,
+        Err(error) => return Err(error).context("its key is not whole"),
+    };
+    match (certificates.is_empty(), key) {
+        (true, None) => bail!("there is neither a certificate nor a key in it"),
+        (false, Some(key)) => CertifiedKey::new(certificates, key).keys_match().context("its key and its certificate"),
+        (true, Some(_)) | (false, None) => Ok(()),
+    }
 }
 
 /// The number of blocks and their size, from the superblock (kernel: Documentation/filesystems/ext4/super.rst).
