@@ -34,9 +34,9 @@ pub(super) async fn keep(applicant: Arc<Applicant>, facts: watch::Receiver<Arc<F
                 let (name, again) = (&applicant.config.name, failures > 0);
                 let line = format!("cluster {name}: no serving certificate for the kubelet yet: {problem}");
                 if again {
-                    log::debug!("{line}")
+                    log::debug!("{line}");
                 } else {
-                    log::info!("{line}")
+                    log::info!("{line}");
                 }
                 failures += 1;
                 backoff::doubled(AGAIN.0, AGAIN.1, failures)

@@ -45,7 +45,7 @@ mod tests {
             match expected {
                 None => assert_eq!(found, None, "{version} {server:?}"),
                 Some(part) => {
-                    assert!(found.as_ref().is_some_and(|why| why.contains(part)), "{version} {server:?}: {found:?}")
+                    assert!(found.as_ref().is_some_and(|why| why.contains(part)), "{version} {server:?}: {found:?}");
                 }
             }
         }
