@@ -79,13 +79,13 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         next: true,
         state: String::new(),
     };
-    let container = Container { name: String::new(), state: String::new(), restarts: 0, ended: None };
+    let container = Container { name: String::new(), state: String::new(), restarts: 0, ..Container::default() };
     let pod = Pod {
         name: String::new(),
         namespace: String::new(),
         phase: String::new(),
         containers: vec![container],
-        without_effect: vec![],
+        ..Pod::default()
     };
     let (deployments, pods, clusters) = (vec![deployment], vec![pod], vec![Cluster::default()]);
     let tree = agent(reply(&Status { deployments, pods, clusters, ..Status::default() }));
@@ -101,9 +101,9 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         ("/clusters/0", "certificate_until name node reason role rollout server since state traffic"),
         ("/clusters/0/traffic", "bytes_received bytes_sent errors requests"),
         ("/settings", "notes problems sources trial"),
-        ("/pods/0", "containers name namespace phase without_effect"),
+        ("/pods/0", "containers ip message name namespace phase ready reason started_at without_effect"),
         ("/disk", "available_bytes evictions images_removed pressure total_bytes"),
-        ("/pods/0/containers/0", "ended name restarts state"),
+        ("/pods/0/containers/0", "ended last_ended name next_start_at ready restarts role started state"),
     ];
     for (place, keys) in promised {
         let mut found: Vec<&str> =
@@ -292,7 +292,7 @@ fn explain_reports_what_a_manifest_is_and_its_exit_status_whether_all_is_taken()
     for (text, expected, status) in [
         (manifest.to_owned(), "pod web: is taken", 0),
         (manifest.to_owned(), "5: spec.priority: without effect on this node", 0),
-        (manifest.replace("priority: 7", "subdomain: x"), "5: spec.subdomain: is not supported on this node", 4),
+        (manifest.replace("priority: 7", "hostUsers: false"), "5: spec.hostUsers: is not supported on this node", 4),
         (String::new(), "the file has nothing in it, expected a v1 Pod", 4),
     ] {
         std::fs::write(&file, text).unwrap();
@@ -301,4 +301,17 @@ fn explain_reports_what_a_manifest_is_and_its_exit_status_whether_all_is_taken()
         assert!(reported.contains(expected), "{reported}");
         assert_eq!(output.status.code(), Some(status), "{reported}");
     }
+    // Its ConfigMap is a folder beside it, and for scripts there is JSON.
+    let text = manifest.replace("priority: 7", "volumes: [{name: v, configMap: {name: conf}}]");
+    std::fs::write(&file, text).unwrap();
+    let explain = || ballast(tree.path(), &["pods", "explain", file.to_str().unwrap(), "--json"]);
+    let refused: serde_json::Value = serde_json::from_slice(&explain().stdout).unwrap();
+    assert_eq!(refused["refused"][0]["key"], "spec.volumes[0].configMap.name");
+    std::fs::create_dir(tree.path().join("conf")).unwrap();
+    std::fs::write(tree.path().join("conf/a"), "1").unwrap();
+    let taken: serde_json::Value = serde_json::from_slice(&explain().stdout).unwrap();
+    assert_eq!(
+        (taken["taken"][0]["pod"].as_str(), taken["refused"].as_array().map(Vec::len)),
+        (Some("default/web"), Some(0))
+    );
 }

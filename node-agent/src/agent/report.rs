@@ -7,7 +7,7 @@ use crate::{
     clients::{damage, identity, proc},
     report::{
         compose::{self, Facts},
-        console,
+        console, reset,
         status::{Node, not_ready_line, summary},
     },
     storage, update,
@@ -35,6 +35,7 @@ impl Agent {
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
         problems.extend(damage::reported(&self.host));
+        problems.extend(reset::pending(&self.host));
         if let (Some(read), Some(update)) = (&read, &update) {
             problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
         }

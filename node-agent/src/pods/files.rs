@@ -9,15 +9,16 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{manifest, sandbox, volumes};
-use crate::clients::host::Host;
+use super::{manifest, sandbox, termination, volumes};
+use crate::clients::{cgroup, host::Host};
 
 /// The versions of our pods that have volumes or logs here. Others keep logs in the same place, a kubelet above all.
 pub(super) fn owners(host: &Host) -> BTreeSet<String> {
     let volumes = names(&host.path(sandbox::VOLUMES)).into_iter();
     let logs = names(&host.path(sandbox::LOGS)).into_iter().filter_map(|name| owner(&name).map(str::to_owned));
     let logs = logs.filter(|uid| manifest::is_own_uid(uid));
-    volumes.chain(logs).collect()
+    let runs = names(&host.path(sandbox::RUN)).into_iter();
+    volumes.chain(logs).chain(runs).collect()
 }
 
 /// Removes the volumes and logs of the version `uid` of a pod.
@@ -26,6 +27,7 @@ pub(super) fn owners(host: &Host) -> BTreeSet<String> {
 /// If something cannot be removed.
 pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
     volumes::remove(host, uid)?;
+    cgroup::remove(host, &sandbox::group(uid))?;
     let folder = host.path(sandbox::LOGS);
     for name in names(&folder).iter().filter(|name| owner(name) == Some(uid)) {
         let logs: PathBuf = folder.join(name);
@@ -41,8 +43,9 @@ pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
 /// If the folder cannot be read, or a log not removed.
 pub(super) fn prune_logs(folder: &Path, attempt: u32) -> Result<()> {
     for name in names(folder) {
-        // `9.log`, and the older ones of the same run: `9.log.1`.
-        let number: Option<u32> = name.split_once(".log").and_then(|(number, _)| number.parse().ok());
+        // `9.log`, the older ones of the same run, as `9.log.1`, and its last word.
+        let number = name.split_once(".log").or_else(|| name.split_once(termination::ENDING));
+        let number: Option<u32> = number.and_then(|(number, _)| number.parse().ok());
         if number.is_some_and(|number| number + 1 < attempt) {
             let log = folder.join(name);
             fs::remove_file(&log).with_context(|| format!("removing {}", log.display()))?;
@@ -81,6 +84,8 @@ mod tests {
         let kubelets = "7d0c2b1e-9f5b-4c55-9a53-3f0f1c8b8a11";
         for folder in [
             format!("var/lib/ballast/volumes/{one}/data"),
+            format!("run/ballast/pods/{one}/volumes/conf"),
+            format!("sys/fs/cgroup/ballast-pods/pod{one}"),
             format!("var/log/pods/ns_web_{one}/c"),
             format!("var/log/pods/ns_web_{two}/c"),
             format!("var/log/pods/ns_web_{kubelets}/c"),
@@ -94,18 +99,21 @@ mod tests {
         assert_eq!(owners(&host), [two.clone()].into());
         remove(&host, &two).unwrap();
         assert_eq!(fs::read_dir(tree.path().join("var/log/pods")).unwrap().count(), 3);
+        for gone in ["run/ballast/pods", "sys/fs/cgroup/ballast-pods"] {
+            assert_eq!(fs::read_dir(tree.path().join(gone)).unwrap().count(), 0, "{gone}");
+        }
     }
 
     #[test]
     fn the_log_of_the_run_before_stays() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["0.log", "8.log", "8.log.1", "9.log", "9.log.2", "notes"] {
+        for name in ["0.log", "0.message", "8.log", "8.log.1", "9.log", "9.log.2", "9.message", "notes"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         prune_logs(folder.path(), 10).unwrap();
         let mut left = names(folder.path());
         left.sort();
-        assert_eq!(left, ["9.log", "9.log.2", "notes"]);
+        assert_eq!(left, ["9.log", "9.log.2", "9.message", "notes"]);
         prune_logs(&folder.path().join("none"), 1).unwrap();
     }
 }

@@ -17,6 +17,9 @@ const ORDER: &str = "/var/lib/ballast/reset";
 /// Is there while /var is in memory.
 const IN_MEMORY: &str = "/run/ballast/var-in-memory";
 
+/// Says in memory that there is an order: the status is not to wait for the disk.
+const ORDERED: &str = "/run/ballast/reset-ordered";
+
 /// What stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -69,12 +72,24 @@ pub(super) async fn reset(host: &Host, reset: Reset) -> Reply {
     }
 }
 
+/// What the status says while a reset is ordered.
+pub fn pending(host: &Host) -> Option<String> {
+    let kept = fs::read_to_string(host.path(ORDERED)).ok()?;
+    Some(format!(
+        "a reset is ordered: the next boot empties /var and keeps {kept}; ballast reset --cancel takes it back"
+    ))
+}
+
 fn order(host: &Host, reset: &Reset) -> Result<Result<String, String>> {
     let file = host.path(ORDER);
     match reset {
         Reset::Cancel {} if !file.exists() => Ok(Err("no reset is ordered".to_owned())),
         Reset::Cancel {} => {
             fs::remove_file(&file).with_context(|| format!("removing {ORDER}"))?;
+            let mark = host.path(ORDERED);
+            if mark.exists() {
+                fs::remove_file(&mark).with_context(|| format!("removing {ORDERED}"))?;
+            }
             Ok(Ok("the next boot changes nothing".to_owned()))
         }
         Reset::Order { .. } if host.path(IN_MEMORY).exists() => {
@@ -85,6 +100,7 @@ fn order(host: &Host, reset: &Reset) -> Result<Result<String, String>> {
             let words: Vec<&str> = keep.iter().map(|keep| keep.name()).collect();
             store::write(&file, words.iter().map(|word| format!("{word}\n")).collect::<String>().as_bytes())?;
             let kept = if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
+            fs::write(host.path(ORDERED), &kept).with_context(|| format!("writing {ORDERED}"))?;
             Ok(Ok(format!(
                 "the next boot empties /var and keeps {kept}: ballast reboot; ballast reset --cancel takes the order back"
             )))
@@ -114,12 +130,15 @@ mod tests {
     fn an_order_is_written_and_taken_back() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
+        fs::create_dir_all(host.path("/run/ballast")).unwrap();
+        assert_eq!(pending(&host), None);
         let ordered = order(&host, &Reset::Order { keep: vec![Keep::Identity, Keep::Images] }).unwrap().unwrap();
         assert!(ordered.starts_with("the next boot empties /var and keeps identity, images: "), "{ordered}");
         assert_eq!(fs::read_to_string(host.path(ORDER)).unwrap(), "identity\nimages\n");
+        assert!(pending(&host).unwrap().contains("keeps identity, images; "), "{:?}", pending(&host));
         assert!(order(&host, &Reset::Cancel {}).unwrap().is_ok());
+        assert_eq!(pending(&host), None);
         assert_eq!(order(&host, &Reset::Cancel {}).unwrap().unwrap_err(), "no reset is ordered");
-        fs::create_dir_all(host.path("/run/ballast")).unwrap();
         fs::write(host.path(IN_MEMORY), "").unwrap();
         let refused = order(&host, &Reset::Order { keep: Vec::new() }).unwrap().unwrap_err();
         assert!(refused.starts_with("/var is in memory"), "{refused}");

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{Mode, fchmod};
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{
         UnixListener, UnixSocket, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -19,7 +19,7 @@ use super::{
     answer::{is_cancelled_by_closing, replies},
     connections::Connections,
     doctor::Finding,
-    exec::{Exec, Input, MAX_INPUT_BYTES, Piece},
+    exec::{Exec, Input, Piece},
     images::ImageCommand,
     logs::Logs,
     look::{Look, Seen},
@@ -319,24 +319,19 @@ async fn answer(
 
 /// Passes on what the client says, until it goes away.
 async fn hear(reader: &mut BufReader<OwnedReadHalf>, said: mpsc::Sender<Input>) -> Result<()> {
+    let gone = "who asked has gone away";
     loop {
-        let input = next_input(reader).await?.context("who asked has gone away")?;
-        // Nobody may listen: most requests say all in their first line.
+        if said.is_closed() {
+            // Most requests say all in their first line; what comes after it says nothing.
+            let mut more = [0; 256];
+            if reader.read(&mut more).await.context("reading from who asked")? == 0 {
+                bail!(gone);
+            }
+            continue;
+        }
+        let input = Input::next(reader).await?.context(gone)?;
+        // The command may have ended meanwhile.
         let _ = said.send(input).await;
-    }
-}
-
-/// The next line of what a client says; None at the end.
-///
-/// # Errors
-/// If it cannot be read, or is no [`Input`].
-pub(super) async fn next_input(reader: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<Input>> {
-    let doing = "reading what the client says";
-    let mut line = String::new();
-    let count = reader.take(MAX_INPUT_BYTES as u64).read_line(&mut line).await.context(doing)?;
-    match count {
-        0 => Ok(None),
-        _ => serde_json::from_str(&line).map(Some).context(doing),
     }
 }
 

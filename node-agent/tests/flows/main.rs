@@ -11,6 +11,7 @@ mod kubelet;
 mod metrics;
 mod operations;
 mod pods;
+mod probes;
 mod settings;
 mod slow_disk;
 mod trial;

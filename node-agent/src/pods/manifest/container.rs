@@ -5,34 +5,47 @@ use std::collections::BTreeMap;
 use ballast_types::ImageReference;
 
 use super::{
+    downward::ByContainer,
     env::{self, Metadata},
     expand::expand,
+    lifecycle::{Inside, lifecycle},
     mounts::mounts,
     names,
+    objects::Objects,
     pod::NAME,
     ports::ports,
+    probes::probes,
     reader::Fields,
-    resources::resources,
+    resources,
     security::{self, OfPod},
+    volume::absolute,
 };
-use crate::pods::model::{Container, PullPolicy, Volume};
+use crate::pods::model::{Container, PullPolicy, Termination, Volume};
 
 const POLICIES: [(&str, PullPolicy); 3] =
     [("Always", PullPolicy::Always), ("IfNotPresent", PullPolicy::IfNotPresent), ("Never", PullPolicy::Never)];
 
-/// A container's last words: nobody asks for them here.
-const WITHOUT_EFFECT: [&str; 3] = ["resizePolicy", "terminationMessagePath", "terminationMessagePolicy"];
+/// Nobody resizes anything here.
+const WITHOUT_EFFECT: [&str; 1] = ["resizePolicy"];
+
+/// Whether the end of a log stands in for a last word.
+const LAST_WORDS: [(&str, bool); 2] = [("File", false), ("FallbackToLogsOnError", true)];
+
+/// An init container that runs on is called so; there is no other policy for one.
+const SIDECAR: [(&str, bool); 1] = [("Always", true)];
 
 /// What a container has to know of its pod.
 pub(super) struct Context<'a> {
     pub(super) metadata: &'a Metadata,
+    pub(super) objects: &'a Objects,
+    pub(super) resources: &'a ByContainer,
     pub(super) volumes: &'a BTreeMap<String, Volume>,
     pub(super) host_network: bool,
     pub(super) security: &'a OfPod,
 }
 
-/// The container; None if it has no name or image.
-pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option<Container> {
+/// The container; None if it has no name or image. `is_init` is for those in initContainers.
+pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>, is_init: bool) -> Option<Container> {
     let name = fields.need("name");
     if let Some(name) = name {
         fields.require(names::is_label(name.text), name, "name", NAME);
@@ -48,14 +61,32 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
     let is_latest = image.as_ref().is_some_and(ImageReference::is_latest);
     let default_pull = if is_latest { PullPolicy::Always } else { PullPolicy::IfNotPresent };
     let pull = fields.word("imagePullPolicy", &POLICIES).unwrap_or(default_pull);
-    let env = env::env(&mut fields, context.metadata);
+    let Context { metadata, objects, resources, .. } = *context;
+    let sources = env::Sources { metadata, objects, resources, container: name.map_or("", |name| name.text) };
+    let env = env::env(&mut fields, &sources);
     let expanded = |words: Vec<String>| -> Vec<String> { words.iter().map(|word| expand(word, &env)).collect() };
     let (command, args) = (expanded(fields.texts("command")), expanded(fields.texts("args")));
     let working_dir = fields.text("workingDir").map_or("", |said| said.text).to_owned();
-    ports(&mut fields, context);
+    let ports = ports(&mut fields, context);
+    let inside = Inside { env: &env, ports: &ports };
+    let is_sidecar = is_init && fields.word("restartPolicy", &SIDECAR).unwrap_or_default();
+    if is_init && !is_sidecar {
+        for key in
+            ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"].into_iter().filter(|key| fields.has(key))
+        {
+            fields.refuse_at(
+                fields.line_of(key),
+                key,
+                "is possible in an init container with restartPolicy: Always only",
+            );
+        }
+    }
+    let probes = probes(&mut fields, &inside);
+    let lifecycle = fields.fields("lifecycle").map(|hooks| lifecycle(hooks, &inside)).unwrap_or_default();
+    let termination = termination(&mut fields);
     let security = security::security(&mut fields, context.security);
-    let mounts = mounts(&mut fields, context, security.is_privileged);
-    let resources = fields.fields("resources").map(resources).unwrap_or_default();
+    let mounts = mounts(&mut fields, context, security.is_privileged, &env);
+    let resources = fields.fields("resources").map(resources::resources).unwrap_or_default();
     let stdin = fields.flag("stdin").unwrap_or_default();
     let stdin_once = fields.flag("stdinOnce").unwrap_or_default();
     let tty = fields.flag("tty").unwrap_or_default();
@@ -74,15 +105,33 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
         privileged: security.is_privileged,
         run_as_user: security.identity.user,
         run_as_group: security.identity.group,
+        is_non_root: security.identity.is_non_root == Some(true) && security.identity.user.is_none(),
         read_only_root: security.has_read_only_root,
         no_new_privileges: !security.may_gain_privileges,
         capabilities: security.capabilities,
+        is_proc_unmasked: security.is_proc_unmasked,
         seccomp: security.identity.seccomp,
         stdin,
         stdin_once,
         tty,
+        host_ports: ports.iter().filter(|port| port.host.is_some()).cloned().collect(),
+        ports,
         resources,
+        is_sidecar,
+        probes,
+        lifecycle,
+        termination,
     })
+}
+
+fn termination(fields: &mut Fields<'_>) -> Termination {
+    let path = fields.text("terminationMessagePath").filter(|path| !path.text.is_empty());
+    if let Some(path) = path {
+        absolute(fields, path, "terminationMessagePath");
+    }
+    let path = path.map_or_else(|| Termination::default().path, |path| path.text.to_owned());
+    let falls_back_to_logs = fields.word("terminationMessagePolicy", &LAST_WORDS).unwrap_or_default();
+    Termination { path, falls_back_to_logs }
 }
 
 /// `busybox` → `docker.io/library/busybox:latest`. It never changes: each release must derive the same uid from a manifest, or its

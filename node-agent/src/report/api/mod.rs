@@ -86,3 +86,94 @@ impl Server {
         Some(Shown { address: listener.address().to_string(), fingerprint: identity.fingerprint() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::route;
+
+    /// What requests are made of, and what does not belong there.
+    const PARTS: [&str; 40] = [
+        "pod=",
+        "default",
+        "/",
+        "%2F",
+        "web",
+        "&",
+        "container=",
+        "command=",
+        "stdin=true",
+        "tty=",
+        "unit=",
+        "kernel=true",
+        "events=true",
+        "grep=",
+        "lines=",
+        "since=",
+        "99999999999999999999",
+        "-1",
+        "follow=true",
+        "previous=",
+        "=",
+        "%",
+        "%ff",
+        "+",
+        "\u{0}",
+        "..",
+        "\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        "{\"pull\":{\"image\":\"a\"}}",
+        "{\"order\":{\"keep\":[",
+        "\"identity\"",
+        "]}}",
+        "{\"action\":\"off\"}",
+        "{\"change\":",
+        "null",
+        "\u{1F980}",
+    ];
+    const PATHS: [&str; 9] = [
+        "/v1/status",
+        "/v1/logs",
+        "/v1/exec",
+        "/v1/images",
+        "/v1/reset",
+        "/v1/power",
+        "/v1/settings",
+        "/v1/operations",
+        "/",
+    ];
+
+    #[test]
+    fn whatever_is_asked_is_refused_in_words_or_means_one_thing() {
+        let mut random = fastrand::Rng::with_seed(21);
+        let mut text =
+            |most: usize| (0..random.usize(..most)).map(|_| PARTS[random.usize(..PARTS.len())]).collect::<String>();
+        let (mut taken, mut refused) = (0, 0);
+        for round in 0..60_000 {
+            let path = PATHS[round % PATHS.len()];
+            let method = if round % 2 == 0 { Method::GET } else { Method::POST };
+            let (query, body) = (text(7), text(5));
+            let query = Some(&*query).filter(|_| round % 5 != 0);
+            match route::decode(&method, path, query, body.as_bytes()) {
+                Err(refusal) => {
+                    assert!(refusal.status.is_client_error() && !refusal.message.is_empty(), "{refusal:?}");
+                    refused += 1;
+                }
+                Ok(request) => {
+                    let call = route::encode(&request).unwrap();
+                    let (path, query) =
+                        call.target.split_once('?').map_or((&*call.target, None), |(path, query)| (path, Some(query)));
+                    let again = route::decode(&call.method, path, query, call.body.as_deref().unwrap_or_default());
+                    assert_eq!(again, Ok(request), "{path} {query:?} {body}");
+                    taken += 1;
+                }
+            }
+        }
+        assert!(taken > 1000 && refused > 1000, "{taken} {refused}");
+    }
+}

@@ -216,7 +216,7 @@ async fn hear(body: Incoming, inputs: mpsc::Sender<Input>) {
     loop {
         let input = tokio::select! {
             () = inputs.closed() => return,
-            input = socket::next_input(&mut reader) => input,
+            input = Input::next(&mut reader) => input,
         };
         match input {
             Ok(Some(input)) => drop(inputs.send(input).await),

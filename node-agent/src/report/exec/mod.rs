@@ -6,7 +6,10 @@ pub mod wanted;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt},
+    sync::mpsc,
+};
 
 pub use self::{pipes::FOLDER, wanted::Exec};
 use self::{pipes::Session, wanted::choose};
@@ -56,11 +59,27 @@ pub enum Input {
     Signal(u8),
 }
 
+impl Input {
+    /// The next line of what a client says; None at the end.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is none.
+    pub(super) async fn next(reader: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<Self>> {
+        let doing = "reading what the client says";
+        let mut line = String::new();
+        let count = reader.take(MAX_INPUT_BYTES).read_line(&mut line).await.context(doing)?;
+        match count {
+            0 => Ok(None),
+            _ => serde_json::from_str(&line).map(Some).context(doing),
+        }
+    }
+}
+
 /// What one client says.
 pub type Inputs = mpsc::Receiver<Input>;
 
 /// A line of [`Input`] is not longer.
-pub const MAX_INPUT_BYTES: usize = 64 << 10;
+const MAX_INPUT_BYTES: u64 = 64 << 10;
 
 /// Runs what `wanted` says and tells `client` of it until its end, or until nobody listens any more.
 pub async fn run(host: Host, wanted: Exec, inputs: Inputs, client: mpsc::Sender<Reply>) {
@@ -111,6 +130,17 @@ pub async fn end_those_left(host: Host) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_or_none_is_refused() {
+        let long = format!("{{\"data\":\"{}\"}}\n", "A".repeat(80_000));
+        let mut reader = tokio::io::BufReader::new(long.as_bytes());
+        assert!(Input::next(&mut reader).await.is_err());
+        let mut reader = tokio::io::BufReader::new(&b"{\"signal\":9}\nhello\n"[..]);
+        assert_eq!(Input::next(&mut reader).await.unwrap(), Some(Input::Signal(9)));
+        assert!(Input::next(&mut reader).await.is_err());
+        assert_eq!(Input::next(&mut reader).await.unwrap(), None);
+    }
 
     #[test]
     fn what_a_client_says_is_a_line_of_json() {

@@ -12,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use crate::clients::{
-    cri::{self, Cri, RunningContainer},
+    cri::{self, Cri, RunningContainer, Sandbox},
     host::Host,
 };
 
 /// How long the processors are watched.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// What a pod's sandbox is called in the place of a container: no container can be.
+const SANDBOX: &str = "(sandbox)";
 
 /// Whose a process without a control group of its own is.
 const KERNEL: &str = "kernel";
@@ -77,13 +80,25 @@ pub(super) async fn look(host: &Host) -> Result<Processes> {
     sleep(WATCH).await;
     let second = host.read("looking at processes", sample).await?;
     let watched = begun.elapsed();
-    let containers =
-        async { Cri::connect(&host.path(cri::SOCKET)).await?.running().await.map_err(anyhow::Error::from) };
-    let (containers, problem) = match containers.await {
+    let (containers, problem) = match containers(host).await {
         Ok(containers) => (containers, None),
         Err(error) => (Vec::new(), Some(format!("{error:#}"))),
     };
     Ok(Processes { problem, ..summarise(&first, &second, watched, &containers) })
+}
+
+/// Those that run, and what holds the namespaces of each pod.
+async fn containers(host: &Host) -> Result<Vec<RunningContainer>> {
+    let cri = Cri::connect(&host.path(cri::SOCKET)).await?;
+    let mut all = cri.running().await?;
+    let sandbox = |one: Sandbox| RunningContainer {
+        id: one.id,
+        namespace: one.namespace,
+        pod: one.name,
+        name: SANDBOX.to_owned(),
+    };
+    all.extend(cri.sandboxes(BTreeMap::new()).await?.into_iter().filter(|one| one.ready).map(sandbox));
+    Ok(all)
 }
 
 fn samples(host: &Host) -> Result<BTreeMap<u32, Sample>> {

@@ -2,6 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
+use ballast::report::status::Status;
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -69,6 +70,8 @@ async fn a_reset_is_ordered_for_the_next_boot() {
     let said = workstation.succeeds(&["--node", &address, "reset", "--yes", "--keep", "identity,images"]).await;
     assert!(said.starts_with("the next boot empties /var and keeps identity, images"), "{said}");
     assert_eq!(node.read(ORDER), "identity\nimages\n");
+    let says = |status: &Status| status.reasons.iter().any(|reason| reason.starts_with("a reset is ordered"));
+    node.wait_for("the reason", says).await;
     workstation.succeeds(&["--node", &address, "reset", "--cancel"]).await;
     assert!(!node.path(ORDER).exists());
     let (code, told) = workstation.fails(&["--node", &address, "reset", "--cancel"]).await;

@@ -1,5 +1,6 @@
 //! What `make test` has no time for and `make soak` has, besides what stands under `soak` in the other files.
 
+mod api;
 mod disks;
 mod kernel_arguments;
 mod pool;

@@ -17,6 +17,8 @@ pub enum Network {
     Named(&'static str),
     /// The same, where port 10250 of this address of the host's loopback leads to the machine's kubelet.
     Kubelet(Ipv4Addr),
+    /// The same, where port 9600 of this address of the host's loopback leads to the machine's API.
+    Api(Ipv4Addr),
     /// The same, in another network, which has a service on the link.
     Service(OnLink),
     /// A virtio interface and a cable to that of another machine.
@@ -67,10 +69,8 @@ impl Network {
             Self::None => words("-nic none"),
             Self::User => words("-nic user,model=virtio-net-pci"),
             Self::Named(name) => words(&format!("-nic user,model=virtio-net-pci,hostname={name}")),
-            Self::Kubelet(address) => {
-                let forward = format!("hostfwd=tcp:{address}:10250-:10250");
-                vec!["-nic".into(), format!("user,model=virtio-net-pci,{forward}")]
-            }
+            Self::Kubelet(address) => forwarded(*address, 10250),
+            Self::Api(address) => forwarded(*address, 9600),
             Self::Service(OnLink { address, command }) => {
                 let net = address.octets()[0];
                 let forward = format!("guestfwd=tcp:{address}:80-cmd:{command}");
@@ -88,6 +88,11 @@ impl Network {
     }
 }
 
+/// A user network in which `port` of `address` leads to the same port of the machine.
+fn forwarded(address: Ipv4Addr, port: u16) -> Vec<String> {
+    vec!["-nic".into(), format!("user,model=virtio-net-pci,hostfwd=tcp:{address}:{port}-:{port}")]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +108,8 @@ mod tests {
     fn a_kubelet_is_reached_from_the_host() {
         let want = "user,model=virtio-net-pci,hostfwd=tcp:127.0.1.2:10250-:10250";
         assert_eq!(Network::Kubelet(Ipv4Addr::new(127, 0, 1, 2)).arguments(), ["-nic", want]);
+        let want = "user,model=virtio-net-pci,hostfwd=tcp:127.0.1.2:9600-:9600";
+        assert_eq!(Network::Api(Ipv4Addr::new(127, 0, 1, 2)).arguments(), ["-nic", want]);
     }
 
     #[test]
