@@ -104,14 +104,14 @@ impl Simulation {
     }
 
     /// Never are more down than there are slots.
-    fn check(&mut self) {
+    pub(crate) fn check(&mut self) {
         let down = self.nodes.iter().filter(|node| node.machine.is_down_by_order && !node.is_gone).count();
         assert!(down <= self.max_down, "{down} nodes are down at {} s", self.now);
         self.most_down = self.most_down.max(down);
     }
 
     /// The agent of a node passes as often as there is something to do.
-    fn wake(&mut self, index: usize) {
+    pub(crate) fn wake(&mut self, index: usize) {
         let Self { rng, cluster, nodes, now, .. } = self;
         let (now, node) = (*now, &mut nodes[index]);
         node.machine.tick(now, rng);
@@ -162,7 +162,7 @@ impl Simulation {
         self.cluster.change(thief, &step, self.now, &mut self.rng);
     }
 
-    fn alive(&self) -> impl Iterator<Item = &Node> {
+    pub(crate) fn alive(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| !node.is_gone)
     }
 

@@ -93,7 +93,7 @@ impl Node {
         true
     }
 
-    fn change(&mut self, step: &Step, cluster: &mut Cluster, now: u64, rng: &mut Rng) -> bool {
+    pub(crate) fn change(&mut self, step: &Step, cluster: &mut Cluster, now: u64, rng: &mut Rng) -> bool {
         let name = &self.identity.name;
         if rng.permille(30) {
             return false;
