@@ -292,7 +292,7 @@ fn explain_reports_what_a_manifest_is_and_its_exit_status_whether_all_is_taken()
     for (text, expected, status) in [
         (manifest.to_owned(), "pod web: is taken", 0),
         (manifest.to_owned(), "5: spec.priority: without effect on this node", 0),
-        (manifest.replace("priority: 7", "subdomain: x"), "5: spec.subdomain: is not supported on this node", 4),
+        (manifest.replace("priority: 7", "hostUsers: false"), "5: spec.hostUsers: is not supported on this node", 4),
         (String::new(), "the file has nothing in it, expected a v1 Pod", 4),
     ] {
         std::fs::write(&file, text).unwrap();
@@ -301,4 +301,17 @@ fn explain_reports_what_a_manifest_is_and_its_exit_status_whether_all_is_taken()
         assert!(reported.contains(expected), "{reported}");
         assert_eq!(output.status.code(), Some(status), "{reported}");
     }
+    // Its ConfigMap is a folder beside it, and for scripts there is JSON.
+    let text = manifest.replace("priority: 7", "volumes: [{name: v, configMap: {name: conf}}]");
+    std::fs::write(&file, text).unwrap();
+    let explain = || ballast(tree.path(), &["pods", "explain", file.to_str().unwrap(), "--json"]);
+    let refused: serde_json::Value = serde_json::from_slice(&explain().stdout).unwrap();
+    assert_eq!(refused["refused"][0]["key"], "spec.volumes[0].configMap.name");
+    std::fs::create_dir(tree.path().join("conf")).unwrap();
+    std::fs::write(tree.path().join("conf/a"), "1").unwrap();
+    let taken: serde_json::Value = serde_json::from_slice(&explain().stdout).unwrap();
+    assert_eq!(
+        (taken["taken"][0]["pod"].as_str(), taken["refused"].as_array().map(Vec::len)),
+        (Some("default/web"), Some(0))
+    );
 }

@@ -4,9 +4,13 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::{ask::print, exit};
-use crate::pods::manifest::{self, Read};
+use crate::pods::{
+    manifest::{self, ManifestError, Read},
+    model::{Key, Pod},
+};
 
 /// Checks manifests of pods
 #[derive(Debug, clap::Args)]
@@ -22,16 +26,67 @@ enum Command {
         after_help = "Exit status: 0 all of it is taken; 1 it failed; 2 wrong usage; 4 something in the file is refused."
     )]
     Explain {
-        /// A manifest, YAML or JSON, with one document or several
+        /// A manifest, YAML or JSON, with one document or several; ConfigMaps and Secrets may be folders beside it
         file: PathBuf,
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Explained<'a> {
+    /// The pods that this node would run.
+    taken: Vec<Taken<'a>>,
+    /// What is accepted, and does nothing, beside pods.
+    without_effect: Vec<Place<'a>>,
+    /// What keeps pods from being taken.
+    refused: Vec<Place<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Taken<'a> {
+    /// NAMESPACE/NAME
+    pod: String,
+    /// What of it does nothing here, one sentence each.
+    without_effect: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct Place<'a> {
+    line: Option<u64>,
+    key: &'a str,
+    message: &'a str,
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let Command::Explain { file } = &arguments.command;
+    let Command::Explain { file, json } = &arguments.command;
     let read = manifest::load(file, &file.display().to_string());
-    print(&explain(&read))?;
+    if *json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&explained(&read))?))?;
+    } else {
+        print(&explain(&read))?;
+    }
     Ok(if read.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::REFUSED) })
+}
+
+fn explained(read: &Read) -> Explained<'_> {
+    Explained {
+        taken: read.pods.iter().map(taken).collect(),
+        without_effect: read.notes.iter().map(place).collect(),
+        refused: read.problems.iter().map(place).collect(),
+    }
+}
+
+fn taken(pod: &Pod) -> Taken<'_> {
+    let Key { namespace, name } = &pod.spec.key;
+    Taken { pod: format!("{namespace}/{name}"), without_effect: &pod.notes }
+}
+
+fn place(one: &ManifestError) -> Place<'_> {
+    let ManifestError { line, key, message } = one;
+    Place { line: *line, key, message }
 }
 
 fn explain(read: &Read) -> String {
@@ -45,7 +100,10 @@ fn explain(read: &Read) -> String {
         line(&format!("pod {}: is taken", pod.spec.key));
         pod.notes.iter().for_each(|note| line(&format!("  {source}:{note}")));
     }
-    read.notes.iter().for_each(|note| line(&format!("{source}:{note}")));
+    if !read.notes.is_empty() {
+        line("without effect:");
+    }
+    read.notes.iter().for_each(|note| line(&format!("  {source}:{note}")));
     if !read.problems.is_empty() {
         line("refused:");
     }
@@ -60,11 +118,17 @@ mod tests {
     #[test]
     fn what_is_taken_without_effect_and_refused_is_reported() {
         let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  nodeName: n\n  containers: [{name: c, image: x}]\n\
-                    ---\napiVersion: v1\nkind: Secret\n---\napiVersion: apps/v1\nkind: Deployment\n";
-        let shown = explain(&manifest::read("f.yaml", text));
-        let expected = "pod a: is taken\n  f.yaml:5: spec.nodeName: without effect on this node\n\
-                        f.yaml:9: kind: this Secret has no effect: pods of this node cannot refer to it\nrefused:\n  \
-                        f.yaml:12: kind: expected Pod, found Deployment: ";
-        assert!(shown.starts_with(expected), "{shown}");
+                    ---\napiVersion: v1\nkind: Namespace\n---\napiVersion: v1\nkind: Service\n";
+        let read = manifest::read("f.yaml", text);
+        let shown = explain(&read);
+        let expected = "pod a: is taken\n  f.yaml:5: spec.nodeName: without effect on this node\nwithout effect:\n  f.yaml:9: kind: \
+                        this Namespace has no effect: only a Kubernetes API server and its controllers read it\nrefused:\n  \
+                        f.yaml:12: kind: expected Pod, found Service, which needs a Kubernetes API server\n";
+        assert_eq!(shown, expected);
+        let json = serde_json::to_value(explained(&read)).unwrap();
+        assert_eq!(json["taken"][0]["pod"], "default/a");
+        assert_eq!(json["taken"][0]["without_effect"][0], "5: spec.nodeName: without effect on this node");
+        assert_eq!(json["without_effect"][0]["line"], 9);
+        assert_eq!((json["refused"][0]["line"].as_u64(), json["refused"][0]["key"].as_str()), (Some(12), Some("kind")));
     }
 }

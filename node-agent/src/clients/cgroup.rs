@@ -1,4 +1,4 @@
-//! What the kernel's control groups account for: the CPU time of each service (cgroup-v2.rst, cpu.stat).
+//! The kernel's control groups: the CPU time of each service, and the limits of pods (cgroup-v2.rst).
 
 use std::{fs, io::ErrorKind};
 
@@ -35,6 +35,36 @@ pub fn services_cpu_us(host: &Host) -> Result<Vec<(String, u64)>> {
     Ok(services)
 }
 
+/// Where all groups are.
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// Writes the limits `files` of the group `group`. Who put something into it has made it; a runtime that puts it elsewhere has its reasons.
+///
+/// # Errors
+/// If the kernel does not take one.
+pub fn limit(host: &Host, group: &str, files: &[(&str, String)]) -> Result<()> {
+    let folder = host.path(format!("{ROOT}{group}"));
+    if !folder.exists() {
+        log::debug!("there is no control group {group} to limit");
+        return Ok(());
+    }
+    for (file, value) in files {
+        fs::write(folder.join(file), value).with_context(|| format!("writing {file} of the control group {group}"))?;
+    }
+    Ok(())
+}
+
+/// Removes the group `group`, in which nothing runs any more.
+///
+/// # Errors
+/// If something does.
+pub fn remove(host: &Host, group: &str) -> Result<()> {
+    match fs::remove_dir(host.path(format!("{ROOT}{group}"))) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.with_context(|| format!("removing the control group {group}")),
+    }
+}
+
 fn usage_us(stat: &str) -> Option<u64> {
     stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse().ok())
 }
@@ -42,6 +72,24 @@ fn usage_us(stat: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_that_is_there_is_limited_and_removed() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        let limits = [("memory.max", "1048576".to_owned())];
+        limit(&host, "/pods/a", &limits).unwrap();
+        let folder = host.path(format!("{ROOT}/pods/a"));
+        assert!(!folder.exists());
+        fs::create_dir_all(&folder).unwrap();
+        limit(&host, "/pods/a", &limits).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("memory.max")).unwrap(), "1048576");
+        // As of a group in which something runs.
+        assert!(remove(&host, "/pods/a").is_err());
+        fs::remove_file(folder.join("memory.max")).unwrap();
+        remove(&host, "/pods/a").unwrap();
+        remove(&host, "/pods/a").unwrap();
+    }
 
     #[test]
     fn services_are_read_and_other_groups_are_not() {

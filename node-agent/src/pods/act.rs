@@ -18,6 +18,7 @@ use super::{
 };
 use crate::clients::{cri::Cri, host::Host};
 
+mod facts;
 mod worker;
 
 /// Jobs at work, and what became of the last one for each pod.

@@ -23,13 +23,18 @@ pub struct Desired {
 pub fn desired(files: Vec<Read>, sandboxes: &[Sandbox]) -> Desired {
     let mut desired = Desired::default();
     let mut broken = Vec::new();
-    for Read { source, pods, problems, notes: _ } in files {
+    for Read { source, pods, problems, notes: _, missing: _ } in files {
         for pod in pods {
-            match desired.pods.get(&pod.spec.key) {
-                None => {
+            let taken = desired.pods.values().find(|other| other.spec.is_in_the_way_of(&pod.spec));
+            match (desired.pods.get(&pod.spec.key), taken) {
+                (None, Some(other)) => desired.problems.push(format!(
+                    "{source}: pod {} wants a port of the host that pod {} of {} has already; this one is ignored",
+                    pod.spec.key, other.spec.key, other.source
+                )),
+                (None, None) => {
                     desired.pods.insert(pod.spec.key.clone(), pod);
                 }
-                Some(first) => desired.problems.push(format!(
+                (Some(first), _) => desired.problems.push(format!(
                     "{source}: pod {} is described by {} already; this one is ignored",
                     pod.spec.key, first.source
                 )),
@@ -94,6 +99,25 @@ mod tests {
         let desired = desired(files, &[]);
         assert_eq!(names(&desired), ["web docker.io/library/x:1"]);
         assert_eq!(desired.problems, ["/b.yaml: pod web is described by /a.yaml already; this one is ignored"]);
+    }
+
+    #[test]
+    fn a_port_of_the_host_leads_to_one_pod() {
+        let with_port = |name: &str, port: u16| {
+            text(name, "x:1")
+                .replace("image: x:1", &format!("image: x:1, ports: [{{containerPort: 80, hostPort: {port}}}]"))
+        };
+        let files = vec![
+            file("/a.yaml", &with_port("a", 80)),
+            file("/b.yaml", &with_port("b", 80)),
+            file("/c.yaml", &with_port("c", 81)),
+        ];
+        let desired = desired(files, &[]);
+        assert_eq!(names(&desired), ["a docker.io/library/x:1", "c docker.io/library/x:1"]);
+        assert_eq!(
+            desired.problems,
+            ["/b.yaml: pod b wants a port of the host that pod a of /a.yaml has already; this one is ignored"]
+        );
     }
 
     #[test]

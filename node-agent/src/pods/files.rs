@@ -10,14 +10,15 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{manifest, sandbox, volumes};
-use crate::clients::host::Host;
+use crate::clients::{cgroup, host::Host};
 
 /// The versions of our pods that have volumes or logs here. Others keep logs in the same place, a kubelet above all.
 pub(super) fn owners(host: &Host) -> BTreeSet<String> {
     let volumes = names(&host.path(sandbox::VOLUMES)).into_iter();
     let logs = names(&host.path(sandbox::LOGS)).into_iter().filter_map(|name| owner(&name).map(str::to_owned));
     let logs = logs.filter(|uid| manifest::is_own_uid(uid));
-    volumes.chain(logs).collect()
+    let runs = names(&host.path(sandbox::RUN)).into_iter();
+    volumes.chain(logs).chain(runs).collect()
 }
 
 /// Removes the volumes and logs of the version `uid` of a pod.
@@ -26,6 +27,7 @@ pub(super) fn owners(host: &Host) -> BTreeSet<String> {
 /// If something cannot be removed.
 pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
     volumes::remove(host, uid)?;
+    cgroup::remove(host, &sandbox::group(uid))?;
     let folder = host.path(sandbox::LOGS);
     for name in names(&folder).iter().filter(|name| owner(name) == Some(uid)) {
         let logs: PathBuf = folder.join(name);
@@ -81,6 +83,8 @@ mod tests {
         let kubelets = "7d0c2b1e-9f5b-4c55-9a53-3f0f1c8b8a11";
         for folder in [
             format!("var/lib/ballast/volumes/{one}/data"),
+            format!("run/ballast/pods/{one}/volumes/conf"),
+            format!("sys/fs/cgroup/ballast-pods/pod{one}"),
             format!("var/log/pods/ns_web_{one}/c"),
             format!("var/log/pods/ns_web_{two}/c"),
             format!("var/log/pods/ns_web_{kubelets}/c"),
@@ -94,6 +98,9 @@ mod tests {
         assert_eq!(owners(&host), [two.clone()].into());
         remove(&host, &two).unwrap();
         assert_eq!(fs::read_dir(tree.path().join("var/log/pods")).unwrap().count(), 3);
+        for gone in ["run/ballast/pods", "sys/fs/cgroup/ballast-pods"] {
+            assert_eq!(fs::read_dir(tree.path().join(gone)).unwrap().count(), 0, "{gone}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod observe;
 pub mod phase;
 pub mod plan;
 pub mod preloaded;
+pub mod probes;
 mod restart_backoff;
 mod sandbox;
 mod volumes;

@@ -124,6 +124,7 @@ fn find<'a>(images: &'a [Image], used: &BTreeSet<String>, wanted: &str) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::cri::ImageUser;
 
     #[test]
     fn what_is_used_stays() {
@@ -132,6 +133,7 @@ mod tests {
             references: vec![name.to_owned()],
             size_bytes: 1,
             is_pinned,
+            user: ImageUser::Id(0),
         };
         let images = [
             image("aaaa", "docker.io/used:1", false),

@@ -8,6 +8,7 @@ mod install;
 mod integrity;
 mod kernel;
 mod killed;
+mod manifests;
 mod network;
 mod node;
 mod pods;

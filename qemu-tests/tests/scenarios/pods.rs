@@ -16,6 +16,8 @@ use qemu_vm::release::canary_by_digest;
 use qemu_vm::scenario::Scenario;
 use serde_json::json;
 
+use super::manifests;
+
 /// Where a node finds the host in a network with a metadata service (`qemu::network::OnLink`).
 const HOST: &str = "169.0.2.2";
 
@@ -135,6 +137,7 @@ fn operators_pod_follows_its_manifest() {
         write(&mut node, manifest_of(&by_digest, "two", true))?;
         reports(&mut node, "two").context("the changed manifest did not change the pod")?;
         a_container_that_cannot_start_says_why(&mut node)?;
+        manifests::say_what_a_container_has(&mut node)?;
 
         node.guest.ask("echo 'spec: [' >/var/lib/ballast/pods/broken.yaml")?;
         node.status_when("the broken manifest is named", 30, |status| {

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use http::uri::PathAndQuery;
 use tokio::sync::Notify;
-use tonic::Request;
+use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
 use super::{
-    CallError, ContainerSpec, ContainerStatus, Cri, Image, QUICK, RuntimeStatus, Sandbox, SandboxSpec,
+    CallError, ContainerSpec, ContainerStatus, Cri, Executed, Image, ImageUser, QUICK, RuntimeStatus, Sandbox,
+    SandboxSpec,
     convert::{container, container_config, image_spec, sandbox, sandbox_config},
     wire,
 };
@@ -18,6 +19,9 @@ pub(super) const START: Duration = Duration::from_secs(120);
 
 /// What stopping takes beyond the pod's own grace period.
 const STOP_SLACK: Duration = Duration::from_secs(60);
+
+/// What ending a command takes beyond its own limit.
+const EXEC_SLACK: Duration = Duration::from_secs(10);
 
 /// A large image over a slow line. The runtime itself gives up on a stalled transfer much earlier.
 const PULL: Duration = Duration::from_secs(30 * 60);
@@ -95,7 +99,9 @@ impl Cri {
             self.call("/runtime.v1.ImageService/ListImages", wire::Empty {}, QUICK).await?;
         let image = |mut image: wire::Image| {
             image.repo_tags.append(&mut image.repo_digests);
-            Image { id: image.id, references: image.repo_tags, size_bytes: image.size, is_pinned: image.pinned }
+            let id = image.uid.map_or(0, |uid| uid.value);
+            let user = if image.username.is_empty() { ImageUser::Id(id) } else { ImageUser::Name(image.username) };
+            Image { id: image.id, references: image.repo_tags, size_bytes: image.size, is_pinned: image.pinned, user }
         };
         Ok(reply.images.into_iter().map(image).collect())
     }
@@ -192,6 +198,26 @@ impl Cri {
     /// As every call; the deadline is two minutes.
     pub async fn remove_container(&self, id: &str) -> Result<()> {
         self.by_id("/runtime.v1.RuntimeService/RemoveContainer", id, START).await
+    }
+
+    /// Runs a command in a running container, which ends it after `limit`.
+    ///
+    /// # Errors
+    /// As every call; if the command cannot be started; the deadline is ten seconds more than `limit`.
+    pub async fn exec(&self, id: &str, command: &[String], limit: Duration) -> Result<Executed> {
+        let method = "/runtime.v1.RuntimeService/ExecSync";
+        // Whole seconds, and 0 would be without a limit.
+        let secs = i64::try_from(limit.as_secs().max(1)).unwrap_or(i64::MAX);
+        let request = wire::ExecSyncRequest { container_id: id.to_owned(), cmd: command.to_vec(), timeout: secs };
+        let reply = self.answer(method, Request::new(request), limit.saturating_add(EXEC_SLACK)).await?;
+        match reply {
+            Ok(wire::ExecSyncResponse { stdout, stderr, exit_code }) => {
+                let said = if stdout.is_empty() { stderr } else { stdout };
+                Ok(Executed::Ended { exit_code, output: String::from_utf8_lossy(&said).into_owned() })
+            }
+            Err(status) if status.code() == Code::DeadlineExceeded => Ok(Executed::TooLate),
+            Err(status) => Err(CallError::Failed { method: "ExecSync", message: status.message().to_owned() }),
+        }
     }
 
     /// Has the runtime open the log of a running container anew, after its file was renamed.

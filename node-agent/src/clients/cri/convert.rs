@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::{
-    ContainerSpec, ContainerState, ContainerStatus, Dns, MountPropagation, Namespaces, PidNamespace, Resources,
-    Sandbox, SandboxSpec, wire,
+    ContainerSpec, ContainerState, ContainerStatus, Dns, MountPropagation, Namespaces, PidNamespace, PortMapping,
+    Protocol, Resources, Sandbox, SandboxSpec, Seccomp, wire,
 };
 
 /// Linux' default period for CPU quotas, in microseconds.
@@ -31,6 +31,7 @@ const NAMESPACE_CONTAINER: i32 = 1;
 const NAMESPACE_NODE: i32 = 2;
 const PROFILE_RUNTIME_DEFAULT: i32 = 0;
 const PROFILE_UNCONFINED: i32 = 1;
+const PROFILE_LOCALHOST: i32 = 2;
 
 pub(super) fn sandbox_config(spec: &SandboxSpec) -> wire::PodSandboxConfig {
     let metadata = wire::PodSandboxMetadata {
@@ -41,20 +42,36 @@ pub(super) fn sandbox_config(spec: &SandboxSpec) -> wire::PodSandboxConfig {
     };
     let security_context = wire::LinuxSandboxSecurityContext {
         namespace_options: Some(namespaces(spec.namespaces)),
+        supplemental_groups: spec.supplemental_groups.clone(),
         privileged: spec.privileged,
-        seccomp: Some(seccomp(spec.privileged)),
+        seccomp: Some(seccomp(if spec.privileged { &Seccomp::Unconfined } else { &Seccomp::RuntimeDefault })),
     };
     wire::PodSandboxConfig {
         metadata: Some(metadata),
         hostname: spec.hostname.clone(),
         log_directory: spec.log_directory.clone(),
+        port_mappings: spec.ports.iter().map(port_mapping).collect(),
         dns_config: spec.dns.as_ref().filter(|dns| !dns.servers.is_empty()).map(dns_config),
         labels: spec.labels.clone(),
         annotations: spec.annotations.clone(),
         linux: Some(wire::LinuxPodSandboxConfig {
             cgroup_parent: spec.cgroup_parent.clone(),
             security_context: Some(security_context),
+            sysctls: spec.sysctls.clone(),
         }),
+    }
+}
+
+fn port_mapping(port: &PortMapping) -> wire::PortMapping {
+    wire::PortMapping {
+        protocol: match port.protocol {
+            Protocol::Tcp => 0,
+            Protocol::Udp => 1,
+            Protocol::Sctp => 2,
+        },
+        container_port: i32::from(port.container_port),
+        host_port: i32::from(port.host_port),
+        host_ip: port.host_ip.clone(),
     }
 }
 
@@ -74,7 +91,7 @@ pub(super) fn container_config(spec: &ContainerSpec) -> wire::ContainerConfig {
             Some(MountPropagation::Bidirectional) => 2,
         },
     };
-    let hidden = |paths: &[&str]| match spec.privileged {
+    let hidden = |paths: &[&str]| match spec.privileged || spec.is_proc_unmasked {
         true => Vec::new(),
         false => paths.iter().map(|path| (*path).to_owned()).collect(),
     };
@@ -86,13 +103,14 @@ pub(super) fn container_config(spec: &ContainerSpec) -> wire::ContainerConfig {
         privileged: spec.privileged,
         namespace_options: Some(namespaces(spec.namespaces)),
         run_as_user: spec.run_as_user.map(|value| wire::Int64Value { value }),
+        run_as_username: spec.run_as_username.clone(),
         run_as_group: spec.run_as_group.map(|value| wire::Int64Value { value }),
         supplemental_groups: spec.supplemental_groups.clone(),
         no_new_privs: spec.no_new_privileges,
         readonly_rootfs: spec.read_only_root,
         masked_paths: hidden(&MASKED_PATHS),
         readonly_paths: hidden(&READ_ONLY_PATHS),
-        seccomp: Some(seccomp(spec.is_unconfined)),
+        seccomp: Some(seccomp(&spec.seccomp)),
     };
     let env = |(key, value): &(String, String)| wire::KeyValue { key: key.clone(), value: value.clone() };
     wire::ContainerConfig {
@@ -123,13 +141,15 @@ fn resources(resources: Resources) -> wire::LinuxContainerResources {
         cpu_shares: resources.cpu_shares,
         memory_limit_in_bytes: resources.memory_bytes,
         oom_score_adj: resources.oom_score_adj,
-        unified: Some(resources.pids).filter(|pids| *pids > 0).map(pids_max).into_iter().collect(),
+        unified: unified(resources).map(|(file, value)| (file.to_owned(), value)).collect(),
     }
 }
 
-/// For which the CRI has no field of its own.
-fn pids_max(pids: u32) -> (String, String) {
-    ("pids.max".to_owned(), pids.to_string())
+/// Files of the control group for which the CRI has no field of its own.
+fn unified(resources: Resources) -> impl Iterator<Item = (&'static str, String)> {
+    let pids = Some(resources.pids).filter(|pids| *pids > 0).map(|pids| ("pids.max", pids.to_string()));
+    let together = resources.ends_together.then(|| ("memory.oom.group", "1".to_owned()));
+    pids.into_iter().chain(together)
 }
 
 pub(super) fn image_spec(image: &str) -> wire::ImageSpec {
@@ -148,8 +168,13 @@ fn namespaces(shared: Namespaces) -> wire::NamespaceOption {
     }
 }
 
-fn seccomp(is_unconfined: bool) -> wire::SecurityProfile {
-    wire::SecurityProfile { profile_type: if is_unconfined { PROFILE_UNCONFINED } else { PROFILE_RUNTIME_DEFAULT } }
+fn seccomp(seccomp: &Seccomp) -> wire::SecurityProfile {
+    let (profile_type, file) = match seccomp {
+        Seccomp::RuntimeDefault => (PROFILE_RUNTIME_DEFAULT, ""),
+        Seccomp::Unconfined => (PROFILE_UNCONFINED, ""),
+        Seccomp::File(file) => (PROFILE_LOCALHOST, file.as_str()),
+    };
+    wire::SecurityProfile { profile_type, localhost_ref: file.to_owned() }
 }
 
 pub(super) fn sandbox(sandbox: wire::PodSandbox) -> Sandbox {
@@ -246,10 +271,17 @@ mod tests {
     #[test]
     fn only_a_privileged_container_sees_the_kernel_unmasked() {
         for privileged in [false, true] {
-            let spec = ContainerSpec { privileged, is_unconfined: privileged, ..ContainerSpec::default() };
+            let seccomp = if privileged { Seccomp::Unconfined } else { Seccomp::RuntimeDefault };
+            let spec = ContainerSpec { privileged, seccomp, ..ContainerSpec::default() };
             let security = container_config(&spec).linux.and_then(|linux| linux.security_context).unwrap();
             assert_eq!(security.masked_paths.is_empty(), privileged);
             assert_eq!(security.seccomp.unwrap().profile_type == PROFILE_UNCONFINED, privileged);
         }
+        let seccomp = Seccomp::File("/p.json".to_owned());
+        let spec = ContainerSpec { is_proc_unmasked: true, seccomp, ..ContainerSpec::default() };
+        let security = container_config(&spec).linux.and_then(|linux| linux.security_context).unwrap();
+        let profile = security.seccomp.unwrap();
+        assert_eq!((profile.profile_type, profile.localhost_ref.as_str()), (PROFILE_LOCALHOST, "/p.json"));
+        assert!(security.masked_paths.is_empty() && security.readonly_paths.is_empty());
     }
 }

@@ -4,10 +4,10 @@
 //! the CRI knows images from registries only.
 
 mod calls;
-mod channel;
 mod convert;
 mod disk;
 mod exec;
+mod images;
 mod import;
 mod security;
 mod tasks;
@@ -20,17 +20,18 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context, Result, anyhow};
 use http::{Uri, uri::PathAndQuery};
 use tokio::time::timeout;
-use tonic::{Request, client::Grpc};
+use tonic::{Code, Request, Status, client::Grpc};
 use tonic_prost::ProstCodec;
 
-use self::channel::Channel;
 pub use self::{
     exec::{Pipes, Process, RunningContainer},
     types::{
-        ContainerSpec, ContainerState, ContainerStatus, Dns, Image, Layer, MountPropagation, MountSpec, Namespaces,
-        PidNamespace, Resources, RuntimeStatus, Sandbox, SandboxSpec,
+        ContainerSpec, ContainerState, ContainerStatus, Dns, Executed, Image, ImageUser, Layer, MountPropagation,
+        MountSpec, Namespaces, PidNamespace, PortMapping, Protocol, Resources, RuntimeStatus, Sandbox, SandboxSpec,
+        Seccomp,
     },
 };
+use super::grpc::Channel;
 
 /// Where containerd listens.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
@@ -97,18 +98,28 @@ impl Cri {
         Q: prost::Message + 'static,
         R: prost::Message + Default + 'static,
     {
+        let reply = self.answer(method, request, deadline).await?;
+        reply.map_err(|status| CallError::Failed { method: short(method), message: status.message().to_owned() })
+    }
+
+    /// What the runtime answers, be it a refusal.
+    async fn answer<Q, R>(
+        &self,
+        method: &'static str,
+        request: Request<Q>,
+        deadline: Duration,
+    ) -> Result<Result<R, Status>, CallError>
+    where
+        Q: prost::Message + 'static,
+        R: prost::Message + Default + 'static,
+    {
         let path = PathAndQuery::from_static(method);
         let mut grpc = self.grpc();
         let work = async {
-            grpc.ready().await.map_err(|error| error.to_string())?;
-            let reply = grpc.unary(request, path, ProstCodec::<Q, R>::default()).await;
-            reply.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned())
+            grpc.ready().await.map_err(|error| Status::new(Code::Unavailable, error.to_string()))?;
+            grpc.unary(request, path, ProstCodec::<Q, R>::default()).await.map(tonic::Response::into_inner)
         };
-        match timeout(deadline, work).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(message)) => Err(CallError::Failed { method: short(method), message }),
-            Err(_) => Err(CallError::Deadline { method: short(method), deadline }),
-        }
+        timeout(deadline, work).await.map_err(|_| CallError::Deadline { method: short(method), deadline })
     }
 
     fn grpc(&self) -> Grpc<Channel> {

@@ -6,6 +6,8 @@ use prost::Message;
 pub(super) struct LinuxSandboxSecurityContext {
     #[prost(message, optional, tag = "1")]
     pub(super) namespace_options: Option<NamespaceOption>,
+    #[prost(int64, repeated, tag = "5")]
+    pub(super) supplemental_groups: Vec<i64>,
     #[prost(bool, tag = "6")]
     pub(super) privileged: bool,
     #[prost(message, optional, tag = "9")]
@@ -23,11 +25,13 @@ pub(super) struct NamespaceOption {
     pub(super) ipc: i32,
 }
 
-/// ProfileType: RuntimeDefault 0, Unconfined 1.
+/// ProfileType: RuntimeDefault 0, Unconfined 1, Localhost 2.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct SecurityProfile {
     #[prost(int32, tag = "1")]
     pub(super) profile_type: i32,
+    #[prost(string, tag = "2")]
+    pub(super) localhost_ref: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -54,6 +58,8 @@ pub(super) struct LinuxContainerSecurityContext {
     pub(super) namespace_options: Option<NamespaceOption>,
     #[prost(message, optional, tag = "5")]
     pub(super) run_as_user: Option<Int64Value>,
+    #[prost(string, tag = "6")]
+    pub(super) run_as_username: String,
     #[prost(bool, tag = "7")]
     pub(super) readonly_rootfs: bool,
     #[prost(int64, repeated, tag = "8")]

@@ -1,6 +1,6 @@
 //! What the callers of the CRI see: plain data without a wire format.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{collections::BTreeMap, fmt, time::SystemTime};
 
 /// What the runtime says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct RuntimeStatus {
 }
 
 /// A sandbox to run.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct SandboxSpec {
     /// The pod's name.
     pub name: String,
@@ -38,6 +38,58 @@ pub struct SandboxSpec {
     pub namespaces: Namespaces,
     /// Whether one of its containers is privileged.
     pub privileged: bool,
+    /// Ports of the host that lead into it.
+    pub ports: Vec<PortMapping>,
+    /// What the kernel has once for each sandbox.
+    pub sysctls: BTreeMap<String, String>,
+    /// Groups that its processes are in besides.
+    pub supplemental_groups: Vec<i64>,
+}
+
+/// The annotations may have secrets in them.
+impl fmt::Debug for SandboxSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, namespace, uid, attempt, .. } = self;
+        let mut shown = formatter.debug_struct("SandboxSpec");
+        shown.field("name", name).field("namespace", namespace).field("uid", uid).field("attempt", attempt);
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// A port of the host that leads into a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortMapping {
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// The port inside.
+    pub container_port: u16,
+    /// The host's.
+    pub host_port: u16,
+    /// The host's address; empty for all of them.
+    pub host_ip: String,
+}
+
+/// How a port is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP
+    Tcp,
+    /// UDP
+    Udp,
+    /// SCTP
+    Sctp,
+}
+
+/// Which system calls may be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Seccomp {
+    /// The runtime's usual ones.
+    #[default]
+    RuntimeDefault,
+    /// All.
+    Unconfined,
+    /// Those of this file.
+    File(String),
 }
 
 /// What containers share with the node and with each other.
@@ -105,7 +157,7 @@ pub struct Sandbox {
 }
 
 /// A container to make.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ContainerSpec {
     /// Its name within the pod.
     pub name: String,
@@ -133,6 +185,8 @@ pub struct ContainerSpec {
     pub privileged: bool,
     /// The user id that it runs as; None: the image's.
     pub run_as_user: Option<i64>,
+    /// The same by name; empty: the image's.
+    pub run_as_username: String,
     /// The group id that it runs as; None: the image's.
     pub run_as_group: Option<i64>,
     /// Groups that its processes are in besides.
@@ -145,8 +199,10 @@ pub struct ContainerSpec {
     pub add_capabilities: Vec<String>,
     /// Capabilities that it does not get.
     pub drop_capabilities: Vec<String>,
-    /// Whether it may make all system calls.
-    pub is_unconfined: bool,
+    /// Which system calls it may make.
+    pub seccomp: Seccomp,
+    /// Whether it sees all of /proc.
+    pub is_proc_unmasked: bool,
     /// Whether its standard input stays open.
     pub stdin: bool,
     /// Whether that is closed after the first who used it.
@@ -157,6 +213,15 @@ pub struct ContainerSpec {
     pub namespaces: Namespaces,
     /// Limits.
     pub resources: Resources,
+}
+
+/// Its environment and arguments may have secrets in them.
+impl fmt::Debug for ContainerSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, attempt, image, .. } = self;
+        let mut shown = formatter.debug_struct("ContainerSpec");
+        shown.field("name", name).field("attempt", attempt).field("image", image).finish_non_exhaustive()
+    }
 }
 
 /// One bind mount.
@@ -185,6 +250,8 @@ pub struct Resources {
     pub oom_score_adj: i64,
     /// How many processes and threads it may have.
     pub pids: u32,
+    /// Whether the kernel, when memory is short, kills all of its processes at once.
+    pub ends_together: bool,
 }
 
 /// The state of a container in the runtime.
@@ -240,6 +307,17 @@ pub struct Image {
     pub size_bytes: u64,
     /// Whether the runtime itself needs it.
     pub is_pinned: bool,
+    /// Who its programs run as: a number, or a name.
+    pub user: ImageUser,
+}
+
+/// Who an image's programs run as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageUser {
+    /// This number; 0 also if the image names none.
+    Id(i64),
+    /// This name, which only the image's own list of users explains.
+    Name(String),
 }
 
 /// What a container wrote into its root file system.
@@ -251,4 +329,18 @@ pub struct Layer {
     pub container: String,
     /// Bytes.
     pub bytes: u64,
+}
+
+/// How a command in a container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Executed {
+    /// By itself.
+    Ended {
+        /// With which status.
+        exit_code: i32,
+        /// What it wrote, to its standard output, or else as an error.
+        output: String,
+    },
+    /// It took longer than it may.
+    TooLate,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
+pub(super) use super::images::{Image, ListImagesResponse, PullImageRequest};
 pub(super) use super::security::{
     Capability, Int64Value, LinuxContainerSecurityContext, LinuxSandboxSecurityContext, NamespaceOption,
     SecurityProfile,
@@ -92,6 +93,8 @@ pub(super) struct PodSandboxConfig {
     pub(super) log_directory: String,
     #[prost(message, optional, tag = "4")]
     pub(super) dns_config: Option<DnsConfig>,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) port_mappings: Vec<PortMapping>,
     #[prost(btree_map = "string, string", tag = "6")]
     pub(super) labels: BTreeMap<String, String>,
     #[prost(btree_map = "string, string", tag = "7")]
@@ -110,12 +113,27 @@ pub(super) struct DnsConfig {
     pub(super) options: Vec<String>,
 }
 
+/// Protocol: TCP 0, UDP 1, SCTP 2.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PortMapping {
+    #[prost(int32, tag = "1")]
+    pub(super) protocol: i32,
+    #[prost(int32, tag = "2")]
+    pub(super) container_port: i32,
+    #[prost(int32, tag = "3")]
+    pub(super) host_port: i32,
+    #[prost(string, tag = "4")]
+    pub(super) host_ip: String,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct LinuxPodSandboxConfig {
     #[prost(string, tag = "1")]
     pub(super) cgroup_parent: String,
     #[prost(message, optional, tag = "2")]
     pub(super) security_context: Option<LinuxSandboxSecurityContext>,
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub(super) sysctls: BTreeMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -337,29 +355,22 @@ pub(super) struct ContainerStatusResponse {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Image {
+pub(super) struct ExecSyncRequest {
     #[prost(string, tag = "1")]
-    pub(super) id: String,
+    pub(super) container_id: String,
     #[prost(string, repeated, tag = "2")]
-    pub(super) repo_tags: Vec<String>,
-    #[prost(string, repeated, tag = "3")]
-    pub(super) repo_digests: Vec<String>,
-    #[prost(uint64, tag = "4")]
-    pub(super) size: u64,
-    #[prost(bool, tag = "8")]
-    pub(super) pinned: bool,
+    pub(super) cmd: Vec<String>,
+    /// Seconds until it is killed.
+    #[prost(int64, tag = "3")]
+    pub(super) timeout: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ListImagesResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) images: Vec<Image>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct PullImageRequest {
-    #[prost(message, optional, tag = "1")]
-    pub(super) image: Option<ImageSpec>,
-    #[prost(message, optional, tag = "3")]
-    pub(super) sandbox_config: Option<PodSandboxConfig>,
+pub(super) struct ExecSyncResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) stdout: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) stderr: Vec<u8>,
+    #[prost(int32, tag = "3")]
+    pub(super) exit_code: i32,
 }

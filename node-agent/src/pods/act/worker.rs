@@ -1,15 +1,15 @@
 //! Does the steps of one job.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
-    clients::{cri::Cri, host::Host, identity, network, proc},
+    clients::{cgroup, cri::Cri, host::Host, identity},
     pods::{
         files,
-        model::{Key, LATE, Pod},
+        model::{Container, Key, Pod},
         plan::{Image, Step},
         preloaded, sandbox, volumes,
     },
@@ -60,9 +60,10 @@ impl Worker {
             Step::ProvideImage(image) => self.provide(&image).await,
             Step::RunSandbox { pod, attempt, resolver } => {
                 log::info!("pod {}: starting, from {}", self.key, pod.source);
-                self.volumes(&pod).await?;
+                let facts = self.node_facts(&pod).await?;
+                self.volumes(&pod, &facts).await?;
                 cri.run_sandbox(&sandbox::spec(&pod, attempt, resolver)).await.context("starting the sandbox")?;
-                Ok(())
+                self.limit(&pod).await
             }
             Step::StartContainer {
                 pod,
@@ -82,35 +83,21 @@ impl Worker {
                     self.provide(&image).await.with_context(|| format!("container {name}"))?;
                 }
                 let boot = identity::boot_id(&self.host)?;
-                let late = self.late(&pod, &name, &sandbox_id).await?;
-                let run = sandbox::Run { attempt, crashes, boot: &boot, image: &known_as, late: &late };
-                let start = self.start_container(&pod, &name, &sandbox_id, sandbox_attempt, &run);
+                let container = pod.spec.containers.iter().find(|container| container.name == name);
+                let container = container.ok_or_else(|| anyhow!("the manifest has no container {name}"))?;
+                let facts = self.facts(&pod, container, &sandbox_id).await?;
+                let user = self.user(container, &known_as).await.with_context(|| format!("container {name}"))?;
+                let run = sandbox::Run { attempt, crashes, boot: &boot, image: &known_as, facts: &facts, user };
+                let start = self.start_container(&pod, container, &sandbox_id, sandbox_attempt, &run);
                 start.await.with_context(|| format!("starting container {name}"))
             }
         }
     }
 
-    /// What a container is to know that nobody knew before, if it is to know any.
-    async fn late(&self, pod: &Pod, name: &str, sandbox_id: &str) -> Result<BTreeMap<&'static str, String>> {
-        let container = pod.spec.containers.iter().find(|container| container.name == name);
-        if !container.is_some_and(sandbox::has_late) {
-            return Ok(BTreeMap::new());
-        }
-        // A node without a network has no address; the kubelet leaves that empty as well.
-        let host_ip = network::source_address().map(|address| address.to_string()).unwrap_or_default();
-        let pod_ip = match pod.spec.host_network {
-            true => host_ip.clone(),
-            false => self.cri.sandbox_address(sandbox_id).await.context("asking for the pod's address")?,
-        };
-        let [uid, node, host, own] = LATE;
-        let hostname = self.host.read("reading the node's name", proc::hostname).await?;
-        Ok(BTreeMap::from([(uid, pod.uid.clone()), (node, hostname), (host, host_ip), (own, pod_ip)]))
-    }
-
-    /// Makes what is missing of the pod's volumes; returns where each lies.
-    async fn volumes(&self, pod: &Pod) -> Result<BTreeMap<String, String>> {
-        let pod = pod.clone();
-        self.host.change("making volumes", move |host| volumes::provide(host, &pod)).await
+    /// Gives the pod's control group, which is there with its sandbox, the pod's limits.
+    async fn limit(&self, pod: &Pod) -> Result<()> {
+        let (group, limits) = (sandbox::group(&pod.uid), sandbox::pod_limits(&pod.spec));
+        self.host.change("limiting the pod", move |host| cgroup::limit(host, &group, &limits)).await
     }
 
     /// There may be much in them, so the loop does not wait for it.
@@ -134,17 +121,15 @@ impl Worker {
     async fn start_container(
         &self,
         pod: &Pod,
-        name: &str,
+        container: &Container,
         sandbox_id: &str,
         sandbox_attempt: u32,
         run: &sandbox::Run<'_>,
     ) -> Result<()> {
-        let container = pod.spec.containers.iter().find(|container| container.name == name);
-        let container = container.ok_or_else(|| anyhow!("the manifest has no such container"))?;
-        let (logs, attempt) = (self.host.path(sandbox::log_folder(pod)).join(name), run.attempt);
+        let (logs, attempt) = (self.host.path(sandbox::log_folder(pod)).join(&container.name), run.attempt);
         self.host.change("removing old logs", move |_| files::prune_logs(&logs, attempt)).await?;
-        let volumes = self.volumes(pod).await?;
-        let spec = sandbox::container(pod, container, run, &volumes, self.pids_limit);
+        let places = self.places(pod, container, run.facts).await?;
+        let spec = sandbox::container(pod, container, run, &places, self.pids_limit);
         let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt, None), &spec).await?;
         self.cri.start_container(&id).await?;
         Ok(())

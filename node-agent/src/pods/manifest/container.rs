@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use ballast_types::ImageReference;
 
 use super::{
+    downward::ByContainer,
     env::{self, Metadata},
     expand::expand,
     mounts::mounts,
     names,
+    objects::Objects,
     pod::NAME,
     ports::ports,
     reader::Fields,
-    resources::resources,
+    resources,
     security::{self, OfPod},
 };
 use crate::pods::model::{Container, PullPolicy, Volume};
@@ -26,6 +28,8 @@ const WITHOUT_EFFECT: [&str; 3] = ["resizePolicy", "terminationMessagePath", "te
 /// What a container has to know of its pod.
 pub(super) struct Context<'a> {
     pub(super) metadata: &'a Metadata,
+    pub(super) objects: &'a Objects,
+    pub(super) resources: &'a ByContainer,
     pub(super) volumes: &'a BTreeMap<String, Volume>,
     pub(super) host_network: bool,
     pub(super) security: &'a OfPod,
@@ -48,14 +52,16 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
     let is_latest = image.as_ref().is_some_and(ImageReference::is_latest);
     let default_pull = if is_latest { PullPolicy::Always } else { PullPolicy::IfNotPresent };
     let pull = fields.word("imagePullPolicy", &POLICIES).unwrap_or(default_pull);
-    let env = env::env(&mut fields, context.metadata);
+    let Context { metadata, objects, resources, .. } = *context;
+    let sources = env::Sources { metadata, objects, resources, container: name.map_or("", |name| name.text) };
+    let env = env::env(&mut fields, &sources);
     let expanded = |words: Vec<String>| -> Vec<String> { words.iter().map(|word| expand(word, &env)).collect() };
     let (command, args) = (expanded(fields.texts("command")), expanded(fields.texts("args")));
     let working_dir = fields.text("workingDir").map_or("", |said| said.text).to_owned();
-    ports(&mut fields, context);
+    let ports = ports(&mut fields, context);
     let security = security::security(&mut fields, context.security);
-    let mounts = mounts(&mut fields, context, security.is_privileged);
-    let resources = fields.fields("resources").map(resources).unwrap_or_default();
+    let mounts = mounts(&mut fields, context, security.is_privileged, &env);
+    let resources = fields.fields("resources").map(resources::resources).unwrap_or_default();
     let stdin = fields.flag("stdin").unwrap_or_default();
     let stdin_once = fields.flag("stdinOnce").unwrap_or_default();
     let tty = fields.flag("tty").unwrap_or_default();
@@ -74,13 +80,17 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
         privileged: security.is_privileged,
         run_as_user: security.identity.user,
         run_as_group: security.identity.group,
+        is_non_root: security.identity.is_non_root == Some(true) && security.identity.user.is_none(),
         read_only_root: security.has_read_only_root,
         no_new_privileges: !security.may_gain_privileges,
         capabilities: security.capabilities,
+        is_proc_unmasked: security.is_proc_unmasked,
         seccomp: security.identity.seccomp,
         stdin,
         stdin_once,
         tty,
+        host_ports: ports.iter().filter(|port| port.host.is_some()).cloned().collect(),
+        ports,
         resources,
     })
 }

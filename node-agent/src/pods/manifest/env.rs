@@ -1,9 +1,14 @@
-//! spec.containers\[\].env, with what a variable may take from the pod itself.
+//! spec.containers\[\].env and envFrom.
 
 use std::collections::BTreeMap;
 
-use super::{expand::expand, reader::Fields};
-use crate::pods::model::{Key, LATE, late};
+use super::{
+    downward::{self, ByContainer, Into},
+    expand::expand,
+    objects::{ObjectKey, ObjectKind, Objects, wanted},
+    reader::Fields,
+};
+use crate::pods::model::{Content, Key};
 
 /// What is known of the pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,71 +18,117 @@ pub(super) struct Metadata {
     pub(super) annotations: BTreeMap<String, String>,
 }
 
-/// The variables in order, each expanded by those before it.
-pub(super) fn env(fields: &mut Fields<'_>, metadata: &Metadata) -> Vec<(String, String)> {
+impl Metadata {
+    /// The object of this name in the pod's namespace.
+    pub(super) fn object(&self, kind: ObjectKind, name: &str) -> ObjectKey {
+        ObjectKey { kind, namespace: self.key.namespace.clone(), name: name.to_owned() }
+    }
+}
+
+/// From where variables take their values.
+pub(super) struct Sources<'a> {
+    pub(super) metadata: &'a Metadata,
+    pub(super) objects: &'a Objects,
+    pub(super) resources: &'a ByContainer,
+    pub(super) container: &'a str,
+}
+
+/// All variables in order, the last of a name counts: those of envFrom first, then those of env, each of which is expanded by those of
+/// env before it (so does the kubelet).
+pub(super) fn env(fields: &mut Fields<'_>, sources: &Sources<'_>) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for from in fields.all("envFrom") {
+        all.extend(env_from(from, sources));
+    }
     let mut env: Vec<(String, String)> = Vec::new();
     for mut variable in fields.all("env") {
         let name = variable.need("name");
         if let Some(name) = name {
-            let is_valid = !name.text.is_empty() && !name.text.contains('=');
-            variable.require(is_valid, name, "name", "expected a name without =");
+            variable.require(is_name(name.text), name, "name", "expected a name without =");
         }
         let value = variable.text("value");
         let from = variable.fields("valueFrom");
         let value = match (value, from) {
-            (Some(said), Some(from)) => {
+            (Some(_), Some(from)) => {
                 from.refuse_at(from.line(), "", "is not possible beside a value");
-                said.text.to_owned()
+                None
             }
-            (None, Some(from)) => value_from(from, metadata).unwrap_or_default(),
-            (Some(said), None) => expand(said.text, &env),
-            (None, None) => String::new(),
+            (None, Some(from)) => value_from(from, sources),
+            (Some(said), None) => Some(expand(said.text, &env)),
+            (None, None) => Some(String::new()),
         };
         variable.finish();
-        env.extend(name.map(|name| (name.text.to_owned(), value)));
+        env.extend(name.and_then(|name| Some((name.text.to_owned(), value?))));
     }
-    env
+    all.extend(env);
+    all
 }
 
-fn value_from(mut fields: Fields<'_>, metadata: &Metadata) -> Option<String> {
-    let value = match fields.fields("fieldRef") {
-        Some(field) => field_ref(field, metadata),
-        None => {
-            if !fields.has_others() {
-                fields.refuse_at(fields.line(), "", "expected fieldRef");
-            }
-            None
-        }
-    };
-    fields.finish();
-    value
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('=') && !name.contains('\0')
 }
 
-/// (kubernetes.io/docs/concepts/workloads/pods/downward-api)
-fn field_ref(mut fields: Fields<'_>, metadata: &Metadata) -> Option<String> {
-    if let Some(version) = fields.text("apiVersion") {
-        fields.require(version.text == "v1", version, "apiVersion", "expected v1");
+/// What is set by it; None if nothing is: what it refers to may be missing, or was refused.
+fn value_from(mut fields: Fields<'_>, sources: &Sources<'_>) -> Option<String> {
+    let found = [
+        fields
+            .fields("fieldRef")
+            .map(|own| downward::field_ref(own, sources.metadata, Into::Variable(sources.container))),
+        fields
+            .fields("resourceFieldRef")
+            .map(|own| downward::resource_ref(own, sources.resources, Into::Variable(sources.container))),
+        fields.fields("configMapKeyRef").map(|own| key_ref(own, ObjectKind::ConfigMap, sources)),
+        fields.fields("secretKeyRef").map(|own| key_ref(own, ObjectKind::Secret, sources)),
+    ];
+    let mut found = found.into_iter().flatten();
+    let value = found.next();
+    if found.next().is_some() || value.is_none() && !fields.has_others() {
+        let message = "expected one of fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef";
+        fields.refuse_at(fields.line(), "", message);
     }
-    let path = fields.need("fieldPath")?;
     fields.finish();
-    let key_of = |prefix: &str| path.text.strip_prefix(prefix)?.strip_prefix("['")?.strip_suffix("']");
-    let found = match path.text {
-        "metadata.name" => Some(metadata.key.name.clone()),
-        "metadata.namespace" => Some(metadata.key.namespace.clone()),
-        "spec.serviceAccountName" => Some("default".to_owned()),
-        "status.hostIPs" => Some(late("status.hostIP")),
-        "status.podIPs" => Some(late("status.podIP")),
-        known if LATE.contains(&known) => Some(late(known)),
-        _ => match (key_of("metadata.labels"), key_of("metadata.annotations")) {
-            (Some(key), _) => Some(metadata.labels.get(key).cloned().unwrap_or_default()),
-            (None, Some(key)) => Some(metadata.annotations.get(key).cloned().unwrap_or_default()),
-            (None, None) => None,
-        },
-    };
-    if found.is_none() {
-        let message = "expected metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], \
-                       metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP or status.podIP";
-        fields.refuse_at(path.line, "fieldPath", message);
+    value.flatten()
+}
+
+fn key_ref(mut fields: Fields<'_>, kind: ObjectKind, sources: &Sources<'_>) -> Option<String> {
+    let (name, key) = (fields.need("name"), fields.need("key"));
+    let is_optional = fields.flag("optional").unwrap_or_default();
+    fields.finish();
+    let (name, key) = (name?, key?);
+    let object = sources.metadata.object(kind, name.text);
+    let content = wanted(sources.objects, &object, is_optional, name, &fields, "name")?;
+    let value = content.get(key.text);
+    if value.is_none() && !is_optional {
+        fields.refuse_at(key.line, "key", &format!("the {} {} has no such key", kind.name(), name.text));
     }
-    found
+    let text = value?.as_text();
+    fields.require(text.is_some(), key, "key", "is not a text, and no variable can have it");
+    text.map(str::to_owned)
+}
+
+fn env_from(mut fields: Fields<'_>, sources: &Sources<'_>) -> Vec<(String, String)> {
+    let prefix = fields.text("prefix").map_or("", |said| said.text);
+    let refs = [
+        fields.fields("configMapRef").map(|own| (ObjectKind::ConfigMap, own)),
+        fields.fields("secretRef").map(|own| (ObjectKind::Secret, own)),
+    ];
+    let mut found = refs.into_iter().flatten();
+    let (first, second) = (found.next(), found.next());
+    if second.is_some() || first.is_none() && !fields.has_others() {
+        fields.refuse_at(fields.line(), "", "expected one of configMapRef, secretRef");
+    }
+    fields.finish();
+    let Some((kind, mut own)) = first else { return Vec::new() };
+    let name = own.need("name");
+    let is_optional = own.flag("optional").unwrap_or_default();
+    own.finish();
+    let Some(name) = name else { return Vec::new() };
+    let object = sources.metadata.object(kind, name.text);
+    let Some(content) = wanted(sources.objects, &object, is_optional, name, &own, "name") else { return Vec::new() };
+    let variable = |(key, value): (&String, &Content)| {
+        let text = value.as_text();
+        own.require(text.is_some(), name, "name", &format!("its key {key} is not a text, and no variable can have it"));
+        Some((format!("{prefix}{key}"), text?.to_owned()))
+    };
+    content.iter().filter_map(variable).collect()
 }

@@ -2,11 +2,16 @@
 
 mod container;
 mod documents;
+mod downward;
 mod env;
 mod expand;
+mod files;
+mod folder;
 mod known;
 mod mounts;
 mod names;
+mod network;
+pub mod objects;
 mod pod;
 mod ports;
 mod quantity;
@@ -15,11 +20,13 @@ mod resources;
 mod security;
 mod tree;
 mod volume;
+mod workloads;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use sha2::{Digest, Sha256};
 
+use self::objects::ObjectKey;
 use super::model::{Pod, Spec};
 
 /// A larger file is not a manifest that a person wrote; the runtime keeps a copy of each.
@@ -56,6 +63,8 @@ pub struct Read {
     pub problems: Vec<ManifestError>,
     /// What beside the pods has no effect.
     pub notes: Vec<ManifestError>,
+    /// ConfigMaps and Secrets that pods refer to and that are not in the file.
+    pub missing: BTreeSet<ObjectKey>,
 }
 
 impl Read {
@@ -68,7 +77,7 @@ impl Read {
 
 /// The pods that `text`, which is YAML or JSON, describes; `source` is the file's name.
 pub fn read(source: &str, text: &str) -> Read {
-    let documents::Documents { pods, problems, notes } = documents::read(text);
+    let documents::Documents { pods, problems, notes, missing } = documents::read(text);
     let pod = |(spec, notes): (Spec, Vec<ManifestError>)| Pod {
         source: source.to_owned(),
         text: text.to_owned(),
@@ -76,7 +85,12 @@ pub fn read(source: &str, text: &str) -> Read {
         spec,
         notes: notes.iter().map(|note| note.to_string().trim().to_owned()).collect(),
     };
-    Read { source: source.to_owned(), pods: pods.into_iter().map(pod).collect(), problems, notes }
+    Read { source: source.to_owned(), pods: pods.into_iter().map(pod).collect(), problems, notes, missing }
+}
+
+/// What kind of object the first document of `text` is.
+pub(super) fn kind(text: &str) -> Option<String> {
+    documents::kind(tree::documents(text).0.first()?)
 }
 
 /// What the file at `path` says, which the operator knows as `source`.
@@ -89,8 +103,19 @@ pub fn load(path: &Path, source: &str) -> Read {
         return Read::unreadable(source, format!("is larger than {} KiB", MAX_BYTES / 1024));
     }
     match fs::read_to_string(path) {
-        Ok(text) => read(source, &text),
+        Ok(text) => with_folders(path, source, text),
         Err(error) => Read::unreadable(source, error.to_string()),
+    }
+}
+
+/// What the text says, with the objects that it refers to and that have a folder beside the file.
+fn with_folders(path: &Path, source: &str, text: String) -> Read {
+    let read = self::read(source, &text);
+    let Some(folder) = path.parent().filter(|_| !read.missing.is_empty()) else { return read };
+    match folder::documents(folder, &read.missing, text.len()) {
+        Ok(documents) if documents.is_empty() => read,
+        Ok(documents) => self::read(source, &format!("{text}{documents}")),
+        Err(error) => Read::unreadable(source, format!("{error:#}")),
     }
 }
 

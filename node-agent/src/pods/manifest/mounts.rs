@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{container::Context, reader::Fields, volume::absolute};
+use super::{container::Context, expand::expand, reader::Fields, volume::absolute};
 use crate::pods::model::{Mount, Propagation};
 
 const PROPAGATIONS: [(&str, Option<Propagation>); 3] = [
@@ -11,7 +11,15 @@ const PROPAGATIONS: [(&str, Option<Propagation>); 3] = [
     ("Bidirectional", Some(Propagation::Bidirectional)),
 ];
 
-pub(super) fn mounts(fields: &mut Fields<'_>, context: &Context<'_>, is_privileged: bool) -> Vec<Mount> {
+/// Whether mounts below a read-only one are read-only too is the runtime's: it does not promise it.
+const RECURSIVE: [(&str, ()); 2] = [("Disabled", ()), ("IfPossible", ())];
+
+pub(super) fn mounts(
+    fields: &mut Fields<'_>,
+    context: &Context<'_>,
+    is_privileged: bool,
+    env: &[(String, String)],
+) -> Vec<Mount> {
     let mut paths = BTreeSet::new();
     let mut mounts = Vec::new();
     for mut mount in fields.all("volumeMounts") {
@@ -29,11 +37,40 @@ pub(super) fn mounts(fields: &mut Fields<'_>, context: &Context<'_>, is_privileg
         if propagation == Some(Propagation::Bidirectional) && !is_privileged {
             mount.refuse_at(mount.line(), "mountPropagation", "Bidirectional needs securityContext.privileged: true");
         }
+        let sub_path = sub_path(&mut mount, env);
+        mount.word("recursiveReadOnly", &RECURSIVE);
         let read_only = mount.flag("readOnly").unwrap_or_default();
         mount.finish();
         if let (Some(volume), Some(path)) = (volume, path) {
-            mounts.push(Mount { volume: volume.text.to_owned(), path: path.text.to_owned(), read_only, propagation });
+            let (volume, path) = (volume.text.to_owned(), path.text.to_owned());
+            mounts.push(Mount { volume, path, read_only, propagation, sub_path });
         }
     }
     mounts
+}
+
+/// The part of the volume that is seen; None for all of it.
+fn sub_path(mount: &mut Fields<'_>, env: &[(String, String)]) -> Option<String> {
+    let (plain, expression) = (mount.text("subPath"), mount.text("subPathExpr"));
+    let (key, said, path) = match (plain, expression) {
+        (Some(said), None) => ("subPath", said, said.text.to_owned()),
+        (None, Some(said)) => ("subPathExpr", said, expand(said.text, env)),
+        (Some(_), Some(said)) => {
+            mount.refuse_at(said.line, "subPathExpr", "is not possible beside subPath");
+            return None;
+        }
+        (None, None) => return None,
+    };
+    if path.is_empty() {
+        return None;
+    }
+    let is_whole = expression.is_none() || !path.contains("$(");
+    mount.require(is_whole, said, key, "expected $(NAME) of variables in env");
+    mount.require(is_inside(&path), said, key, "expected a relative path without `..`");
+    Some(path)
+}
+
+/// Whether a path leads to something below where it begins.
+pub(super) fn is_inside(path: &str) -> bool {
+    !path.is_empty() && !path.starts_with('/') && path.split('/').all(|part| part != "..")
 }

@@ -5,12 +5,14 @@ use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use super::{
     container,
+    downward::ByContainer,
     env::Metadata,
-    names,
+    files, names, network,
+    objects::Objects,
     reader::{Fields, Report},
-    security, volume,
+    resources, security, volume,
 };
-use crate::pods::model::{Container, DEFAULT_NAMESPACE, Key, RestartPolicy, Spec};
+use crate::pods::model::{Container, DEFAULT_NAMESPACE, Key, RestartPolicy, Spec, Volume};
 
 /// What Kubernetes gives a pod that does not say.
 const DEFAULT_GRACE_SECS: u64 = 30;
@@ -25,7 +27,7 @@ const POLICIES: [(&str, RestartPolicy); 3] =
     [("Always", RestartPolicy::Always), ("OnFailure", RestartPolicy::OnFailure), ("Never", RestartPolicy::Never)];
 
 /// What an API server writes into metadata, and what only it reads.
-const METADATA_WITHOUT_EFFECT: [&str; 10] = [
+pub(super) const METADATA_WITHOUT_EFFECT: [&str; 10] = [
     "creationTimestamp",
     "deletionGracePeriodSeconds",
     "deletionTimestamp",
@@ -39,9 +41,10 @@ const METADATA_WITHOUT_EFFECT: [&str; 10] = [
 ];
 
 /// What a scheduler or a person reads: this node is the only one there is to choose.
-const SPEC_WITHOUT_EFFECT: [&str; 12] = [
+const SPEC_WITHOUT_EFFECT: [&str; 13] = [
     "affinity",
     "enableServiceLinks",
+    "imagePullSecrets",
     "nodeName",
     "nodeSelector",
     "os",
@@ -54,21 +57,24 @@ const SPEC_WITHOUT_EFFECT: [&str; 12] = [
     "topologySpreadConstraints",
 ];
 
-/// Who answers a pod's questions for names is the node's resolver with all of these; without a cluster there is no cluster's.
-const DNS_POLICIES: [(&str, bool); 4] =
-    [("ClusterFirst", true), ("ClusterFirstWithHostNet", true), ("Default", true), ("None", false)];
+/// What stands beside the pod.
+pub(super) struct Origin<'a> {
+    /// ConfigMaps and Secrets of the same file.
+    pub(super) objects: &'a Objects,
+}
 
 /// The pod; None if something is missing without which nothing can be said.
-pub(super) fn pod<'a>(mut fields: Fields<'a>, report: &'a RefCell<Report>) -> Option<Spec> {
+pub(super) fn pod<'a>(mut fields: Fields<'a>, report: &'a RefCell<Report>, origin: &Origin<'_>) -> Option<Spec> {
     fields.without_effect(&["status"]);
     let (metadata, spec) = (need(&mut fields, "metadata", report), need(&mut fields, "spec", report));
     fields.finish();
     let metadata = metadata.map(self::metadata);
     let spec = spec?;
-    self::spec(metadata?, spec)
+    self::spec(metadata?, spec, origin)
 }
 
-fn need<'a>(fields: &mut Fields<'a>, key: &'static str, report: &'a RefCell<Report>) -> Option<Fields<'a>> {
+/// The mapping `key`, without which nothing can be said.
+pub(super) fn need<'a>(fields: &mut Fields<'a>, key: &'static str, report: &'a RefCell<Report>) -> Option<Fields<'a>> {
     match fields.take(key) {
         Some(node) => Fields::of(node, &fields.key(key), report),
         None => {
@@ -78,7 +84,17 @@ fn need<'a>(fields: &mut Fields<'a>, key: &'static str, report: &'a RefCell<Repo
     }
 }
 
-fn metadata(mut fields: Fields<'_>) -> Metadata {
+/// The labels and annotations of a template, whose pod is named by what it is in.
+pub(super) fn template_metadata(mut fields: Fields<'_>) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let read = (fields.map("labels"), fields.map("annotations"));
+    fields.without_effect(&METADATA_WITHOUT_EFFECT);
+    fields.without_effect(&["name", "namespace"]);
+    fields.finish();
+    read
+}
+
+/// Which pod, and what is written on it.
+pub(super) fn metadata(mut fields: Fields<'_>) -> Metadata {
     let name = fields.need("name");
     if let Some(name) = name {
         fields.require(names::is_subdomain(name.text), name, "name", NAME);
@@ -100,10 +116,12 @@ fn metadata(mut fields: Fields<'_>) -> Metadata {
     metadata
 }
 
-fn spec(metadata: Metadata, mut fields: Fields<'_>) -> Option<Spec> {
+/// What the pod `metadata` is to be.
+pub(super) fn spec(metadata: Metadata, mut fields: Fields<'_>, origin: &Origin<'_>) -> Option<Spec> {
     fields.without_effect(&SPEC_WITHOUT_EFFECT);
     service_account(&mut fields);
-    dns(&mut fields);
+    host_users(&mut fields);
+    let (naming, dns) = (network::naming(&mut fields), network::dns(&mut fields));
     let host_network = fields.flag("hostNetwork").unwrap_or_default();
     let host_pid = fields.flag("hostPID").unwrap_or_default();
     let share_pid = fields.flag("shareProcessNamespace").unwrap_or_default();
@@ -111,26 +129,21 @@ fn spec(metadata: Metadata, mut fields: Fields<'_>) -> Option<Spec> {
         fields.refuse_at(fields.line(), "shareProcessNamespace", "is not possible with hostPID");
     }
     let host_ipc = fields.flag("hostIPC").unwrap_or_default();
-    let hostname = fields.text("hostname");
-    if let Some(hostname) = hostname {
-        fields.require(names::is_label(hostname.text), hostname, "hostname", NAME);
-    }
+    let line = fields.line_of("securityContext");
     let security = fields.fields("securityContext").map(security::of_pod).unwrap_or_default();
-    let volumes = volumes(&mut fields);
-    let mut containers: Vec<Container> = Vec::new();
-    let written = fields.all("containers");
-    if written.is_empty() {
-        fields.refuse_at(fields.line(), "containers", "expected at least one container");
-    }
-    let context = container::Context { metadata: &metadata, volumes: &volumes, host_network, security: &security };
-    for written in written {
-        let (key, line) = (written.key("name"), written.line());
-        let Some(container) = container::container(written, &context) else { continue };
-        if containers.iter().any(|other| other.name == container.name) {
-            fields.refuse_whole(line, &key, "this name is given to two containers");
-        }
-        containers.push(container);
-    }
+    security::check_sysctls(&fields, line, &security, host_network, host_ipc);
+    let resources = by_container(&fields);
+    let sources = files::Sources { metadata: &metadata, objects: origin.objects, resources: &resources };
+    let volumes = volumes(&mut fields, &sources);
+    let context = container::Context {
+        metadata: &metadata,
+        objects: origin.objects,
+        resources: &resources,
+        volumes: &volumes,
+        host_network,
+        security: &security,
+    };
+    let containers = containers(&mut fields, &context);
     let spec = Spec {
         labels: metadata.labels.clone(),
         annotations: metadata.annotations.clone(),
@@ -138,8 +151,14 @@ fn spec(metadata: Metadata, mut fields: Fields<'_>) -> Option<Spec> {
         host_pid,
         host_ipc,
         share_pid,
-        hostname: hostname.map(|hostname| hostname.text.to_owned()),
+        hostname: naming.hostname,
+        subdomain: naming.subdomain,
+        has_full_name: naming.has_full_name,
+        host_aliases: naming.aliases,
+        dns,
         supplemental_groups: security.supplemental_groups.clone(),
+        fs_group: security.fs_group,
+        sysctls: security.sysctls.clone(),
         restart_policy: fields.word("restartPolicy", &POLICIES).unwrap_or(RestartPolicy::Always),
         grace: Duration::from_secs(
             fields.number("terminationGracePeriodSeconds", LONGEST_GRACE_SECS).unwrap_or(DEFAULT_GRACE_SECS),
@@ -152,16 +171,62 @@ fn spec(metadata: Metadata, mut fields: Fields<'_>) -> Option<Spec> {
     Some(spec)
 }
 
-fn volumes(fields: &mut Fields<'_>) -> BTreeMap<String, crate::pods::model::Volume> {
+fn containers(fields: &mut Fields<'_>, context: &container::Context<'_>) -> Vec<Container> {
+    let mut containers: Vec<Container> = Vec::new();
+    let written = fields.all("containers");
+    if written.is_empty() {
+        fields.refuse_at(fields.line(), "containers", "expected at least one container");
+    }
+    for written in written {
+        let (key, line) = (written.key("name"), written.line());
+        let Some(container) = container::container(written, context) else { continue };
+        if containers.iter().any(|other| other.name == container.name) {
+            fields.refuse_whole(line, &key, "this name is given to two containers");
+        }
+        let is_in_the_way = |other: &Container| {
+            other.ports.iter().any(|port| container.ports.iter().any(|own| own.is_in_the_way_of(port)))
+        };
+        if containers.iter().any(is_in_the_way) {
+            fields.refuse_whole(line, &key, "its hostPort is given to two containers");
+        }
+        containers.push(container);
+    }
+    containers
+}
+
+/// What each container asks for and may take, looked at before the containers are read: volumes and variables may tell of it.
+fn by_container(fields: &Fields<'_>) -> ByContainer {
+    let report = RefCell::new(Report::default());
+    let mut all = ByContainer::new();
+    for key in ["initContainers", "containers"] {
+        for mut container in fields.looked_at(key, &report) {
+            let Some(name) = container.peek("name") else { continue };
+            let resources = container.fields("resources").map(resources::resources).unwrap_or_default();
+            all.insert(name.to_owned(), resources);
+        }
+    }
+    all
+}
+
+fn volumes(fields: &mut Fields<'_>, sources: &files::Sources<'_>) -> BTreeMap<String, Volume> {
     let mut volumes = BTreeMap::new();
     for written in fields.all("volumes") {
         let (key, line) = (written.key("name"), written.line());
-        let Some((name, volume)) = volume::volume(written) else { continue };
+        let Some((name, volume)) = volume::volume(written, sources) else { continue };
         if volumes.insert(name, volume).is_some() {
             fields.refuse_whole(line, &key, "this name is given to two volumes");
         }
     }
     volumes
+}
+
+/// A pod whose users are not the node's is none that this node can make.
+fn host_users(fields: &mut Fields<'_>) {
+    match fields.flag("hostUsers") {
+        Some(true) => fields.note("hostUsers", "without effect on this node"),
+        Some(false) => fields.refuse_at(fields.line_of("hostUsers"), "hostUsers", "is not supported on this node"),
+        None => {}
+    }
 }
 
 /// A pod gets a token from an API server, of which this node has none.
@@ -176,16 +241,5 @@ fn service_account(fields: &mut Fields<'_>) {
                            automountServiceAccountToken: false";
             fields.refuse_at(account.line, key, message);
         }
-    }
-}
-
-fn dns(fields: &mut Fields<'_>) {
-    match fields.word("dnsPolicy", &DNS_POLICIES) {
-        Some(true) => fields.note("dnsPolicy", "without effect on this node: its own resolver is asked"),
-        Some(false) => {
-            let line = fields.line();
-            fields.refuse_at(line, "dnsPolicy", "None is not supported on this node");
-        }
-        None => {}
     }
 }

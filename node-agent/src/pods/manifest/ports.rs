@@ -1,25 +1,45 @@
-//! spec.containers\[\].ports\[\].
+//! spec.containers\[\].ports\[\]: a container listens where it likes. A port is a name for probes, and may lead there from the host.
+
+use std::net::IpAddr;
 
 use super::{container::Context, reader::Fields};
+use crate::pods::model::{Port, Protocol};
 
-/// Whether it is TCP, which is as good as any: ports only inform.
-const PROTOCOLS: [(&str, ()); 3] = [("TCP", ()), ("UDP", ()), ("SCTP", ())];
+const PROTOCOLS: [(&str, Protocol); 3] = [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
 
 const LAST_PORT: u64 = 65_535;
 
-/// A container listens where it likes: a port only informs, but for one of the host that is to lead to it.
-pub(super) fn ports(fields: &mut Fields<'_>, context: &Context<'_>) {
+pub(super) fn ports(fields: &mut Fields<'_>, context: &Context<'_>) -> Vec<Port> {
+    let mut ports: Vec<Port> = Vec::new();
     for mut port in fields.all("ports") {
-        let inside = port.number("containerPort", LAST_PORT);
-        port.text("name");
-        port.word("protocol", &PROTOCOLS);
-        port.text("hostIP");
-        let host = port.number("hostPort", LAST_PORT).filter(|host| *host > 0);
-        if host.is_some() && !context.host_network {
-            port.refuse_at(port.line(), "hostPort", "is supported only with hostNetwork: true on this node");
-        } else if host.is_some() && host != inside {
+        if port.take("containerPort").is_none() {
+            port.refuse_at(port.line(), "", "the field `containerPort` is missing");
+        }
+        let number = |number: u64| u16::try_from(number).ok().filter(|number| *number > 0);
+        let inside = port.number("containerPort", LAST_PORT).and_then(number);
+        let name = port.text("name").map(|said| said.text.to_owned());
+        let protocol = port.word("protocol", &PROTOCOLS).unwrap_or(Protocol::Tcp);
+        let host_ip = port.text("hostIP").filter(|said| !said.text.is_empty());
+        if let Some(address) = host_ip {
+            port.require(address.text.parse::<IpAddr>().is_ok(), address, "hostIP", "expected an IP address");
+        }
+        let host = port.number("hostPort", LAST_PORT).and_then(number);
+        if context.host_network && host.is_some() && host != inside {
             port.refuse_at(port.line(), "hostPort", "has to be containerPort with hostNetwork: true");
         }
+        let one = inside.map(|inside| Port {
+            name,
+            number: inside,
+            protocol,
+            host,
+            host_ip: host_ip.map(|said| said.text.to_owned()).unwrap_or_default(),
+        });
+        let is_same = |other: &Port| one.as_ref().is_some_and(|one| one.is_in_the_way_of(other));
+        if ports.iter().any(is_same) {
+            port.refuse_at(port.line(), "hostPort", "this port of the host is given twice");
+        }
         port.finish();
+        ports.extend(one);
     }
+    ports
 }

@@ -59,6 +59,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// As [`Self::of`], when it is only looked at: what is wrong is noted when it is read.
+    pub(super) fn quietly(node: &'a Node, path: &str, report: &'a RefCell<Report>) -> Option<Self> {
+        let Value::Map(entries) = &node.value else { return None };
+        Some(Self { report, path: path.to_owned(), line: node.line, entries, known: Vec::new() })
+    }
+
+    /// The text of `key`, if it is one, without taking it.
+    pub(super) fn peek(&self, key: &str) -> Option<&'a str> {
+        let node = self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)?;
+        said(node).map(|said| said.text)
+    }
+
     /// The line on which the mapping begins.
     pub(super) fn line(&self) -> u64 {
         self.line
@@ -166,6 +178,16 @@ impl<'a> Fields<'a> {
         self.list(key).into_iter().filter_map(|(path, node)| Fields::of(node, &path, report)).collect()
     }
 
+    /// As [`Self::all`], when they are only looked at: what is wrong is noted in `report`.
+    pub(super) fn looked_at<'r>(&self, key: &str, report: &'r RefCell<Report>) -> Vec<Fields<'r>>
+    where
+        'a: 'r,
+    {
+        let found = self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| &node.value);
+        let Some(Value::List(items)) = found else { return Vec::new() };
+        items.iter().filter_map(|item| Fields::quietly(item, key, report)).collect()
+    }
+
     /// The texts in the list `key`, each with its line.
     pub(super) fn said(&mut self, key: &'static str) -> Vec<Said<'a>> {
         let mut texts = Vec::new();
@@ -213,9 +235,21 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The line of `key`; that of the mapping, if it is not there.
+    pub(super) fn line_of(&self, key: &str) -> u64 {
+        self.entries.iter().find(|(name, _)| name.text == key).map_or(self.line, |(name, _)| name.line)
+    }
+
+    /// Takes these without a word.
+    pub(super) fn ignore(&mut self, keys: &[&'static str]) {
+        for key in keys {
+            let _ = self.take(key);
+        }
+    }
+
     /// Notes that `key`, which is there, has no effect.
     pub(super) fn note(&self, key: &str, message: &str) {
-        let line = self.entries.iter().find(|(name, _)| name.text == key).map_or(self.line, |(name, _)| name.line);
+        let line = self.line_of(key);
         let note = ManifestError { line: Some(line), key: self.key(key), message: message.to_owned() };
         self.report.borrow_mut().notes.push(note);
     }
@@ -229,6 +263,11 @@ impl<'a> Fields<'a> {
     /// Whether there are fields that nobody took yet.
     pub(super) fn has_others(&self) -> bool {
         self.entries.iter().any(|(name, _)| !self.known.contains(&&*name.text))
+    }
+
+    /// Whether nothing is in it but `key`.
+    pub(super) fn has_nothing_but(&self, key: &str) -> bool {
+        self.entries.iter().all(|(name, node)| name.text == key || node.value == Value::Nothing)
     }
 
     /// Notes what nobody took.

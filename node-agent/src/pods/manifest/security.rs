@@ -1,7 +1,9 @@
 //! securityContext, of the pod and of its containers: what a container says itself comes first.
 
-use super::reader::Fields;
-use crate::pods::model::{Capabilities, Seccomp};
+use std::collections::BTreeMap;
+
+use super::{mounts::is_inside, reader::Fields};
+use crate::pods::model::{Capabilities, SECCOMP_PROFILES, Seccomp};
 
 /// Linux counts users in 32 bits, and the last number is none.
 const LAST_ID: u64 = u32::MAX as u64 - 1;
@@ -20,6 +22,8 @@ pub(super) struct Identity {
 pub(super) struct OfPod {
     pub(super) identity: Identity,
     pub(super) supplemental_groups: Vec<i64>,
+    pub(super) fs_group: Option<i64>,
+    pub(super) sysctls: BTreeMap<String, String>,
 }
 
 /// What a container may do.
@@ -30,6 +34,7 @@ pub(super) struct OfContainer {
     pub(super) has_read_only_root: bool,
     pub(super) may_gain_privileges: bool,
     pub(super) capabilities: Capabilities,
+    pub(super) is_proc_unmasked: bool,
 }
 
 pub(super) fn of_pod(mut fields: Fields<'_>) -> OfPod {
@@ -41,8 +46,32 @@ pub(super) fn of_pod(mut fields: Fields<'_>) -> OfPod {
             None => fields.refuse_at(said.line, &format!("supplementalGroups[{index}]"), "expected a group's number"),
         }
     }
+    let fs_group = fields.number("fsGroup", LAST_ID).map(|number| i64::try_from(number).unwrap_or_default());
+    // Of what is in a volume of ours the owner is always right.
+    fields.word("fsGroupChangePolicy", &[("OnRootMismatch", ()), ("Always", ())]);
+    fields.word("supplementalGroupsPolicy", &[("Merge", ())]);
+    let mut sysctls = BTreeMap::new();
+    for mut sysctl in fields.all("sysctls") {
+        let (name, value) = (sysctl.need("name"), sysctl.need("value"));
+        sysctl.finish();
+        sysctls.extend(name.zip(value).map(|(name, value)| (name.text.replace('/', "."), value.text.to_owned())));
+    }
     fields.finish();
-    OfPod { identity, supplemental_groups }
+    OfPod { identity, supplemental_groups, fs_group, sysctls }
+}
+
+/// The kernel has these once for each pod; all others are the node's, and settings.
+pub(super) fn check_sysctls(fields: &Fields<'_>, line: u64, pod: &OfPod, host_network: bool, host_ipc: bool) {
+    let key = "securityContext.sysctls";
+    for name in pod.sysctls.keys() {
+        let is_ipc = ["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."].iter().any(|part| name.starts_with(part));
+        if !is_ipc && !name.starts_with("net.") {
+            let message = format!("{name} is the node's and no pod's: it belongs into the settings (kernel.sysctl)");
+            fields.refuse_at(line, key, &message);
+        } else if is_ipc && host_ipc || !is_ipc && host_network {
+            fields.refuse_at(line, key, &format!("{name} is the node's in a pod that shares it with the node"));
+        }
+    }
 }
 
 /// What the container may do, whose field `securityContext` is.
@@ -56,15 +85,8 @@ pub(super) fn security(fields: &mut Fields<'_>, pod: &OfPod) -> OfContainer {
         ..OfContainer::default()
     });
     let key = "securityContext.runAsNonRoot";
-    match (security.identity.is_non_root, security.identity.user) {
-        (Some(true), None) => {
-            fields.refuse_at(line, key, "needs runAsUser on this node, which does not look into images");
-        }
-        (Some(true), Some(0)) => fields.refuse_at(line, key, "is not possible with runAsUser: 0"),
-        (Some(_) | None, _) => {}
-    }
-    if security.identity.group.is_some() && security.identity.user.is_none() {
-        fields.refuse_at(line, "securityContext.runAsGroup", "needs runAsUser beside it");
+    if security.identity.is_non_root == Some(true) && security.identity.user == Some(0) {
+        fields.refuse_at(line, key, "is not possible with runAsUser: 0");
     }
     security
 }
@@ -77,16 +99,14 @@ fn of_container(mut fields: Fields<'_>, pod: &Identity) -> OfContainer {
             user: own.user.or(pod.user),
             group: own.group.or(pod.group),
             is_non_root: own.is_non_root.or(pod.is_non_root),
-            seccomp: own.seccomp.or(pod.seccomp),
+            seccomp: own.seccomp.or_else(|| pod.seccomp.clone()),
         },
         is_privileged: fields.flag("privileged").unwrap_or_default(),
         has_read_only_root: fields.flag("readOnlyRootFilesystem").unwrap_or_default(),
         may_gain_privileges: fields.flag("allowPrivilegeEscalation").unwrap_or(true),
         ..OfContainer::default()
     };
-    if let Some(mount) = fields.text("procMount") {
-        fields.require(mount.text == "Default", mount, "procMount", "expected Default");
-    }
+    let is_proc_unmasked = fields.word("procMount", &[("Default", false), ("Unmasked", true)]).unwrap_or_default();
     let capabilities = fields.fields("capabilities").map(capabilities).unwrap_or_default();
     let gains = security.is_privileged || capabilities.add.iter().any(|one| one == "SYS_ADMIN" || one == "ALL");
     if gains && !security.may_gain_privileges {
@@ -94,10 +114,12 @@ fn of_container(mut fields: Fields<'_>, pod: &Identity) -> OfContainer {
         fields.refuse_at(fields.line(), "allowPrivilegeEscalation", message);
     }
     fields.finish();
-    OfContainer { capabilities, ..security }
+    OfContainer { capabilities, is_proc_unmasked, ..security }
 }
 
 fn identity(fields: &mut Fields<'_>) -> Identity {
+    app_armor(fields);
+    selinux(fields);
     let id = |number: u64| i64::try_from(number).unwrap_or_default();
     Identity {
         user: fields.number("runAsUser", LAST_ID).map(id),
@@ -108,10 +130,45 @@ fn identity(fields: &mut Fields<'_>) -> Identity {
 }
 
 fn seccomp(mut fields: Fields<'_>) -> Option<Seccomp> {
-    let words = [("RuntimeDefault", Seccomp::RuntimeDefault), ("Unconfined", Seccomp::Unconfined)];
-    let profile = fields.word("type", &words);
+    let words = [("RuntimeDefault", 0), ("Unconfined", 1), ("Localhost", 2)];
+    let kind = fields.word("type", &words);
+    let file = fields.text("localhostProfile");
+    let line = fields.line();
     fields.finish();
-    profile
+    match (kind?, file) {
+        (0, None) => Some(Seccomp::RuntimeDefault),
+        (1, None) => Some(Seccomp::Unconfined),
+        (2, Some(file)) => {
+            let message = format!("expected a path below {SECCOMP_PROFILES} without `..`");
+            fields.require(is_inside(file.text), file, "localhostProfile", &message);
+            Some(Seccomp::Localhost(file.text.to_owned()))
+        }
+        (2, None) => {
+            fields.refuse_at(line, "", "the field `localhostProfile` is missing");
+            None
+        }
+        (_, _) => {
+            fields.refuse_at(line, "localhostProfile", "is only for the type Localhost");
+            None
+        }
+    }
+}
+
+/// This node has no AppArmor, and containers have what a node without it gives them.
+fn app_armor(fields: &mut Fields<'_>) {
+    let Some(mut profile) = fields.fields("appArmorProfile") else { return };
+    if profile.word("type", &[("RuntimeDefault", ()), ("Unconfined", ())]).is_some() {
+        fields.note("appArmorProfile", "without effect on this node, which has no AppArmor");
+    }
+    profile.ignore(&["localhostProfile"]);
+    profile.finish();
+}
+
+/// Nor has it SELinux.
+fn selinux(fields: &mut Fields<'_>) {
+    if fields.take("seLinuxOptions").is_some() {
+        fields.note("seLinuxOptions", "without effect on this node, which has no SELinux");
+    }
 }
 
 fn capabilities(mut fields: Fields<'_>) -> Capabilities {

@@ -51,7 +51,13 @@ fn a_full_manifest_is_understood() {
     assert_eq!(container.image.to_string(), "docker.io/library/busybox:latest");
     assert_eq!(container.pull, PullPolicy::Always);
     assert_eq!(container.args, ["echo world"]);
-    let mount = Mount { volume: "data".to_owned(), path: "/data".to_owned(), read_only: true, propagation: None };
+    let mount = Mount {
+        volume: "data".to_owned(),
+        path: "/data".to_owned(),
+        read_only: true,
+        propagation: None,
+        sub_path: None,
+    };
     assert_eq!(container.mounts, [mount]);
     assert_eq!((container.run_as_user, container.read_only_root), (Some(1000), true));
     assert_eq!(container.capabilities.add, ["NET_RAW"]);
@@ -109,14 +115,14 @@ fn a_bad_manifest_is_refused_with_line_and_key() {
         ("  hostNetwork: true", "  hostUsers: false", "9: spec.hostUsers: is not supported on this node"),
         ("  hostNetwork: true", "  hostNetwork: maybe", "9: spec.hostNetwork: expected true or false"),
         ("    image: busybox\n", "", "18: spec.containers[0]: the field `image` is missing"),
-        ("kind: Pod", "kind: Deployment", "3: kind: expected Pod, found Deployment: write what stands in its template"),
+        ("kind: Pod", "kind: CronJob", "3: kind: expected Pod, found CronJob: write what stands in its template"),
         ("kind: Pod", "kind: Service", "3: kind: expected Pod, found Service, which needs a Kubernetes API server"),
         ("apiVersion: v1", "apiVersion: v2", "2: apiVersion: expected v1"),
         ("name: web\n", "name: Web\n", "5: metadata.name: expected small letters, digits and hyphens (RFC 1123)"),
         ("OnFailure", "Sometimes", "10: spec.restartPolicy: `Sometimes` is unknown, expected one of Always, OnFailure"),
         ("path: /var/data", "path: data", "14: spec.volumes[0].hostPath.path: expected an absolute path without `..`"),
         ("path: /var/data", "path: /a/../b", "14: spec.volumes[0].hostPath.path: expected an absolute path without"),
-        ("hostPath: {", "secret: {", "14: spec.volumes[0].secret: is not supported on this node"),
+        ("hostPath: {", "nfs: {", "14: spec.volumes[0].nfs: is not supported on this node"),
         ("name: tmp", "name: data", "15: spec.volumes[1].name: this name is given to two volumes"),
         ("16Mi", "lots", "16: spec.volumes[1].emptyDir.sizeLimit: expected an amount such as 500m or 64Mi"),
         ("{name: data, mount", "{name: dat, mount", "26: spec.containers[0].volumeMounts[0].name: expected one of the"),
@@ -130,7 +136,7 @@ fn a_bad_manifest_is_refused_with_line_and_key() {
         (
             "value: world",
             "valueFrom: {secretKeyRef: {}}",
-            "23: spec.containers[0].env[0].valueFrom.secretKeyRef: is not sup",
+            "23: spec.containers[0].env[0].valueFrom.secretKeyRef: the field `name` is missing",
         ),
         ("value: world", "value: [a]", "23: spec.containers[0].env[0].value: expected a text"),
         ("cpu: 2", "cpu: two", "28: spec.containers[0].resources.limits.cpu: expected an amount such as 500m or 64Mi"),
@@ -222,7 +228,7 @@ fn security_is_the_pods_unless_the_container_says_otherwise() {
     let spec = parse("f.yaml", text).unwrap().spec;
     let who = |index: usize| {
         let container: &crate::pods::model::Container = &spec.containers[index];
-        (container.run_as_user, container.run_as_group, container.seccomp, container.no_new_privileges)
+        (container.run_as_user, container.run_as_group, container.seccomp.clone(), container.no_new_privileges)
     };
     assert_eq!(who(0), (Some(1), Some(2), Some(Seccomp::Unconfined), false));
     assert_eq!(who(1), (Some(3), Some(2), Some(Seccomp::RuntimeDefault), true));
@@ -233,12 +239,13 @@ fn security_is_the_pods_unless_the_container_says_otherwise() {
     );
     assert_eq!(spec.supplemental_groups, [7]);
     for (context, expected) in [
-        ("runAsNonRoot: true", "needs runAsUser on this node"),
         ("runAsNonRoot: true, runAsUser: 0", "is not possible with runAsUser: 0"),
-        ("runAsGroup: 1", "needs runAsUser beside it"),
+        ("seccompProfile: {type: Localhost}", "the field `localhostProfile` is missing"),
+        ("seccompProfile: {type: Localhost, localhostProfile: ../x}", "expected a path below /var/lib/ballast/seccomp"),
+        ("seccompProfile: {type: Unconfined, localhostProfile: x}", "is only for the type Localhost"),
         ("privileged: true, allowPrivilegeEscalation: false", "false is not possible with privileged"),
         ("capabilities: {add: [CAP_SYS_TIME]}", "expected a capability such as NET_RAW, or ALL"),
-        ("seccompProfile: {type: Localhost}", "`Localhost` is unknown, expected one of RuntimeDefault, Unconfined"),
+        ("seccompProfile: {type: Local}", "`Local` is unknown, expected one of RuntimeDefault, Unconfined, Localhost"),
     ] {
         let text = format!(
             "{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{name: c, image: x, securityContext: \
@@ -273,73 +280,7 @@ fn variables_may_be_of_the_pod() {
     }
 }
 
-/// What people have: made after public reports.
-const CASES: [(&str, &str, &[&str]); 10] = [
-    ("p01-kubectl-run", include_str!("../../../tests/manifests/p01-kubectl-run.yaml"), &[]),
-    ("p02-static-web", include_str!("../../../tests/manifests/p02-static-web.yaml"), &[]),
-    (
-        "p03-node-exporter",
-        include_str!("../../../tests/manifests/p03-node-exporter.yaml"),
-        &["spec.containers[0].livenessProbe"],
-    ),
-    (
-        "p05-etcd",
-        include_str!("../../../tests/manifests/p05-etcd.yaml"),
-        &["spec.containers[0].livenessProbe", "spec.containers[0].startupProbe"],
-    ),
-    (
-        "p06-fluent-bit",
-        include_str!("../../../tests/manifests/p06-fluent-bit.yaml"),
-        &[
-            "spec.serviceAccountName",
-            "spec.containers[0].envFrom",
-            "spec.containers[0].volumeMounts[0].subPath",
-            "spec.volumes[0].configMap",
-        ],
-    ),
-    (
-        "p07-app",
-        include_str!("../../../tests/manifests/p07-app.yaml"),
-        &["spec.initContainers", "spec.containers[0].lifecycle", "spec.containers[0].readinessProbe"],
-    ),
-    ("p10-docstart-end", include_str!("../../../tests/manifests/p10-docstart-end.yaml"), &[]),
-    ("p11-two-docs", include_str!("../../../tests/manifests/p11-two-docs.yaml"), &[]),
-    ("p14-kubectl-get", include_str!("../../../tests/manifests/p14-kubectl-get.yaml"), &[]),
-    ("p18-digest", include_str!("../../../tests/manifests/p18-digest.yaml"), &[]),
-];
-
-#[test]
-fn manifests_that_people_have_are_taken_or_refused_for_what_is_missing_alone() {
-    let digest = format!("sha256:{}", "0a".repeat(32));
-    for (name, text, expected) in CASES {
-        let read = read(name, &text.replace("DIGEST", &digest));
-        let refused: Vec<&str> = read.problems.iter().map(|problem| problem.key.as_str()).collect();
-        assert_eq!(refused, expected, "{name}: {:#?}", read.problems);
-        assert_eq!(read.pods.len(), usize::from(expected.is_empty()), "{name}");
-    }
-    let read = read("p14", CASES[8].1);
-    let notes = &read.pods[0].notes;
-    for key in ["metadata.creationTimestamp", "metadata.uid", "spec.enableServiceLinks", "spec.schedulerName"] {
-        assert!(
-            notes.iter().any(|note| note.ends_with(&format!(": {key}: without effect on this node"))),
-            "{key}: {notes:?}"
-        );
-    }
-}
-
-#[test]
-fn no_text_is_too_much() {
-    for (_, text, _) in CASES {
-        let lines: Vec<&str> = text.lines().collect();
-        for index in 0..lines.len() {
-            let without: Vec<&str> =
-                lines.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, line)| *line).collect();
-            read("f.yaml", &without.join("\n"));
-            read("f.yaml", &lines[..index].join("\n"));
-            read("f.yaml", &lines[index..].join("\n"));
-        }
-        for (end, _) in text.char_indices() {
-            read("f.yaml", &text[..end]);
-        }
-    }
-}
+mod golden;
+mod objects;
+mod properties;
+mod workloads;

@@ -1,7 +1,9 @@
 //! spec.volumes\[\].
 
 use super::{
+    files::{self, Sources},
     names,
+    objects::ObjectKind,
     pod::NAME,
     quantity,
     reader::{Fields, Said},
@@ -22,31 +24,42 @@ const KINDS: [(&str, HostPathKind); 8] = [
 /// Whether it is in memory.
 const MEDIA: [(&str, bool); 2] = [("", false), ("Memory", true)];
 
-/// Its name, and what it is.
-pub(super) fn volume(mut fields: Fields<'_>) -> Option<(String, Volume)> {
+/// What a volume may be.
+const EXPECTED: &str = "expected one of hostPath, emptyDir, configMap, secret, downwardAPI, projected";
+
+/// What only a Kubernetes API server can tell where it is.
+const OF_A_CLUSTER: [&str; 2] = ["persistentVolumeClaim", "ephemeral"];
+
+/// Its name, and what it is; a volume that was refused is an emptyDir, so that mounts of it are not refused too.
+pub(super) fn volume(mut fields: Fields<'_>, sources: &Sources<'_>) -> Option<(String, Volume)> {
     let name = fields.need("name");
     if let Some(name) = name {
         fields.require(names::is_label(name.text), name, "name", NAME);
     }
-    let host = fields.fields("hostPath").map(host_path);
-    let empty = fields.fields("emptyDir").map(empty_dir);
+    let of_files = |files| Volume::Files { files };
+    let found = [
+        fields.fields("hostPath").map(host_path),
+        fields.fields("emptyDir").map(|own| Some(empty_dir(own))),
+        fields.fields("configMap").map(|own| Some(of_files(files::object(own, ObjectKind::ConfigMap, sources)))),
+        fields.fields("secret").map(|own| Some(of_files(files::object(own, ObjectKind::Secret, sources)))),
+        fields.fields("downwardAPI").map(|own| Some(of_files(files::downward(own, sources)))),
+        fields.fields("projected").map(|own| Some(of_files(files::projected(own, sources)))),
+    ];
     let line = fields.line();
-    let volume = match (host, empty) {
-        (Some(host), None) => host,
-        (None, Some(empty)) => Some(empty),
-        (Some(_), Some(_)) => {
-            fields.refuse_at(line, "", "expected one of hostPath, emptyDir");
-            None
+    for key in OF_A_CLUSTER {
+        if let Some(node) = fields.take(key) {
+            fields.refuse_at(node.line, key, "needs a Kubernetes API server");
         }
-        (None, None) => {
-            if !fields.has_others() {
-                fields.refuse_at(line, "", "expected one of hostPath, emptyDir");
-            }
-            None
-        }
-    };
+    }
+    let mut found = found.into_iter().flatten();
+    let first = found.next();
+    // What is written and none of these is refused by its own name.
+    if found.next().is_some() || first.is_none() && fields.has_nothing_but("name") {
+        fields.refuse_at(line, "", EXPECTED);
+    }
     fields.finish();
-    Some((name?.text.to_owned(), volume.unwrap_or(Volume::EmptyDir { memory: None, limit_bytes: None })))
+    let none = Volume::EmptyDir { memory: None, limit_bytes: None };
+    Some((name?.text.to_owned(), first.flatten().unwrap_or(none)))
 }
 
 fn host_path(mut fields: Fields<'_>) -> Option<Volume> {

@@ -1,10 +1,14 @@
 //! A container of a pod, as its manifest means it.
 
+use std::fmt;
+
 use ballast_types::ImageReference;
 use serde::Serialize;
 
-/// A container of a pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+use super::network::Port;
+
+/// A container of a pod. What is in its variables may be secret.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Container {
     /// Its name within the pod.
     pub name: String,
@@ -33,6 +37,9 @@ pub struct Container {
     /// The group id that it runs as; None: the image's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_group: Option<i64>,
+    /// Whether its image is looked at, as to whether its user is root.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_non_root: bool,
     /// Whether its root file system is read-only.
     pub read_only_root: bool,
     /// Whether no program may give it more privileges than it has.
@@ -44,6 +51,9 @@ pub struct Container {
     /// Which system calls it may make; None: the runtime's usual ones, unless privileged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Seccomp>,
+    /// Whether it sees all of /proc.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_proc_unmasked: bool,
     /// Whether its standard input stays open.
     #[serde(skip_serializing_if = "is_false")]
     pub stdin: bool,
@@ -53,8 +63,24 @@ pub struct Container {
     /// Whether it has a terminal.
     #[serde(skip_serializing_if = "is_false")]
     pub tty: bool,
+    /// Where it listens, for those who have only a name of a port.
+    #[serde(skip)]
+    pub ports: Vec<Port>,
+    /// Those that a port of the host leads to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub host_ports: Vec<Port>,
     /// Limits.
     pub resources: Resources,
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Container")
+            .field("name", &self.name)
+            .field("image", &self.image)
+            .finish_non_exhaustive()
+    }
 }
 
 /// spec.containers\[\].securityContext.capabilities
@@ -95,6 +121,9 @@ pub struct Mount {
     /// Whether what is mounted later is seen on the other side; None: on neither.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propagation: Option<Propagation>,
+    /// The part of the volume that it sees; None: all of it. See [`late`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_path: Option<String>,
 }
 
 /// spec.containers\[\].volumeMounts\[\].mountPropagation
@@ -107,23 +136,20 @@ pub enum Propagation {
 }
 
 /// securityContext.seccompProfile.type
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Seccomp {
     /// The runtime's.
     RuntimeDefault,
     /// All system calls.
     Unconfined,
+    /// Those of a file below [`SECCOMP_PROFILES`].
+    Localhost(String),
 }
 
-/// What of a pod is known only when its container is made, by the names of the downward API.
-pub const LATE: [&str; 4] = ["metadata.uid", "spec.nodeName", "status.hostIP", "status.podIP"];
+/// Where the operator's seccomp profiles lie.
+pub const SECCOMP_PROFILES: &str = "/var/lib/ballast/seccomp";
 
-/// What stands for one of [`LATE`] until then: no manifest can have a NUL in it.
-pub fn late(name: &str) -> String {
-    format!("\0{name}\0")
-}
-
-pub(super) fn is_false(flag: &bool) -> bool {
+pub(in crate::pods) fn is_false(flag: &bool) -> bool {
     !flag
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     time::{Duration, SystemTime},
 };
 
@@ -11,7 +12,7 @@ use super::Key;
 use crate::pods::disk;
 
 /// What the runtime has of one sandbox of ours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sandbox {
     /// The runtime's id.
     pub id: String,
@@ -31,6 +32,24 @@ pub struct Sandbox {
     pub grace: Duration,
     /// What is in it.
     pub containers: Vec<Instance>,
+}
+
+/// Without the text, in which secrets may be.
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, key, uid, attempt, ready, source, text: _, grace, containers } = self;
+        formatter
+            .debug_struct("Sandbox")
+            .field("id", id)
+            .field("key", key)
+            .field("uid", uid)
+            .field("attempt", attempt)
+            .field("ready", ready)
+            .field("source", source)
+            .field("grace", grace)
+            .field("containers", containers)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One run of a container.

@@ -10,7 +10,9 @@ use ballast_types::ImageReference;
 use super::{ContainerStatus, Ended, Image, Status, Step, tear_down};
 use crate::pods::{
     disk::{self, model::Eviction},
-    model::{Container, Instance, Observed, Pod, PullPolicy, RestartPolicy, SANDBOX_IMAGE, Sandbox, State},
+    model::{
+        Container, Instance, Observed, Pod, PullPolicy, Resolver, RestartPolicy, SANDBOX_IMAGE, Sandbox, Spec, State,
+    },
     phase::{self, ContainerPhase, Phase},
     restart_backoff::{self, Next},
 };
@@ -126,15 +128,26 @@ impl<'a> PodPlan<'a> {
         let mut steps: Vec<Step> = self.own.iter().map(|old| Step::StopSandbox { id: old.id.clone() }).collect();
         steps.extend(self.sandbox_image());
         let attempt = self.own.iter().map(|old| old.attempt + 1).max().unwrap_or(0);
-        // On the node's own network the node's own stub resolver answers, and follows each change of servers.
-        let resolver = if self.pod.spec.host_network { None } else { self.observed.resolver.clone() };
-        steps.push(Step::RunSandbox { pod: Box::new(self.pod.clone()), attempt, resolver });
+        steps.push(Step::RunSandbox { pod: Box::new(self.pod.clone()), attempt, resolver: self.resolver() });
         steps
+    }
+
+    /// Whom it asks for names; None to ask whom the node asks: on the node's own network the node's own stub resolver answers, and follows
+    /// each change of servers.
+    fn resolver(&self) -> Option<Resolver> {
+        let dns = &self.pod.spec.dns;
+        match (self.pod.spec.host_network && dns.is_empty(), &self.observed.resolver) {
+            (true, _) => None,
+            (false, Some(node)) => Some(dns.with(node.clone())),
+            (false, None) => dns.is_alone.then(|| dns.with(Resolver::default())),
+        }
     }
 
     /// What a sandbox is given when it is made it keeps: made too early, it never knows a name server.
     fn waits_for_resolver(&self) -> bool {
-        !self.pod.spec.host_network && self.observed.resolver.is_none()
+        let Spec { host_network, dns, .. } = &self.pod.spec;
+        let asks_the_nodes = !dns.is_alone && (!host_network || !dns.is_empty());
+        asks_the_nodes && self.observed.resolver.is_none()
     }
 
     fn sandbox_image(&self) -> Option<Step> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{BOOT, CRASHES, labels, limits::limits, namespaces};
+use super::{BOOT, CRASHES, hosts, labels, limits::limits, namespaces};
 use crate::{
-    clients::cri::{ContainerSpec, MountPropagation, MountSpec, Resources as Limits},
-    pods::model::{self, Container, Pod, Propagation, Seccomp},
+    clients::cri::{ContainerSpec, ImageUser, MountPropagation, MountSpec, Resources as Limits, Seccomp},
+    pods::model::{self, Container, Facts, Mount, Pod, Propagation, SECCOMP_PROFILES, Spec, Volume},
 };
 
 /// The one capability of containerd's usual ones that a pod has only if it asks for it.
@@ -21,29 +21,39 @@ pub(in crate::pods) struct Run<'a> {
     pub(in crate::pods) boot: &'a str,
     /// What the runtime knows its image by.
     pub(in crate::pods) image: &'a str,
-    /// What is known only now, by its name in [`LATE`](crate::pods::model::LATE).
-    pub(in crate::pods) late: &'a BTreeMap<&'static str, String>,
+    /// What is known only now.
+    pub(in crate::pods) facts: &'a Facts,
+    /// Who its image's programs run as, if that is needed.
+    pub(in crate::pods) user: Option<ImageUser>,
 }
 
-/// `volumes` are the paths on the host, by the volumes' names; `pids_limit` is the settings'.
+/// Where on the host lies what a container sees.
+#[derive(Debug, Default)]
+pub(in crate::pods) struct Places {
+    /// Volumes, by their names.
+    pub(in crate::pods) volumes: BTreeMap<String, String>,
+    /// Parts of volumes, by the paths that they have inside.
+    pub(in crate::pods) parts: BTreeMap<String, String>,
+    /// Its /etc/hosts, if it is another than the node's.
+    pub(in crate::pods) hosts: Option<String>,
+}
+
+/// `pids_limit` is the settings'.
 pub(in crate::pods) fn container(
     pod: &Pod,
     container: &Container,
     run: &Run<'_>,
-    volumes: &BTreeMap<String, String>,
+    places: &Places,
     pids_limit: Option<u32>,
 ) -> ContainerSpec {
     let mut labels = labels(pod);
     labels.insert("io.kubernetes.container.name".to_owned(), container.name.clone());
-    let mounts = container.mounts.iter().filter_map(|mount| {
-        let host_path = volumes.get(&mount.volume)?.clone();
-        let propagation = mount.propagation.map(|propagation| match propagation {
-            Propagation::HostToContainer => MountPropagation::HostToContainer,
-            Propagation::Bidirectional => MountPropagation::Bidirectional,
-        });
-        Some(MountSpec { container_path: mount.path.clone(), host_path, read_only: mount.read_only, propagation })
-    });
-    let known = |text: &String| known(text, run.late);
+    let known = |text: &String| run.facts.fill(text);
+    let (user, username) = match &run.user {
+        None => (container.run_as_user, String::new()),
+        Some(ImageUser::Id(id)) => (Some(container.run_as_user.unwrap_or(*id)), String::new()),
+        Some(ImageUser::Name(name)) => (None, name.clone()),
+    };
     ContainerSpec {
         name: container.name.clone(),
         attempt: run.attempt,
@@ -52,7 +62,7 @@ pub(in crate::pods) fn container(
         args: container.args.iter().map(known).collect(),
         working_dir: container.working_dir.clone(),
         env: container.env.iter().map(|(name, value)| (name.clone(), known(value))).collect(),
-        mounts: mounts.collect(),
+        mounts: mounts(pod, container, places),
         labels,
         annotations: BTreeMap::from([
             (CRASHES.to_owned(), run.crashes.to_string()),
@@ -60,31 +70,75 @@ pub(in crate::pods) fn container(
         ]),
         log_path: format!("{}/{}.log", container.name, run.attempt),
         privileged: container.privileged,
-        run_as_user: container.run_as_user,
+        run_as_user: user,
+        run_as_username: username,
         run_as_group: container.run_as_group,
-        supplemental_groups: pod.spec.supplemental_groups.clone(),
+        supplemental_groups: groups(&pod.spec),
         read_only_root: container.read_only_root,
         no_new_privileges: container.no_new_privileges,
         add_capabilities: container.capabilities.add.clone(),
         drop_capabilities: dropped(container),
-        is_unconfined: container.seccomp.map_or(container.privileged, |profile| profile == Seccomp::Unconfined),
+        seccomp: seccomp(container),
+        is_proc_unmasked: container.is_proc_unmasked,
         stdin: container.stdin,
         stdin_once: container.stdin_once,
         tty: container.tty,
         namespaces: namespaces(pod),
-        resources: Limits { pids: pids_limit.unwrap_or_default(), ..limits(&container.resources) },
+        resources: Limits {
+            pids: pids_limit.unwrap_or_default(),
+            ..limits(container, pod.spec.qos(), run.facts.memory_bytes)
+        },
     }
 }
 
 /// Whether something of a container is known only when it is made.
 pub(in crate::pods) fn has_late(container: &Container) -> bool {
     let texts = container.command.iter().chain(&container.args).chain(container.env.iter().map(|(_, value)| value));
-    texts.into_iter().any(|text| text.contains('\0'))
+    let parts = container.mounts.iter().filter_map(|mount| mount.sub_path.as_ref());
+    texts.chain(parts).any(|text| model::has_late(text))
 }
 
-/// `text` with what is known now.
-fn known(text: &str, late: &BTreeMap<&'static str, String>) -> String {
-    late.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&model::late(name), value))
+/// Groups that all of a pod's processes are in.
+pub(super) fn groups(spec: &Spec) -> Vec<i64> {
+    let fs_group = spec.fs_group.filter(|group| !spec.supplemental_groups.contains(group));
+    spec.supplemental_groups.iter().copied().chain(fs_group).collect()
+}
+
+fn mounts(pod: &Pod, container: &Container, places: &Places) -> Vec<MountSpec> {
+    let mount = |mount: &Mount| {
+        let place = match mount.sub_path {
+            None => places.volumes.get(&mount.volume),
+            Some(_) => places.parts.get(&mount.path),
+        };
+        let propagation = mount.propagation.map(|propagation| match propagation {
+            Propagation::HostToContainer => MountPropagation::HostToContainer,
+            Propagation::Bidirectional => MountPropagation::Bidirectional,
+        });
+        // What the manifest says no container changes.
+        let is_said = matches!(pod.spec.volumes.get(&mount.volume), Some(Volume::Files { .. }));
+        Some(MountSpec {
+            container_path: mount.path.clone(),
+            host_path: place?.clone(),
+            read_only: mount.read_only || is_said,
+            propagation,
+        })
+    };
+    let has_own_hosts = container.mounts.iter().any(|mount| mount.path == hosts::PATH);
+    let hosts = places.hosts.iter().filter(|_| !has_own_hosts).map(|host_path| MountSpec {
+        container_path: hosts::PATH.to_owned(),
+        host_path: host_path.clone(),
+        ..MountSpec::default()
+    });
+    container.mounts.iter().filter_map(mount).chain(hosts).collect()
+}
+
+fn seccomp(container: &Container) -> Seccomp {
+    match &container.seccomp {
+        None if container.privileged => Seccomp::Unconfined,
+        None | Some(model::Seccomp::RuntimeDefault) => Seccomp::RuntimeDefault,
+        Some(model::Seccomp::Unconfined) => Seccomp::Unconfined,
+        Some(model::Seccomp::Localhost(file)) => Seccomp::File(format!("{SECCOMP_PROFILES}/{file}")),
+    }
 }
 
 /// What the manifest says, and NET_RAW: with it a container forges what others of its network get from the node (ARP, router
@@ -125,13 +179,5 @@ mod tests {
     fn container_of_tests() -> Container {
         let text = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}";
         manifest::parse("a.yaml", text).unwrap().spec.containers.remove(0)
-    }
-
-    #[test]
-    fn what_is_known_late_is_put_in_where_it_stands() {
-        let late = BTreeMap::from([("spec.nodeName", "node-1".to_owned()), ("status.podIP", "10.88.0.5".to_owned())]);
-        let text = format!("{}:80 on {}", model::late("status.podIP"), model::late("spec.nodeName"));
-        assert_eq!(known(&text, &late), "10.88.0.5:80 on node-1");
-        assert_eq!(known("plain", &late), "plain");
     }
 }

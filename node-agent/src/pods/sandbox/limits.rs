@@ -1,55 +1,139 @@
-//! From a container's needs to the kernel's limits.
+//! From what containers and pods need to the kernel's limits, as the kubelet has them
+//! (kubernetes: pkg/kubelet/cm/helpers_linux.go, pkg/kubelet/qos/policy.go).
 
-use crate::{clients::cri::Resources as Limits, pods::model::Resources};
+use crate::{
+    clients::cri::Resources as Limits,
+    pods::model::{Container, Qos, Resources, Spec},
+};
 
-/// The kernel kills a pod that named no needs first, one that did next, and the node's own services last
-/// (the kubelet's values for its lowest class, and a middle one).
-const OOM_SCORE_UNNAMED: i64 = 1000;
-const OOM_SCORE_NAMED: i64 = 500;
+/// The kernel kills pods that named no needs first, and those last that take no more than what is theirs. In between it is the less,
+/// the more of the memory a container asked for.
+const OOM_SCORE_BEST_EFFORT: i64 = 1000;
+const OOM_SCORE_GUARANTEED: i64 = -997;
+const OOM_SCORES_BURSTABLE: (i64, i64) = (3, 999);
 
-/// CPU shares of one whole CPU, and the least there can be (kernel: cpu.shares).
+/// CPU shares of one whole CPU, and the least and the most there can be (kernel: cpu.shares).
 const SHARES_PER_CPU: u64 = 1024;
 const LEAST_SHARES: u64 = 2;
+const MOST_SHARES: u64 = 262_144;
 
-pub(super) fn limits(resources: &Resources) -> Limits {
-    let number = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
-    // Who names a limit and no request asks for the limit (Kubernetes' rule).
-    let cpu_request = resources.cpu_request_milli.or(resources.cpu_limit_milli);
-    let shares = cpu_request.map_or(LEAST_SHARES, |milli| (milli * SHARES_PER_CPU / 1000).max(LEAST_SHARES));
-    let named = resources.memory_request_bytes.or(resources.memory_limit_bytes).is_some();
-    Limits {
-        // Thousandths of a CPU are hundreds of microseconds per 100 ms.
-        cpu_quota_us: resources.cpu_limit_milli.map_or(0, |milli| number((milli * 100).max(1000))),
-        cpu_shares: number(shares),
-        memory_bytes: resources.memory_limit_bytes.map_or(0, number),
-        oom_score_adj: if named { OOM_SCORE_NAMED } else { OOM_SCORE_UNNAMED },
-        pids: 0,
+/// The period of cpu.max, in microseconds, and the least that may be had of it.
+const PERIOD_US: u64 = 100_000;
+const LEAST_QUOTA_US: u64 = 1000;
+
+/// Where a pod's containers lie: each pod has a control group in that of all pods.
+pub(super) fn group(uid: &str) -> String {
+    format!("{}/pod{uid}", super::CGROUP)
+}
+
+/// What is written into a pod's control group, by file.
+pub(in crate::pods) fn pod_limits(spec: &Spec) -> Vec<(&'static str, String)> {
+    let all = |of: fn(&Resources) -> Option<u64>| spec.containers.iter().map(move |container| of(&container.resources));
+    let requests: u64 = all(cpu_request).flatten().sum();
+    let mut files = vec![("cpu.weight", weight(shares(Some(requests))).to_string())];
+    // A pod has a limit if all of its containers have one.
+    let sum = |limits: Option<Vec<u64>>| limits.map(|limits| limits.iter().sum::<u64>());
+    if let Some(milli) = sum(all(|one| one.cpu_limit_milli).collect()) {
+        files.push(("cpu.max", format!("{} {PERIOD_US}", quota_us(milli))));
     }
+    if let Some(bytes) = sum(all(|one| one.memory_limit_bytes).collect()) {
+        files.push(("memory.max", bytes.to_string()));
+    }
+    files
+}
+
+/// Of a container; `memory_bytes` is what the node has, for pods that are neither first nor last.
+pub(super) fn limits(container: &Container, qos: Qos, memory_bytes: u64) -> Limits {
+    let resources = &container.resources;
+    let number = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+    Limits {
+        cpu_quota_us: resources.cpu_limit_milli.map_or(0, |milli| number(quota_us(milli))),
+        cpu_shares: number(shares(cpu_request(resources))),
+        memory_bytes: resources.memory_limit_bytes.map_or(0, number),
+        oom_score_adj: oom_score(resources, qos, memory_bytes),
+        pids: 0,
+        // A program of which one process is missing is worse than one that ended.
+        ends_together: true,
+    }
+}
+
+fn oom_score(resources: &Resources, qos: Qos, memory_bytes: u64) -> i64 {
+    let (least, most) = OOM_SCORES_BURSTABLE;
+    match qos {
+        Qos::BestEffort => OOM_SCORE_BEST_EFFORT,
+        Qos::Guaranteed => OOM_SCORE_GUARANTEED,
+        Qos::Burstable => {
+            let asked = resources.memory_request_bytes.or(resources.memory_limit_bytes).unwrap_or_default();
+            let share = u128::from(asked) * 1000 / u128::from(memory_bytes.max(1));
+            (1000 - i64::try_from(share).unwrap_or(1000)).clamp(least, most)
+        }
+    }
+}
+
+/// Who names a limit and no request asks for the limit (Kubernetes' rule).
+fn cpu_request(resources: &Resources) -> Option<u64> {
+    resources.cpu_request_milli.or(resources.cpu_limit_milli)
+}
+
+fn shares(milli: Option<u64>) -> u64 {
+    milli.map_or(LEAST_SHARES, |milli| (milli.saturating_mul(SHARES_PER_CPU) / 1000).clamp(LEAST_SHARES, MOST_SHARES))
+}
+
+/// Shares as cpu.weight counts them, from 1 to 10,000 (as runc converts them for containers).
+fn weight(shares: u64) -> u64 {
+    1 + (shares - LEAST_SHARES) * 9999 / (MOST_SHARES - LEAST_SHARES)
+}
+
+/// Thousandths of a CPU are hundreds of microseconds of a period.
+fn quota_us(milli: u64) -> u64 {
+    milli.saturating_mul(PERIOD_US / 1000).max(LEAST_QUOTA_US)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pods::manifest;
+
+    fn spec(resources: &[&str]) -> Spec {
+        let container =
+            |(index, resources): (usize, &&str)| format!("{{name: c{index}, image: x, resources: {{{resources}}}}}");
+        let containers: Vec<String> = resources.iter().enumerate().map(container).collect();
+        let text = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{}]}}}}",
+            containers.join(", ")
+        );
+        manifest::parse("a.yaml", &text).unwrap().spec
+    }
 
     #[test]
     fn limits_are_reported_in_the_kernels_terms() {
-        let resources = Resources {
-            cpu_limit_milli: Some(500),
-            cpu_request_milli: Some(250),
-            memory_limit_bytes: Some(64 << 20),
-            memory_request_bytes: None,
-            ..Resources::default()
+        let of = |resources: &str| {
+            let spec = spec(&[resources]);
+            let limits = limits(&spec.containers[0], spec.qos(), 1 << 30);
+            (limits.cpu_quota_us, limits.cpu_shares, limits.memory_bytes, limits.oom_score_adj)
         };
-        let expected = Limits {
-            cpu_quota_us: 50_000,
-            cpu_shares: 256,
-            memory_bytes: 64 << 20,
-            oom_score_adj: OOM_SCORE_NAMED,
-            pids: 0,
+        for (resources, expected) in [
+            ("", (0, 2, 0, 1000)),
+            ("requests: {cpu: 250m, memory: 512Mi}", (0, 256, 0, 500)),
+            ("requests: {cpu: 250m}", (0, 256, 0, 999)),
+            ("requests: {memory: 2Gi}", (0, 2, 0, 3)),
+            ("limits: {cpu: 500m, memory: 64Mi}", (50_000, 512, 64 << 20, -997)),
+            ("limits: {cpu: 1m}", (1000, 2, 0, 999)),
+            ("requests: {cpu: 1000}", (0, 262_144, 0, 999)),
+        ] {
+            assert_eq!(of(resources), expected, "{resources}");
+        }
+    }
+
+    #[test]
+    fn a_pod_has_the_limits_that_all_its_containers_have() {
+        let of = |resources: &[&str]| {
+            pod_limits(&spec(resources)).iter().map(|(file, value)| format!("{file}={value}")).collect::<Vec<_>>()
         };
-        assert_eq!(limits(&resources), expected);
-        let none =
-            Limits { cpu_quota_us: 0, cpu_shares: 2, memory_bytes: 0, oom_score_adj: OOM_SCORE_UNNAMED, pids: 0 };
-        assert_eq!(limits(&Resources::default()), none);
+        assert_eq!(of(&[""]), ["cpu.weight=1"]);
+        assert_eq!(of(&["requests: {cpu: 1}", ""]), ["cpu.weight=39"]);
+        let all = ["cpu.weight=59", "cpu.max=150000 100000", "memory.max=201326592"];
+        assert_eq!(of(&["limits: {cpu: 1, memory: 128Mi}", "limits: {cpu: 500m, memory: 64Mi}"]), all);
+        assert_eq!(of(&["limits: {memory: 1Mi}", "limits: {cpu: 1}"]), ["cpu.weight=39"]);
     }
 }

@@ -1,13 +1,17 @@
 //! From a pod to what the runtime is asked for; and the marks by which we know our own again.
 
 mod container;
+pub(super) mod hosts;
 mod limits;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub(super) use self::container::{Run, container, has_late};
-use super::model::{Key, Pod, Resolver};
-use crate::clients::cri::{Dns, Namespaces, PidNamespace, SandboxSpec};
+pub(super) use self::{
+    container::{Places, Run, container, has_late},
+    limits::pod_limits,
+};
+use super::model::{self, Key, Pod, Port, Resolver, Spec};
+use crate::clients::cri::{Dns, Namespaces, PidNamespace, PortMapping, Protocol, SandboxSpec};
 
 /// What bears this label is ours to keep or to remove.
 pub(super) const MANAGED: (&str, &str) = ("os.ballast.dev/managed", "true");
@@ -26,6 +30,19 @@ pub(super) const LOGS: &str = "/var/log/pods";
 
 /// Where the emptyDir volumes of all pods lie.
 pub(super) const VOLUMES: &str = "/var/lib/ballast/volumes";
+
+/// What of pods goes with a boot: what their manifests put into files, and what is mounted for them.
+pub(super) const RUN: &str = "/run/ballast/pods";
+
+/// The same of a version of a pod.
+pub(super) fn run_folder(uid: &str) -> String {
+    format!("{RUN}/{uid}")
+}
+
+/// The control group of a version of a pod.
+pub(super) fn group(uid: &str) -> String {
+    limits::group(uid)
+}
 
 /// Where the logs of a version of a pod go (the kubelet's layout, which log collectors know).
 pub(super) fn log_folder(pod: &Pod) -> String {
@@ -54,19 +71,17 @@ pub(super) fn spec(pod: &Pod, attempt: u32, resolver: Option<Resolver>) -> Sandb
         namespace: spec.key.namespace.clone(),
         uid: pod.uid.clone(),
         attempt,
-        // A host name has at most 63 letters; the kubelet cuts it there too.
-        hostname: if spec.host_network {
-            String::new()
-        } else {
-            hostname(spec.hostname.as_deref().unwrap_or(&spec.key.name))
-        },
+        hostname: if spec.host_network { String::new() } else { hosts::sandbox_name(spec) },
         log_directory: log_folder(pod),
         labels: labels(pod),
         annotations,
-        cgroup_parent: CGROUP.to_owned(),
+        cgroup_parent: group(&pod.uid),
         dns: resolver.map(|Resolver { servers, searches, options }| Dns { servers, searches, options }),
         namespaces: namespaces(pod),
         privileged: spec.containers.iter().any(|container| container.privileged),
+        ports: if spec.host_network { Vec::new() } else { ports(spec) },
+        sysctls: spec.sysctls.clone(),
+        supplemental_groups: container::groups(spec),
     }
 }
 
@@ -80,8 +95,20 @@ fn namespaces(pod: &Pod) -> Namespaces {
     Namespaces { host_network: spec.host_network, host_ipc: spec.host_ipc, pid }
 }
 
-fn hostname(name: &str) -> String {
-    name.get(..63).unwrap_or(name).trim_end_matches(['-', '.']).to_owned()
+fn ports(spec: &Spec) -> Vec<PortMapping> {
+    let mapping = |port: &Port| {
+        Some(PortMapping {
+            protocol: match port.protocol {
+                model::Protocol::Tcp => Protocol::Tcp,
+                model::Protocol::Udp => Protocol::Udp,
+                model::Protocol::Sctp => Protocol::Sctp,
+            },
+            container_port: port.number,
+            host_port: port.host?,
+            host_ip: port.host_ip.clone(),
+        })
+    };
+    spec.containers.iter().flat_map(|container| &container.host_ports).filter_map(mapping).collect()
 }
 
 fn labels(pod: &Pod) -> BTreeMap<String, String> {
@@ -121,11 +148,5 @@ mod tests {
         assert_eq!(crashes(&annotations("this"), "this"), 4);
         assert_eq!(crashes(&annotations("another"), "this"), 0);
         assert_eq!(crashes(&BTreeMap::new(), "this"), 0);
-    }
-
-    #[test]
-    fn a_long_pod_name_makes_a_valid_host_name() {
-        assert_eq!(hostname("web"), "web");
-        assert_eq!(hostname(&format!("{}-b", "a".repeat(62))), "a".repeat(62));
     }
 }

@@ -6,13 +6,19 @@ use serde::Serialize;
 
 use self::container::is_false;
 pub use self::{
-    container::{Capabilities, Container, LATE, Mount, Propagation, PullPolicy, Resources, Seccomp, late},
+    container::{Capabilities, Container, Mount, Propagation, PullPolicy, Resources, SECCOMP_PROFILES, Seccomp},
+    late::{Facts, LATE, has_late, late},
+    network::{Dns, HostAlias, Naming, Port, Protocol},
     observed::{Archive, Failure, Instance, Observed, Resolver, Sandbox, State},
-    volume::{HostPathKind, MemoryDir, Volume},
+    qos::Qos,
+    volume::{Content, File, FileContent, HostPathKind, MemoryDir, Volume},
 };
 
 mod container;
+mod late;
+mod network;
 mod observed;
+mod qos;
 mod volume;
 
 /// The folders with manifests: the image's own pods first, then the operator's, then those that stand in the settings.
@@ -42,8 +48,8 @@ impl fmt::Display for Key {
     }
 }
 
-/// A pod that shall run here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A pod that shall run here. What it was made of may have secrets in it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pod {
     /// The file that describes it.
     pub source: String,
@@ -55,6 +61,19 @@ pub struct Pod {
     pub spec: Spec,
     /// What of it has no effect here, one sentence each.
     pub notes: Vec<String>,
+}
+
+impl fmt::Debug for Pod {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, uid, spec, notes, text: _ } = self;
+        formatter
+            .debug_struct("Pod")
+            .field("source", source)
+            .field("uid", uid)
+            .field("spec", spec)
+            .field("notes", notes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a manifest means.
@@ -80,9 +99,27 @@ pub struct Spec {
     /// Its host name, if it is another than its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// The part of its full name between its host name and its namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subdomain: Option<String>,
+    /// Whether its host name is the full one.
+    #[serde(skip_serializing_if = "is_false")]
+    pub has_full_name: bool,
+    /// More lines of its /etc/hosts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub host_aliases: Vec<HostAlias>,
+    /// Whom it asks for names.
+    #[serde(skip_serializing_if = "Dns::is_empty")]
+    pub dns: Dns,
     /// Groups that its processes are in besides their own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub supplemental_groups: Vec<i64>,
+    /// The group that its volumes belong to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fs_group: Option<i64>,
+    /// What the kernel has once for each pod.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
     /// What happens when a container ends.
     pub restart_policy: RestartPolicy,
     /// How long a container may take to end when asked to.
@@ -91,6 +128,17 @@ pub struct Spec {
     pub volumes: BTreeMap<String, Volume>,
     /// Its containers, at least one.
     pub containers: Vec<Container>,
+}
+
+impl Spec {
+    /// Whether both want the same port of the host.
+    pub fn is_in_the_way_of(&self, other: &Self) -> bool {
+        let ports = |spec: &Self| -> Vec<Port> {
+            spec.containers.iter().flat_map(|container| container.host_ports.iter().cloned()).collect()
+        };
+        let others = ports(other);
+        ports(self).iter().any(|port| others.iter().any(|other| port.is_in_the_way_of(other)))
+    }
 }
 
 /// spec.restartPolicy

@@ -1,5 +1,8 @@
 //! Makes and removes the volumes of a pod on the host.
 
+pub(super) mod parts;
+mod said;
+
 use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, File, Permissions},
@@ -9,10 +12,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::{
+    fs::{Gid, chown},
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+};
 
 use super::{
-    model::{HostPathKind, MemoryDir, Pod, Volume},
+    model::{Facts, HostPathKind, MemoryDir, Pod, Volume},
     sandbox,
 };
 use crate::clients::host::Host;
@@ -21,7 +27,8 @@ use crate::clients::host::Host;
 ///
 /// # Errors
 /// If one cannot be made, or is not of the kind that the manifest says.
-pub(super) fn provide(host: &Host, pod: &Pod) -> Result<BTreeMap<String, String>> {
+pub(super) fn provide(host: &Host, pod: &Pod, facts: &Facts) -> Result<BTreeMap<String, String>> {
+    let group = group(pod)?;
     let mut paths = BTreeMap::new();
     for (name, volume) in &pod.spec.volumes {
         let path = match volume {
@@ -31,7 +38,12 @@ pub(super) fn provide(host: &Host, pod: &Pod) -> Result<BTreeMap<String, String>
             }
             Volume::EmptyDir { memory, limit_bytes: _ } => {
                 let path = format!("{}/{name}", sandbox::volumes_folder(&pod.uid));
-                empty_dir(&host.path(&path), memory.as_ref()).with_context(|| format!("volume {name}"))?;
+                empty_dir(&host.path(&path), memory.as_ref(), group).with_context(|| format!("volume {name}"))?;
+                path
+            }
+            Volume::Files { files } => {
+                let path = format!("{}/volumes/{name}", sandbox::run_folder(&pod.uid));
+                said::provide(&host.path(&path), files, group, facts).with_context(|| format!("volume {name}"))?;
                 path
             }
         };
@@ -45,6 +57,7 @@ pub(super) fn provide(host: &Host, pod: &Pod) -> Result<BTreeMap<String, String>
 /// # Errors
 /// If something cannot be removed.
 pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
+    remove_run(host, uid)?;
     let folder = host.path(sandbox::volumes_folder(uid));
     let entries = match fs::read_dir(&folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -59,6 +72,49 @@ pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
         }
     }
     fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))
+}
+
+/// The /etc/hosts of a pod, for all of its containers; where it lies on the host.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn provide_hosts(host: &Host, pod: &Pod, facts: &Facts) -> Result<String> {
+    let node = match pod.spec.host_network {
+        true => fs::read_to_string(host.path(sandbox::hosts::PATH)).unwrap_or_default(),
+        false => String::new(),
+    };
+    let text = sandbox::hosts::text(&pod.spec, &facts.pod_ip, &node);
+    let folder = host.path(sandbox::run_folder(&pod.uid));
+    private_folder(&folder)?;
+    let path = folder.join("hosts");
+    // In place: the containers that run have this very file.
+    let is_new = fs::read(&path).map_or(true, |there| there != text.as_bytes());
+    if is_new {
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).context("opening the hosts file to all users")?;
+    }
+    Ok(path.display().to_string())
+}
+
+/// What goes with the boot. What is still mounted below is no part of it: of a folder of mounts no content is ever removed.
+fn remove_run(host: &Host, uid: &str) -> Result<()> {
+    parts::remove(host, uid)?;
+    let folder = host.path(sandbox::run_folder(uid));
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.with_context(|| format!("removing {}", folder.display())),
+    }
+}
+
+fn group(pod: &Pod) -> Result<Option<Gid>> {
+    let number = pod.spec.fs_group.map(u32::try_from).transpose().context("fsGroup")?;
+    Ok(number.map(Gid::from_raw))
+}
+
+/// Makes a folder for root alone, so that nobody but the pod gets at what is inside.
+fn private_folder(folder: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.with_context(|| format!("making the folder {}", folder.display()))
 }
 
 fn host_path(path: &Path, kind: HostPathKind) -> Result<()> {
@@ -87,16 +143,15 @@ fn host_path(path: &Path, kind: HostPathKind) -> Result<()> {
     }
 }
 
-fn empty_dir(path: &Path, memory: Option<&MemoryDir>) -> Result<()> {
+fn empty_dir(path: &Path, memory: Option<&MemoryDir>, group: Option<Gid>) -> Result<()> {
     if path.exists() {
         // From an earlier start of the pod, whose data it keeps; a reboot takes what was in memory.
         if memory.is_none() || is_mount_point(path)? {
             return Ok(());
         }
     }
-    // The folder above is for root alone, so that nobody but the pod gets at what is inside.
     if let Some(parent) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent).context("making the folder above")?;
+        private_folder(parent)?;
     }
     fs::create_dir_all(path).context("making the folder")?;
     if let Some(MemoryDir { size_bytes }) = memory {
@@ -105,8 +160,12 @@ fn empty_dir(path: &Path, memory: Option<&MemoryDir>) -> Result<()> {
         let options = std::ffi::CString::new(options).context("the mount options")?;
         mount("tmpfs", path, "tmpfs", flags, options.as_c_str()).context("mounting it in memory")?;
     }
-    // Whatever user the containers run as, they can write (as the kubelet does it).
-    fs::set_permissions(path, Permissions::from_mode(0o777)).context("opening it to all users of the pod")
+    // Whatever user the containers run as, they can write (as the kubelet does it); with a group, what they write is the group's.
+    let mode = if group.is_some() { 0o2777 } else { 0o777 };
+    if let Some(group) = group {
+        chown(path, None, Some(group)).context("giving it to the pod's group")?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode)).context("opening it to all users of the pod")
 }
 
 fn is_mount_point(path: &Path) -> Result<bool> {
@@ -136,6 +195,8 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         let pod = pod("[{name: e, emptyDir: {}}, {name: h, hostPath: {path: /srv/h, type: DirectoryOrCreate}}]");
+        let facts = Facts { uid: pod.uid.clone(), ..Facts::default() };
+        let provide = |host: &Host, pod: &Pod| provide(host, pod, &facts);
         let paths = provide(&host, &pod).unwrap();
         let inside = Path::new(&paths["e"]).join("file");
         fs::write(&inside, "kept").unwrap();
@@ -156,7 +217,7 @@ mod tests {
             [("Directory", Some("is not a folder")), ("File", None), ("Socket", Some("is not a socket"))]
         {
             let pod = pod(&format!("[{{name: v, hostPath: {{path: /f, type: {kind}}}}}]"));
-            match (provide(&host, &pod), error) {
+            match (provide(&host, &pod, &Facts::default()), error) {
                 (Ok(_), None) => {}
                 (Err(found), Some(error)) => assert!(format!("{found:#}").ends_with(error), "{found:#}"),
                 (found, _) => panic!("{kind}: {found:?}"),

@@ -1,7 +1,7 @@
-//! One HTTP/2 connection over a unix socket, as the transport below tonic's client.
+//! One HTTP/2 connection, as the transport below tonic's client.
 //!
-//! tonic's own `Channel` brings balancing, buffering and reconnecting, none of which a single local socket needs; and
-//! whoever uses the runtime must know when the connection breaks.
+//! tonic's own `Channel` brings balancing, buffering and reconnecting, none of which a single local socket or a probe needs;
+//! and whoever uses the runtime must know when the connection breaks.
 
 use std::{
     path::Path,
@@ -11,7 +11,11 @@ use std::{
 
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::UnixStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixStream,
+    task::AbortHandle,
+};
 use tonic::body::Body;
 use tower_service::Service;
 
@@ -23,14 +27,21 @@ pub(super) struct Channel {
 
 impl Channel {
     pub(super) async fn connect(path: &Path) -> anyhow::Result<Self> {
-        let stream = UnixStream::connect(path).await?;
+        let (channel, _lives_on) = Self::over(UnixStream::connect(path).await?).await?;
+        Ok(channel)
+    }
+
+    /// Over a stream that is connected; and the task that the connection is, which ends with it.
+    pub(super) async fn over(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> anyhow::Result<(Self, AbortHandle)> {
         let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
-                log::debug!("the connection to the container runtime broke: {error}");
+                log::debug!("a connection broke: {error}");
             }
         });
-        Ok(Self { sender })
+        Ok((Self { sender }, task.abort_handle()))
     }
 
     pub(super) fn is_closed(&self) -> bool {
