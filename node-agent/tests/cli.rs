@@ -79,13 +79,13 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         next: true,
         state: String::new(),
     };
-    let container = Container { name: String::new(), state: String::new(), restarts: 0, ended: None };
+    let container = Container { name: String::new(), state: String::new(), restarts: 0, ..Container::default() };
     let pod = Pod {
         name: String::new(),
         namespace: String::new(),
         phase: String::new(),
         containers: vec![container],
-        without_effect: vec![],
+        ..Pod::default()
     };
     let (deployments, pods, clusters) = (vec![deployment], vec![pod], vec![Cluster::default()]);
     let tree = agent(reply(&Status { deployments, pods, clusters, ..Status::default() }));
@@ -101,9 +101,9 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
         ("/clusters/0", "certificate_until name node reason role rollout server since state traffic"),
         ("/clusters/0/traffic", "bytes_received bytes_sent errors requests"),
         ("/settings", "notes problems sources trial"),
-        ("/pods/0", "containers name namespace phase without_effect"),
+        ("/pods/0", "containers ip message name namespace phase ready reason started_at without_effect"),
         ("/disk", "available_bytes evictions images_removed pressure total_bytes"),
-        ("/pods/0/containers/0", "ended name restarts state"),
+        ("/pods/0/containers/0", "ended last_ended name next_start_at ready restarts role started state"),
     ];
     for (place, keys) in promised {
         let mut found: Vec<&str> =

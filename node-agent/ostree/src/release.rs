@@ -62,7 +62,7 @@ pub(crate) fn derived_layers(config: &ImageConfiguration) -> usize {
 }
 
 fn not_a_release(text: String) -> Failure {
-    Failure::new(Kind::NotARelease, format!("the image is no release: {text}"))
+    Failure::new(Kind::NotARelease, format!("the image is no release: {text}; name one that make release pushed"))
 }
 
 #[cfg(test)]
@@ -94,6 +94,9 @@ mod tests {
         assert_eq!(failure::kind(&error), Kind::NotARelease);
         assert!(error.to_string().contains("os.ballast.objects is \"many\""), "{error}");
         let error = Release::read(&config(&json!({}), &[])).unwrap_err().to_string();
-        assert_eq!(error, "the image is no release: it has no label ostree.final-diffid");
+        assert_eq!(
+            error,
+            "the image is no release: it has no label ostree.final-diffid; name one that make release pushed"
+        );
     }
 }

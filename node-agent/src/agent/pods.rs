@@ -27,6 +27,7 @@ impl Agent {
             for job in &plan.jobs {
                 self.jobs.start(job.clone(), cri);
             }
+            self.jobs.probe(&plan.probed, desired, cri);
             self.jobs.clean(plan.leftovers.clone());
             let kept = self.jobs.keep_room(&plan.disk, cri);
             self.warnings.note(kept);

@@ -169,14 +169,18 @@ mod tests {
     use crate::report::status::Container;
 
     fn pod(namespace: &str, name: &str, containers: &[&str]) -> Pod {
-        let container =
-            |name: &&str| Container { name: (*name).to_owned(), state: "running".to_owned(), restarts: 0, ended: None };
+        let container = |name: &&str| Container {
+            name: (*name).to_owned(),
+            state: "running".to_owned(),
+            restarts: 0,
+            ..Container::default()
+        };
         Pod {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
             phase: "Running".to_owned(),
             containers: containers.iter().map(container).collect(),
-            without_effect: Vec::new(),
+            ..Pod::default()
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::report::status::{Deployment, Pod, Status};
+use crate::report::status::{Container, Deployment, Pod, Status};
 
 const BOLD: &str = "\x1b[1m";
 const GREEN: &str = "\x1b[32m";
@@ -105,10 +105,21 @@ fn describe(deployment: &Deployment) -> String {
 }
 
 fn containers(pod: &Pod) -> String {
-    let one = |container: &crate::report::status::Container| {
-        format!("{} {}{}", container.name, container.state, times(container.restarts))
-    };
-    pod.containers.iter().map(one).collect::<Vec<_>>().join(", ")
+    pod.containers.iter().map(container).collect::<Vec<_>>().join(", ")
+}
+
+fn container(container: &Container) -> String {
+    let is_unready = container.state == "running" && !container.ready && container.role != "init";
+    let state = if is_unready { "not ready" } else { &container.state };
+    let ended = container.ended.as_ref().filter(|ended| ended.exit_code != 0);
+    let end = ended.map_or(String::new(), |ended| match ended.reason.as_str() {
+        "" | "Error" => format!(", ended with status {}", ended.exit_code),
+        reason => format!(", ended with status {} ({reason})", ended.exit_code),
+    });
+    let next = container.next_start_at.map_or(String::new(), |at| {
+        format!(", starts again at {:02}:{:02}:{:02} UTC", at / 3600 % 24, at / 60 % 60, at % 60)
+    });
+    format!("{} {state}{}{end}{next}", container.name, times(container.restarts))
 }
 
 fn times(restarts: u32) -> String {
@@ -138,7 +149,7 @@ mod tests {
     use crate::{
         report::{
             boot::Boot,
-            status::{Api, Cluster, Container, Disk, Node, Os, Runtime},
+            status::{Api, Cluster, Disk, Ended, Node, Os, Runtime},
         },
         settings::model::{Sources, TrialShown},
     };
@@ -166,9 +177,10 @@ mod tests {
                     name: "canary".into(),
                     state: "running".into(),
                     restarts: 2,
-                    ended: None,
+                    ready: true,
+                    ..Container::default()
                 }],
-                without_effect: vec![],
+                ..Pod::default()
             }],
             clusters: Vec::new(),
             kubelet: None,
@@ -222,6 +234,25 @@ PODS
         let api = Api { address: "[::]:9600".to_owned(), fingerprint: "sha256:12".to_owned() };
         assert!(render(&Status { api: Some(api), ..status() }, false).contains("\n  API       [::]:9600  sha256:12\n"));
         assert!(!render(&status(), false).contains("API"));
+    }
+
+    #[test]
+    fn a_container_shows_how_it_ended_and_when_it_starts_again() {
+        let ended =
+            |reason: &str| Some(Ended { exit_code: 137, reason: reason.to_owned(), message: String::new(), at: 0 });
+        let one = |state: &str| Container { name: "c".into(), state: state.into(), ..Container::default() };
+        let waiting =
+            Container { ended: ended("OOMKilled"), restarts: 1, next_start_at: Some(86_400 + 3_725), ..one("waiting") };
+        let table = [
+            (one("running"), "c not ready"),
+            (Container { ready: true, ..one("running") }, "c running"),
+            (Container { role: "init".into(), ..one("running") }, "c running"),
+            (Container { ended: ended("Error"), ..one("exited") }, "c exited, ended with status 137"),
+            (waiting, "c waiting (1 restart), ended with status 137 (OOMKilled), starts again at 01:02:05 UTC"),
+        ];
+        for (shown, expected) in table {
+            assert_eq!(container(&shown), expected);
+        }
     }
 
     #[test]

@@ -83,8 +83,12 @@ pub fn reasons(report: &Report) -> Vec<String> {
     let name = &report.name;
     let state = match &report.state {
         State::Off | State::Joining | State::Connected => None,
-        State::WaitingForClock => Some(format!("cluster {name} is not joined yet: the clock is not set")),
-        State::Unreachable { reason, .. } => Some(format!("cluster {name} does not answer: {reason}")),
+        State::WaitingForClock => {
+            Some(format!("cluster {name} is not joined yet: the clock is not set; see time.servers in the settings"))
+        }
+        State::Unreachable { reason, .. } => {
+            Some(format!("cluster {name} does not answer: {reason}; see ballast doctor"))
+        }
         State::Refused { reason } => Some(format!("cluster {name} refuses this node: {reason}")),
     };
     let problems = report.problems.iter().map(|problem| format!("cluster {name}: {problem}"));
@@ -204,8 +208,14 @@ mod tests {
         let table: [(Report, &[&str]); 5] = [
             (report(State::Connected, &[]), &[]),
             (report(State::Connected, &["x"]), &["cluster a: x"]),
-            (report(State::WaitingForClock, &[]), &["cluster a is not joined yet: the clock is not set"]),
-            (report(State::Unreachable { since: 1, reason: reason() }, &[]), &["cluster a does not answer: x"]),
+            (
+                report(State::WaitingForClock, &[]),
+                &["cluster a is not joined yet: the clock is not set; see time.servers in the settings"],
+            ),
+            (
+                report(State::Unreachable { since: 1, reason: reason() }, &[]),
+                &["cluster a does not answer: x; see ballast doctor"],
+            ),
             (report(State::Refused { reason: reason() }, &["y"]), &["cluster a refuses this node: x", "cluster a: y"]),
         ];
         for (report, expected) in table {

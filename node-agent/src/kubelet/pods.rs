@@ -55,7 +55,7 @@ pub(super) async fn end(host: &Host, cri: &Cri) -> Result<()> {
     }
     let mut failed = None;
     while let Some(ended) = tasks.join_next().await {
-        failed = ended.context("ending a pod").flatten().err().or(failed);
+        failed = ended.context("ending a pod").and_then(|ended| ended).err().or(failed);
     }
     failed.map_or(Ok(()), Err)
 }

@@ -10,16 +10,24 @@ use tokio::{
 
 use self::worker::Worker;
 use super::{
+    desired::Desired,
     disk::{self, controller::DiskController},
     files,
     logs::{self, LogLimits},
     model::{Failure, Key, Observed},
-    plan::Job,
+    plan::{Job, Probed},
+    probes::{
+        act::{Prober, Target},
+        model::Verdict,
+    },
 };
 use crate::clients::{cri::Cri, host::Host};
 
 mod facts;
+mod hooks;
 mod worker;
+
+pub(super) use self::hooks::of_node;
 
 /// Jobs at work, and what became of the last one for each pod.
 #[derive(Debug)]
@@ -35,6 +43,7 @@ pub struct Jobs {
     pids_limit: Option<u32>,
     rotating: Option<JoinHandle<()>>,
     disk: DiskController,
+    prober: Prober,
 }
 
 /// A job at work.
@@ -51,6 +60,7 @@ impl Jobs {
     pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         Self {
             disk: DiskController::new(host.clone(), Arc::clone(&changed)),
+            prober: Prober::new(Arc::clone(&changed)),
             host,
             changed,
             tasks: JoinSet::new(),
@@ -66,6 +76,26 @@ impl Jobs {
     /// How many processes and threads a container may have that is started from now on.
     pub fn limit_pids(&mut self, limit: Option<u32>) {
         self.pids_limit = limit;
+    }
+
+    /// Asks the probes of `probed`, as the pods in `desired` say, and of no other containers.
+    pub fn probe(&mut self, probed: &[Probed], desired: &Desired, cri: &Cri) {
+        let now = SystemTime::now();
+        let targets: Vec<Target<'_>> = probed
+            .iter()
+            .filter_map(|one| {
+                let container = desired.pods.get(&one.key)?.spec.container(&one.container)?;
+                Some(Target {
+                    key: &one.key,
+                    container: &one.container,
+                    id: &one.id,
+                    probes: &container.probes,
+                    address: &one.address,
+                    ran: one.started_at.and_then(|at| now.duration_since(at).ok()).unwrap_or_default(),
+                })
+            })
+            .collect();
+        self.prober.keep(&targets, cri);
     }
 
     /// Keeps room on /var.
@@ -178,6 +208,10 @@ impl Jobs {
 
     pub(super) fn busy(&self) -> BTreeMap<Key, String> {
         self.busy.iter().map(|(key, job)| (key.clone(), job.uid.clone())).collect()
+    }
+
+    pub(super) fn verdicts(&self) -> BTreeMap<String, Verdict> {
+        self.prober.verdicts()
     }
 
     pub(super) fn failures(&self) -> &BTreeMap<Key, Failure> {

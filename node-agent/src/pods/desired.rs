@@ -85,6 +85,8 @@ mod tests {
             source: source.to_owned(),
             text: text.to_owned(),
             grace: Duration::ZERO,
+            since: std::time::SystemTime::UNIX_EPOCH,
+            address: String::new(),
             containers: Vec::new(),
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{manifest, sandbox, volumes};
+use super::{manifest, sandbox, termination, volumes};
 use crate::clients::{cgroup, host::Host};
 
 /// The versions of our pods that have volumes or logs here. Others keep logs in the same place, a kubelet above all.
@@ -43,8 +43,9 @@ pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
 /// If the folder cannot be read, or a log not removed.
 pub(super) fn prune_logs(folder: &Path, attempt: u32) -> Result<()> {
     for name in names(folder) {
-        // `9.log`, and the older ones of the same run: `9.log.1`.
-        let number: Option<u32> = name.split_once(".log").and_then(|(number, _)| number.parse().ok());
+        // `9.log`, the older ones of the same run, as `9.log.1`, and its last word.
+        let number = name.split_once(".log").or_else(|| name.split_once(termination::ENDING));
+        let number: Option<u32> = number.and_then(|(number, _)| number.parse().ok());
         if number.is_some_and(|number| number + 1 < attempt) {
             let log = folder.join(name);
             fs::remove_file(&log).with_context(|| format!("removing {}", log.display()))?;
@@ -106,13 +107,13 @@ mod tests {
     #[test]
     fn the_log_of_the_run_before_stays() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["0.log", "8.log", "8.log.1", "9.log", "9.log.2", "notes"] {
+        for name in ["0.log", "0.message", "8.log", "8.log.1", "9.log", "9.log.2", "9.message", "notes"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         prune_logs(folder.path(), 10).unwrap();
         let mut left = names(folder.path());
         left.sort();
-        assert_eq!(left, ["9.log", "9.log.2", "notes"]);
+        assert_eq!(left, ["9.log", "9.log.2", "9.message", "notes"]);
         prune_logs(&folder.path().join("none"), 1).unwrap();
     }
 }

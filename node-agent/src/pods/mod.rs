@@ -15,4 +15,6 @@ pub mod preloaded;
 pub mod probes;
 mod restart_backoff;
 mod sandbox;
+mod termination;
+mod told;
 mod volumes;

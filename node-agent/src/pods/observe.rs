@@ -18,6 +18,7 @@ use super::{
     manifest::{self, Read},
     model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Resolver, Sandbox, State},
     preloaded, sandbox,
+    told::{LastWord, Told},
 };
 use crate::clients::{
     cri::{self, ContainerState, ContainerStatus, Cri},
@@ -68,6 +69,7 @@ fn is_manifest(name: &str) -> bool {
 #[derive(Debug, Default)]
 pub struct Observer {
     archives: Option<BTreeMap<ImageReference, Archive>>,
+    told: Told,
     /// The first look.
     since: Option<Instant>,
 }
@@ -82,13 +84,17 @@ impl Observer {
         let boot = identity::boot_id(host)?;
         let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
         let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();
+        self.told.addresses(cri, &mut sandboxes).await;
         let mut used = BTreeSet::new();
+        let mut words = Vec::new();
         for container in cri.containers(managed()).await? {
             used.insert(container.image.clone());
+            words.extend(LastWord::of(&container));
             if let Some(sandbox) = sandboxes.iter_mut().find(|sandbox| sandbox.id == container.sandbox_id) {
                 sandbox.containers.push(instance(container, &boot));
             }
         }
+        self.told.last_words(host, words, &mut sandboxes).await?;
         let mut images = BTreeMap::new();
         let listed = cri.images().await?;
         for image in &listed {
@@ -104,6 +110,7 @@ impl Observer {
             files: host.read("looking for files of pods", |host| Ok(files::owners(host))).await?,
             resolver: self.resolver(host),
             failures: jobs.failures().clone(),
+            verdicts: jobs.verdicts(),
             disk: jobs.disk().observe(listed, &used, marks, SystemTime::now()).await,
         })
     }
@@ -144,6 +151,8 @@ fn sandbox_of(found: cri::Sandbox) -> Sandbox {
         source: annotation(sandbox::SOURCE),
         text: annotation(sandbox::MANIFEST),
         grace: sandbox::grace(&found.annotations),
+        since: sandbox::since(&found.annotations).unwrap_or(found.created_at),
+        address: String::new(),
         key: Key { namespace: found.namespace, name: found.name },
         id: found.id,
         uid: found.uid,
@@ -164,19 +173,19 @@ fn instance(found: ContainerStatus, boot: &str) -> Instance {
             finished_at: found.finished_at.unwrap_or(SystemTime::UNIX_EPOCH + Duration::from_secs(1)),
             exit_code: if found.state == ContainerState::Unknown { UNKNOWN_EXIT } else { found.exit_code },
             reason: found.reason,
-            message: one_line(&found.message),
+            message: one_line(&found.message, MAX_MESSAGE),
         },
     };
-    Instance { id: found.id, name: found.name, attempt: found.attempt, crashes, state }
+    Instance { id: found.id, name: found.name, attempt: found.attempt, crashes, started_at: found.started_at, state }
 }
 
 /// A longer sentence fills a screen, and each pass carries it along.
 const MAX_MESSAGE: usize = 1024;
 
 /// What a runtime reports may be many lines of a program's error output.
-fn one_line(message: &str) -> String {
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let end = line.char_indices().map(|(at, _)| at).find(|at| *at >= MAX_MESSAGE);
+pub(super) fn one_line(message: &str, most: usize) -> String {
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ").replace(char::is_control, "");
+    let end = line.char_indices().map(|(at, _)| at).find(|at| *at >= most);
     end.map_or(line.clone(), |end| format!("{}…", &line[..end]))
 }
 
@@ -198,8 +207,8 @@ mod tests {
 
     #[test]
     fn a_message_is_one_line_of_limited_length() {
-        assert_eq!(one_line("exec:\n  \"/nope\": no such file\n"), "exec: \"/nope\": no such file");
-        let long = one_line(&"ä".repeat(4000));
+        assert_eq!(one_line("exec:\n  \"/nope\":\x1b no such file\n", MAX_MESSAGE), "exec: \"/nope\": no such file");
+        let long = one_line(&"ä".repeat(4000), MAX_MESSAGE);
         assert!(long.len() <= MAX_MESSAGE + 4 && long.ends_with("ä…"), "{}", long.len());
     }
 

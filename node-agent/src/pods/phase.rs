@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    model::{Instance, Pod, RestartPolicy, Sandbox, State},
+    model::{Instance, RestartPolicy, Sandbox, State},
     restart_backoff::{self, Next},
 };
 
@@ -63,19 +63,4 @@ pub(super) fn container_phase(policy: RestartPolicy, instance: Option<&Instance>
         Some((State::Running, _)) => ContainerPhase::Running,
         Some((State::Exited { .. }, Some(Next::Nothing))) => ContainerPhase::Exited,
     }
-}
-
-/// How the pod is, whose latest runs are `latest`.
-pub(super) fn phase(pod: &Pod, latest: &BTreeMap<&str, (&Sandbox, &Instance)>) -> Phase {
-    let policy = pod.spec.restart_policy;
-    let runs = || pod.spec.containers.iter().map(|one| latest.get(one.name.as_str()).map(|(_, instance)| *instance));
-    let never_ran = |run: Option<&Instance>| run.is_none_or(|run| run.attempt == 0 && run.state == State::Created);
-    if runs().any(never_ran) {
-        return Phase::Pending;
-    }
-    if runs().any(|run| container_phase(policy, run) != ContainerPhase::Exited) {
-        return Phase::Running;
-    }
-    let well = |run: Option<&Instance>| run.is_some_and(|run| matches!(run.state, State::Exited { exit_code: 0, .. }));
-    if runs().all(well) { Phase::Succeeded } else { Phase::Failed }
 }

@@ -1,5 +1,7 @@
 //! From what the domains know to the status: a pure function, and the one place where each field is set.
 
+use std::time::SystemTime;
+
 use super::{
     boot::Boot,
     releases::{Operation, Release, Releases},
@@ -17,7 +19,7 @@ use crate::{
     pods::{
         self,
         phase::{ContainerPhase, Phase},
-        plan::Status as PodStatus,
+        plan::{Role, Status as PodStatus},
     },
     runtime,
     settings::model::Sources,
@@ -201,9 +203,19 @@ fn pod(pod: &PodStatus) -> Pod {
         exit_code: ended.exit_code,
         reason: ended.reason.clone(),
         message: ended.message.clone(),
+        at: unix_secs(ended.at),
     };
     let containers = pod.containers.iter().map(|one| Container {
         name: one.name.clone(),
+        role: match one.role {
+            Role::Main => "main",
+            Role::Init => "init",
+            Role::Sidecar => "sidecar",
+        }
+        .to_owned(),
+        ready: one.is_ready,
+        started: one.is_started,
+        next_start_at: one.next_start.map(unix_secs),
         state: match one.phase {
             ContainerPhase::Waiting => "waiting",
             ContainerPhase::Running => "running",
@@ -212,12 +224,24 @@ fn pod(pod: &PodStatus) -> Pod {
         .to_owned(),
         restarts: one.restarts,
         ended: one.ended.as_ref().map(ended),
+        last_ended: one.last_ended.as_ref().map(ended),
     });
+    let prefix = format!("pod {}: ", pod.key);
+    let message = pod.problem.as_ref().map(|problem| problem.strip_prefix(&prefix).unwrap_or(problem).to_owned());
     Pod {
         name: pod.key.name.clone(),
         namespace: pod.key.namespace.clone(),
         phase: phase.to_owned(),
+        ready: pod.is_ready,
+        reason: pod.reason.map(str::to_owned),
+        message: message.or_else(|| pod.unready.clone()),
+        ip: Some(pod.address.clone()).filter(|address| !address.is_empty()),
+        started_at: pod.since.map(unix_secs),
         containers: containers.collect(),
         without_effect: pod.notes.clone(),
     }
+}
+
+fn unix_secs(at: SystemTime) -> u64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

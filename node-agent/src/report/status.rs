@@ -117,7 +117,7 @@ pub struct Disk {
 }
 
 /// A pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
     /// Its name in its namespace.
     pub name: String,
@@ -125,7 +125,22 @@ pub struct Pod {
     pub namespace: String,
     /// Pending, Running, Succeeded, Failed.
     pub phase: String,
-    /// Its containers, in the manifest's order.
+    /// Whether all of its containers are ready to serve.
+    #[serde(default)]
+    pub ready: bool,
+    /// Why it is over: `Evicted`, `DeadlineExceeded`, `BackoffLimitExceeded`; null if it is not, or its containers say why.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// What is wrong with it, or why it is not ready, in a sentence.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// Its address; on the node's network that of the node.
+    #[serde(default)]
+    pub ip: Option<String>,
+    /// When it first began, in seconds since 1970.
+    #[serde(default)]
+    pub started_at: Option<u64>,
+    /// Its containers, in the order of their start.
     pub containers: Vec<Container>,
     /// Parts of its manifest that have no effect on this node: `LINE: KEY: sentence`.
     #[serde(default)]
@@ -133,17 +148,32 @@ pub struct Pod {
 }
 
 /// A container of a pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     /// Its name.
     pub name: String,
+    /// `main`, `init` or `sidecar`.
+    #[serde(default)]
+    pub role: String,
     /// `waiting`, `running` or `exited`.
     pub state: String,
+    /// Whether it is ready to serve.
+    #[serde(default)]
+    pub ready: bool,
+    /// Whether it runs and its startup probe succeeded, if it has one.
+    #[serde(default)]
+    pub started: bool,
     /// How often it was started again.
     pub restarts: u32,
+    /// When it starts again, in seconds since 1970, if it waits for that.
+    #[serde(default)]
+    pub next_start_at: Option<u64>,
     /// How its latest run ended; null while it runs.
     #[serde(default)]
     pub ended: Option<Ended>,
+    /// How the run before that ended, if it is known.
+    #[serde(default)]
+    pub last_ended: Option<Ended>,
 }
 
 /// How a run of a container ended.
@@ -153,8 +183,11 @@ pub struct Ended {
     pub exit_code: i32,
     /// Why, in one word (`OOMKilled`, `StartError`, …); empty if the runtime does not know.
     pub reason: String,
-    /// Why, in the runtime's sentence; empty if it has none.
+    /// Why, in its own last word or the runtime's sentence; empty if there is none.
     pub message: String,
+    /// When, in seconds since 1970.
+    #[serde(default)]
+    pub at: u64,
 }
 
 /// A cluster that this node belongs to.

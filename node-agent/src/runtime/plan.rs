@@ -19,9 +19,13 @@ pub fn plan(observed: &Observed) -> Option<Step> {
 pub fn reason(observed: &Observed) -> Option<String> {
     match &observed.health {
         Health::Ready => None,
-        Health::NotReady { message } => Some(format!("container runtime is not ready: {message}")),
-        Health::Down { message } => Some(format!("container runtime does not run: {message}")),
-        Health::Silent => Some("container runtime does not answer".to_owned()),
+        Health::NotReady { message } => {
+            Some(format!("container runtime is not ready: {message}; see ballast logs containerd"))
+        }
+        Health::Down { message } => {
+            Some(format!("container runtime does not run: {message}; see ballast logs containerd"))
+        }
+        Health::Silent => Some("container runtime does not answer; see ballast logs containerd".to_owned()),
     }
 }
 

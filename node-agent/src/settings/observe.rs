@@ -132,7 +132,7 @@ pub fn read(host: &Host, path: &str) -> Result<Option<Vec<u8>>> {
     };
     // A pipe would make the agent wait for whoever writes to it.
     if !metadata.is_file() {
-        bail!("it is not a regular file");
+        bail!("it is not a regular file, expected one");
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)).context(doing)?;
@@ -201,7 +201,7 @@ mod tests {
 
         fs::create_dir_all(&path).unwrap();
         let mut reported = || reader.read(&host).problems.iter().map(Problem::to_string).collect::<Vec<_>>();
-        assert_eq!(reported(), [format!("{FILE}: it is not a regular file; no setting of it applies")]);
+        assert_eq!(reported(), [format!("{FILE}: it is not a regular file, expected one; no setting of it applies")]);
 
         fs::remove_dir(&path).unwrap();
         fs::write(&path, vec![b'#'; 300 * 1024]).unwrap();

@@ -36,7 +36,11 @@ async fn memberships_begin_and_end_as_the_settings_say() {
         .await;
     assert!(status.ready, "a cluster is none of what READY waits for: {status:#?}");
     let has = |reason: &str| status.reasons.iter().any(|reported| reported == reason);
-    assert!(has("cluster a is not joined yet: the clock is not set"), "{:?}", status.reasons);
+    assert!(
+        has("cluster a is not joined yet: the clock is not set; see time.servers in the settings"),
+        "{:?}",
+        status.reasons
+    );
     assert!(
         has("cluster b: the settings name no token, kubeconfig or client certificate to join it with"),
         "{:?}",

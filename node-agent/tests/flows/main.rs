@@ -11,6 +11,7 @@ mod kubelet;
 mod metrics;
 mod operations;
 mod pods;
+mod probes;
 mod settings;
 mod slow_disk;
 mod trial;
@@ -87,7 +88,9 @@ async fn a_runtime_that_is_not_there_yet_is_waited_for() {
     assert!(!status.ready && status.reasons[0].starts_with("container runtime does not run: "), "{status:#?}");
     runtime.serve(&node.path(CRI_SOCKET));
     let says = |reason: &'static str| move |status: &ballast::report::status::Status| status.reasons == [reason];
-    let status = node.wait_for("its answer", says("container runtime is not ready: Starting")).await;
+    let status = node
+        .wait_for("its answer", says("container runtime is not ready: Starting; see ballast logs containerd"))
+        .await;
     assert!(!status.ready);
     runtime.state().is_ready = true;
     node.wait_for("READY", |status| status.ready).await;
@@ -308,7 +311,7 @@ async fn v02_a_hung_runtime_is_killed_once() {
     let status = node.status().await.unwrap();
     assert_eq!(
         (status.ready, status.reasons.as_slice()),
-        (false, &["container runtime does not answer".to_owned()][..])
+        (false, &["container runtime does not answer; see ballast logs containerd".to_owned()][..])
     );
     // It hangs on for two more probes, and is not killed again.
     tokio::time::sleep(std::time::Duration::from_secs(13)).await;

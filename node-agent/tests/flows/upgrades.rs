@@ -178,7 +178,10 @@ async fn the_floor_and_what_was_revoked_are_remembered() {
     let failure = node.operate(upgrade(|upgrade| upgrade.allow_downgrade = true)).await.unwrap_err();
     assert_eq!(
         (failure.kind, failure.message.as_str()),
-        (FailureKind::Refused, "release 20261123.1 (sha256:cccccccccccc) was revoked by a release that ran here")
+        (
+            FailureKind::Refused,
+            "release 20261123.1 (sha256:cccccccccccc) was revoked by a release that ran here; upgrade to a newer one"
+        )
     );
     let policy = node.read("/run/ballast/policy.json");
     for part in [

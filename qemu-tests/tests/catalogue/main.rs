@@ -1,6 +1,7 @@
 //! `docs/scenarios.md` against the tests: every id in a test's name is defined there, and every id that is defined there has a test
 //! or a reason why it has none. Reads source files; boots nothing.
 
+mod lengths;
 mod links;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,17 +1,18 @@
 //! Does the steps of one job.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use anyhow::{Context, Result, anyhow};
-use tokio::{sync::Mutex, task::JoinSet};
+use tokio::sync::Mutex;
 
+use super::hooks;
 use crate::{
     clients::{cgroup, cri::Cri, host::Host, identity},
     pods::{
         files,
         model::{Container, Key, Pod},
         plan::{Image, Step},
-        preloaded, sandbox, volumes,
+        preloaded, sandbox, termination, volumes,
     },
 };
 
@@ -41,28 +42,23 @@ impl Worker {
     async fn step(&self, step: Step) -> Result<()> {
         let cri = &self.cri;
         match step {
-            Step::StopContainers { ids, grace } => {
-                log::info!("pod {}: stopping", self.key);
-                let mut stops = JoinSet::new();
-                for id in ids {
-                    let cri = cri.clone();
-                    stops.spawn(async move { cri.stop_container(&id, grace).await });
-                }
-                while let Some(stop) = stops.join_next().await {
-                    stop.context("stopping a container")??;
-                }
-                Ok(())
+            Step::StopContainers { ends, grace, address } => {
+                let names: Vec<&str> = ends.iter().map(|end| &*end.name).collect();
+                log::info!("pod {}: stopping {} within {} s", self.key, names.join(", "), grace.as_secs());
+                hooks::stop(cri, &self.key, &ends, grace, &address).await
             }
             Step::StopSandbox { id } => cri.stop_sandbox(&id).await.context("stopping the sandbox"),
             Step::RemoveSandbox { id } => cri.remove_sandbox(&id).await.context("removing the sandbox"),
             Step::RemoveVolumes { uid } => self.remove_volumes(uid).await,
             Step::RemoveContainer { id } => cri.remove_container(&id).await.context("removing a container"),
             Step::ProvideImage(image) => self.provide(&image).await,
-            Step::RunSandbox { pod, attempt, resolver } => {
+            Step::RunSandbox { pod, attempt, since, resolver } => {
                 log::info!("pod {}: starting, from {}", self.key, pod.source);
                 let facts = self.node_facts(&pod).await?;
                 self.volumes(&pod, &facts).await?;
-                cri.run_sandbox(&sandbox::spec(&pod, attempt, resolver)).await.context("starting the sandbox")?;
+                let since = since.unwrap_or_else(SystemTime::now);
+                let spec = sandbox::spec(&pod, attempt, Some(since), resolver);
+                cri.run_sandbox(&spec).await.context("starting the sandbox")?;
                 self.limit(&pod).await
             }
             Step::StartContainer {
@@ -83,15 +79,32 @@ impl Worker {
                     self.provide(&image).await.with_context(|| format!("container {name}"))?;
                 }
                 let boot = identity::boot_id(&self.host)?;
-                let container = pod.spec.containers.iter().find(|container| container.name == name);
+                let container = pod.spec.container(&name);
                 let container = container.ok_or_else(|| anyhow!("the manifest has no container {name}"))?;
                 let facts = self.facts(&pod, container, &sandbox_id).await?;
                 let user = self.user(container, &known_as).await.with_context(|| format!("container {name}"))?;
-                let run = sandbox::Run { attempt, crashes, boot: &boot, image: &known_as, facts: &facts, user };
+                let last_word = self.last_word(&pod, &name, attempt).await?;
+                let run = sandbox::Run {
+                    attempt,
+                    crashes,
+                    boot: &boot,
+                    image: &known_as,
+                    last_word: &last_word,
+                    facts: &facts,
+                    user,
+                };
                 let start = self.start_container(&pod, container, &sandbox_id, sandbox_attempt, &run);
                 start.await.with_context(|| format!("starting container {name}"))
             }
         }
+    }
+
+    /// Makes the file for the last word of a run; returns where it lies on the host.
+    async fn last_word(&self, pod: &Pod, name: &str, attempt: u32) -> Result<String> {
+        let path = termination::file(&self.host, &pod.spec.key, &pod.uid, name, attempt);
+        let shown = path.display().to_string();
+        self.host.change("making the file for a last word", move |_| termination::prepare(&path)).await?;
+        Ok(shown)
     }
 
     /// Gives the pod's control group, which is there with its sandbox, the pod's limits.
@@ -130,8 +143,16 @@ impl Worker {
         self.host.change("removing old logs", move |_| files::prune_logs(&logs, attempt)).await?;
         let places = self.places(pod, container, run.facts).await?;
         let spec = sandbox::container(pod, container, run, &places, self.pids_limit);
-        let id = self.cri.create_container(sandbox_id, &sandbox::spec(pod, sandbox_attempt, None), &spec).await?;
+        let config = sandbox::spec(pod, sandbox_attempt, None, None);
+        let id = self.cri.create_container(sandbox_id, &config, &spec).await?;
         self.cri.start_container(&id).await?;
-        Ok(())
+        let Some(hook) = &container.lifecycle.post_start else { return Ok(()) };
+        let address = hooks::address(&self.cri, sandbox_id).await?;
+        let done = hooks::run(&self.cri, &id, hook, &address, hooks::LONGEST_START).await.context("its postStart hook");
+        if done.is_err() {
+            // It is started again as its policy says.
+            self.cri.stop_container(&id, pod.spec.grace).await.context("ending it after its postStart hook failed")?;
+        }
+        done
     }
 }

@@ -24,7 +24,7 @@ pub(in crate::pods) fn surplus(desired: &Desired, observed: &model::Observed, no
         return None;
     }
     let mut kept: BTreeSet<&str> = observed.archives.values().map(|archive| archive.config.as_str()).collect();
-    let wanted = desired.pods.values().flat_map(|pod| &pod.spec.containers).map(|container| &container.image);
+    let wanted = desired.pods.values().flat_map(|pod| pod.spec.all_containers()).map(|container| &container.image);
     kept.extend(wanted.filter_map(|reference| observed.images.get(reference)).map(String::as_str));
     let is_old = |image: &Image| match now.duration_since(image.since) {
         Ok(age) => age >= disk.marks.minimum_age,

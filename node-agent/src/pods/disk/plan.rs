@@ -69,7 +69,7 @@ pub(in crate::pods) fn measured<'a>(pods: impl Iterator<Item = &'a Pod>, disk: &
 fn has_limit(pod: &Pod) -> bool {
     let volume = |volume: &Volume| matches!(volume, Volume::EmptyDir { limit_bytes: Some(_), .. });
     pod.spec.volumes.values().any(volume)
-        || pod.spec.containers.iter().any(|container| container.resources.disk_limit_bytes.is_some())
+        || pod.spec.all_containers().any(|container| container.resources.disk_limit_bytes.is_some())
 }
 
 /// Which of `pods`, those that run, are to be ended, with why.
@@ -127,8 +127,8 @@ fn over_limit(pod: &Pod, usage: &Usage) -> Option<String> {
         let limit = amount(whole.unwrap_or_default());
         return Some(format!("Pod ephemeral local storage usage exceeds the total limit of containers {limit}"));
     }
-    pod.spec.containers.iter().zip(limits()).find_map(|(container, limit)| {
-        let (name, limit) = (&container.name, limit?);
+    pod.spec.all_containers().find_map(|container| {
+        let (name, limit) = (&container.name, container.resources.disk_limit_bytes?);
         let is_over = usage.containers.get(name).is_some_and(|bytes| *bytes > limit);
         is_over.then(|| format!("Container {name} exceeded its local ephemeral storage limit \"{}\"", amount(limit)))
     })

@@ -8,22 +8,31 @@ use super::{
     downward::ByContainer,
     env::{self, Metadata},
     expand::expand,
+    lifecycle::{Inside, lifecycle},
     mounts::mounts,
     names,
     objects::Objects,
     pod::NAME,
     ports::ports,
+    probes::probes,
     reader::Fields,
     resources,
     security::{self, OfPod},
+    volume::absolute,
 };
-use crate::pods::model::{Container, PullPolicy, Volume};
+use crate::pods::model::{Container, PullPolicy, Termination, Volume};
 
 const POLICIES: [(&str, PullPolicy); 3] =
     [("Always", PullPolicy::Always), ("IfNotPresent", PullPolicy::IfNotPresent), ("Never", PullPolicy::Never)];
 
-/// A container's last words: nobody asks for them here.
-const WITHOUT_EFFECT: [&str; 3] = ["resizePolicy", "terminationMessagePath", "terminationMessagePolicy"];
+/// Nobody resizes anything here.
+const WITHOUT_EFFECT: [&str; 1] = ["resizePolicy"];
+
+/// Whether the end of a log stands in for a last word.
+const LAST_WORDS: [(&str, bool); 2] = [("File", false), ("FallbackToLogsOnError", true)];
+
+/// An init container that runs on is called so; there is no other policy for one.
+const SIDECAR: [(&str, bool); 1] = [("Always", true)];
 
 /// What a container has to know of its pod.
 pub(super) struct Context<'a> {
@@ -35,8 +44,8 @@ pub(super) struct Context<'a> {
     pub(super) security: &'a OfPod,
 }
 
-/// The container; None if it has no name or image.
-pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option<Container> {
+/// The container; None if it has no name or image. `is_init` is for those in initContainers.
+pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>, is_init: bool) -> Option<Container> {
     let name = fields.need("name");
     if let Some(name) = name {
         fields.require(names::is_label(name.text), name, "name", NAME);
@@ -59,6 +68,22 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
     let (command, args) = (expanded(fields.texts("command")), expanded(fields.texts("args")));
     let working_dir = fields.text("workingDir").map_or("", |said| said.text).to_owned();
     let ports = ports(&mut fields, context);
+    let inside = Inside { env: &env, ports: &ports };
+    let is_sidecar = is_init && fields.word("restartPolicy", &SIDECAR).unwrap_or_default();
+    if is_init && !is_sidecar {
+        for key in
+            ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"].into_iter().filter(|key| fields.has(key))
+        {
+            fields.refuse_at(
+                fields.line_of(key),
+                key,
+                "is possible in an init container with restartPolicy: Always only",
+            );
+        }
+    }
+    let probes = probes(&mut fields, &inside);
+    let lifecycle = fields.fields("lifecycle").map(|hooks| lifecycle(hooks, &inside)).unwrap_or_default();
+    let termination = termination(&mut fields);
     let security = security::security(&mut fields, context.security);
     let mounts = mounts(&mut fields, context, security.is_privileged, &env);
     let resources = fields.fields("resources").map(resources::resources).unwrap_or_default();
@@ -92,7 +117,21 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>) -> Option
         host_ports: ports.iter().filter(|port| port.host.is_some()).cloned().collect(),
         ports,
         resources,
+        is_sidecar,
+        probes,
+        lifecycle,
+        termination,
     })
+}
+
+fn termination(fields: &mut Fields<'_>) -> Termination {
+    let path = fields.text("terminationMessagePath").filter(|path| !path.text.is_empty());
+    if let Some(path) = path {
+        absolute(fields, path, "terminationMessagePath");
+    }
+    let path = path.map_or_else(|| Termination::default().path, |path| path.text.to_owned());
+    let falls_back_to_logs = fields.word("terminationMessagePolicy", &LAST_WORDS).unwrap_or_default();
+    Termination { path, falls_back_to_logs }
 }
 
 /// `busybox` → `docker.io/library/busybox:latest`. It never changes: each release must derive the same uid from a manifest, or its

@@ -12,7 +12,7 @@ use super::{
     reader::{Fields, Report},
     resources, security, volume,
 };
-use crate::pods::model::{Container, DEFAULT_NAMESPACE, Key, RestartPolicy, Spec, Volume};
+use crate::pods::model::{Container, DEFAULT_NAMESPACE, Key, Port, RestartPolicy, Spec, Volume};
 
 /// What Kubernetes gives a pod that does not say.
 const DEFAULT_GRACE_SECS: u64 = 30;
@@ -143,7 +143,7 @@ pub(super) fn spec(metadata: Metadata, mut fields: Fields<'_>, origin: &Origin<'
         host_network,
         security: &security,
     };
-    let containers = containers(&mut fields, &context);
+    let (init_containers, containers) = containers(&mut fields, &context);
     let spec = Spec {
         labels: metadata.labels.clone(),
         annotations: metadata.annotations.clone(),
@@ -166,32 +166,49 @@ pub(super) fn spec(metadata: Metadata, mut fields: Fields<'_>, origin: &Origin<'
         key: metadata.key.clone(),
         volumes,
         containers,
+        init_containers,
+        active_deadline: active_deadline(&mut fields),
+        backoff_limit: None,
     };
     fields.finish();
     Some(spec)
 }
 
-fn containers(fields: &mut Fields<'_>, context: &container::Context<'_>) -> Vec<Container> {
-    let mut containers: Vec<Container> = Vec::new();
-    let written = fields.all("containers");
-    if written.is_empty() {
-        fields.refuse_at(fields.line(), "containers", "expected at least one container");
-    }
-    for written in written {
-        let (key, line) = (written.key("name"), written.line());
-        let Some(container) = container::container(written, context) else { continue };
-        if containers.iter().any(|other| other.name == container.name) {
-            fields.refuse_whole(line, &key, "this name is given to two containers");
+/// spec.initContainers and spec.containers.
+fn containers(fields: &mut Fields<'_>, context: &container::Context<'_>) -> (Vec<Container>, Vec<Container>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut ports: Vec<Port> = Vec::new();
+    let mut read = |key: &'static str, is_init: bool| {
+        let mut containers = Vec::new();
+        let written = fields.all(key);
+        if written.is_empty() && !is_init {
+            fields.refuse_at(fields.line(), key, "expected at least one container");
         }
-        let is_in_the_way = |other: &Container| {
-            other.ports.iter().any(|port| container.ports.iter().any(|own| own.is_in_the_way_of(port)))
-        };
-        if containers.iter().any(is_in_the_way) {
-            fields.refuse_whole(line, &key, "its hostPort is given to two containers");
+        for written in written {
+            let (key, line) = (written.key("name"), written.line());
+            let Some(container) = container::container(written, context, is_init) else { continue };
+            if names.contains(&container.name) {
+                fields.refuse_whole(line, &key, "this name is given to two containers");
+            }
+            names.push(container.name.clone());
+            if container.ports.iter().any(|own| ports.iter().any(|port| own.is_in_the_way_of(port))) {
+                fields.refuse_whole(line, &key, "its hostPort is given to two containers");
+            }
+            ports.extend(container.ports.iter().cloned());
+            containers.push(container);
         }
-        containers.push(container);
+        containers
+    };
+    (read("initContainers", true), read("containers", false))
+}
+
+/// spec.activeDeadlineSeconds
+pub(super) fn active_deadline(fields: &mut Fields<'_>) -> Option<Duration> {
+    let secs = fields.number("activeDeadlineSeconds", u64::from(i32::MAX.unsigned_abs()))?;
+    if secs == 0 {
+        fields.refuse_at(fields.line_of("activeDeadlineSeconds"), "activeDeadlineSeconds", "expected at least 1");
     }
-    containers
+    Some(Duration::from_secs(secs))
 }
 
 /// What each container asks for and may take, looked at before the containers are read: volumes and variables may tell of it.

@@ -260,6 +260,11 @@ impl<'a> Fields<'a> {
         self.report.borrow_mut().problems.push(error);
     }
 
+    /// Whether `key` is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name.text == key)
+    }
+
     /// Whether there are fields that nobody took yet.
     pub(super) fn has_others(&self) -> bool {
         self.entries.iter().any(|(name, _)| !self.known.contains(&&*name.text))

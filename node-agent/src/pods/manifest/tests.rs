@@ -178,7 +178,7 @@ fn all_that_is_wrong_is_reported_at_once_by_line() {
         "4: metadata.name: expected small letters, digits and hyphens (RFC 1123)",
         "5: metadata.colour: unknown field, expected one of name",
         "7: spec.hostUsers: is not supported on this node",
-        "11: spec.containers[0].livenessProbe: is not supported on this node",
+        "11: spec.containers[0].livenessProbe: expected one of exec, httpGet, tcpSocket, grpc",
         "13: spec.containers[1].image: \"library/X\" is not a repository",
     ];
     let found = problems(text);
@@ -281,6 +281,7 @@ fn variables_may_be_of_the_pod() {
 }
 
 mod golden;
+mod lifecycle;
 mod objects;
 mod properties;
 mod workloads;

@@ -9,9 +9,7 @@ use super::{
 use crate::pods::model::Spec;
 
 /// What a controller reads, and a node does not: how old pods make place for new ones, and which are whose.
-const WITHOUT_EFFECT: [&str; 20] = [
-    "activeDeadlineSeconds",
-    "backoffLimit",
+const WITHOUT_EFFECT: [&str; 18] = [
     "backoffLimitPerIndex",
     "completionMode",
     "managedBy",
@@ -34,6 +32,9 @@ const WITHOUT_EFFECT: [&str; 20] = [
 
 /// Of a Job: when what is left of it is removed.
 const OF_JOBS: [&str; 2] = ["successPolicy", "ttlSecondsAfterFinished"];
+
+/// How often a Job may fail that does not say it (Kubernetes' default).
+const BACKOFF_LIMIT: u32 = 6;
 
 /// More pods than this are a mistake in writing.
 const MOST_REPLICAS: u64 = 1_000_000;
@@ -85,6 +86,13 @@ impl Workload {
             }
             Some(count)
         });
+        let job = (kind == "Job").then(|| {
+            let limit = spec.number("backoffLimit", u64::from(i32::MAX.unsigned_abs()));
+            (
+                limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(BACKOFF_LIMIT),
+                pod::active_deadline(&mut spec),
+            )
+        });
         if kind == "Job" {
             // However many may run at once: there is one.
             spec.number("parallelism", MOST_REPLICAS);
@@ -116,7 +124,11 @@ impl Workload {
         if kind == "Job" && inside.peek("restartPolicy").is_none_or(|policy| policy == "Always") {
             inside.refuse_at(inside.line_of("restartPolicy"), "restartPolicy", "expected OnFailure or Never in a Job");
         }
-        let spec = pod::spec(metadata, inside, origin);
+        let mut spec = pod::spec(metadata, inside, origin);
+        if let (Some(spec), Some((limit, deadline))) = (&mut spec, job) {
+            spec.backoff_limit = Some(limit);
+            spec.active_deadline = spec.active_deadline.into_iter().chain(deadline).min();
+        }
         spec.filter(|_| wanted != Some(0) && !is_suspended)
     }
 }

@@ -6,6 +6,7 @@ use ballast_types::ImageReference;
 use serde::Serialize;
 
 use super::network::Port;
+use crate::pods::probes::model::{Lifecycle, Probes};
 
 /// A container of a pod. What is in its variables may be secret.
 #[derive(Clone, PartialEq, Eq, Serialize)]
@@ -71,6 +72,39 @@ pub struct Container {
     pub host_ports: Vec<Port>,
     /// Limits.
     pub resources: Resources,
+    /// Whether it is an init container that runs on beside those after it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_sidecar: bool,
+    /// How its state is asked for.
+    #[serde(skip_serializing_if = "Probes::is_empty")]
+    pub probes: Probes,
+    /// What is done at the ends of its life.
+    #[serde(skip_serializing_if = "Lifecycle::is_empty")]
+    pub lifecycle: Lifecycle,
+    /// Where it leaves its last word.
+    #[serde(skip_serializing_if = "Termination::is_default")]
+    pub termination: Termination,
+}
+
+/// spec.containers\[\].terminationMessagePath and terminationMessagePolicy
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Termination {
+    /// The file, absolute, inside.
+    pub path: String,
+    /// Whether the end of its log stands in for an empty file, if it failed.
+    pub falls_back_to_logs: bool,
+}
+
+impl Default for Termination {
+    fn default() -> Self {
+        Self { path: "/dev/termination-log".to_owned(), falls_back_to_logs: false }
+    }
+}
+
+impl Termination {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl fmt::Debug for Container {

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use self::container::is_false;
 pub use self::{
-    container::{Capabilities, Container, Mount, Propagation, PullPolicy, Resources, SECCOMP_PROFILES, Seccomp},
+    container::{
+        Capabilities, Container, Mount, Propagation, PullPolicy, Resources, SECCOMP_PROFILES, Seccomp, Termination,
+    },
     late::{Facts, LATE, has_late, late},
     network::{Dns, HostAlias, Naming, Port, Protocol},
     observed::{Archive, Failure, Instance, Observed, Resolver, Sandbox, State},
@@ -128,13 +130,32 @@ pub struct Spec {
     pub volumes: BTreeMap<String, Volume>,
     /// Its containers, at least one.
     pub containers: Vec<Container>,
+    /// Those that run before, one after the other; sidecars among them run on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub init_containers: Vec<Container>,
+    /// How long after its first start it is ended for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_deadline: Option<Duration>,
+    /// Of a Job: how often it may fail before it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff_limit: Option<u32>,
 }
 
 impl Spec {
+    /// All of its containers, in the order of their start.
+    pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// The container of this name.
+    pub fn container(&self, name: &str) -> Option<&Container> {
+        self.all_containers().find(|container| container.name == name)
+    }
+
     /// Whether both want the same port of the host.
     pub fn is_in_the_way_of(&self, other: &Self) -> bool {
         let ports = |spec: &Self| -> Vec<Port> {
-            spec.containers.iter().flat_map(|container| container.host_ports.iter().cloned()).collect()
+            spec.all_containers().flat_map(|container| container.host_ports.iter().cloned()).collect()
         };
         let others = ports(other);
         ports(self).iter().any(|port| others.iter().any(|other| port.is_in_the_way_of(other)))

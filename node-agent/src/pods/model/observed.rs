@@ -9,7 +9,7 @@ use std::{
 use ballast_types::ImageReference;
 
 use super::Key;
-use crate::pods::disk;
+use crate::pods::{disk, probes::model::Verdict};
 
 /// What the runtime has of one sandbox of ours.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,6 +30,10 @@ pub struct Sandbox {
     pub text: String,
     /// How long its containers may take to end.
     pub grace: Duration,
+    /// When the first sandbox of this version was made.
+    pub since: SystemTime,
+    /// Where it is reached: its own address, or the node's; empty if nobody knows.
+    pub address: String,
     /// What is in it.
     pub containers: Vec<Instance>,
 }
@@ -37,7 +41,7 @@ pub struct Sandbox {
 /// Without the text, in which secrets may be.
 impl fmt::Debug for Sandbox {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, key, uid, attempt, ready, source, text: _, grace, containers } = self;
+        let Self { id, key, uid, attempt, ready, source, text: _, grace, since, address, containers } = self;
         formatter
             .debug_struct("Sandbox")
             .field("id", id)
@@ -47,6 +51,8 @@ impl fmt::Debug for Sandbox {
             .field("ready", ready)
             .field("source", source)
             .field("grace", grace)
+            .field("since", since)
+            .field("address", address)
             .field("containers", containers)
             .finish_non_exhaustive()
     }
@@ -63,6 +69,8 @@ pub struct Instance {
     pub attempt: u32,
     /// How many of them in a row ended soon.
     pub crashes: u32,
+    /// When it started, if it did.
+    pub started_at: Option<SystemTime>,
     /// What it does.
     pub state: State,
 }
@@ -106,6 +114,8 @@ pub struct Observed {
     pub resolver: Option<Resolver>,
     /// What the last job for a pod failed with, unless one succeeded since.
     pub failures: BTreeMap<Key, Failure>,
+    /// What the probes of running containers say, by the runtime's id.
+    pub verdicts: BTreeMap<String, Verdict>,
     /// The room on /var, and what takes it.
     pub disk: disk::model::Observed,
 }

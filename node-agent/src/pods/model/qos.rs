@@ -16,7 +16,7 @@ pub enum Qos {
 impl Spec {
     /// The class of the pod.
     pub fn qos(&self) -> Qos {
-        let all = || self.containers.iter().map(|container| &container.resources);
+        let all = || self.all_containers().map(|container| &container.resources);
         let names_nothing = |one: &Resources| {
             one.cpu_limit_milli
                 .or(one.cpu_request_milli)

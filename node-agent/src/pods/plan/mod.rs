@@ -1,6 +1,9 @@
 //! What to do about the pods: a pure function of desired pods, running pods, and the time.
 
+mod end;
 mod pod;
+mod status;
+mod turn;
 
 use std::{
     collections::BTreeMap,
@@ -9,11 +12,12 @@ use std::{
 
 use ballast_types::ImageReference;
 
-use self::pod::PodPlan;
+pub use self::end::End;
+use self::{end::tear_down, pod::PodPlan};
 use super::{
     desired::Desired,
     disk,
-    model::{Archive, Failure, Key, Observed, Pod, Resolver, Sandbox, State},
+    model::{Archive, Failure, Key, Observed, Pod, Resolver, Sandbox},
     phase::{ContainerPhase, Phase},
     restart_backoff,
 };
@@ -33,6 +37,23 @@ pub struct Plan {
     pub disk: disk::model::Steps,
     /// What is wrong with the room on /var, in one sentence.
     pub disk_problem: Option<String>,
+    /// The running containers that have probes.
+    pub probed: Vec<Probed>,
+}
+
+/// A running container with probes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// Its pod.
+    pub key: Key,
+    /// Its name.
+    pub container: String,
+    /// This run of it, by the runtime's id.
+    pub id: String,
+    /// Where its pod is reached.
+    pub address: String,
+    /// When it started.
+    pub started_at: Option<SystemTime>,
 }
 
 /// The steps for one pod, in order. The first that fails ends the job.
@@ -49,12 +70,14 @@ pub struct Job {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Report containers to end, all at once, and kill them after `grace`.
+    /// Report containers to end, after their hooks, and kill them after `grace`.
     StopContainers {
-        /// The runtime's ids.
-        ids: Vec<String>,
-        /// How long they may take.
+        /// Which.
+        ends: Vec<End>,
+        /// How long they may take, all of them together.
         grace: Duration,
+        /// Where their pod is reached, for their hooks.
+        address: String,
     },
     /// Stop a sandbox and what still runs in it.
     StopSandbox {
@@ -84,6 +107,8 @@ pub enum Step {
         pod: Box<Pod>,
         /// How many sandboxes there were before.
         attempt: u32,
+        /// When the first of them was made; None if it is this one.
+        since: Option<SystemTime>,
         /// Whom it asks for names; None to ask whom the node asks.
         resolver: Option<Resolver>,
     },
@@ -132,12 +157,22 @@ pub struct Status {
     pub key: Key,
     /// Its phase.
     pub phase: Phase,
-    /// Its containers, in the manifest's order.
+    /// Whether all of its containers are ready to serve.
+    pub is_ready: bool,
+    /// Why it is over, in one of Kubernetes' words.
+    pub reason: Option<&'static str>,
+    /// Where it is reached; empty if it is not.
+    pub address: String,
+    /// When it first began.
+    pub since: Option<SystemTime>,
+    /// Its containers, in the order of their start.
     pub containers: Vec<ContainerStatus>,
     /// What of its manifest has no effect.
     pub notes: Vec<String>,
     /// What is wrong with it, in one sentence.
     pub problem: Option<String>,
+    /// Why it is not ready, in the words of a probe.
+    pub unready: Option<String>,
 }
 
 /// How a container is.
@@ -145,12 +180,33 @@ pub struct Status {
 pub struct ContainerStatus {
     /// Its name.
     pub name: String,
+    /// What it is for.
+    pub role: Role,
     /// What it does.
     pub phase: ContainerPhase,
+    /// Whether it is ready to serve.
+    pub is_ready: bool,
+    /// Whether its startup probe succeeded, if it has one and runs.
+    pub is_started: bool,
+    /// When it starts again, if it waits for that.
+    pub next_start: Option<SystemTime>,
     /// How often it was started again.
     pub restarts: u32,
     /// How its latest run ended, if it did.
     pub ended: Option<Ended>,
+    /// How the run before it ended, if that is known.
+    pub last_ended: Option<Ended>,
+}
+
+/// What a container is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The pod is there for it.
+    Main,
+    /// It comes first, and ends.
+    Init,
+    /// It comes first, and runs on.
+    Sidecar,
 }
 
 /// How a run of a container ended.
@@ -160,8 +216,10 @@ pub struct Ended {
     pub exit_code: i32,
     /// Why, in one word; empty if the runtime does not know.
     pub reason: String,
-    /// Why, in a sentence of the runtime's; empty if it has none.
+    /// Why, in its own last word or a sentence of the runtime's; empty if there is none.
     pub message: String,
+    /// When.
+    pub at: SystemTime,
 }
 
 /// Decides what to do.
@@ -177,13 +235,14 @@ pub fn plan(desired: &Desired, observed: &Observed, now: SystemTime) -> Plan {
         plan.add(&pod.spec.key, &pod.uid, one.steps(), observed, now);
         plan.wake(one.wake_at);
         plan.pods.push(one.status());
+        plan.probed.extend(one.probed());
         if one.is_forgiven() {
             plan.disk.forgive.push(pod.uid.clone());
         }
     }
     for (key, sandboxes) in by_key {
         let uid = sandboxes.first().map(|sandbox| sandbox.uid.clone()).unwrap_or_default();
-        let steps = sandboxes.iter().flat_map(|sandbox| tear_down(sandbox)).collect();
+        let steps = sandboxes.iter().flat_map(|sandbox| tear_down(sandbox, None)).collect();
         plan.add(key, &uid, steps, observed, now);
     }
     let in_use = |uid: &String| {
@@ -237,19 +296,6 @@ impl Plan {
     fn wake(&mut self, at: Option<SystemTime>) {
         self.wake_at = self.wake_at.into_iter().chain(at).min();
     }
-}
-
-/// Ends everything of a sandbox. Its record goes last, so that an interrupted end is seen and ended.
-fn tear_down(sandbox: &Sandbox) -> Vec<Step> {
-    let running = sandbox.containers.iter().filter(|one| one.state == State::Running);
-    let ids: Vec<String> = running.map(|one| one.id.clone()).collect();
-    let mut steps = Vec::new();
-    if !ids.is_empty() {
-        steps.push(Step::StopContainers { ids, grace: sandbox.grace });
-    }
-    steps.push(Step::StopSandbox { id: sandbox.id.clone() });
-    steps.push(Step::RemoveSandbox { id: sandbox.id.clone() });
-    steps
 }
 
 #[cfg(test)]

@@ -7,14 +7,17 @@ use std::{
 
 use ballast_types::ImageReference;
 
-use super::{ContainerStatus, Ended, Image, Status, Step, tear_down};
+use super::{
+    Image, Step,
+    end::{stop, tear_down},
+    turn::Doom,
+};
 use crate::pods::{
     disk::{self, model::Eviction},
     model::{
         Container, Instance, Observed, Pod, PullPolicy, Resolver, RestartPolicy, SANDBOX_IMAGE, Sandbox, Spec, State,
     },
-    phase::{self, ContainerPhase, Phase},
-    restart_backoff::{self, Next},
+    phase, restart_backoff,
 };
 
 /// How soon to look again for name servers.
@@ -25,26 +28,28 @@ type Latest<'a> = BTreeMap<&'a str, (&'a Sandbox, &'a Instance)>;
 
 /// The plan for one pod.
 pub(super) struct PodPlan<'a> {
-    pod: &'a Pod,
-    observed: &'a Observed,
-    now: SystemTime,
+    pub(super) pod: &'a Pod,
+    pub(super) observed: &'a Observed,
+    pub(super) now: SystemTime,
     /// The sandboxes of this version of the pod.
-    own: Vec<&'a Sandbox>,
+    pub(super) own: Vec<&'a Sandbox>,
     /// Those of others.
-    stale: Vec<&'a Sandbox>,
-    latest: Latest<'a>,
+    pub(super) stale: Vec<&'a Sandbox>,
+    pub(super) latest: Latest<'a>,
     /// That it was ended, and may not start again yet.
-    eviction: Option<&'a Eviction>,
+    pub(super) eviction: Option<&'a Eviction>,
+    /// Why it is ended before its containers are done.
+    pub(super) doom: Option<Doom>,
     /// When something is due that no event will report.
     pub(super) wake_at: Option<SystemTime>,
 }
 
 /// A container that is to be started.
-struct Start<'a> {
-    container: &'a Container,
-    attempt: u32,
-    crashes: u32,
-    leftover: Option<String>,
+pub(super) struct Start<'a> {
+    pub(super) container: &'a Container,
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+    pub(super) leftover: Option<String>,
 }
 
 impl<'a> PodPlan<'a> {
@@ -53,7 +58,14 @@ impl<'a> PodPlan<'a> {
         let latest = phase::latest(&own);
         let eviction = observed.disk.evicted.get(&pod.uid);
         let is_in_force = |eviction: &&Eviction| disk::plan::is_in_force(eviction, pod, observed.disk.is_short, now);
-        Self { pod, observed, now, own, stale, latest, eviction: eviction.filter(is_in_force), wake_at: None }
+        let eviction = eviction.filter(is_in_force);
+        let mut plan = Self { pod, observed, now, own, stale, latest, eviction, doom: None, wake_at: None };
+        plan.doom = plan.doom();
+        plan
+    }
+
+    pub(super) fn wake(&mut self, at: SystemTime) {
+        self.wake_at = self.wake_at.into_iter().chain([at]).min();
     }
 
     /// Whether it was ended and may start again.
@@ -64,13 +76,13 @@ impl<'a> PodPlan<'a> {
     /// What the pod has of the disk goes with it, but for its logs, which say what it did.
     fn evict(&mut self, eviction: &Eviction) -> Vec<Step> {
         if self.pod.spec.restart_policy == RestartPolicy::Always {
-            self.wake_at = Some(disk::plan::again_at(eviction).max(self.now));
+            self.wake(disk::plan::again_at(eviction).max(self.now));
         }
         if self.own.is_empty() {
             return Vec::new();
         }
         // The records go last, so that an end that was interrupted is seen and ended.
-        let all = self.own.iter().flat_map(|sandbox| tear_down(sandbox));
+        let all = self.own.iter().flat_map(|sandbox| tear_down(sandbox, Some(&self.pod.spec)));
         let (records, mut steps): (Vec<Step>, Vec<Step>) =
             all.partition(|step| matches!(step, Step::RemoveSandbox { .. }));
         steps.push(Step::RemoveVolumes { uid: self.pod.uid.clone() });
@@ -80,31 +92,37 @@ impl<'a> PodPlan<'a> {
 
     pub(super) fn steps(&mut self) -> Vec<Step> {
         if !self.stale.is_empty() {
-            return self.stale.iter().flat_map(|sandbox| tear_down(sandbox)).collect();
+            return self.stale.iter().flat_map(|sandbox| tear_down(sandbox, None)).collect();
         }
         if let Some(eviction) = self.eviction {
             return self.evict(eviction);
         }
         let live = self.own.iter().copied().filter(|sandbox| sandbox.ready).max_by_key(|sandbox| sandbox.attempt);
+        if self.doom.is_some() {
+            return live.map(|live| self.end(live)).unwrap_or_default();
+        }
         let starts = self.due_starts(live);
         let Some(live) = live else {
-            if starts.is_empty() {
+            let again = self.tries_again_at().filter(|_| starts.is_empty());
+            if let Some(again) = again.filter(|again| !restart_backoff::is_due(*again, self.now)) {
+                self.wake(again);
+                return Vec::new();
+            }
+            if starts.is_empty() && again.is_none() {
                 return Vec::new();
             }
             if self.waits_for_resolver() {
-                self.wake_at = Some(self.now + RESOLVER_AGAIN);
+                self.wake(self.now + RESOLVER_AGAIN);
                 return self.sandbox_image().into_iter().collect();
             }
-            return self.new_sandbox();
+            return self.new_sandbox(again.is_some());
         };
         let mut steps = self.clean_up(live);
-        let policy = self.pod.spec.restart_policy;
-        let over = |container: &Container| {
-            phase::container_phase(policy, self.latest_run(container)) == ContainerPhase::Exited
-        };
-        if self.pod.spec.containers.iter().all(over) {
-            steps.push(Step::StopSandbox { id: live.id.clone() });
+        if self.is_over() {
+            steps.extend(self.end(live));
+            return steps;
         }
+        let unhealthy = self.unhealthy(live);
         steps.extend(starts.into_iter().map(|start| Step::StartContainer {
             pod: Box::new(self.pod.clone()),
             name: start.container.name.clone(),
@@ -116,19 +134,28 @@ impl<'a> PodPlan<'a> {
             known_as: self.known_as(&start.container.image),
             image: self.image(&start.container.image, start.container.pull),
         }));
+        // They may take their time, and what starts need not wait for that.
+        steps.extend(unhealthy);
         steps
     }
 
-    fn latest_run(&self, container: &Container) -> Option<&'a Instance> {
-        self.latest.get(container.name.as_str()).map(|(_, run)| *run)
+    /// Ends what runs, and keeps the records: they say how it ended.
+    fn end(&self, live: &Sandbox) -> Vec<Step> {
+        let stop = stop(live, Some(&self.pod.spec), |_| true);
+        stop.into_iter().chain([Step::StopSandbox { id: live.id.clone() }]).collect()
     }
 
-    fn new_sandbox(&self) -> Vec<Step> {
+    /// `is_next_try` is of a Job, which begins with empty volumes.
+    fn new_sandbox(&self, is_next_try: bool) -> Vec<Step> {
         // The network of a sandbox that died, as over a reboot, is still to be given back.
         let mut steps: Vec<Step> = self.own.iter().map(|old| Step::StopSandbox { id: old.id.clone() }).collect();
+        if is_next_try {
+            steps.push(Step::RemoveVolumes { uid: self.pod.uid.clone() });
+        }
         steps.extend(self.sandbox_image());
         let attempt = self.own.iter().map(|old| old.attempt + 1).max().unwrap_or(0);
-        steps.push(Step::RunSandbox { pod: Box::new(self.pod.clone()), attempt, resolver: self.resolver() });
+        let (since, resolver) = (self.own.iter().map(|old| old.since).min(), self.resolver());
+        steps.push(Step::RunSandbox { pod: Box::new(self.pod.clone()), attempt, since, resolver });
         steps
     }
 
@@ -144,7 +171,7 @@ impl<'a> PodPlan<'a> {
     }
 
     /// What a sandbox is given when it is made it keeps: made too early, it never knows a name server.
-    fn waits_for_resolver(&self) -> bool {
+    pub(super) fn waits_for_resolver(&self) -> bool {
         let Spec { host_network, dns, .. } = &self.pod.spec;
         let asks_the_nodes = !dns.is_alone && (!host_network || !dns.is_empty());
         asks_the_nodes && self.observed.resolver.is_none()
@@ -153,38 +180,6 @@ impl<'a> PodPlan<'a> {
     fn sandbox_image(&self) -> Option<Step> {
         let image = ImageReference::parse(SANDBOX_IMAGE).ok()?;
         self.image(&image, PullPolicy::Never).map(Step::ProvideImage)
-    }
-
-    /// The containers that should be running by now and are not.
-    fn due_starts(&mut self, live: Option<&Sandbox>) -> Vec<Start<'a>> {
-        let mut starts = Vec::new();
-        for container in &self.pod.spec.containers {
-            if !self.image_is_out_of_reach(container) {
-                starts.extend(self.due_start(container, live));
-            }
-        }
-        starts
-    }
-
-    fn due_start(&mut self, container: &'a Container, live: Option<&Sandbox>) -> Option<Start<'a>> {
-        let first = Start { container, attempt: 0, crashes: 0, leftover: None };
-        let Some((sandbox, run)) = self.latest.get(container.name.as_str()).copied() else { return Some(first) };
-        let again = Start { attempt: run.attempt + 1, ..first };
-        match (&run.state, phase::after(self.pod.spec.restart_policy, run)) {
-            // Of a sandbox that died nothing runs, whatever the runtime remembers.
-            (State::Running | State::Created, _) if live.is_none_or(|live| live.id != sandbox.id) => Some(again),
-            (State::Running, _) | (State::Exited { .. }, None | Some(Next::Nothing)) => None,
-            (State::Created, _) => {
-                Some(Start { attempt: run.attempt, crashes: run.crashes, leftover: Some(run.id.clone()), ..again })
-            }
-            (State::Exited { .. }, Some(Next::Start { at, crashes })) => {
-                if restart_backoff::is_due(at, self.now) {
-                    return Some(Start { crashes, ..again });
-                }
-                self.wake_at = self.wake_at.into_iter().chain([at]).min();
-                None
-            }
-        }
     }
 
     /// How to get `image` onto the node, if it has to be got. What the OS brings along is never asked of a registry.
@@ -211,7 +206,7 @@ impl<'a> PodPlan<'a> {
         }
     }
 
-    fn image_is_out_of_reach(&self, container: &Container) -> bool {
+    pub(super) fn image_is_out_of_reach(&self, container: &Container) -> bool {
         container.pull == PullPolicy::Never
             && !self.observed.images.contains_key(&container.image)
             && !self.observed.archives.contains_key(&container.image)
@@ -237,71 +232,4 @@ impl<'a> PodPlan<'a> {
         }
         steps
     }
-
-    pub(super) fn status(&self) -> Status {
-        let policy = self.pod.spec.restart_policy;
-        let containers = self.pod.spec.containers.iter().map(|container| {
-            let run = self.latest_run(container);
-            ContainerStatus {
-                name: container.name.clone(),
-                phase: match self.eviction {
-                    Some(_) if run.is_none() => ContainerPhase::Exited,
-                    Some(_) | None => phase::container_phase(policy, run),
-                },
-                restarts: run.map_or(0, |run| run.attempt),
-                ended: run.and_then(ended),
-            }
-        });
-        let key = &self.pod.spec.key;
-        Status {
-            key: key.clone(),
-            phase: if self.eviction.is_some() { Phase::Failed } else { phase::phase(self.pod, &self.latest) },
-            containers: containers.collect(),
-            notes: self.pod.notes.clone(),
-            problem: self.problem().map(|problem| format!("pod {key}: {problem}")),
-        }
-    }
-
-    fn problem(&self) -> Option<String> {
-        if let Some(Eviction { message, .. }) = self.eviction {
-            return Some(format!("Evicted: {message}"));
-        }
-        let is_running =
-            |container: &Container| self.latest_run(container).is_some_and(|run| run.state == State::Running);
-        // A job that failed may have done its work all the same, as when the runtime broke off before it answered.
-        let failure = self.observed.failures.get(&self.pod.spec.key).filter(|failure| failure.uid == self.pod.uid);
-        if let (Some(failure), false) = (failure, self.pod.spec.containers.iter().all(is_running)) {
-            return Some(failure.message.clone());
-        }
-        if self.own.is_empty() && self.waits_for_resolver() {
-            return Some("waits for the network to name its name servers".to_owned());
-        }
-        self.pod.spec.containers.iter().find_map(|container| self.container_problem(container))
-    }
-
-    fn container_problem(&self, container: &Container) -> Option<String> {
-        let name = &container.name;
-        if self.image_is_out_of_reach(container) {
-            return Some(format!("image {} is not on this node, and imagePullPolicy is Never", container.image));
-        }
-        let run = self.latest_run(container)?;
-        let State::Exited { started_at, exit_code, reason, message, .. } = &run.state else { return None };
-        if started_at.is_none() && !message.is_empty() {
-            return Some(format!("container {name} cannot start: {message}"));
-        }
-        let why = if reason.is_empty() || reason == "Error" { String::new() } else { format!(" ({reason})") };
-        let more = if message.is_empty() { String::new() } else { format!(": {message}") };
-        match phase::after(self.pod.spec.restart_policy, run)? {
-            Next::Start { crashes, .. } => (crashes > 1)
-                .then(|| format!("container {name} ends again and again, with status {exit_code}{why}{more}")),
-            Next::Nothing => {
-                (*exit_code != 0).then(|| format!("container {name} ended with status {exit_code}{why}{more}"))
-            }
-        }
-    }
-}
-
-fn ended(run: &Instance) -> Option<Ended> {
-    let State::Exited { exit_code, reason, message, .. } = &run.state else { return None };
-    Some(Ended { exit_code: *exit_code, reason: reason.clone(), message: message.clone() })
 }

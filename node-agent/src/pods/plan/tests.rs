@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::pods::{
     manifest,
-    model::{Archive, Failure, Instance},
+    model::{Archive, Failure, Instance, State},
 };
 
 const NOW: u64 = 10_000;
@@ -44,12 +44,18 @@ fn sandbox(pod: &Pod, id: &str, attempt: u32, ready: bool, containers: Vec<Insta
         source: pod.source.clone(),
         text: pod.text.clone(),
         grace: pod.spec.grace,
+        since: at(NOW - 100),
+        address: "10.88.0.5".to_owned(),
         containers,
     }
 }
 
 fn run(id: &str, attempt: u32, crashes: u32, state: State) -> Instance {
-    Instance { id: id.to_owned(), name: "c".to_owned(), attempt, crashes, state }
+    named_run(id, "c", attempt, crashes, state)
+}
+
+fn named_run(id: &str, name: &str, attempt: u32, crashes: u32, state: State) -> Instance {
+    Instance { id: id.to_owned(), name: name.to_owned(), attempt, crashes, started_at: Some(at(NOW - 50)), state }
 }
 
 fn exited(exit_code: i32, finished: u64) -> State {
@@ -78,7 +84,11 @@ fn steps(plan: &Plan) -> String {
         Image::Registry { reference } => format!("pull {reference}"),
     };
     let step = |step: &Step| match step {
-        Step::StopContainers { ids, grace } => format!("end {} in {} s", ids.join("+"), grace.as_secs()),
+        Step::StopContainers { ends, grace, .. } => {
+            let end =
+                |end: &End| format!("{}{}{}", end.id, if end.hook.is_some() { "!" } else { "" }, ">".repeat(end.turn));
+            format!("end {} in {} s", ends.iter().map(end).collect::<Vec<_>>().join("+"), grace.as_secs())
+        }
         Step::StopSandbox { id } => format!("stop {id}"),
         Step::RemoveSandbox { id } => format!("remove {id}"),
         Step::RemoveVolumes { uid: _ } => "remove volumes".to_owned(),
@@ -140,8 +150,9 @@ fn after_a_reboot_a_new_sandbox_takes_over_and_the_old_one_goes_last() {
     let new = sandbox(&pod, "new", 1, true, vec![run("q", 1, 1, State::Running)]);
     let plan = plan_for(&[&pod], vec![old(), new], |_| {});
     assert_eq!(steps(&plan), "stop old, remove old");
-    let expected = ContainerStatus { name: "c".to_owned(), phase: ContainerPhase::Running, restarts: 1, ended: None };
-    assert_eq!(plan.pods[0].containers, [expected]);
+    let [shown] = &plan.pods[0].containers[..] else { panic!("{:?}", plan.pods) };
+    assert_eq!((shown.phase, shown.restarts, &shown.ended), (ContainerPhase::Running, 1, &None));
+    assert_eq!(shown.last_ended.as_ref().map(|ended| ended.exit_code), Some(255));
 }
 
 #[test]
@@ -368,3 +379,5 @@ fn files_of_pods_that_are_gone_are_removed() {
     let plan = plan_for(&[&wanted], vec![sandbox(&ended, "s", 0, false, vec![])], files);
     assert_eq!(plan.leftovers, ["gone"]);
 }
+
+mod lifecycle;

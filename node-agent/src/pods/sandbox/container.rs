@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BOOT, CRASHES, hosts, labels, limits::limits, namespaces};
+use super::{BOOT, CRASHES, LAST_WORD, hosts, labels, limits::limits, namespaces};
 use crate::{
     clients::cri::{ContainerSpec, ImageUser, MountPropagation, MountSpec, Resources as Limits, Seccomp},
     pods::model::{self, Container, Facts, Mount, Pod, Propagation, SECCOMP_PROFILES, Spec, Volume},
@@ -21,6 +21,8 @@ pub(in crate::pods) struct Run<'a> {
     pub(in crate::pods) boot: &'a str,
     /// What the runtime knows its image by.
     pub(in crate::pods) image: &'a str,
+    /// The file on the host that it may leave its last word in.
+    pub(in crate::pods) last_word: &'a str,
     /// What is known only now.
     pub(in crate::pods) facts: &'a Facts,
     /// Who its image's programs run as, if that is needed.
@@ -48,6 +50,12 @@ pub(in crate::pods) fn container(
 ) -> ContainerSpec {
     let mut labels = labels(pod);
     labels.insert("io.kubernetes.container.name".to_owned(), container.name.clone());
+    let last_word = MountSpec {
+        container_path: container.termination.path.clone(),
+        host_path: run.last_word.to_owned(),
+        ..MountSpec::default()
+    };
+    let falls_back = if container.termination.falls_back_to_logs { "logs" } else { "file" };
     let known = |text: &String| run.facts.fill(text);
     let (user, username) = match &run.user {
         None => (container.run_as_user, String::new()),
@@ -62,11 +70,12 @@ pub(in crate::pods) fn container(
         args: container.args.iter().map(known).collect(),
         working_dir: container.working_dir.clone(),
         env: container.env.iter().map(|(name, value)| (name.clone(), known(value))).collect(),
-        mounts: mounts(pod, container, places),
+        mounts: mounts(pod, container, places).into_iter().chain([last_word]).collect(),
         labels,
         annotations: BTreeMap::from([
             (CRASHES.to_owned(), run.crashes.to_string()),
             (BOOT.to_owned(), run.boot.to_owned()),
+            (LAST_WORD.to_owned(), falls_back.to_owned()),
         ]),
         log_path: format!("{}/{}.log", container.name, run.attempt),
         privileged: container.privileged,

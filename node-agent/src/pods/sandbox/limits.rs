@@ -28,18 +28,31 @@ pub(super) fn group(uid: &str) -> String {
 
 /// What is written into a pod's control group, by file.
 pub(in crate::pods) fn pod_limits(spec: &Spec) -> Vec<(&'static str, String)> {
-    let all = |of: fn(&Resources) -> Option<u64>| spec.containers.iter().map(move |container| of(&container.resources));
-    let requests: u64 = all(cpu_request).flatten().sum();
+    let requests = at_once(spec, cpu_request);
     let mut files = vec![("cpu.weight", weight(shares(Some(requests))).to_string())];
     // A pod has a limit if all of its containers have one.
-    let sum = |limits: Option<Vec<u64>>| limits.map(|limits| limits.iter().sum::<u64>());
-    if let Some(milli) = sum(all(|one| one.cpu_limit_milli).collect()) {
+    let limit = |of: fn(&Resources) -> Option<u64>| {
+        spec.all_containers().all(|one| of(&one.resources).is_some()).then(|| at_once(spec, of))
+    };
+    if let Some(milli) = limit(|one| one.cpu_limit_milli) {
         files.push(("cpu.max", format!("{} {PERIOD_US}", quota_us(milli))));
     }
-    if let Some(bytes) = sum(all(|one| one.memory_limit_bytes).collect()) {
+    if let Some(bytes) = limit(|one| one.memory_limit_bytes) {
         files.push(("memory.max", bytes.to_string()));
     }
     files
+}
+
+/// What those containers have together that run at the same time, at most: init containers come one after the other, sidecars stay
+/// (k8s.io/component-helpers/resource, AggregateContainerRequests).
+fn at_once(spec: &Spec, of: fn(&Resources) -> Option<u64>) -> u64 {
+    let (mut sidecars, mut most) = (0, 0);
+    for one in &spec.init_containers {
+        let own = of(&one.resources).unwrap_or_default();
+        most = most.max(sidecars + own);
+        sidecars += if one.is_sidecar { own } else { 0 };
+    }
+    most.max(sidecars + spec.containers.iter().filter_map(|one| of(&one.resources)).sum::<u64>())
 }
 
 /// Of a container; `memory_bytes` is what the node has, for pods that are neither first nor last.

@@ -4,7 +4,10 @@ mod container;
 pub(super) mod hosts;
 mod limits;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 pub(super) use self::{
     container::{Places, Run, container, has_late},
@@ -21,6 +24,8 @@ pub(super) const MANIFEST: &str = "os.ballast.dev/manifest";
 pub(super) const GRACE: &str = "os.ballast.dev/grace-seconds";
 pub(super) const CRASHES: &str = "os.ballast.dev/crashes";
 pub(super) const BOOT: &str = "os.ballast.dev/boot";
+pub(super) const SINCE: &str = "os.ballast.dev/since";
+pub(super) const LAST_WORD: &str = "os.ballast.dev/termination-message";
 
 /// Pods lie in a control group of their own, beside systemd's, as the kubelet's do with its cgroupfs driver.
 const CGROUP: &str = "/ballast-pods";
@@ -59,13 +64,16 @@ pub(super) fn volumes_folder(uid: &str) -> String {
     format!("{VOLUMES}/{uid}")
 }
 
-/// `resolver` is only asked for when the sandbox is made.
-pub(super) fn spec(pod: &Pod, attempt: u32, resolver: Option<Resolver>) -> SandboxSpec {
+/// `since` and `resolver` are only asked for when the sandbox is made.
+pub(super) fn spec(pod: &Pod, attempt: u32, since: Option<SystemTime>, resolver: Option<Resolver>) -> SandboxSpec {
     let spec = &pod.spec;
     let mut annotations = spec.annotations.clone();
     annotations.insert(SOURCE.to_owned(), pod.source.clone());
     annotations.insert(MANIFEST.to_owned(), pod.text.clone());
     annotations.insert(GRACE.to_owned(), spec.grace.as_secs().to_string());
+    if let Some(since) = since.and_then(|since| since.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+        annotations.insert(SINCE.to_owned(), since.as_secs().to_string());
+    }
     SandboxSpec {
         name: spec.key.name.clone(),
         namespace: spec.key.namespace.clone(),
@@ -78,7 +86,7 @@ pub(super) fn spec(pod: &Pod, attempt: u32, resolver: Option<Resolver>) -> Sandb
         cgroup_parent: group(&pod.uid),
         dns: resolver.map(|Resolver { servers, searches, options }| Dns { servers, searches, options }),
         namespaces: namespaces(pod),
-        privileged: spec.containers.iter().any(|container| container.privileged),
+        privileged: spec.all_containers().any(|container| container.privileged),
         ports: if spec.host_network { Vec::new() } else { ports(spec) },
         sysctls: spec.sysctls.clone(),
         supplemental_groups: container::groups(spec),
@@ -108,7 +116,7 @@ fn ports(spec: &Spec) -> Vec<PortMapping> {
             host_ip: port.host_ip.clone(),
         })
     };
-    spec.containers.iter().flat_map(|container| &container.host_ports).filter_map(mapping).collect()
+    spec.all_containers().flat_map(|container| &container.host_ports).filter_map(mapping).collect()
 }
 
 fn labels(pod: &Pod) -> BTreeMap<String, String> {
@@ -129,6 +137,12 @@ pub(super) fn crashes(annotations: &BTreeMap<String, String>, boot: &str) -> u32
     let count = || annotations.get(CRASHES)?.parse().ok();
     let is_of_this_boot = annotations.get(BOOT).is_some_and(|its| its == boot);
     if is_of_this_boot { count().unwrap_or(0) } else { 0 }
+}
+
+/// When the first sandbox of the pod was made, by the annotations of a later one.
+pub(super) fn since(annotations: &BTreeMap<String, String>) -> Option<SystemTime> {
+    let secs = annotations.get(SINCE)?.parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(secs))
 }
 
 /// The grace period in a sandbox's annotations.

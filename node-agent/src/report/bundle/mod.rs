@@ -37,7 +37,7 @@ use crate::{
     },
     settings::{
         model::{FILE, SOURCES},
-        observe::{BEFORE, CREDENTIAL},
+        observe::{self, BEFORE},
     },
 };
 
@@ -188,7 +188,8 @@ impl Packer<'_> {
 /// All that the settings say nobody may see, wherever they are from.
 fn secrets(host: &Host) -> Vec<String> {
     let kept = files(&host.path(SOURCES), "").into_iter().map(|name| format!("{SOURCES}/{name}"));
-    let all = [FILE, BEFORE, CREDENTIAL].map(str::to_owned).into_iter().chain(kept);
+    // The first boot's credential counts before it is kept.
+    let all = [FILE.to_owned(), BEFORE.to_owned(), observe::credential()].into_iter().chain(kept);
     let texts = all.filter_map(|path| fs::read(host.path(path)).ok());
     texts.flat_map(|text| edit::secrets(&String::from_utf8_lossy(&text))).collect()
 }

@@ -3,7 +3,7 @@
 use super::text::{Kind, Text};
 use crate::report::{
     releases::Releases,
-    status::{Cluster, Kubelet, Status},
+    status::{Cluster, Container, Kubelet, Pod, Status},
 };
 
 /// The states of a membership, as the status has them.
@@ -131,14 +131,39 @@ fn pods(text: &mut Text, status: &Status) {
     for pod in &status.pods {
         family.sample(&[("namespace", &pod.namespace), ("pod", &pod.name), ("phase", &pod.phase)], 1);
     }
+    let mut family = text.family("ballast_pod_ready", Kind::Gauge, "Whether all containers of each pod are ready.");
+    for pod in &status.pods {
+        family.sample(&[("namespace", &pod.namespace), ("pod", &pod.name)], u8::from(pod.ready));
+    }
+    let mut family = text.family(
+        "ballast_container_ready",
+        Kind::Gauge,
+        "Whether each container is ready; not those that come first.",
+    );
+    for (pod, container) in containers(status).filter(|(_, container)| container.role != "init") {
+        let labels = [("namespace", &*pod.namespace), ("pod", &*pod.name), ("container", &*container.name)];
+        family.sample(&labels, u8::from(container.ready));
+    }
+    let mut family = text.family(
+        "ballast_container_last_exit_code",
+        Kind::Gauge,
+        "With which status the latest run of each container that ended, ended.",
+    );
+    for (pod, container) in containers(status) {
+        let Some(ended) = container.ended.as_ref().or(container.last_ended.as_ref()) else { continue };
+        let labels = [("namespace", &*pod.namespace), ("pod", &*pod.name), ("container", &*container.name)];
+        family.sample(&labels, ended.exit_code);
+    }
     let mut family =
         text.family("ballast_container_restarts_total", Kind::Counter, "How often each container was started again.");
-    for pod in &status.pods {
-        for container in &pod.containers {
-            let labels = [("namespace", &*pod.namespace), ("pod", &*pod.name), ("container", &*container.name)];
-            family.sample(&labels, container.restarts);
-        }
+    for (pod, container) in containers(status) {
+        let labels = [("namespace", &*pod.namespace), ("pod", &*pod.name), ("container", &*container.name)];
+        family.sample(&labels, container.restarts);
     }
+}
+
+fn containers(status: &Status) -> impl Iterator<Item = (&Pod, &Container)> {
+    status.pods.iter().flat_map(|pod| pod.containers.iter().map(move |container| (pod, container)))
 }
 
 fn disk(text: &mut Text, status: &Status) {
@@ -239,8 +264,13 @@ mod tests {
             name: "web".to_owned(),
             namespace: "default".to_owned(),
             phase: "Running".to_owned(),
-            containers: vec![Container { name: "c".to_owned(), state: "running".to_owned(), restarts: 2, ended: None }],
-            without_effect: vec![],
+            containers: vec![Container {
+                name: "c".to_owned(),
+                state: "running".to_owned(),
+                restarts: 2,
+                ..Container::default()
+            }],
+            ..Pod::default()
         };
         let cluster = Cluster {
             name: "prod".to_owned(),

@@ -37,7 +37,10 @@ pub fn draft(documents: &[Document], edit: &Edit, written: &Written) -> Result<D
     let old = text(documents);
     let text = edited(&old, edit)?;
     if text.len() > MAX_BYTES {
-        return Err(Failure::refused(format!("the settings would have more than {} KiB", MAX_BYTES / 1024)));
+        return Err(Failure::refused(format!(
+            "the settings would have more than {} KiB; take something out",
+            MAX_BYTES / 1024
+        )));
     }
     let changed = old.as_deref() != Ok(text.as_str());
     let node = Source::new(FILE, Rank::Node, text.as_bytes());

@@ -35,15 +35,18 @@ pub fn admit(
         } else {
             format!("is {}", offer.os_id)
         };
-        return Err(Failure::refused(format!("the image {found}; this node is {os_id}")));
+        return Err(Failure::refused(format!("the image {found}; this node is {os_id}: name an image of it")));
     }
     if offer.architecture != architecture {
-        let message = format!("the image is for {}, this node is {architecture}", offer.architecture);
+        let message =
+            format!("the image is for {}; name one for {architecture}, which this node is", offer.architecture);
         return Err(Failure::refused(message));
     }
     if observed.revoked.releases.contains(&offer.digest) {
         let (version, digest) = (&offer.version, offer.digest.short());
-        return Err(Failure::refused(format!("release {version} ({digest}) was revoked by a release that ran here")));
+        return Err(Failure::refused(format!(
+            "release {version} ({digest}) was revoked by a release that ran here; upgrade to a newer one"
+        )));
     }
     if let Some(failed) = observed.memory.failure_of(&offer.digest) {
         return Err(Failure::refused(format!(
@@ -116,16 +119,20 @@ mod tests {
                 Err("release 0 is older than 1, which runs; to take it all the same: --allow-downgrade"),
             ),
             (offer("c", "0"), &any, Ok(Admission::Take)),
-            (Offer { os_id: "x".into(), ..offer("c", "3") }, &any, Err("the image is x; this node is ballast")),
+            (
+                Offer { os_id: "x".into(), ..offer("c", "3") },
+                &any,
+                Err("the image is x; this node is ballast: name an image of it"),
+            ),
             (
                 Offer { os_id: "".into(), ..offer("c", "3") },
                 &any,
-                Err("the image has no os.ballast.id label; this node is ballast"),
+                Err("the image has no os.ballast.id label; this node is ballast: name an image of it"),
             ),
             (
                 Offer { architecture: "arm64".into(), ..offer("c", "3") },
                 &any,
-                Err("the image is for arm64, this node is amd64"),
+                Err("the image is for arm64; name one for amd64, which this node is"),
             ),
         ];
         for (offer, upgrade, expected) in table {
@@ -177,7 +184,10 @@ mod tests {
         observed.revoked.releases.insert(digest("b"));
         let any = Upgrade { allow_downgrade: true, ..Upgrade::default() };
         let reported = verdict(&offer("b", "2"), &observed, &any).unwrap_err();
-        assert_eq!(reported, "release 2 (sha256:bbbbbbbbbbbb) was revoked by a release that ran here");
+        assert_eq!(
+            reported,
+            "release 2 (sha256:bbbbbbbbbbbb) was revoked by a release that ran here; upgrade to a newer one"
+        );
     }
 
     #[test]

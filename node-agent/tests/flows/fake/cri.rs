@@ -1,6 +1,7 @@
 //! A container runtime that remembers what it is asked to run, and runs nothing.
 
 use std::{
+    collections::{HashMap, VecDeque},
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
     time::SystemTime,
@@ -47,6 +48,14 @@ pub(crate) struct State {
     pub(crate) start_error: Option<String>,
     /// Whether containers end with this status as soon as they start.
     pub(crate) exit_at_once: Option<i32>,
+    /// With which status each next run of a container, by its name, ends as soon as it starts; those after them run on.
+    pub(crate) exits: HashMap<String, VecDeque<i32>>,
+    /// With which status a command in a container ends, by its words; others end well.
+    pub(crate) commands: HashMap<String, i32>,
+    /// Which containers were started, in order.
+    pub(crate) starts: Vec<String>,
+    /// Which containers were stopped, and within how many seconds.
+    pub(crate) stops: Vec<String>,
     listeners: Vec<mpsc::Sender<Vec<u8>>>,
     count: u32,
 }
@@ -217,7 +226,9 @@ impl State {
                 for container in self.containers.iter_mut().filter(|one| one.id == id.id) {
                     container.state = RUNNING;
                     container.started_at = now();
-                    if let Some(exit_code) = exit_at_once {
+                    self.starts.push(container.name().to_owned());
+                    let next = self.exits.get_mut(container.name()).and_then(VecDeque::pop_front);
+                    if let Some(exit_code) = next.or(exit_at_once) {
                         container.end(exit_code);
                     }
                 }
@@ -228,8 +239,26 @@ impl State {
                 if let Some(call) = self.calls.last_mut() {
                     *call = format!("StopContainer {} within {} s", id.id, id.timeout);
                 }
-                self.containers.iter_mut().filter(|one| one.id == id.id).for_each(|one| one.end(143));
+                for container in self.containers.iter_mut().filter(|one| one.id == id.id) {
+                    self.stops.push(format!("{} {}", container.name(), id.timeout));
+                    container.end(143);
+                }
                 done()
+            }
+            "ExecSync" => {
+                let request = wire::ExecSyncRequest::decode(message).unwrap();
+                let command = request.cmd.join(" ");
+                let Some(container) =
+                    self.containers.iter().find(|one| one.id == request.container_id && one.state == RUNNING)
+                else {
+                    return Some(Answer::Refusal("container is not running".to_owned()));
+                };
+                if let Some(call) = self.calls.last_mut() {
+                    *call = format!("ExecSync {} {command}", container.name());
+                }
+                let exit_code = self.commands.get(&command).copied().unwrap_or(0);
+                let stdout = format!("{command} says {exit_code}\n").into_bytes();
+                Some(Answer::Message(wire::ExecSyncResponse { stdout, exit_code }.encode_to_vec()))
             }
             "ReopenContainerLog" => done(),
             "RemoveContainer" => {
@@ -272,8 +301,11 @@ impl State {
                 wire::StatusResponse { status }.encode_to_vec()
             }
             "ListPodSandbox" => wire::Sandboxes { items: self.sandboxes.clone() }.encode_to_vec(),
-            // It gives nobody an address.
-            "PodSandboxStatus" => Vec::new(),
+            // Where tests have servers of their own.
+            "PodSandboxStatus" => {
+                let network = Some(wire::PodSandboxNetworkStatus { ip: "127.0.0.1".to_owned() });
+                wire::PodSandboxStatusResponse { status: Some(wire::PodSandboxStatus { network }) }.encode_to_vec()
+            }
             "ListContainers" => {
                 let request = wire::ListContainersRequest::decode(message).unwrap();
                 let wanted = request.filter.unwrap_or_default().label_selector;

@@ -126,6 +126,8 @@ pub(crate) struct ContainerConfig {
     pub(crate) annotations: HashMap<String, String>,
     #[prost(message, optional, tag = "15")]
     pub(crate) linux: Option<LinuxContainerConfig>,
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) mounts: Vec<Mount>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -299,4 +301,46 @@ pub(crate) struct Reference {
 pub(crate) struct Unpack {
     #[prost(string, tag = "2")]
     pub(crate) snapshotter: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ExecSyncRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) container_id: String,
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) cmd: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ExecSyncResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) stdout: Vec<u8>,
+    #[prost(int32, tag = "3")]
+    pub(crate) exit_code: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PodSandboxStatusResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) status: Option<PodSandboxStatus>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PodSandboxStatus {
+    #[prost(message, optional, tag = "5")]
+    pub(crate) network: Option<PodSandboxNetworkStatus>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PodSandboxNetworkStatus {
+    #[prost(string, tag = "1")]
+    pub(crate) ip: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Mount {
+    #[prost(string, tag = "1")]
+    pub(crate) container_path: String,
+    #[prost(string, tag = "2")]
+    pub(crate) host_path: String,
 }

@@ -6,26 +6,14 @@ use super::*;
 pub(super) const CASES: [(&str, &str, &[&str]); 10] = [
     ("p01-kubectl-run", include_str!("../../../../tests/manifests/p01-kubectl-run.yaml"), &[]),
     ("p02-static-web", include_str!("../../../../tests/manifests/p02-static-web.yaml"), &[]),
-    (
-        "p03-node-exporter",
-        include_str!("../../../../tests/manifests/p03-node-exporter.yaml"),
-        &["spec.containers[0].livenessProbe"],
-    ),
-    (
-        "p05-etcd",
-        include_str!("../../../../tests/manifests/p05-etcd.yaml"),
-        &["spec.containers[0].livenessProbe", "spec.containers[0].startupProbe"],
-    ),
+    ("p03-node-exporter", include_str!("../../../../tests/manifests/p03-node-exporter.yaml"), &[]),
+    ("p05-etcd", include_str!("../../../../tests/manifests/p05-etcd.yaml"), &[]),
     (
         "p06-fluent-bit",
         include_str!("../../../../tests/manifests/p06-fluent-bit.yaml"),
         &["spec.serviceAccountName", "spec.containers[0].envFrom[0].secretRef.name", "spec.volumes[0].configMap.name"],
     ),
-    (
-        "p07-app",
-        include_str!("../../../../tests/manifests/p07-app.yaml"),
-        &["spec.initContainers", "spec.containers[0].lifecycle", "spec.containers[0].readinessProbe"],
-    ),
+    ("p07-app", include_str!("../../../../tests/manifests/p07-app.yaml"), &[]),
     ("p10-docstart-end", include_str!("../../../../tests/manifests/p10-docstart-end.yaml"), &[]),
     ("p11-two-docs", include_str!("../../../../tests/manifests/p11-two-docs.yaml"), &[]),
     ("p14-kubectl-get", include_str!("../../../../tests/manifests/p14-kubectl-get.yaml"), &[]),
@@ -59,19 +47,19 @@ macro_rules! upstream {
 
 /// What a node that has no API server refuses of the kinds of manifests that people have: by name, what is missing, and nothing else.
 pub(super) const UPSTREAM: [((&str, &str), &[&str]); 14] = [
-    (upstream!("nginx"), &["livenessProbe", "readinessProbe"]),
+    (upstream!("nginx"), &[]),
     (upstream!("node-exporter"), &[]),
-    (upstream!("etcd"), &["livenessProbe", "readinessProbe", "startupProbe"]),
-    (upstream!("kube-apiserver"), &["livenessProbe", "readinessProbe", "startupProbe"]),
-    (upstream!("coredns"), &["livenessProbe", "readinessProbe", "serviceAccountName"]),
+    (upstream!("etcd"), &[]),
+    (upstream!("kube-apiserver"), &[]),
+    (upstream!("coredns"), &["serviceAccountName"]),
     (upstream!("kube-proxy"), &["serviceAccountName"]),
-    (upstream!("flannel"), &["initContainers", "serviceAccountName"]),
-    (upstream!("cilium"), &["initContainers", "lifecycle", "livenessProbe", "serviceAccountName", "startupProbe"]),
-    (upstream!("fluent-bit"), &["livenessProbe"]),
-    (upstream!("redis"), &["initContainers", "livenessProbe"]),
+    (upstream!("flannel"), &["serviceAccountName"]),
+    (upstream!("cilium"), &["serviceAccountName"]),
+    (upstream!("fluent-bit"), &[]),
+    (upstream!("redis"), &[]),
     (upstream!("job"), &[]),
-    (upstream!("sidecar"), &["initContainers"]),
-    (upstream!("csi-node"), &["livenessProbe", "serviceAccountName"]),
+    (upstream!("sidecar"), &[]),
+    (upstream!("csi-node"), &["serviceAccountName"]),
     (upstream!("kubectl-run"), &[]),
 ];
 

@@ -1,22 +1,45 @@
-//! `ballast pods`: what this node makes of manifests.
+//! `ballast pods`: how the pods are, and what this node makes of manifests.
 
-use std::{path::PathBuf, process::ExitCode};
+mod list;
 
-use anyhow::Result;
+use std::{path::PathBuf, process::ExitCode, time::SystemTime};
+
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{ask::print, exit};
-use crate::pods::{
-    manifest::{self, ManifestError, Read},
-    model::{Key, Pod},
+use super::{
+    ask::{print, unexpected},
+    exit,
+    node::Node,
+};
+use crate::{
+    pods::{
+        manifest::{self, ManifestError, Read},
+        model::{Key, Pod},
+    },
+    report::socket::{Reply, Request},
 };
 
-/// Checks manifests of pods
+/// Shows the pods: ready, restarts, address, age, how they last ended; checks manifests
 #[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit status: 0 they are printed; 1 the agent could not be asked; 2 wrong usage."
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    /// Prints JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    /// Whether it is about a file alone.
+    pub(super) fn needs_no_node(&self) -> bool {
+        self.command.is_some()
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,8 +83,9 @@ struct Place<'a> {
     message: &'a str,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let Command::Explain { file, json } = &arguments.command;
+/// The commands that are about a file alone.
+pub(super) fn check(arguments: &Arguments) -> Result<ExitCode> {
+    let Some(Command::Explain { file, json }) = &arguments.command else { return Ok(ExitCode::SUCCESS) };
     let read = manifest::load(file, &file.display().to_string());
     if *json {
         print(&format!("{}\n", serde_json::to_string_pretty(&explained(&read))?))?;
@@ -69,6 +93,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         print(&explain(&read))?;
     }
     Ok(if read.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::REFUSED) })
+}
+
+/// The table, or the same as JSON.
+pub(super) fn run(arguments: &Arguments, node: &Node) -> Result<ExitCode> {
+    let reply = node.open("pods", &Request::Status {})?.next()?;
+    let Reply::Status(status) = reply else { bail!(unexpected(&reply)) };
+    print(&match arguments.json {
+        true => serde_json::to_string_pretty(&status.pods).context("encoding the pods")? + "\n",
+        false => list::render(&status.pods, SystemTime::now()),
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn explained(read: &Read) -> Explained<'_> {
