@@ -116,7 +116,7 @@ fn gone(var: &Path, below: &Path, kept: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 fn is_secret(path: &Path) -> bool {
     let below = |folder: &&str| path.starts_with(folder) || Path::new(folder).starts_with(path);
-    SECRET.iter().any(|folder| below(folder)) && !path.starts_with(NOT_SECRET)
+    SECRET.iter().any(below) && !path.starts_with(NOT_SECRET)
 }
 
 /// Zeroes in place of what is in a file, or in all files below a folder.
