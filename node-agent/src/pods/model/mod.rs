@@ -7,6 +7,7 @@ use serde::Serialize;
 use self::container::is_false;
 pub use self::{
     container::{Capabilities, Container, Mount, Propagation, PullPolicy, Resources, SECCOMP_PROFILES, Seccomp},
+    credential::Credential,
     late::{Facts, LATE, has_late, late},
     network::{Dns, HostAlias, Naming, Port, Protocol},
     observed::{Archive, Failure, Instance, Observed, Resolver, Sandbox, State},
@@ -15,6 +16,7 @@ pub use self::{
 };
 
 mod container;
+mod credential;
 mod late;
 mod network;
 mod observed;
@@ -126,6 +128,9 @@ pub struct Spec {
     pub grace: Duration,
     /// Its volumes, by name.
     pub volumes: BTreeMap<String, Volume>,
+    /// Who pulls its images. Another password makes no other pod.
+    #[serde(skip)]
+    pub credentials: Vec<Credential>,
     /// Its containers, at least one.
     pub containers: Vec<Container>,
 }
@@ -134,7 +139,7 @@ impl Spec {
     /// Whether both want the same port of the host.
     pub fn is_in_the_way_of(&self, other: &Self) -> bool {
         let ports = |spec: &Self| -> Vec<Port> {
-            spec.containers.iter().flat_map(|container| container.host_ports.iter().cloned()).collect()
+            spec.containers.iter().flat_map(|container| container.ports.iter().cloned()).collect()
         };
         let others = ports(other);
         ports(self).iter().any(|port| others.iter().any(|other| port.is_in_the_way_of(other)))

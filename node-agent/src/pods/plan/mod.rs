@@ -13,7 +13,7 @@ use self::pod::PodPlan;
 use super::{
     desired::Desired,
     disk,
-    model::{Archive, Failure, Key, Observed, Pod, Resolver, Sandbox, State},
+    model::{Archive, Credential, Failure, Key, Observed, Pod, Resolver, Sandbox, State},
     phase::{ContainerPhase, Phase},
     restart_backoff,
 };
@@ -122,6 +122,8 @@ pub enum Image {
     Registry {
         /// Its name.
         reference: ImageReference,
+        /// Who asks, if not the node.
+        credential: Option<Credential>,
     },
 }
 
