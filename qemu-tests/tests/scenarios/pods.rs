@@ -1,5 +1,7 @@
 //! Pods of the operator: a manifest file in /var/lib/ballast/pods is created, changed, removed; the network that pods have.
 
+mod stages;
+
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;

@@ -22,7 +22,7 @@ use tonic::{Code, Request, Status, client::Grpc};
 use tonic_prost::ProstCodec;
 
 pub use self::types::{
-    ContainerSpec, ContainerState, ContainerStatus, Dns, Executed, Image, ImageUser, Layer, MountPropagation,
+    ContainerSpec, ContainerState, ContainerStatus, Dns, Executed, Image, ImageUser, Layer, Login, MountPropagation,
     MountSpec, Namespaces, PidNamespace, PortMapping, Protocol, Resources, RuntimeStatus, Sandbox, SandboxSpec,
     Seccomp,
 };
