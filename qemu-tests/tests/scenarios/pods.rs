@@ -1,5 +1,7 @@
 //! Pods of the operator: a manifest file in /var/lib/ballast/pods is created, changed, removed; the network that pods have.
 
+mod stages;
+
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
@@ -137,6 +139,7 @@ fn operators_pod_follows_its_manifest() {
         write(&mut node, manifest_of(&by_digest, "two", true))?;
         reports(&mut node, "two").context("the changed manifest did not change the pod")?;
         a_container_that_cannot_start_says_why(&mut node)?;
+        stages::a_pod_goes_through_all_stages(&mut node)?;
         manifests::say_what_a_container_has(&mut node)?;
 
         node.guest.ask("echo 'spec: [' >/var/lib/ballast/pods/broken.yaml")?;

@@ -8,7 +8,7 @@ use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
 use super::{
-    CallError, ContainerSpec, ContainerStatus, Cri, Executed, Image, ImageUser, QUICK, RuntimeStatus, Sandbox,
+    CallError, ContainerSpec, ContainerStatus, Cri, Executed, Image, ImageUser, Login, QUICK, RuntimeStatus, Sandbox,
     SandboxSpec,
     convert::{container, container_config, image_spec, sandbox, sandbox_config},
     wire,
@@ -106,12 +106,13 @@ impl Cri {
         Ok(reply.images.into_iter().map(image).collect())
     }
 
-    /// Fetches an image from its registry.
+    /// Fetches an image from its registry, as `login`; None: as the node.
     ///
     /// # Errors
     /// As every call; the deadline is half an hour.
-    pub async fn pull_image(&self, image: &str) -> Result<()> {
-        let request = wire::PullImageRequest { image: Some(image_spec(image)), sandbox_config: None };
+    pub async fn pull_image(&self, image: &str, login: Option<Login>) -> Result<()> {
+        let auth = login.map(|Login { user, password }| wire::AuthConfig { username: user, password });
+        let request = wire::PullImageRequest { image: Some(image_spec(image)), auth, sandbox_config: None };
         self.call("/runtime.v1.ImageService/PullImage", request, PULL).await.map(|_: wire::Empty| ())
     }
 

@@ -32,6 +32,16 @@ pub(super) struct ListImagesResponse {
 pub(super) struct PullImageRequest {
     #[prost(message, optional, tag = "1")]
     pub(super) image: Option<ImageSpec>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) auth: Option<AuthConfig>,
     #[prost(message, optional, tag = "3")]
     pub(super) sandbox_config: Option<PodSandboxConfig>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AuthConfig {
+    #[prost(string, tag = "1")]
+    pub(super) username: String,
+    #[prost(string, tag = "2")]
+    pub(super) password: String,
 }

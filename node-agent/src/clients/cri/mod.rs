@@ -26,9 +26,9 @@ use tonic_prost::ProstCodec;
 pub use self::{
     exec::{Pipes, Process, RunningContainer},
     types::{
-        ContainerSpec, ContainerState, ContainerStatus, Dns, Executed, Image, ImageUser, Layer, MountPropagation,
-        MountSpec, Namespaces, PidNamespace, PortMapping, Protocol, Resources, RuntimeStatus, Sandbox, SandboxSpec,
-        Seccomp,
+        ContainerSpec, ContainerState, ContainerStatus, Dns, Executed, Image, ImageUser, Layer, Login,
+        MountPropagation, MountSpec, Namespaces, PidNamespace, PortMapping, Protocol, Resources, RuntimeStatus,
+        Sandbox, SandboxSpec, Seccomp,
     },
 };
 use super::grpc::Channel;

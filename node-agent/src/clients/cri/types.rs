@@ -311,6 +311,21 @@ pub struct Image {
     pub user: ImageUser,
 }
 
+/// Who asks a registry.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The password, which is never shown.
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
 /// Who an image's programs run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageUser {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
-pub(super) use super::images::{Image, ListImagesResponse, PullImageRequest};
+pub(super) use super::images::{AuthConfig, Image, ListImagesResponse, PullImageRequest};
 pub(super) use super::security::{
     Capability, Int64Value, LinuxContainerSecurityContext, LinuxSandboxSecurityContext, NamespaceOption,
     SecurityProfile,

@@ -105,16 +105,15 @@ async fn exchange(
     // It is polled as long as it is asked, and dropped, which closes it: no task of its own.
     let asked = sender.send_request(request);
     tokio::pin!(connection, asked);
-    let response = loop {
-        tokio::select! {
-            biased;
-            response = &mut asked => break response.context("asking over HTTP")?,
-            ended = &mut connection => {
-                ended.context("speaking HTTP")?;
-                break asked.await.context("asking over HTTP")?;
-            }
+    let response = tokio::select! {
+        biased;
+        response = &mut asked => response,
+        ended = &mut connection => {
+            ended.context("speaking HTTP")?;
+            asked.await
         }
     };
+    let response = response.context("asking over HTTP")?;
     let (head, _body) = response.into_parts();
     Ok((head.status.as_u16(), head.headers))
 }

@@ -7,7 +7,12 @@ use tokio::sync::Mutex;
 
 use super::hooks;
 use crate::{
-    clients::{cgroup, cri::Cri, host::Host, identity},
+    clients::{
+        cgroup,
+        cri::{Cri, Login},
+        host::Host,
+        identity,
+    },
     pods::{
         files,
         model::{Container, Key, Pod},
@@ -59,7 +64,7 @@ impl Worker {
                 let since = since.unwrap_or_else(SystemTime::now);
                 let spec = sandbox::spec(&pod, attempt, Some(since), resolver);
                 cri.run_sandbox(&spec).await.context("starting the sandbox")?;
-                self.limit(&pod).await
+                Ok(())
             }
             Step::StartContainer {
                 pod,
@@ -124,9 +129,13 @@ impl Worker {
                 let _one_at_a_time = self.importing.lock().await;
                 preloaded::provide(&self.host, &self.cri, archive).await
             }
-            Image::Registry { reference } => {
+            Image::Registry { reference, credential } => {
                 log::info!("pod {}: pulling {reference}", self.key);
-                self.cri.pull_image(&reference.to_string()).await.with_context(|| format!("pulling {reference}"))
+                let login = credential.as_ref().map(|credential| Login {
+                    user: credential.user.clone(),
+                    password: String::from_utf8_lossy(credential.password.bytes()).into_owned(),
+                });
+                self.cri.pull_image(&reference.to_string(), login).await.with_context(|| format!("pulling {reference}"))
             }
         }
     }
@@ -141,6 +150,8 @@ impl Worker {
     ) -> Result<()> {
         let (logs, attempt) = (self.host.path(sandbox::log_folder(pod)).join(&container.name), run.attempt);
         self.host.change("removing old logs", move |_| files::prune_logs(&logs, attempt)).await?;
+        // Its group is there with the sandbox; written again with each container, so that no failure leaves it without.
+        self.limit(pod).await?;
         let places = self.places(pod, container, run.facts).await?;
         let spec = sandbox::container(pod, container, run, &places, self.pids_limit);
         let config = sandbox::spec(pod, sandbox_attempt, None, None);

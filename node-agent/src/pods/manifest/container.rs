@@ -114,7 +114,8 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>, is_init: 
         stdin,
         stdin_once,
         tty,
-        host_ports: ports.iter().filter(|port| port.host.is_some()).cloned().collect(),
+        // On the host's network it listens there itself.
+        host_ports: ports.iter().filter(|port| port.host.is_some() && !context.host_network).cloned().collect(),
         ports,
         resources,
         is_sidecar,

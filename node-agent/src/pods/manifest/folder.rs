@@ -39,14 +39,15 @@ pub(super) fn documents(folder: &Path, wanted: &BTreeSet<ObjectKey>, length: usi
     Ok(text)
 }
 
-/// Each file's content by its name. Hidden files, and what is no file, are no keys.
+/// Each file's content by its name. Hidden files but those for registries, and what is no file, are no keys.
 fn read(folder: &Path, length: usize) -> Result<Map<String, Value>> {
     let mut data = Map::new();
     let mut room = MAX_BYTES.saturating_sub(u64::try_from(length)?);
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || !is_key(&name) || !entry.path().is_file() {
+        let is_hidden = name.starts_with('.') && !name.starts_with(".docker");
+        if is_hidden || !is_key(&name) || !entry.path().is_file() {
             continue;
         }
         // In base64 it takes a third more.

@@ -1,6 +1,7 @@
 //! From a file's text to the pods in it. A pod that is not understood in full is refused, with all lines and keys.
 
 mod container;
+mod credentials;
 mod documents;
 mod downward;
 mod env;

@@ -152,7 +152,7 @@ fn encoded(fields: &mut Fields<'_>, field: &'static str) -> BTreeMap<String, Con
         match STANDARD.decode(packed) {
             Ok(bytes) => drop(all.insert(key, Content::of(bytes))),
             Err(_) => {
-                fields.refuse_at(line, &format!("{field}.{key}"), "expected base64; a plain text goes into stringData")
+                fields.refuse_at(line, &format!("{field}.{key}"), "expected base64; a plain text goes into stringData");
             }
         }
     }

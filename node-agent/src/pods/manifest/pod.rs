@@ -4,7 +4,7 @@
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 use super::{
-    container,
+    container, credentials,
     downward::ByContainer,
     env::Metadata,
     files, names, network,
@@ -41,10 +41,9 @@ pub(super) const METADATA_WITHOUT_EFFECT: [&str; 10] = [
 ];
 
 /// What a scheduler or a person reads: this node is the only one there is to choose.
-const SPEC_WITHOUT_EFFECT: [&str; 13] = [
+const SPEC_WITHOUT_EFFECT: [&str; 12] = [
     "affinity",
     "enableServiceLinks",
-    "imagePullSecrets",
     "nodeName",
     "nodeSelector",
     "os",
@@ -144,6 +143,7 @@ pub(super) fn spec(metadata: Metadata, mut fields: Fields<'_>, origin: &Origin<'
         security: &security,
     };
     let (init_containers, containers) = containers(&mut fields, &context);
+    let credentials = credentials::credentials(&mut fields, &metadata, origin.objects);
     let spec = Spec {
         labels: metadata.labels.clone(),
         annotations: metadata.annotations.clone(),
@@ -165,6 +165,7 @@ pub(super) fn spec(metadata: Metadata, mut fields: Fields<'_>, origin: &Origin<'
         ),
         key: metadata.key.clone(),
         volumes,
+        credentials,
         containers,
         init_containers,
         active_deadline: active_deadline(&mut fields),

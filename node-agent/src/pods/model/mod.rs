@@ -9,6 +9,7 @@ pub use self::{
     container::{
         Capabilities, Container, Mount, Propagation, PullPolicy, Resources, SECCOMP_PROFILES, Seccomp, Termination,
     },
+    credential::Credential,
     late::{Facts, LATE, has_late, late},
     network::{Dns, HostAlias, Naming, Port, Protocol},
     observed::{Archive, Failure, Instance, Observed, Resolver, Sandbox, State},
@@ -17,6 +18,7 @@ pub use self::{
 };
 
 mod container;
+mod credential;
 mod late;
 mod network;
 mod observed;
@@ -128,6 +130,9 @@ pub struct Spec {
     pub grace: Duration,
     /// Its volumes, by name.
     pub volumes: BTreeMap<String, Volume>,
+    /// Who pulls its images. Another password makes no other pod.
+    #[serde(skip)]
+    pub credentials: Vec<Credential>,
     /// Its containers, at least one.
     pub containers: Vec<Container>,
     /// Those that run before, one after the other; sidecars among them run on.
@@ -155,7 +160,7 @@ impl Spec {
     /// Whether both want the same port of the host.
     pub fn is_in_the_way_of(&self, other: &Self) -> bool {
         let ports = |spec: &Self| -> Vec<Port> {
-            spec.all_containers().flat_map(|container| container.host_ports.iter().cloned()).collect()
+            spec.all_containers().flat_map(|container| container.ports.iter().cloned()).collect()
         };
         let others = ports(other);
         ports(self).iter().any(|port| others.iter().any(|other| port.is_in_the_way_of(other)))

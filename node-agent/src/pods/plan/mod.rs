@@ -17,7 +17,7 @@ use self::{end::tear_down, pod::PodPlan};
 use super::{
     desired::Desired,
     disk,
-    model::{Archive, Failure, Key, Observed, Pod, Resolver, Sandbox},
+    model::{Archive, Credential, Failure, Key, Observed, Pod, Resolver, Sandbox},
     phase::{ContainerPhase, Phase},
     restart_backoff,
 };
@@ -147,6 +147,8 @@ pub enum Image {
     Registry {
         /// Its name.
         reference: ImageReference,
+        /// Who asks, if not the node.
+        credential: Option<Credential>,
     },
 }
 

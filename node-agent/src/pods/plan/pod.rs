@@ -15,7 +15,8 @@ use super::{
 use crate::pods::{
     disk::{self, model::Eviction},
     model::{
-        Container, Instance, Observed, Pod, PullPolicy, Resolver, RestartPolicy, SANDBOX_IMAGE, Sandbox, Spec, State,
+        Container, Credential, Instance, Observed, Pod, PullPolicy, Resolver, RestartPolicy, SANDBOX_IMAGE, Sandbox,
+        Spec, State,
     },
     phase, restart_backoff,
 };
@@ -195,7 +196,10 @@ impl<'a> PodPlan<'a> {
             PullPolicy::IfNotPresent => there.is_none(),
             PullPolicy::Never => false,
         };
-        wanted.then(|| Image::Registry { reference: image.clone() })
+        wanted.then(|| Image::Registry {
+            reference: image.clone(),
+            credential: Credential::of_image(&self.pod.spec.credentials, image).cloned(),
+        })
     }
 
     /// The runtime resolves names as it lists them, and the digests of configurations.

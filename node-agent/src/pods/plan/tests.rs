@@ -81,7 +81,7 @@ fn plan_for(pods: &[&Pod], sandboxes: Vec<Sandbox>, change: impl FnOnce(&mut Obs
 fn steps(plan: &Plan) -> String {
     let image = |image: &Image| match image {
         Image::Archive { archive, .. } => format!("import {}", archive.path),
-        Image::Registry { reference } => format!("pull {reference}"),
+        Image::Registry { reference, .. } => format!("pull {reference}"),
     };
     let step = |step: &Step| match step {
         Step::StopContainers { ends, grace, .. } => {

@@ -129,7 +129,7 @@ impl<'a> PodPlan<'a> {
         let policy = match self.pod.spec.restart_policy {
             _ if container.is_sidecar => return RestartPolicy::Always,
             RestartPolicy::Always if self.is_init(container) => RestartPolicy::OnFailure,
-            policy => policy,
+            policy @ (RestartPolicy::Always | RestartPolicy::OnFailure | RestartPolicy::Never) => policy,
         };
         let is_spent = || self.pod.spec.backoff_limit.is_some_and(|limit| self.restarts() >= limit);
         if policy == RestartPolicy::OnFailure && is_spent() { RestartPolicy::Never } else { policy }

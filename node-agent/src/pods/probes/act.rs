@@ -201,9 +201,8 @@ impl State {
                 }
             }
         }
-        match (&before.failed, &after.failed) {
-            (None, Some(failed)) => log::warn!("{name}: {} failed: {}", failed.kind, failed.message),
-            (_, _) => {}
+        if let (None, Some(failed)) = (&before.failed, &after.failed) {
+            log::warn!("{name}: {} failed: {}", failed.kind, failed.message);
         }
         match (before.is_ready, after.is_ready) {
             (false, true) => log::info!("{name}: is ready"),

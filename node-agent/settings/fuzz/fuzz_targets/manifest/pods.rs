@@ -6,3 +6,5 @@ pub mod disk;
 pub mod manifest;
 #[path = "../../../../src/pods/model/mod.rs"]
 pub mod model;
+#[path = "probes.rs"]
+pub mod probes;

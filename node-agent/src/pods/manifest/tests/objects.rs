@@ -77,6 +77,39 @@ fn volumes_have_the_files_of_objects_and_of_the_pod() {
 }
 
 #[test]
+fn images_may_be_pulled_with_secrets() {
+    let secret = |config: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: pull}}\nstringData: {{.dockerconfigjson: '{config}'}}\n---\n"
+        )
+    };
+    let pod = pod("imagePullSecrets: [{name: pull}],", "");
+    let config = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "bWU6czNjcmV0"}, "r.example/a": {"username": "u", "password": "p"}}}"#;
+    let found = parse("f.yaml", &format!("{}{pod}", secret(config))).unwrap();
+    let shown: Vec<String> = found
+        .spec
+        .credentials
+        .iter()
+        .map(|one| format!("{} {} {}", one.registry, one.user, one.password.as_text().unwrap_or_default()))
+        .collect();
+    assert_eq!(shown, ["docker.io me s3cret", "r.example/a u p"]);
+    assert!(!format!("{found:?}").contains("s3cret"));
+    // Another password makes no other pod, and one that is not there keeps none from running.
+    assert_eq!(parse("f.yaml", &format!("{}{pod}", secret("{}"))).unwrap().uid, found.uid);
+    let alone = parse("f.yaml", &pod).unwrap();
+    assert!(
+        alone.notes.iter().any(|note| note.contains("imagePullSecrets[0].name: without effect")),
+        "{:?}",
+        alone.notes
+    );
+    let wrong = problems(&format!("{}{pod}", secret("?")));
+    assert!(
+        wrong.len() == 1 && wrong[0].contains("expected a Secret of the type kubernetes.io/dockerconfigjson"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
 fn what_is_not_there_is_reported_with_what_to_do() {
     let refused = |spec: &str, container: &str| problems(&pod(spec, container));
     let volumes = |volume: &str| refused(&format!("volumes: [{{name: v, {volume}}}],"), "");

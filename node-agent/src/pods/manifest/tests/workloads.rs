@@ -101,6 +101,12 @@ fn a_pod_has_names_servers_and_ports_of_its_own() {
     let uid = |ports: &str| parse("f.yaml", &spec("", ports)).unwrap().uid;
     assert_eq!(uid(""), uid("{containerPort: 80, name: http}"));
     assert_ne!(uid(""), uid("{containerPort: 80, hostPort: 80}"));
+    let on_the_host = |ports: &str| parse("f.yaml", &spec("hostNetwork: true,", ports)).unwrap().spec;
+    assert_eq!(on_the_host("{containerPort: 80, hostPort: 80}").containers[0].host_ports, []);
+    assert!(
+        on_the_host("{containerPort: 80, hostPort: 80}")
+            .is_in_the_way_of(&parse("f.yaml", &spec("", "{containerPort: 1, hostPort: 80}")).unwrap().spec)
+    );
     for (fields, ports, expected) in [
         ("dnsPolicy: None,", "", "None needs nameservers in dnsConfig"),
         ("dnsConfig: {nameservers: [a]},", "", "expected an IP address"),
