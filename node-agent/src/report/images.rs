@@ -63,7 +63,7 @@ async fn act(host: &Host, command: &ImageCommand) -> Result<Result<String, Strin
     let doing = "asking the container runtime";
     let cri = Cri::connect(&host.path(cri::SOCKET)).await.context(doing)?;
     if let ImageCommand::Pull { image } = command {
-        cri.pull_image(image).await.with_context(|| format!("pulling {image}"))?;
+        cri.pull_image(image, None).await.with_context(|| format!("pulling {image}"))?;
         return Ok(Ok(format!("{image} is there")));
     }
     let images = cri.images().await.context(doing)?;

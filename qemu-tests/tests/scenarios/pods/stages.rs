@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use qemu_tests::deadline::Deadline;
-use qemu_tests::guest::quote;
-use qemu_tests::node::Node;
+use qemu_vm::deadline::Deadline;
+use qemu_vm::guest::quote;
+use qemu_vm::node::Node;
 use serde_json::{Value, json};
 
 const FILE: &str = "/var/lib/ballast/pods/stages.yaml";
