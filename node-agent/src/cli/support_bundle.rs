@@ -57,9 +57,7 @@ fn write(talk: &mut Conversation, draft: &Path) -> Result<u64> {
     let doing = || format!("writing {}", draft.display());
     let file: File =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft).with_context(doing)?;
-    let bytes = receive(talk, &file)?;
-    file.sync_all().with_context(doing)?;
-    Ok(bytes)
+    receive(talk, &file)
 }
 
 fn receive(talk: &mut Conversation, mut out: impl Write) -> Result<u64> {

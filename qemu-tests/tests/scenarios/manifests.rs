@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use qemu_tests::{containers, deadline::Deadline, guest::quote, node::Node};
+use qemu_vm::{containers, deadline::Deadline, guest::quote, node::Node};
 
 const FILE: &str = "/var/lib/ballast/pods/field.yaml";
 

@@ -114,15 +114,21 @@ pub(super) async fn look(host: &Host) -> Result<Network> {
     let run = async |program: &str, arguments: &[&str]| {
         exec::run(&host.path(program).display().to_string(), arguments, DEADLINE).await
     };
-    let mut note = |result: Result<()>| seen.problems.extend(result.err().map(|error| format!("{error:#}")));
-    let (mut interfaces, mut routes, mut listening) = (Vec::new(), Vec::new(), Vec::new());
-    note(run(IP, &["-json", "address"]).await.and_then(|text| Ok(interfaces = parse_interfaces(&text)?)));
-    for family in ["-4", "-6"] {
-        let told = run(IP, &["-json", family, "route"]).await;
-        note(told.and_then(|text| Ok(routes.extend(parse_routes(&text)?))));
+    let mut problems = Vec::new();
+    match run(IP, &["-json", "address"]).await.and_then(|text| parse_interfaces(&text)) {
+        Ok(interfaces) => seen.interfaces = interfaces,
+        Err(error) => problems.push(format!("{error:#}")),
     }
-    let told = run(SS, &["-H", "--listening", "--numeric", "--processes", "--tcp", "--udp"]).await;
-    note(told.map(|text| listening = text.lines().filter_map(parse_listening).collect()));
+    for family in ["-4", "-6"] {
+        match run(IP, &["-json", family, "route"]).await.and_then(|text| parse_routes(&text)) {
+            Ok(mut routes) => seen.routes.append(&mut routes),
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+    }
+    match run(SS, &["-H", "--listening", "--numeric", "--processes", "--tcp", "--udp"]).await {
+        Ok(text) => seen.listening = text.lines().filter_map(parse_listening).collect(),
+        Err(error) => problems.push(format!("{error:#}")),
+    }
     let files = host.read("reading who is asked for names", |host| {
         let [count, max] = CONNTRACK.map(|path| fs::read_to_string(host.path(path)).ok()?.trim().parse().ok());
         Ok((resolved::load_resolv_conf(host), count.zip(max).map(|(count, max)| Conntrack { count, max })))
@@ -133,12 +139,11 @@ pub(super) async fn look(host: &Host) -> Result<Network> {
         }
         Ok((Err(error), conntrack)) => {
             seen.conntrack = conntrack;
-            seen.problems.push(format!("{error:#}"));
+            problems.push(format!("{error:#}"));
         }
-        Err(error) => seen.problems.push(format!("{error:#}")),
+        Err(error) => problems.push(format!("{error:#}")),
     }
-    (seen.interfaces, seen.routes, seen.listening) = (interfaces, routes, listening);
-    Ok(seen)
+    Ok(Network { problems, ..seen })
 }
 
 fn parse_interfaces(text: &str) -> Result<Vec<Interface>> {
