@@ -14,6 +14,7 @@
 //! What `cargo run -p qemu-tests --` is given is checked by that program's own tests.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
+#![expect(clippy::disallowed_methods, reason = "a test waits for the commands that it runs")]
 
 mod block;
 mod build;
