@@ -162,7 +162,7 @@ impl Simulation {
         self.cluster.change(thief, &step, self.now, &mut self.rng);
     }
 
-    fn alive(&self) -> impl Iterator<Item = &Node> {
+    pub(crate) fn alive(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| !node.is_gone)
     }
 
