@@ -14,6 +14,9 @@ const FILE: &str = "/var/lib/ballast/pods/stages.yaml";
 /// Where the containers write, on the node and inside.
 const FOLDER: &str = "/run/stages";
 
+/// Units of this boot alone.
+const UNITS: &str = "/run/systemd/system";
+
 /// Where the node's stand-in for the pod's server listens.
 const PORT: u16 = 8099;
 
@@ -133,11 +136,16 @@ fn in_order(all: &[String], words: &[&str]) -> Result<()> {
 }
 
 pub(super) fn a_pod_goes_through_all_stages(node: &mut Node) -> Result<()> {
+    let socket = format!("[Socket]\nListenStream=127.0.0.1:{PORT}\nAccept=yes\n");
+    let service =
+        format!("[Service]\nExecStart=-/usr/bin/sh {FOLDER}/server\nStandardInput=socket\nStandardError=journal\n");
     node.guest.ask(&format!(
-        "mkdir -p {FOLDER} && echo 200 >{FOLDER}/answer && systemd-run --unit=stages-server \
-         --socket-property=ListenStream=127.0.0.1:{PORT} --socket-property=Accept=yes -p StandardInput=socket \
-         -p StandardOutput=socket -p StandardError=journal /usr/bin/sh -c {}",
-        quote(&[SERVER])
+        "mkdir -p {FOLDER} {UNITS} && echo 200 >{FOLDER}/answer && printf %s {} >{FOLDER}/server && \
+         printf %s {} >{UNITS}/stages.socket && printf %s {} >{UNITS}/stages@.service && systemctl daemon-reload && \
+         systemctl start stages.socket",
+        quote(&[SERVER]),
+        quote(&[socket]),
+        quote(&[service])
     ))?;
     node.guest.ask(&format!("printf %s {} >/var/tmp/pod && mv /var/tmp/pod {FILE}", quote(&[manifest()])))?;
     let pod = pod_when(node, "all of it is ready", |pod| pod["ready"] == true)?;
@@ -169,6 +177,8 @@ pub(super) fn a_pod_goes_through_all_stages(node: &mut Node) -> Result<()> {
     })?;
     let all = ended.context("the sidecar did not end, or not as the last one")?;
     in_order(&all, &["app-end", "pre-stop", "app-end", "log-end"])?;
-    node.guest.ask("systemctl stop stages-server.socket; systemctl reset-failed 'stages-server*' 2>/dev/null; true")?;
+    node.guest.ask(&format!(
+        "systemctl stop stages.socket && rm {UNITS}/stages.socket {UNITS}/stages@.service && systemctl daemon-reload"
+    ))?;
     Ok(())
 }
