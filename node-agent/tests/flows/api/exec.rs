@@ -51,7 +51,7 @@ async fn ended(mut child: Child, input: &[u8]) -> (Option<i32>, String, String) 
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input).await.unwrap();
     drop(stdin);
-    let output = timeout(SOON, child.wait_with_output()).await.expect("it does not end").unwrap();
+    let output = timeout(SOON, child.wait_with_output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
