@@ -1,6 +1,8 @@
 //! `ballast status --json` and `ballast releases --json` as a page: from the types' own comments. Only types that one of the two reaches are
 //! on it, and all of those.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "syn's enums may grow")]
+
 use std::collections::BTreeMap;
 
 use syn::{Attribute, Expr, ExprLit, Fields, Item, Lit, Meta, Token, punctuated::Punctuated};
