@@ -2,7 +2,9 @@
 
 mod kubelet;
 #[cfg(feature = "soak")]
-mod kubelet_versions;
+mod soak {
+    mod kubelet_versions;
+}
 mod node;
 mod unreachable;
 mod upgrade;

@@ -13,7 +13,7 @@ use qemu_vm::scenario::{Cases, Scenario};
 use qemu_vm::status::Status;
 use serde_json::{Value, json};
 
-use super::{NAME, is, node_when, os_when, reported, text};
+use super::super::{NAME, is, node_when, os_when, reported, text};
 
 /// A fetch, a drain and a start, on a busy emulated node.
 const LONG: u64 = 400;
@@ -50,7 +50,7 @@ fn l11_l12_the_cluster_names_the_kubelet() {
         cluster::trust_nodes(&plane.kubectl)?;
         cluster::slots(&plane.kubectl, POOL, 1)?;
         let id = std::process::id();
-        let address = Ipv4Addr::new(127, (id >> 16) as u8, (id >> 8) as u8, (id & 0xfe) as u8);
+        let address = Ipv4Addr::new(127, (id >> 16) as u8, (id >> 8) as u8, (id | 1) as u8);
         let server = ReleaseServer::open(&scenario.lab.tools, scenario.scratch())?;
         let folder = |name: &str| scenario.scratch().join(name);
         let first = plane.kubelet(&folder("first"))?;
