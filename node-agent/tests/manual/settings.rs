@@ -28,7 +28,7 @@ pub(crate) fn set(key: &str, values: &[&str]) -> Vec<String> {
         [one] => filled(one),
         several => format!("[{}]", several.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(", ")),
     };
-    edit::set("", key, &value).err().map(|error| error.to_string()).into_iter().collect()
+    edit::set("", key, &value, &[]).err().map(|error| error.to_string()).into_iter().collect()
 }
 
 /// What is wrong with the key of `ballast settings get`, `unset`.

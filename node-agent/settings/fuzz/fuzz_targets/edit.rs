@@ -6,9 +6,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&str, &str, &str)| {
     let (document, key, value) = input;
-    if let Ok(changed) = set(document, key, value) {
-        assert_eq!(set(&changed, key, value).as_ref(), Ok(&changed));
-        assert!(unset(&changed, key).is_ok() || key.contains("registry") || key.contains("interface"));
+    if let Ok(changed) = set(document, key, value, &[]) {
+        assert_eq!(set(&changed, key, value, &[]).as_ref(), Ok(&changed));
+        assert!(unset(&changed, key, &[]).is_ok() || key.contains("registry") || key.contains("interface"));
         assert!(difference(document, &changed).is_ok());
     }
 });

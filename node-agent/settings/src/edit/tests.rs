@@ -44,10 +44,10 @@ fn a_key_is_set_and_comments_stay() {
         ),
     ];
     for (key, value, expected) in table {
-        let changed = set(DOCUMENT, key, value).unwrap_or_else(|refused| panic!("{key}: {refused}"));
+        let changed = set(DOCUMENT, key, value, &[]).unwrap_or_else(|refused| panic!("{key}: {refused}"));
         assert!(changed.contains(expected), "{key}: {changed}");
         assert!(changed.contains("# mine") && changed.contains("# of the robot"), "{changed}");
-        assert_eq!(set(&changed, key, value).unwrap(), changed, "{key}: twice is once");
+        assert_eq!(set(&changed, key, value, &[]).unwrap(), changed, "{key}: twice is once");
     }
 }
 
@@ -73,20 +73,20 @@ fn what_does_not_fit_changes_nothing() {
         ("a b", "x", "settings: a b: is no key"),
     ];
     for (key, value, expected) in table {
-        let refused = set(DOCUMENT, key, value).unwrap_err().to_string();
+        let refused = set(DOCUMENT, key, value, &[]).unwrap_err().to_string();
         assert!(refused.contains(expected), "{key}: {refused}\nexpected {expected}");
     }
-    let refused = set("update = [", "update.auto", "true").unwrap_err().to_string();
+    let refused = set("update = [", "update.auto", "true", &[]).unwrap_err().to_string();
     assert!(refused.starts_with("settings:1:"), "{refused}");
-    let refused = set("network = { dns = [] }", "network.interface.eth0.mtu", "1400").unwrap_err().to_string();
+    let refused = set("network = { dns = [] }", "network.interface.eth0.mtu", "1400", &[]).unwrap_err().to_string();
     assert!(refused.contains("cannot be"), "{refused}");
 }
 
 #[test]
 fn what_was_wrong_before_hinders_nobody() {
     let document = "[update]\nauto = 7\nx = 1\n[health]\nnetwork = false\n";
-    assert!(set(document, "health.network", "true").unwrap().contains("network = true"));
-    assert!(unset(document, "update.auto").is_ok());
+    assert!(set(document, "health.network", "true", &[]).unwrap().contains("network = true"));
+    assert!(unset(document, "update.auto", &[]).is_ok());
 }
 
 #[test]
@@ -98,11 +98,11 @@ fn a_key_is_taken_out() {
         ("kernel.sysctl.vm.swappiness", "swappiness"),
         ("kernel", "sysctl"),
     ] {
-        let changed = unset(DOCUMENT, key).unwrap_or_else(|refused| panic!("{key}: {refused}"));
+        let changed = unset(DOCUMENT, key, &[]).unwrap_or_else(|refused| panic!("{key}: {refused}"));
         assert!(!changed.contains(gone), "{key}: {changed}");
-        assert_eq!(unset(&changed, key).unwrap_err().to_string(), format!("settings: {key}: is not set here"));
+        assert_eq!(unset(&changed, key, &[]).unwrap_err().to_string(), format!("settings: {key}: is not set here"));
     }
-    let refused = unset(DOCUMENT, "registry.\"r.example\".username").unwrap_err().to_string();
+    let refused = unset(DOCUMENT, "registry.\"r.example\".username", &[]).unwrap_err().to_string();
     assert!(refused.contains("credentials that do not belong together"), "{refused}");
 }
 

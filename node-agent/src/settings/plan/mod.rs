@@ -35,7 +35,9 @@ impl std::fmt::Debug for Draft {
 /// If it is not right: nothing is to change then.
 pub fn draft(documents: &[Document], edit: &Edit, written: &Written) -> Result<Draft, Failure> {
     let old = text(documents);
-    let text = edited(&old, edit)?;
+    let others: Vec<Source<'_>> =
+        documents.iter().filter(|document| document.rank != Rank::Node).map(Document::source).collect();
+    let text = edited(&old, edit, &others)?;
     if text.len() > MAX_BYTES {
         return Err(Failure::refused(format!(
             "the settings would have more than {} KiB; take something out",
@@ -44,8 +46,7 @@ pub fn draft(documents: &[Document], edit: &Edit, written: &Written) -> Result<D
     }
     let changed = old.as_deref() != Ok(text.as_str());
     let node = Source::new(FILE, Rank::Node, text.as_bytes());
-    let others = documents.iter().filter(|document| document.rank != Rank::Node);
-    let sources: Vec<Source<'_>> = [node].into_iter().chain(others.map(Document::source)).collect();
+    let sources: Vec<Source<'_>> = [node].into_iter().chain(others).collect();
     let (settings, _) = ballast_settings::settings(&sources);
     let needs = required(written, &render(&settings));
     let planned = Planned { difference: difference(old.as_deref(), &text), needs };
@@ -75,7 +76,7 @@ fn text(documents: &[Document]) -> Result<String, Vec<u8>> {
     String::from_utf8(bytes).map_err(std::string::FromUtf8Error::into_bytes)
 }
 
-fn edited(old: &Result<String, Vec<u8>>, edit: &Edit) -> Result<String, Failure> {
+fn edited(old: &Result<String, Vec<u8>>, edit: &Edit, below: &[Source<'_>]) -> Result<String, Failure> {
     let refused = |error: edit::Refused| Failure::refused(error.to_string());
     let unreadable = |_: &Vec<u8>| {
         Failure::refused(format!(
@@ -83,10 +84,10 @@ fn edited(old: &Result<String, Vec<u8>>, edit: &Edit) -> Result<String, Failure>
         ))
     };
     match edit {
-        Edit::Set { key, value } => edit::set(old.as_deref().map_err(unreadable)?, key, value).map_err(refused),
-        Edit::Unset { key } => edit::unset(old.as_deref().map_err(unreadable)?, key).map_err(refused),
+        Edit::Set { key, value } => edit::set(old.as_deref().map_err(unreadable)?, key, value, below).map_err(refused),
+        Edit::Unset { key } => edit::unset(old.as_deref().map_err(unreadable)?, key, below).map_err(refused),
         Edit::Document { text, instead_of: None } => {
-            edit::validate("", text).map_err(refused)?;
+            edit::validate("", text, below).map_err(refused)?;
             Ok(text.clone())
         }
         Edit::Document { text, instead_of: Some(edited) } => {
@@ -94,7 +95,7 @@ fn edited(old: &Result<String, Vec<u8>>, edit: &Edit) -> Result<String, Failure>
             if checksum(bytes) != *edited {
                 return Err(Failure::busy("somebody else changed the settings meanwhile; look at them and edit again"));
             }
-            edit::validate(old.as_deref().unwrap_or_default(), text).map_err(refused)?;
+            edit::validate(old.as_deref().unwrap_or_default(), text, below).map_err(refused)?;
             Ok(text.clone())
         }
     }
@@ -120,6 +121,17 @@ mod tests {
 
     fn set(key: &str, value: &str) -> Edit {
         Edit::Set { key: key.to_owned(), value: value.to_owned() }
+    }
+
+    #[test]
+    fn what_is_set_is_judged_with_what_other_sources_say() {
+        let cluster = "[[cluster]]\nname = \"prod\"\nservers = [\"https://a.example\"]\nrole = \"kubelet\"\n";
+        let credential = Document { rank: Rank::Credential, ..node(cluster.as_bytes()) };
+        let wanted = set("cluster.prod.role", "report-only");
+        let draft = draft(&[node(b""), credential], &wanted, &Written::default()).unwrap();
+        assert_eq!(draft.settings.clusters.first().unwrap().role.name(), "report-only");
+        let refused = super::draft(&[node(b"")], &wanted, &Written::default()).unwrap_err();
+        assert!(refused.message.contains("names no server"), "{refused:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! kubectl, as one identity, with a home of its own: it would keep what servers sent in ours.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -34,9 +34,17 @@ fn forwarded(child: &mut Child, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address.with_context(|| format!("it says {said:?}"))?)?;
     stream.set_read_timeout(Some(ANSWER))?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(bytes) => answer.extend_from_slice(&piece[..bytes]),
+            // So kubectl ends what the other side has ended.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset && !answer.is_empty() => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    String::from_utf8(answer).context("reading the answer")
 }
 
 /// How a command ended.

@@ -113,7 +113,8 @@ impl Report {
         let alone = File::create(path.with_extension("lock")).with_context(doing)?;
         flock(&alone, FlockOperation::LockExclusive).with_context(doing)?;
         let mut recordings = match std::fs::read_to_string(path) {
-            Ok(text) => serde_json::from_str::<Self>(&text).with_context(doing)?.recordings,
+            // What an older version of this wrote is begun anew.
+            Ok(text) => serde_json::from_str::<Self>(&text).map(|report| report.recordings).unwrap_or_default(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error).with_context(doing),
         };
@@ -165,7 +166,14 @@ mod tests {
             assert_eq!(json[key], value, "{key}");
         }
         assert_eq!(json["recordings"]["settings"]["states"], 10);
-        std::fs::write(&path, "{").unwrap();
-        assert!(Report::note(&path, "upgrade", &figures).is_err(), "what is no report is not written over");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("powercut.json");
+        std::fs::write(&path, "{\"recordings\": {\"upgrade\": 300}}").unwrap();
+        let report = Report::note(&path, "upgrade", &Figures::default()).unwrap();
+        assert_eq!(report.recordings.len(), 1);
     }
 }

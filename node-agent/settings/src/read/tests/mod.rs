@@ -173,6 +173,6 @@ fn f06_of_a_newer_version_all_applies_that_is_known() {
     assert_eq!(reported, [Some("version"), Some("registry.\"r.example\".futuristic"), Some("future")]);
     // As long as no step leads from it to this version, it stays as it is written.
     assert!(crate::migrate::up(&newer).is_err());
-    let changed = crate::edit::set(&newer, "hostname", "b").unwrap();
+    let changed = crate::edit::set(&newer, "hostname", "b", &[]).unwrap();
     assert_eq!(changed, newer.replace("\"a\"", "\"b\""));
 }
