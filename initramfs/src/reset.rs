@@ -1,29 +1,43 @@
-//! VAR as new, if somebody ordered it (`ballast reset`): before anything on the node uses it. The order goes last, so that a reset which the
-//! power cut off is begun again.
+//! VAR as new, if somebody ordered it (`ballast reset`): before anything on the node uses it. The order goes after all else, so that a reset
+//! which the power cut off is begun again; and it goes whatever failed, so that one which was carried out is not.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::ioctl;
 
-/// The order, on VAR: a word for each thing that stays, a line each.
+use crate::failure;
+
+/// The order, on VAR: a word for each thing that stays, a line each, and [`END`].
 const ORDER: &str = "lib/ballast/reset";
 
-/// What stays whatever is ordered: e2fsck's.
-const ALWAYS: [&str; 2] = [ORDER, "lost+found"];
+/// The last line of an order: one that lost it may have lost words before it.
+const END: &str = "end";
+
+/// What stays whatever is ordered: e2fsck's, and what no upgrade may go back behind (the floor, what is revoked, what failed).
+const ALWAYS: [&str; 3] = [ORDER, "lost+found", "lib/ballast/update.json"];
 
 /// What a word stands for.
 const KEEP: [(&str, &[&str]); 4] = [
     (
         "settings",
-        &["lib/ballast/settings.toml", "lib/ballast/sources", "lib/ballast/sources.json", "lib/ballast/health.d"],
+        &[
+            "lib/ballast/settings.toml",
+            "lib/ballast/settings.trial.json",
+            "lib/ballast/settings.before.toml",
+            "lib/ballast/sources",
+            "lib/ballast/sources.json",
+            "lib/ballast/health.d",
+            "lib/ballast/keys",
+        ],
     ),
     ("identity", &["lib/ballast/machine-id", "lib/ballast/api", "lib/ballast/clusters"]),
     ("images", &["lib/containerd"]),
-    ("pods", &["lib/ballast/pods", "lib/ballast/volumes", "log/pods"]),
+    ("pods", &["lib/ballast/pods", "lib/ballast/volumes", "lib/ballast/seccomp", "log/pods"]),
 ];
 
 /// In these folders lie keys, tokens and passwords: what goes of them is overwritten first.
@@ -34,6 +48,18 @@ const NOT_SECRET: &str = "lib/ballast/volumes";
 
 /// No key is longer.
 const MAX_SECRET_BYTES: u64 = 1 << 20;
+
+/// For everything, so that the boot goes on: many millions of files, or a disk that hardly answers.
+const DEADLINE: Duration = Duration::from_secs(200);
+
+/// So many failures are told; of the others, how many there are.
+const TOLD: usize = 3;
+
+/// Within a longer path the standard library removes what there is, which knows how, but not the deadline.
+const MAX_PATH_BYTES: usize = 1024;
+
+/// So much is discarded at a time.
+const DISCARD_BYTES: u64 = 4 << 30;
 
 /// `struct fstrim_range` (linux/fs.h).
 #[repr(C)]
@@ -46,45 +72,112 @@ struct Range {
 /// _IOWR('X', 121, struct fstrim_range).
 const FITRIM: ioctl::Opcode = ioctl::opcode::read_write::<Range>(b'X', 121);
 
+/// A reset under way.
+struct Work<'a> {
+    until: Instant,
+    /// Called before each change.
+    step: &'a mut dyn FnMut() -> Result<()>,
+    failures: usize,
+    /// The first of them.
+    told: Vec<String>,
+}
+
+impl<'a> Work<'a> {
+    fn begin(within: Duration, step: &'a mut dyn FnMut() -> Result<()>) -> Self {
+        Self { until: Instant::now() + within, step, failures: 0, told: Vec::new() }
+    }
+}
+
+impl Work<'_> {
+    /// Before each change: whether it may be made.
+    fn next(&mut self) -> Result<()> {
+        ensure!(Instant::now() < self.until, "not done after {} s: order it again for the rest", DEADLINE.as_secs());
+        (self.step)()
+    }
+
+    /// It goes on whatever failed.
+    fn note(&mut self, done: Result<()>) {
+        let Err(error) = done else { return };
+        self.failures += 1;
+        if self.told.len() < TOLD {
+            self.told.push(format!("{error:#}"));
+        }
+    }
+
+    /// # Errors
+    /// If anything failed.
+    fn end(self) -> Result<()> {
+        let told = self.told.join("; ");
+        match self.failures - self.told.len() {
+            0 if told.is_empty() => Ok(()),
+            0 => bail!(told),
+            more => bail!("{told}; and {more} more"),
+        }
+    }
+}
+
 /// Does what was ordered, if anything was, in the file system that is mounted on `var`. Whether anything was.
 ///
 /// # Errors
-/// If the order is none, or something cannot be removed. The order stays, and the next boot begins again.
+/// If the order is none, or something cannot be removed: the rest is gone all the same, and so is the order. An order with a word that another
+/// release wrote stays, and nothing is removed.
 pub fn carry_out(var: &Path) -> Result<bool> {
-    carry_out_stepwise(var, &mut || Ok(()))
+    carry_out_stepwise(var, DEADLINE, &mut || Ok(()))
 }
 
-/// The same; `step` is called before each change.
-fn carry_out_stepwise(var: &Path, step: &mut impl FnMut() -> Result<()>) -> Result<bool> {
+/// The same within a time; `step` is called before each change.
+fn carry_out_stepwise(var: &Path, within: Duration, step: &mut dyn FnMut() -> Result<()>) -> Result<bool> {
     let doing = "resetting /var, as ballast reset ordered";
-    let order = match fs::read_to_string(var.join(ORDER)) {
+    let order = match fs::read(var.join(ORDER)) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(false),
         order => order.context("reading lib/ballast/reset").context(doing)?,
     };
-    let kept = kept(&order).context(doing)?;
-    let gone = gone(var, Path::new(""), &kept).context(doing)?;
-    for path in gone.iter().filter(|path| is_secret(path)) {
-        overwrite(&var.join(path), step).context(doing)?;
-    }
-    sync(var).context(doing)?;
-    for path in &gone {
-        step()?;
-        remove(&var.join(path)).context(doing)?;
-    }
-    sync(var).context(doing)?;
-    discard(var);
-    step()?;
+    failure::allow(within);
+    let mut work = Work::begin(within, step);
+    let whole = words(&order);
+    let emptied = match &whole {
+        Some(words) => empty(var, &kept(words).context(doing)?, &mut work),
+        None => Err(anyhow!("the order has no last line \"{END}\", so nothing is removed; order it again")),
+    };
+    work.note(emptied);
+    (work.step)()?;
     let order = var.join(ORDER);
-    fs::remove_file(&order).with_context(|| format!("removing {}", order.display())).context(doing)?;
-    sync(var).context(doing)?;
-    Ok(true)
+    let ended = fs::remove_file(&order).with_context(|| format!("removing {}", order.display()));
+    work.note(ended.and_then(|()| sync(var)));
+    // Last: a drive may take its time for this.
+    if whole.is_some() {
+        discard(var, work.until);
+    }
+    work.end().context(doing).map(|()| true)
 }
 
-/// The paths that stay, by what `order` says.
-fn kept(order: &str) -> Result<Vec<PathBuf>> {
+/// The words of an order; None if it is not whole.
+fn words(order: &[u8]) -> Option<Vec<&str>> {
+    let order = std::str::from_utf8(order).ok()?.strip_suffix('\n')?;
+    let mut words: Vec<&str> = order.lines().collect();
+    words.pop().filter(|last| *last == END).map(|_| words)
+}
+
+/// # Errors
+/// If the time is up, or the folder cannot be read.
+fn empty(var: &Path, kept: &[PathBuf], work: &mut Work<'_>) -> Result<()> {
+    let gone = gone(var, Path::new(""), kept)?;
+    for path in gone.iter().filter(|path| is_secret(path)) {
+        overwrite(&var.join(path), work)?;
+    }
+    work.note(sync(var));
+    for path in &gone {
+        remove(&var.join(path), work)?;
+    }
+    work.note(sync(var));
+    Ok(())
+}
+
+/// The paths that stay, by the `words` of an order.
+fn kept(words: &[&str]) -> Result<Vec<PathBuf>> {
     let mut kept: Vec<PathBuf> = ALWAYS.iter().map(PathBuf::from).collect();
-    for word in order.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let Some((_, paths)) = KEEP.iter().find(|(known, _)| *known == word) else {
+    for word in words {
+        let Some((_, paths)) = KEEP.iter().find(|(known, _)| known == word) else {
             // Another release wrote it: nothing is removed that somebody wants to keep.
             bail!("there is no {word:?} to keep, expected one of {}", KEEP.map(|(word, _)| word).join(", "));
         };
@@ -120,32 +213,69 @@ fn is_secret(path: &Path) -> bool {
 }
 
 /// Zeroes in place of what is in a file, or in all files below a folder.
-fn overwrite(path: &Path, step: &mut impl FnMut() -> Result<()>) -> Result<()> {
+///
+/// # Errors
+/// If the time is up. What else fails is noted.
+fn overwrite(path: &Path, work: &mut Work<'_>) -> Result<()> {
     let doing = || format!("overwriting {}", path.display());
-    let found = fs::symlink_metadata(path).with_context(doing)?;
+    let found = match fs::symlink_metadata(path).with_context(doing) {
+        Ok(found) => found,
+        Err(error) => return Ok(work.note(Err(error))),
+    };
     if found.is_dir() {
-        for entry in fs::read_dir(path).with_context(doing)? {
-            let entry = entry.with_context(doing)?.path();
-            if !entry.ends_with(NOT_SECRET) {
-                overwrite(&entry, step)?;
-            }
-        }
+        each(path, work, |entry, work| if entry.ends_with(NOT_SECRET) { Ok(()) } else { overwrite(entry, work) })?;
     } else if found.is_file() && found.nlink() == 1 && (1..=MAX_SECRET_BYTES).contains(&found.len()) {
-        step()?;
+        work.next()?;
         let zeroes = vec![0; usize::try_from(found.len()).unwrap_or_default()];
         // Not truncated: the blocks are to be the same.
         let file = File::options().write(true).open(path);
-        file.and_then(|mut file| file.write_all(&zeroes)).with_context(doing)?;
+        work.note(file.and_then(|mut file| file.write_all(&zeroes)).with_context(doing));
     }
     Ok(())
 }
 
-fn remove(path: &Path) -> Result<()> {
-    let doing = || format!("removing {}", path.display());
-    match fs::symlink_metadata(path).with_context(doing)?.is_dir() {
-        true => fs::remove_dir_all(path).with_context(doing),
-        false => fs::remove_file(path).with_context(doing),
+/// Calls `visit` with all that is in a folder. That it cannot be read is noted.
+fn each(folder: &Path, work: &mut Work<'_>, visit: fn(&Path, &mut Work<'_>) -> Result<()>) -> Result<()> {
+    let doing = || format!("reading {}", folder.display());
+    let entries = match fs::read_dir(folder).with_context(doing) {
+        Ok(entries) => entries,
+        Err(error) => return Ok(work.note(Err(error))),
+    };
+    for entry in entries {
+        match entry.with_context(doing) {
+            Ok(entry) => visit(&entry.path(), work)?,
+            Err(error) => return Ok(work.note(Err(error))),
+        }
     }
+    Ok(())
+}
+
+/// Removes a file, or a folder with all that is in it.
+///
+/// # Errors
+/// If the time is up. What else fails is noted.
+fn remove(path: &Path, work: &mut Work<'_>) -> Result<()> {
+    let doing = || format!("removing {}", path.display());
+    let is_folder = match fs::symlink_metadata(path).with_context(doing) {
+        Ok(found) => found.is_dir(),
+        Err(error) => return Ok(work.note(Err(error))),
+    };
+    if !is_folder {
+        work.next()?;
+        work.note(fs::remove_file(path).with_context(doing));
+    } else if path.as_os_str().len() > MAX_PATH_BYTES {
+        work.next()?;
+        work.note(fs::remove_dir_all(path).with_context(doing));
+    } else {
+        let failures = work.failures;
+        each(path, work, remove)?;
+        work.next()?;
+        // What is in it still was told of.
+        if work.failures == failures {
+            work.note(fs::remove_dir(path).with_context(doing));
+        }
+    }
+    Ok(())
 }
 
 fn sync(var: &Path) -> Result<()> {
@@ -153,144 +283,22 @@ fn sync(var: &Path) -> Result<()> {
     rustix::fs::syncfs(&folder).context("writing to the disk")
 }
 
-/// Tells the drive that what is free has nothing in it. Not every drive wants to know.
-fn discard(var: &Path) {
+/// Tells the drive that what is free has nothing in it, as far as it gets in time. Not every drive wants to know.
+fn discard(var: &Path, until: Instant) {
     let Ok(folder) = File::open(var) else { return };
-    let mut range = Range { start: 0, length: u64::MAX, least: 0 };
-    #[expect(unsafe_code, reason = "rustix has no wrapper for this ioctl")]
-    // SAFETY: FITRIM reads and writes a struct fstrim_range, and Range is one.
-    let _ = unsafe { ioctl::ioctl(&folder, ioctl::Updater::<FITRIM, Range>::new(&mut range)) };
+    let mut start = 0;
+    while Instant::now() < until {
+        let mut range = Range { start, length: DISCARD_BYTES, least: 0 };
+        #[expect(unsafe_code, reason = "rustix has no wrapper for this ioctl")]
+        // SAFETY: FITRIM reads and writes a struct fstrim_range, and Range is one.
+        let done = unsafe { ioctl::ioctl(&folder, ioctl::Updater::<FITRIM, Range>::new(&mut range)) };
+        // EINVAL: past the end.
+        if done.is_err() {
+            return;
+        }
+        start += DISCARD_BYTES;
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILES: [&str; 13] = [
-        "lib/ballast/api/server.pem",
-        "lib/ballast/clusters/prod/client.pem",
-        "lib/ballast/machine-id",
-        "lib/ballast/pods/web.yaml",
-        "lib/ballast/settings.toml",
-        "lib/ballast/sources/credential.toml",
-        "lib/ballast/update.json",
-        "lib/ballast/volumes/u/data/file",
-        "lib/containerd/io.containerd.content.v1.content/blobs/sha256/a",
-        "lib/kubelet/pki/kubelet.key",
-        "lib/systemd/random-seed",
-        "log/journal/m/system.journal",
-        "log/pods/default_web_u/c/0.log",
-    ];
-
-    fn var(name: &str, order: &str) -> PathBuf {
-        // In memory: each step waits for the disk.
-        let var = Path::new("/dev/shm").join(format!("ballast-initramfs-reset-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&var);
-        for file in FILES {
-            write(&var.join(file), "secret");
-        }
-        std::os::unix::fs::symlink("/etc", var.join("lib/link")).unwrap();
-        fs::create_dir(var.join("lost+found")).unwrap();
-        write(&var.join(ORDER), order);
-        var
-    }
-
-    fn write(path: &Path, text: &str) {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn files(folder: &Path, var: &Path) -> Vec<String> {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            match entry.file_type().unwrap().is_dir() {
-                true => all.extend(files(&entry.path(), var)),
-                false => all.push(entry.path().strip_prefix(var).unwrap().display().to_string()),
-            }
-        }
-        all.sort();
-        all
-    }
-
-    #[test]
-    fn what_is_kept_stays_and_all_else_goes() {
-        for (order, kept) in [
-            ("", &[][..]),
-            ("identity\n", &FILES[..3]),
-            ("settings\n", &["lib/ballast/settings.toml", "lib/ballast/sources/credential.toml"]),
-            ("images\n", &[FILES[8]]),
-            ("pods\n", &[FILES[3], FILES[7], FILES[12]]),
-        ] {
-            let var = var("kept", order);
-            assert!(carry_out(&var).unwrap(), "{order}");
-            assert_eq!(files(&var, &var), kept, "{order}");
-            assert!(var.join("lost+found").is_dir());
-            // Once.
-            assert!(!carry_out(&var).unwrap());
-            fs::remove_dir_all(&var).unwrap();
-        }
-    }
-
-    #[test]
-    fn one_that_was_cut_off_anywhere_is_begun_again() {
-        for cut in 0.. {
-            let var = var("cut", "identity\nimages\n");
-            let mut steps = 0;
-            let ended = carry_out_stepwise(&var, &mut || {
-                steps += 1;
-                if steps > cut { bail!("the power fails") } else { Ok(()) }
-            });
-            let expected = [&FILES[..3], &FILES[8..9]].concat();
-            if ended.is_ok() {
-                assert_eq!(files(&var, &var), expected);
-                // As many cuts as there are changes: seven files are overwritten.
-                assert!(cut > 10, "{cut}");
-                return fs::remove_dir_all(&var).unwrap();
-            }
-            assert!(var.join(ORDER).is_file(), "{cut}: nobody would know of it");
-            assert!(carry_out(&var).unwrap());
-            assert_eq!(files(&var, &var), expected, "{cut}");
-            fs::remove_dir_all(&var).unwrap();
-        }
-    }
-
-    #[test]
-    fn secrets_are_overwritten_before_they_go() {
-        let var = var("secret", "identity\n");
-        let mut steps = 0;
-        // Up to the first removal.
-        let gone = gone(&var, Path::new(""), &kept("identity").unwrap()).unwrap();
-        for path in gone.iter().filter(|path| is_secret(path)) {
-            overwrite(&var.join(path), &mut || {
-                steps += 1;
-                Ok(())
-            })
-            .unwrap();
-        }
-        let read = |file: &str| fs::read(var.join(file)).unwrap();
-        for file in ["lib/ballast/settings.toml", "lib/ballast/sources/credential.toml", "lib/kubelet/pki/kubelet.key"]
-        {
-            assert_eq!(read(file), [0; 6], "{file}");
-        }
-        // What stays, and what is no secret.
-        for file in
-            ["lib/ballast/machine-id", "lib/ballast/api/server.pem", "lib/ballast/volumes/u/data/file", FILES[8]]
-        {
-            assert_eq!(read(file), b"secret", "{file}");
-        }
-        assert!(steps >= 5, "{steps}");
-        fs::remove_dir_all(&var).unwrap();
-    }
-
-    #[test]
-    fn an_order_that_nobody_understands_removes_nothing() {
-        let var = var("unknown", "identity\nphotos\n");
-        let told = format!("{:#}", carry_out(&var).unwrap_err());
-        assert!(
-            told.ends_with("there is no \"photos\" to keep, expected one of settings, identity, images, pods"),
-            "{told}"
-        );
-        assert_eq!(files(&var, &var).len(), FILES.len() + 2);
-        fs::remove_dir_all(&var).unwrap();
-    }
-}
+mod tests;

@@ -46,6 +46,7 @@ use crate::{
         notify::Notifier,
         ready_line::ready_line,
         releases::Releases,
+        reset,
         socket::{self, Asked, AskedSettings},
         status::Status,
         warnings::Warnings,
@@ -187,6 +188,7 @@ impl Agent {
         };
         let api = api::Server::new(host.clone(), answers.clone());
         warnings.note(socket::serve(&host, answers));
+        tokio::spawn(reset::remember(host.clone()));
         // A look at a folder in memory: nobody ran a command on most nodes.
         if host.path(exec::FOLDER).exists() {
             tokio::spawn(exec::end_those_left(host.clone()));

@@ -39,6 +39,9 @@ pub const SOCKET: &str = "/run/ballast/agent.sock";
 /// Who connects and says nothing, or takes no answer, is not waited for longer.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// Who reads what a command says may stop for a while (`ballast exec … | less`): the command waits as long.
+const TAKE_WITHIN: Duration = Duration::from_secs(60);
+
 /// So many may be connected without having asked for anything.
 const SILENT: usize = 32;
 
@@ -292,9 +295,10 @@ async fn answer(
 ) -> Result<()> {
     let request: Request = match serde_json::from_str(line) {
         Ok(request) => request,
-        Err(error) => return say(&mut writer, &Reply::Error(format!("unknown request: {error}"))).await,
+        Err(error) => return say(&mut writer, &Reply::Error(format!("unknown request: {error}")), DEADLINE).await,
     };
     let is_cancelled = is_cancelled_by_closing(&request);
+    let within = if matches!(request, Request::Exec(_)) { TAKE_WITHIN } else { DEADLINE };
     let (said, inputs) = mpsc::channel(1);
     let mut replies = replies(request, answers, inputs).await?;
     // It goes on while a reply is written: whoever says much and listens to nothing must not stop both.
@@ -306,7 +310,7 @@ async fn answer(
     };
     let telling = async {
         while let Some(reply) = replies.recv().await {
-            say(&mut writer, &reply).await?;
+            say(&mut writer, &reply, within).await?;
         }
         Ok(())
     };
@@ -345,9 +349,9 @@ pub(super) fn line(reply: &Reply) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-async fn say(stream: &mut OwnedWriteHalf, reply: &Reply) -> Result<()> {
+async fn say(stream: &mut OwnedWriteHalf, reply: &Reply, within: Duration) -> Result<()> {
     let text = line(reply)?;
-    timeout(DEADLINE, stream.write_all(&text)).await.context("nobody takes the reply")?.context("writing the reply")
+    timeout(within, stream.write_all(&text)).await.context("nobody takes the reply")?.context("writing the reply")
 }
 
 #[cfg(test)]

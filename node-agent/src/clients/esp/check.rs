@@ -33,10 +33,14 @@ pub(super) fn is_sound(host: &Host) -> bool {
 /// # Errors
 /// If it could not be mended. It can be mounted all the same: nothing is written over.
 pub(super) async fn mend(host: &Host, device: &str) -> Result<()> {
+    // An agent that is started again finds it mounted: it was looked at then, and the mark is the kernel's own. To mend a file system under
+    // the kernel would destroy it.
+    if host.read("looking at what is mounted on /efi", |host| Ok(is_mounted(host))).await? {
+        return Ok(());
+    }
     let partition = host.path(device);
     let is_dirty = host.read("reading the EFI system partition", move |_| is_dirty(&partition)).await.unwrap_or(false);
-    // An agent that is started again finds it mounted: it was looked at then, and somebody may be writing.
-    let is_written = |host: &Host| Ok(!is_mounted(host) && efi::counted_entry(host)?.is_some());
+    let is_written = |host: &Host| Ok(efi::counted_entry(host)?.is_some());
     let is_counted = host.read("asking the firmware", is_written).await.unwrap_or(false);
     let why = match (is_dirty, is_counted) {
         (true, _) => "was not closed properly",
@@ -90,6 +94,23 @@ mod tests {
         assert!(!has_mark(&sector));
         sector[37] = 1;
         assert!(has_mark(&sector));
+    }
+
+    /// An agent that was killed in an upgrade left it mounted to be written to.
+    #[tokio::test]
+    async fn what_is_mounted_is_not_mended() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::new(tree.path());
+        std::fs::create_dir_all(host.path("/run/ballast")).unwrap();
+        let mut sector = [0; 512];
+        sector[65] = 1;
+        std::fs::write(host.path("/esp"), sector).unwrap();
+        // Another device lies there.
+        std::os::unix::fs::symlink("/proc", host.path(MOUNT_POINT)).unwrap();
+        mend(&host, "/esp").await.unwrap();
+        assert!(is_sound(&host));
+        std::fs::remove_file(host.path(MOUNT_POINT)).unwrap();
+        assert!(mend(&host, "/esp").await.is_err());
     }
 
     #[tokio::test]

@@ -10,7 +10,10 @@ mod write;
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
-use rustix::mount::{MountFlags, mount};
+use rustix::{
+    io::Errno,
+    mount::{MountFlags, mount, mount_remount},
+};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use self::{
@@ -53,12 +56,12 @@ pub fn path(host: &Host, path: &str) -> PathBuf {
     host.path(MOUNT_POINT).join(path)
 }
 
-/// Mounts the partition `device` on /efi, read-only, unless something is mounted there. If the power failed while it was written to, its
-/// file system is mended before; what that failed with is reported beside.
+/// Mounts the partition `device` on /efi, read-only. If the power failed while it was written to, its file system is mended before; what that
+/// failed with is reported beside. What is mounted there already is made read-only: the agent may have been killed while it wrote.
 ///
 /// # Errors
 /// If the kernel refuses, or there is no folder /efi.
-pub async fn mount_read_only(host: &Host, device: &str) -> Result<Option<anyhow::Error>> {
+pub async fn mount_read_only(host: &Host, device: &str, _guard: EspGuard) -> Result<Option<anyhow::Error>> {
     let problem = check::mend(host, device).await.err();
     let device = device.to_owned();
     host.change("mounting /efi", move |host| mount_as_it_is(host, &device)).await.map(|()| problem)
@@ -67,8 +70,13 @@ pub async fn mount_read_only(host: &Host, device: &str) -> Result<Option<anyhow:
 fn mount_as_it_is(host: &Host, device: &str) -> Result<()> {
     let point = host.path(MOUNT_POINT);
     match mount(device, &point, "vfat", FLAGS | MountFlags::RDONLY, Some(c"umask=0077")) {
-        // EBUSY: this very partition is mounted there already.
-        Ok(()) | Err(rustix::io::Errno::BUSY) => Ok(()),
+        Ok(()) => Ok(()),
+        // This very partition is mounted there already.
+        Err(Errno::BUSY) => match mount_remount(&point, FLAGS | MountFlags::RDONLY, "") {
+            // Another program writes at this moment (`ballast bless`): it makes it read-only itself.
+            Ok(()) | Err(Errno::BUSY) => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("making {MOUNT_POINT} read-only")),
+        },
         Err(error) => Err(error).with_context(|| format!("mounting {device} on {MOUNT_POINT}")),
     }
 }

@@ -225,9 +225,9 @@ impl Operations {
             return;
         }
         let (host, device, changed) = (self.host.clone(), device.to_owned(), Arc::clone(&self.changed));
-        let problem = self.mount_problem.clone();
+        let (problem, esp) = (self.mount_problem.clone(), self.esp.clone());
         self.mounting = Some(tokio::spawn(async move {
-            let reported = match esp::mount_read_only(&host, &device).await {
+            let reported = match esp::mount_read_only(&host, &device, esp.take().await).await {
                 Ok(None) => None,
                 Ok(Some(error)) => Some(format!("{error:#}")),
                 Err(error) => Some(format!("the boot entries cannot be read: {error:#}")),

@@ -69,7 +69,7 @@ async fn a_reset_is_ordered_for_the_next_boot() {
     workstation.is("an-admin");
     let said = workstation.succeeds(&["--node", &address, "reset", "--yes", "--keep", "identity,images"]).await;
     assert!(said.starts_with("the next boot empties /var and keeps identity, images"), "{said}");
-    assert_eq!(node.read(ORDER), "identity\nimages\n");
+    assert_eq!(node.read(ORDER), "identity\nimages\nend\n");
     let says = |status: &Status| status.reasons.iter().any(|reason| reason.starts_with("a reset is ordered"));
     node.wait_for("the reason", says).await;
     workstation.succeeds(&["--node", &address, "reset", "--cancel"]).await;
