@@ -7,7 +7,7 @@ use ballast_types::ImageReference;
 use super::{
     downward::ByContainer,
     env::{self, Metadata},
-    expand::expand,
+    expand::words,
     lifecycle::{Inside, lifecycle},
     mounts::mounts,
     names,
@@ -64,11 +64,11 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>, is_init: 
     let Context { metadata, objects, resources, .. } = *context;
     let sources = env::Sources { metadata, objects, resources, container: name.map_or("", |name| name.text) };
     let env = env::env(&mut fields, &sources);
-    let expanded = |words: Vec<String>| -> Vec<String> { words.iter().map(|word| expand(word, &env)).collect() };
-    let (command, args) = (expanded(fields.texts("command")), expanded(fields.texts("args")));
+    let budget = objects.budget();
+    let (command, args) = (words(&mut fields, "command", &env, budget), words(&mut fields, "args", &env, budget));
     let working_dir = fields.text("workingDir").map_or("", |said| said.text).to_owned();
     let ports = ports(&mut fields, context);
-    let inside = Inside { env: &env, ports: &ports };
+    let inside = Inside { env: &env, ports: &ports, budget };
     let is_sidecar = is_init && fields.word("restartPolicy", &SIDECAR).unwrap_or_default();
     if is_init && !is_sidecar {
         for key in
