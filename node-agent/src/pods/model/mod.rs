@@ -168,8 +168,8 @@ impl Spec {
     }
 
     fn clashes(&self, other: &Self, ports: fn(&Container) -> &Vec<Port>) -> bool {
-        let own = self.all_containers().flat_map(ports);
-        own.into_iter().any(|port| other.all_containers().flat_map(ports).any(|other| port.is_in_the_way_of(other)))
+        let mut own = self.all_containers().flat_map(ports);
+        own.any(|port| other.all_containers().flat_map(ports).any(|other| port.is_in_the_way_of(other)))
     }
 }
 
