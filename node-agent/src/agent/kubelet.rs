@@ -23,6 +23,8 @@ use crate::{
 /// What one look at the kubelet shows.
 pub(super) struct Looked {
     wanted: Option<Wanted>,
+    /// Whether the settings say that one runs here, even if what it needs is not known.
+    has_role: bool,
     observed: kubelet::model::Observed,
     problems: Vec<String>,
     /// Whether the API server answers, if there is one.
@@ -46,7 +48,8 @@ impl Agent {
     /// How it is; None where there is none, and none is wanted.
     pub(super) async fn observe_kubelet(&mut self, observed: &Observed) -> Option<Looked> {
         let settings = observed.settings();
-        let is_needed = self.kubelet.is_needed(cluster(settings).is_some() || is_standalone(settings)).await;
+        let has_role = cluster(settings).is_some() || is_standalone(settings);
+        let is_needed = self.kubelet.is_needed(has_role).await;
         if !self.warnings.note(is_needed)? {
             return None;
         }
@@ -57,7 +60,7 @@ impl Agent {
         let is_reachable = is_standalone(settings) || reports.iter().any(is_there);
         let looked = self.kubelet.observe(wanted.as_ref(), observed.systemd.as_ref(), self.runtime.cri()).await;
         let observed = self.warnings.note(looked)?;
-        Some(Looked { wanted, observed, problems, is_reachable })
+        Some(Looked { wanted, has_role, observed, problems, is_reachable })
     }
 
     /// Imports what the OS brings along, once: the sandboxes of a kubelet's pods need it, and it cannot be pulled.
@@ -94,10 +97,10 @@ impl Agent {
 
 /// What it calls for; empty where there is none.
 pub(super) fn plan(observed: &Observed, now: SystemTime) -> kubelet::model::Plan {
-    let Some(Looked { wanted, observed, problems, .. }) = &observed.kubelet else {
+    let Some(Looked { wanted, has_role, observed, problems, .. }) = &observed.kubelet else {
         return kubelet::model::Plan::default();
     };
-    let mut plan = kubelet::plan::plan(wanted.as_ref(), observed, unix_secs(now));
+    let mut plan = kubelet::plan::plan(wanted.as_ref(), *has_role, observed, unix_secs(now));
     plan.problems.extend(problems.iter().cloned());
     if wanted.is_some() && plan.status.is_none() {
         let problem = "a cluster has the role kubelet, and neither kubelet.image nor its NodeOS names a kubelet";

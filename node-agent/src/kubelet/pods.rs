@@ -13,6 +13,9 @@ use crate::clients::{
 /// A kubelet marks each pod so, with where it has it from.
 const MARK: &str = "kubernetes.io/config.source";
 
+/// The node's agent marks its own so, whatever else their manifests write on them.
+const OWN: &str = "os.ballast.dev/source";
+
 /// A kubelet notes so at a container how long its pod may take to end, in seconds.
 const GRACE: &str = "io.kubernetes.pod.terminationGracePeriod";
 
@@ -35,8 +38,12 @@ pub(super) async fn left(cri: &Cri) -> Result<Vec<String>> {
 
 async fn of_kubelets(cri: &Cri) -> Result<Vec<Sandbox>> {
     let mut all = cri.sandboxes(BTreeMap::new()).await.context("looking for pods of a kubelet")?;
-    all.retain(|sandbox| sandbox.annotations.contains_key(MARK));
+    all.retain(|sandbox| is_of_kubelet(&sandbox.annotations));
     Ok(all)
+}
+
+fn is_of_kubelet(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.contains_key(MARK) && !annotations.contains_key(OWN)
 }
 
 /// Ends them all at once, each with its grace, and removes them with their logs.
@@ -96,5 +103,11 @@ mod tests {
         let of = |text: &str| grace(&BTreeMap::from([(GRACE.to_owned(), text.to_owned())])).as_secs();
         assert_eq!([of("5"), of("0"), of("86400"), of("x")], [5, 0, 600, 30]);
         assert_eq!(grace(&BTreeMap::new()), USUAL_GRACE);
+    }
+
+    #[test]
+    fn a_pod_of_the_agent_is_no_kubelets() {
+        let of = |keys: &[&str]| is_of_kubelet(&keys.iter().map(|key| ((*key).to_owned(), "x".to_owned())).collect());
+        assert_eq!([of(&[MARK]), of(&[MARK, OWN]), of(&[OWN]), of(&[])], [true, false, false, false]);
     }
 }

@@ -24,7 +24,9 @@ pub fn desired(files: Vec<Read>, sandboxes: &[Sandbox]) -> Desired {
     let mut desired = Desired::default();
     let mut broken = Vec::new();
     for Read { source, pods, problems, notes: _, missing: _ } in files {
-        for pod in pods {
+        for mut pod in pods {
+            let shared = desired.pods.values().find(|other| other.spec.names_a_port_of(&pod.spec));
+            pod.notes.extend(shared.map(|other| format!("pod {} names a port of the host as well", other.spec.key)));
             let taken = desired.pods.values().find(|other| other.spec.is_in_the_way_of(&pod.spec));
             match (desired.pods.get(&pod.spec.key), taken) {
                 (None, Some(other)) => desired.problems.push(format!(
@@ -120,6 +122,19 @@ mod tests {
             desired.problems,
             ["/b.yaml: pod b wants a port of the host that pod a of /a.yaml has already; this one is ignored"]
         );
+    }
+
+    #[test]
+    fn on_the_nodes_network_a_port_that_is_named_twice_is_a_note() {
+        let on_the_host = |name: &str| {
+            text(name, "x:1")
+                .replace("image: x:1", "image: x:1, ports: [{containerPort: 80, hostPort: 80}]")
+                .replace("spec: {", "spec: {hostNetwork: true, ")
+        };
+        let found = desired(vec![file("/a.yaml", &on_the_host("a")), file("/b.yaml", &on_the_host("b"))], &[]);
+        assert_eq!((names(&found).len(), found.problems.len()), (2, 0));
+        let notes: Vec<&[String]> = found.pods.values().map(|pod| pod.notes.as_slice()).collect();
+        assert_eq!(notes, [&[][..], &["pod a names a port of the host as well".to_owned()][..]]);
     }
 
     #[test]

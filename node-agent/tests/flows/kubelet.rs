@@ -68,3 +68,15 @@ async fn what_it_left_is_removed_after_a_power_cut_too() {
     node.wait_until("its sandbox is gone", || runtime.calls("RemovePodSandbox") == ["RemovePodSandbox k1"]).await;
     assert!(runtime.calls("StopContainer").is_empty());
 }
+
+#[tokio::test]
+async fn a_long_list_of_the_runtime_is_read() {
+    // Each pod's manifest is in it: more than the 4 MiB that gRPC's libraries take by themselves.
+    let long = "x".repeat(5 << 20);
+    let Running { node, runtime, .. } = start(|node, runtime| {
+        left(runtime, cri::EXITED);
+        runtime.state().sandboxes[0].annotations.insert("long".to_owned(), long);
+        node.write(ENVIRONMENT, "ARTIFACT=sha256:a\n");
+    });
+    node.wait_until("its sandbox is gone", || runtime.calls("RemovePodSandbox") == ["RemovePodSandbox k1"]).await;
+}

@@ -39,6 +39,9 @@ pub const SOCKET: &str = "/run/containerd/containerd.sock";
 /// A runtime in good health lists and reports in milliseconds; a node under load gets this much.
 const QUICK: Duration = Duration::from_secs(5);
 
+/// A list of all containers holds each one's manifest: a node full of pods has more than tonic's 4 MiB. The kubelet takes 16 MiB at most.
+const MAX_ANSWER: usize = 64 << 20;
+
 /// A connection to the runtime. Clones share it. Once it is closed it stays so, and a new one is to be made.
 #[derive(Debug, Clone)]
 pub struct Cri {
@@ -124,7 +127,8 @@ impl Cri {
 
     fn grpc(&self) -> Grpc<Channel> {
         // HTTP/2 wants an authority; on a unix socket nobody looks at it.
-        Grpc::with_origin(self.channel.clone(), Uri::from_static("http://localhost"))
+        let grpc = Grpc::with_origin(self.channel.clone(), Uri::from_static("http://localhost"));
+        grpc.max_decoding_message_size(MAX_ANSWER)
     }
 }
 

@@ -12,11 +12,14 @@ use super::model::{
     SILENCES_TO_KILL, State, Status, Step, TRIAL, UNIT, Unit, UnitState, Version, Wanted,
 };
 
-/// What `observed` calls for; `wanted` is None without the role. `now`: seconds since 1970.
-pub fn plan(wanted: Option<&Wanted>, observed: &Observed, now: u64) -> Plan {
+/// What `observed` calls for. `has_role`: whether the settings say that a kubelet runs here at all; `wanted` is None without, or if something
+/// that it needs is not known. `now`: seconds since 1970.
+pub fn plan(wanted: Option<&Wanted>, has_role: bool, observed: &Observed, now: u64) -> Plan {
     let memory = &observed.memory;
     let Some((wanted, image)) = wanted.and_then(|wanted| Some((wanted, image(wanted, memory)?))) else {
-        return Plan { step: ending(observed), ..Plan::default() };
+        // A mistake in the settings, or a memory that was damaged, ends no pods.
+        let step = if has_role { None } else { ending(observed) };
+        return Plan { step, ..Plan::default() };
     };
     let resolved = memory.wanted.as_ref().filter(|_| memory.image.as_deref() == Some(image));
     let mut problems = Vec::new();

@@ -7,7 +7,7 @@ use ballast_types::ImageReference;
 use super::{
     downward::ByContainer,
     env::{self, Metadata},
-    expand::expand,
+    expand::words,
     lifecycle::{Inside, lifecycle},
     mounts::mounts,
     names,
@@ -18,7 +18,7 @@ use super::{
     reader::Fields,
     resources,
     security::{self, OfPod},
-    volume::absolute,
+    volume::is_absolute,
 };
 use crate::pods::model::{Container, PullPolicy, Termination, Volume};
 
@@ -64,11 +64,11 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>, is_init: 
     let Context { metadata, objects, resources, .. } = *context;
     let sources = env::Sources { metadata, objects, resources, container: name.map_or("", |name| name.text) };
     let env = env::env(&mut fields, &sources);
-    let expanded = |words: Vec<String>| -> Vec<String> { words.iter().map(|word| expand(word, &env)).collect() };
-    let (command, args) = (expanded(fields.texts("command")), expanded(fields.texts("args")));
+    let budget = objects.budget();
+    let (command, args) = (words(&mut fields, "command", &env, budget), words(&mut fields, "args", &env, budget));
     let working_dir = fields.text("workingDir").map_or("", |said| said.text).to_owned();
     let ports = ports(&mut fields, context);
-    let inside = Inside { env: &env, ports: &ports };
+    let inside = Inside { env: &env, ports: &ports, budget };
     let is_sidecar = is_init && fields.word("restartPolicy", &SIDECAR).unwrap_or_default();
     if is_init && !is_sidecar {
         for key in
@@ -126,13 +126,20 @@ pub(super) fn container(mut fields: Fields<'_>, context: &Context<'_>, is_init: 
 }
 
 fn termination(fields: &mut Fields<'_>) -> Termination {
-    let path = fields.text("terminationMessagePath").filter(|path| !path.text.is_empty());
-    if let Some(path) = path {
-        absolute(fields, path, "terminationMessagePath");
+    // Earlier releases looked at neither: what is wrong with them keeps no pod from running.
+    let said = fields.text("terminationMessagePath").filter(|path| !path.text.is_empty());
+    let path = said.filter(|path| is_absolute(path.text));
+    if said.is_some() && path.is_none() {
+        let message = format!("expected an absolute path without `..`; {} is taken", Termination::default().path);
+        fields.note("terminationMessagePath", &message);
     }
     let path = path.map_or_else(|| Termination::default().path, |path| path.text.to_owned());
-    let falls_back_to_logs = fields.word("terminationMessagePolicy", &LAST_WORDS).unwrap_or_default();
-    Termination { path, falls_back_to_logs }
+    let policy = fields.text("terminationMessagePolicy");
+    let known = policy.and_then(|said| LAST_WORDS.iter().find(|(word, _)| *word == said.text));
+    if policy.is_some() && known.is_none() {
+        fields.note("terminationMessagePolicy", "expected one of File, FallbackToLogsOnError; File is taken");
+    }
+    Termination { path, falls_back_to_logs: known.is_some_and(|(_, falls_back)| *falls_back) }
 }
 
 /// `busybox` → `docker.io/library/busybox:latest`. It never changes: each release must derive the same uid from a manifest, or its

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     downward::{self, ByContainer, Into},
-    expand::expand,
+    expand::expanded,
     objects::{ObjectKey, ObjectKind, Objects, wanted},
     reader::Fields,
 };
@@ -53,8 +53,12 @@ pub(super) fn env(fields: &mut Fields<'_>, sources: &Sources<'_>) -> Vec<(String
                 from.refuse_at(from.line(), "", "is not possible beside a value");
                 None
             }
-            (None, Some(from)) => value_from(from, sources),
-            (Some(said), None) => Some(expand(said.text, &env)),
+            (None, Some(from)) => {
+                let (line, budget) = (from.line(), sources.objects.budget());
+                let value = value_from(from, sources);
+                value.and_then(|value| budget.room(&variable, line, "valueFrom", value.len(), value))
+            }
+            (Some(said), None) => Some(expanded(&variable, said, "value", &env, sources.objects.budget())),
             (None, None) => Some(String::new()),
         };
         variable.finish();
@@ -128,7 +132,10 @@ fn env_from(mut fields: Fields<'_>, sources: &Sources<'_>) -> Vec<(String, Strin
     let variable = |(key, value): (&String, &Content)| {
         let text = value.as_text();
         own.require(text.is_some(), name, "name", &format!("its key {key} is not a text, and no variable can have it"));
-        Some((format!("{prefix}{key}"), text?.to_owned()))
+        let text = text?;
+        let bytes = prefix.len() + key.len() + text.len();
+        sources.objects.budget().room(&own, name.line, "name", bytes, ())?;
+        Some((format!("{prefix}{key}"), text.to_owned()))
     };
     content.iter().filter_map(variable).collect()
 }

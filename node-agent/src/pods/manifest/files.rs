@@ -49,14 +49,18 @@ fn items_of(
     let Some(said) = said else { return Files::new() };
     let object = sources.metadata.object(kind, said.text);
     let Some(content) = wanted(sources.objects, &object, is_optional, said, &fields, name) else { return Files::new() };
-    let file = |bytes: &crate::pods::model::Content, mode| File { content: FileContent::Bytes(bytes.clone()), mode };
+    let budget = sources.objects.budget();
+    let file = |bytes: &crate::pods::model::Content, mode| {
+        budget.room(&fields, said.line, name, bytes.bytes().len(), ())?;
+        Some(File { content: FileContent::Bytes(bytes.clone()), mode })
+    };
     if !has_items {
-        return content.iter().map(|(key, bytes)| (key.clone(), file(bytes, default_mode))).collect();
+        return content.iter().filter_map(|(key, bytes)| Some((key.clone(), file(bytes, default_mode)?))).collect();
     }
     let mut files = Files::new();
     for (key, path, mode) in items {
         match content.get(key.text) {
-            Some(bytes) => drop(files.insert(path, file(bytes, mode.unwrap_or(default_mode)))),
+            Some(bytes) => files.extend(file(bytes, mode.unwrap_or(default_mode)).map(|file| (path, file))),
             None if is_optional => {}
             None => {
                 let message = format!("the {} {} has no key {}", kind.name(), said.text, key.text);
@@ -90,7 +94,9 @@ fn own_fields(mut fields: Fields<'_>, default_mode: u32, sources: &Sources<'_>) 
             item.refuse_at(item.line(), "", "expected one of fieldRef, resourceFieldRef");
         }
         item.finish();
-        if let (Some(path), Some(text)) = (path, field.or(resource).flatten()) {
+        let text = field.or(resource).flatten();
+        let text = text.and_then(|text| sources.objects.budget().room(&item, item.line(), "", text.len(), text));
+        if let (Some(path), Some(text)) = (path, text) {
             files.insert(path, File { content: FileContent::Text(text), mode });
         }
     }

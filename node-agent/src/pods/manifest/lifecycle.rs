@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{expand::expand, names, reader::Fields};
+use super::{
+    expand::{self, Budget},
+    names,
+    reader::Fields,
+};
 use crate::pods::{
     model::Port,
     probes::model::{Hook, HttpGet, Lifecycle},
@@ -19,6 +23,8 @@ pub(super) struct Inside<'a> {
     pub(super) env: &'a [(String, String)],
     /// Its ports, some of which have names.
     pub(super) ports: &'a [Port],
+    /// What the pods of the file may still take.
+    pub(super) budget: &'a Budget,
 }
 
 /// What is done at the ends of the container's life.
@@ -58,14 +64,14 @@ fn hook(mut fields: Fields<'_>, inside: &Inside<'_>) -> Option<Hook> {
 
 /// exec: its command, in which `$(NAME)` is what the manifest says of it.
 pub(super) fn command(mut fields: Fields<'_>, inside: &Inside<'_>) -> Option<Vec<String>> {
-    let words = fields.texts("command");
+    // What is known only when the container is made stays as it is written (so does the kubelet).
+    let env: Vec<(String, String)> = inside.env.iter().filter(|(_, value)| !value.contains('\0')).cloned().collect();
+    let words = expand::words(&mut fields, "command", &env, inside.budget);
     if words.is_empty() {
         fields.refuse_at(fields.line(), "command", "expected a program and its arguments");
     }
     fields.finish();
-    // What is known only when the container is made stays as it is written (so does the kubelet).
-    let env: Vec<(String, String)> = inside.env.iter().filter(|(_, value)| !value.contains('\0')).cloned().collect();
-    (!words.is_empty()).then(|| words.iter().map(|word| expand(word, &env)).collect())
+    (!words.is_empty()).then_some(words)
 }
 
 /// httpGet.

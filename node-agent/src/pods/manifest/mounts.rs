@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{container::Context, expand::expand, reader::Fields, volume::absolute};
+use super::{
+    container::Context,
+    expand::{Budget, expanded},
+    reader::Fields,
+    volume::absolute,
+};
 use crate::pods::model::{Mount, Propagation};
 
 const PROPAGATIONS: [(&str, Option<Propagation>); 3] = [
@@ -37,7 +42,7 @@ pub(super) fn mounts(
         if propagation == Some(Propagation::Bidirectional) && !is_privileged {
             mount.refuse_at(mount.line(), "mountPropagation", "Bidirectional needs securityContext.privileged: true");
         }
-        let sub_path = sub_path(&mut mount, env);
+        let sub_path = sub_path(&mut mount, env, context.objects.budget());
         mount.word("recursiveReadOnly", &RECURSIVE);
         let read_only = mount.flag("readOnly").unwrap_or_default();
         mount.finish();
@@ -50,11 +55,11 @@ pub(super) fn mounts(
 }
 
 /// The part of the volume that is seen; None for all of it.
-fn sub_path(mount: &mut Fields<'_>, env: &[(String, String)]) -> Option<String> {
+fn sub_path(mount: &mut Fields<'_>, env: &[(String, String)], budget: &Budget) -> Option<String> {
     let (plain, expression) = (mount.text("subPath"), mount.text("subPathExpr"));
     let (key, said, path) = match (plain, expression) {
         (Some(said), None) => ("subPath", said, said.text.to_owned()),
-        (None, Some(said)) => ("subPathExpr", said, expand(said.text, env)),
+        (None, Some(said)) => ("subPathExpr", said, expanded(mount, said, "subPathExpr", env, budget)),
         (Some(_), Some(said)) => {
             mount.refuse_at(said.line, "subPathExpr", "is not possible beside subPath");
             return None;

@@ -9,6 +9,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
+    expand::Budget,
     names,
     pod::METADATA_WITHOUT_EFFECT,
     reader::{Fields, Said},
@@ -56,6 +57,7 @@ impl fmt::Display for ObjectKey {
 pub(super) struct Objects {
     all: BTreeMap<ObjectKey, BTreeMap<String, Content>>,
     asked: RefCell<BTreeSet<ObjectKey>>,
+    budget: Budget,
 }
 
 impl Objects {
@@ -90,6 +92,11 @@ impl Objects {
             fields.refuse_at(fields.line(), "", &format!("{key} is given twice"));
         }
         Some(key)
+    }
+
+    /// What the pods of the file may still take.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The content of an object; None if it is not there.

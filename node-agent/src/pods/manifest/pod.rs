@@ -193,7 +193,10 @@ fn containers(fields: &mut Fields<'_>, context: &container::Context<'_>) -> (Vec
             }
             names.push(container.name.clone());
             if container.ports.iter().any(|own| ports.iter().any(|port| own.is_in_the_way_of(port))) {
-                fields.refuse_whole(line, &key, "its hostPort is given to two containers");
+                match context.host_network {
+                    true => fields.note("hostNetwork", "two containers name the same port of the host"),
+                    false => fields.refuse_whole(line, &key, "its hostPort is given to two containers"),
+                }
             }
             ports.extend(container.ports.iter().cloned());
             containers.push(container);

@@ -91,6 +91,14 @@ impl<'a> Fields<'a> {
         self.report.borrow_mut().problems.push(error);
     }
 
+    /// As [`Self::refuse_at`], unless the same is noted already.
+    pub(super) fn refuse_once(&self, line: u64, key: &str, message: &str) {
+        let is_noted = self.report.borrow().problems.iter().any(|problem| problem.message == message);
+        if !is_noted {
+            self.refuse_at(line, key, message);
+        }
+    }
+
     /// Notes what is wrong with `said`, the value of `key`, unless it is valid.
     pub(super) fn require(&self, is_valid: bool, said: Said<'_>, key: &str, message: &str) {
         if !is_valid {
@@ -198,11 +206,6 @@ impl<'a> Fields<'a> {
             }
         }
         texts
-    }
-
-    /// The texts in the list `key`.
-    pub(super) fn texts(&mut self, key: &'static str) -> Vec<String> {
-        self.said(key).iter().map(|said| said.text.to_owned()).collect()
     }
 
     /// The mapping `key` of texts.

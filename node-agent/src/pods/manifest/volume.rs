@@ -92,6 +92,10 @@ pub(super) fn amount(fields: &mut Fields<'_>, key: &'static str, parse: fn(&str)
 
 /// Notes it if `path` is not one that leads to one place.
 pub(super) fn absolute(fields: &Fields<'_>, path: Said<'_>, key: &str) {
-    let is_valid = path.text.starts_with('/') && path.text.split('/').all(|part| part != "..");
-    fields.require(is_valid, path, key, "expected an absolute path without `..`");
+    fields.require(is_absolute(path.text), path, key, "expected an absolute path without `..`");
+}
+
+/// Whether `path` leads to one place.
+pub(super) fn is_absolute(path: &str) -> bool {
+    path.starts_with('/') && path.split('/').all(|part| part != "..")
 }

@@ -81,13 +81,13 @@ pub struct Container {
     /// What is done at the ends of its life.
     #[serde(skip_serializing_if = "Lifecycle::is_empty")]
     pub lifecycle: Lifecycle,
-    /// Where it leaves its last word.
-    #[serde(skip_serializing_if = "Termination::is_default")]
+    /// Where it leaves its last word. It makes no other pod: earlier releases did not look at it, and emptyDirs go with the uid.
+    #[serde(skip)]
     pub termination: Termination,
 }
 
 /// spec.containers\[\].terminationMessagePath and terminationMessagePolicy
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Termination {
     /// The file, absolute, inside.
     pub path: String,
@@ -98,12 +98,6 @@ pub struct Termination {
 impl Default for Termination {
     fn default() -> Self {
         Self { path: "/dev/termination-log".to_owned(), falls_back_to_logs: false }
-    }
-}
-
-impl Termination {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
     }
 }
 

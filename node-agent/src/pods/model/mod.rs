@@ -157,13 +157,19 @@ impl Spec {
         self.all_containers().find(|container| container.name == name)
     }
 
-    /// Whether both want the same port of the host.
+    /// Whether the same port of the host would lead to both.
     pub fn is_in_the_way_of(&self, other: &Self) -> bool {
-        let ports = |spec: &Self| -> Vec<Port> {
-            spec.all_containers().flat_map(|container| container.ports.iter().cloned()).collect()
-        };
-        let others = ports(other);
-        ports(self).iter().any(|port| others.iter().any(|other| port.is_in_the_way_of(other)))
+        self.clashes(other, |container| &container.host_ports)
+    }
+
+    /// Whether both name the same port of the host. On the node's network a pod may, or may not, listen there itself.
+    pub fn names_a_port_of(&self, other: &Self) -> bool {
+        self.clashes(other, |container| &container.ports)
+    }
+
+    fn clashes(&self, other: &Self, ports: fn(&Container) -> &Vec<Port>) -> bool {
+        let mut own = self.all_containers().flat_map(ports);
+        own.any(|port| other.all_containers().flat_map(ports).any(|other| port.is_in_the_way_of(other)))
     }
 }
 

@@ -17,12 +17,11 @@ impl Spec {
     /// The class of the pod.
     pub fn qos(&self) -> Qos {
         let all = || self.all_containers().map(|container| &container.resources);
+        // 0 is nothing (so does the kubelet).
         let names_nothing = |one: &Resources| {
-            one.cpu_limit_milli
-                .or(one.cpu_request_milli)
-                .or(one.memory_limit_bytes)
-                .or(one.memory_request_bytes)
-                .is_none()
+            [one.cpu_limit_milli, one.cpu_request_milli, one.memory_limit_bytes, one.memory_request_bytes]
+                .into_iter()
+                .all(|amount| amount.unwrap_or_default() == 0)
         };
         let is_whole = |limit: Option<u64>, request: Option<u64>| {
             limit.is_some_and(|limit| limit > 0 && request.is_none_or(|request| request == limit))

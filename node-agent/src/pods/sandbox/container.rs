@@ -1,6 +1,6 @@
 //! From a container of a pod to what the runtime is asked for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{BOOT, CRASHES, LAST_WORD, hosts, labels, limits::limits, namespaces};
 use crate::{
@@ -50,11 +50,11 @@ pub(in crate::pods) fn container(
 ) -> ContainerSpec {
     let mut labels = labels(pod);
     labels.insert("io.kubernetes.container.name".to_owned(), container.name.clone());
-    let last_word = MountSpec {
+    let last_word = has_last_word(container).then(|| MountSpec {
         container_path: container.termination.path.clone(),
         host_path: run.last_word.to_owned(),
         ..MountSpec::default()
-    };
+    });
     let falls_back = if container.termination.falls_back_to_logs { "logs" } else { "file" };
     let known = |text: &String| run.facts.fill(text);
     let (user, username) = match &run.user {
@@ -70,7 +70,7 @@ pub(in crate::pods) fn container(
         args: container.args.iter().map(known).collect(),
         working_dir: container.working_dir.clone(),
         env: container.env.iter().map(|(name, value)| (name.clone(), known(value))).collect(),
-        mounts: mounts(pod, container, places).into_iter().chain([last_word]).collect(),
+        mounts: mounts(pod, container, places).into_iter().chain(last_word).collect(),
         labels,
         annotations: BTreeMap::from([
             (CRASHES.to_owned(), run.crashes.to_string()),
@@ -107,6 +107,13 @@ pub(in crate::pods) fn has_late(container: &Container) -> bool {
     texts.chain(parts).any(|text| model::has_late(text))
 }
 
+/// Whether there is a place for the file of its last word: in a volume the runtime would have to make it, and it could not in one that is
+/// read-only (the node's /dev above all). The container would not start.
+fn has_last_word(container: &Container) -> bool {
+    let path = Path::new(&container.termination.path);
+    !container.mounts.iter().any(|mount| path.starts_with(&mount.path))
+}
+
 /// Groups that all of a pod's processes are in.
 pub(super) fn groups(spec: &Spec) -> Vec<i64> {
     let fs_group = spec.fs_group.filter(|group| !spec.supplemental_groups.contains(group));
@@ -136,6 +143,8 @@ fn mounts(pod: &Pod, container: &Container, places: &Places) -> Vec<MountSpec> {
     let hosts = places.hosts.iter().filter(|_| !has_own_hosts).map(|host_path| MountSpec {
         container_path: hosts::PATH.to_owned(),
         host_path: host_path.clone(),
+        // It lies in the node's memory, and all containers of the pod have it.
+        read_only: true,
         ..MountSpec::default()
     });
     container.mounts.iter().filter_map(mount).chain(hosts).collect()
@@ -186,7 +195,31 @@ mod tests {
     }
 
     fn container_of_tests() -> Container {
-        let text = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}";
-        manifest::parse("a.yaml", text).unwrap().spec.containers.remove(0)
+        pod_of_tests("").spec.containers.remove(0)
+    }
+
+    fn pod_of_tests(fields: &str) -> Pod {
+        let text = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{volumes: [{{name: v, hostPath: {{path: /dev}}}}], containers: \
+             [{{name: a, image: a{fields}}}]}}}}"
+        );
+        manifest::parse("a.yaml", &text).unwrap()
+    }
+
+    #[test]
+    fn the_file_of_a_last_word_is_made_in_no_volume() {
+        let has = |fields: &str| has_last_word(&pod_of_tests(fields).spec.containers[0]);
+        assert!(has("") && has(", volumeMounts: [{name: v, mountPath: /devices}, {name: v, mountPath: /dev/shm}]"));
+        assert!(!has(", volumeMounts: [{name: v, mountPath: /dev/, readOnly: true}]"));
+        assert!(!has(", terminationMessagePath: /data/word, volumeMounts: [{name: v, mountPath: /data}]"));
+    }
+
+    #[test]
+    fn no_container_writes_into_the_pods_hosts() {
+        let pod = pod_of_tests("");
+        let places = Places { hosts: Some("/run/hosts".to_owned()), ..Places::default() };
+        let found = mounts(&pod, &pod.spec.containers[0], &places);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].read_only && found[0].container_path == "/etc/hosts");
     }
 }

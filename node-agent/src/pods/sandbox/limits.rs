@@ -32,7 +32,7 @@ pub(in crate::pods) fn pod_limits(spec: &Spec) -> Vec<(&'static str, String)> {
     let mut files = vec![("cpu.weight", weight(shares(Some(requests))).to_string())];
     // A pod has a limit if all of its containers have one.
     let limit = |of: fn(&Resources) -> Option<u64>| {
-        spec.all_containers().all(|one| of(&one.resources).is_some()).then(|| at_once(spec, of))
+        spec.all_containers().all(|one| of(&one.resources).is_some_and(|limit| limit > 0)).then(|| at_once(spec, of))
     };
     if let Some(milli) = limit(|one| one.cpu_limit_milli) {
         files.push(("cpu.max", format!("{} {PERIOD_US}", quota_us(milli))));
@@ -46,13 +46,13 @@ pub(in crate::pods) fn pod_limits(spec: &Spec) -> Vec<(&'static str, String)> {
 /// What those containers have together that run at the same time, at most: init containers come one after the other, sidecars stay
 /// (k8s.io/component-helpers/resource, AggregateContainerRequests).
 fn at_once(spec: &Spec, of: fn(&Resources) -> Option<u64>) -> u64 {
-    let (mut sidecars, mut most) = (0, 0);
+    let (mut sidecars, mut most) = (0_u64, 0);
     for one in &spec.init_containers {
         let own = of(&one.resources).unwrap_or_default();
-        most = most.max(sidecars + own);
-        sidecars += if one.is_sidecar { own } else { 0 };
+        most = most.max(sidecars.saturating_add(own));
+        sidecars = sidecars.saturating_add(if one.is_sidecar { own } else { 0 });
     }
-    most.max(sidecars + spec.containers.iter().filter_map(|one| of(&one.resources)).sum::<u64>())
+    most.max(spec.containers.iter().filter_map(|one| of(&one.resources)).fold(sidecars, u64::saturating_add))
 }
 
 /// Of a container; `memory_bytes` is what the node has, for pods that are neither first nor last.
@@ -60,7 +60,8 @@ pub(super) fn limits(container: &Container, qos: Qos, memory_bytes: u64) -> Limi
     let resources = &container.resources;
     let number = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
     Limits {
-        cpu_quota_us: resources.cpu_limit_milli.map_or(0, |milli| number(quota_us(milli))),
+        // A limit of 0 is none (so does the kubelet).
+        cpu_quota_us: resources.cpu_limit_milli.filter(|milli| *milli > 0).map_or(0, |milli| number(quota_us(milli))),
         cpu_shares: number(shares(cpu_request(resources))),
         memory_bytes: resources.memory_limit_bytes.map_or(0, number),
         oom_score_adj: oom_score(resources, qos, memory_bytes),
@@ -133,6 +134,7 @@ mod tests {
             ("limits: {cpu: 500m, memory: 64Mi}", (50_000, 512, 64 << 20, -997)),
             ("limits: {cpu: 1m}", (1000, 2, 0, 999)),
             ("requests: {cpu: 1000}", (0, 262_144, 0, 999)),
+            ("limits: {cpu: 0, memory: 0}", (0, 2, 0, 1000)),
         ] {
             assert_eq!(of(resources), expected, "{resources}");
         }
@@ -148,5 +150,10 @@ mod tests {
         let all = ["cpu.weight=59", "cpu.max=150000 100000", "memory.max=201326592"];
         assert_eq!(of(&["limits: {cpu: 1, memory: 128Mi}", "limits: {cpu: 500m, memory: 64Mi}"]), all);
         assert_eq!(of(&["limits: {memory: 1Mi}", "limits: {cpu: 1}"]), ["cpu.weight=39"]);
+        // 0 is no limit, and sums have an end.
+        assert_eq!(of(&["limits: {cpu: 0, memory: 0}"]), ["cpu.weight=1"]);
+        assert_eq!(of(&["limits: {cpu: 1, memory: 1Mi}", "limits: {cpu: 0, memory: 0}"]), ["cpu.weight=39"]);
+        let most = format!("limits: {{memory: {}}}", u64::MAX);
+        assert_eq!(of(&[&most, &most]), ["cpu.weight=1".to_owned(), format!("memory.max={}", u64::MAX)]);
     }
 }

@@ -1,5 +1,6 @@
 //! Makes and removes the volumes of a pod on the host.
 
+mod mounts;
 pub(super) mod parts;
 mod said;
 
@@ -14,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rustix::{
     fs::{Gid, chown},
-    mount::{MountFlags, UnmountFlags, mount, unmount},
+    mount::{MountFlags, mount},
 };
 
 use super::{
@@ -59,19 +60,7 @@ pub(super) fn provide(host: &Host, pod: &Pod, facts: &Facts) -> Result<BTreeMap<
 pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
     remove_run(host, uid)?;
     let folder = host.path(sandbox::volumes_folder(uid));
-    let entries = match fs::read_dir(&folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        read => read.with_context(|| format!("reading {}", folder.display()))?,
-    };
-    for entry in entries {
-        let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
-        // Most are not mount points; detached, so that a file that is still open holds nothing up.
-        match unmount(&path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
-            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
-            Err(error) => return Err(error).with_context(|| format!("unmounting {}", path.display())),
-        }
-    }
-    fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))
+    remove_folder(&folder)
 }
 
 /// The /etc/hosts of a pod, for all of its containers; where it lies on the host.
@@ -88,7 +77,8 @@ pub(super) fn provide_hosts(host: &Host, pod: &Pod, facts: &Facts) -> Result<Str
     private_folder(&folder)?;
     let path = folder.join("hosts");
     // In place: the containers that run have this very file.
-    let is_new = fs::read(&path).map_or(true, |there| there != text.as_bytes());
+    let has_its_length = fs::metadata(&path).is_ok_and(|there| there.len() == text.len() as u64);
+    let is_new = !has_its_length || fs::read(&path).map_or(true, |there| there != text.as_bytes());
     if is_new {
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         fs::set_permissions(&path, Permissions::from_mode(0o644)).context("opening the hosts file to all users")?;
@@ -96,11 +86,19 @@ pub(super) fn provide_hosts(host: &Host, pod: &Pod, facts: &Facts) -> Result<Str
     Ok(path.display().to_string())
 }
 
-/// What goes with the boot. What is still mounted below is no part of it: of a folder of mounts no content is ever removed.
+/// What goes with the boot.
 fn remove_run(host: &Host, uid: &str) -> Result<()> {
-    parts::remove(host, uid)?;
     let folder = host.path(sandbox::run_folder(uid));
-    match fs::remove_dir_all(&folder) {
+    // A part has one mount of ours, and on it may be others, which a container made.
+    mounts::detach_below(&folder)?;
+    parts::remove(host, uid)?;
+    remove_folder(&folder)
+}
+
+/// Removes a folder with all that is in it. What is mounted below, by us or by a container, is no part of it: its content stays.
+fn remove_folder(folder: &Path) -> Result<()> {
+    mounts::detach_below(folder)?;
+    match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.with_context(|| format!("removing {}", folder.display())),
     }

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use rustix::{
-    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2},
+    fs::{CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, fchmod, fchown, fstat, mkdirat, openat2},
     io::Errno,
     mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount},
 };
@@ -96,7 +96,7 @@ fn open(volume: &Path, path: &str) -> Result<OwnedFd> {
         Err(Errno::NOENT) => {}
         found => return found.context("looking for it"),
     }
-    let mode = Mode::from_raw_mode(fstat(&root).context("looking at the volume")?.st_mode & 0o777);
+    let own = fstat(&root).context("looking at the volume")?;
     let mut above = String::from(".");
     for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
         let next = format!("{above}/{name}");
@@ -104,13 +104,23 @@ fn open(volume: &Path, path: &str) -> Result<OwnedFd> {
             Ok(_) => {}
             Err(Errno::NOENT) => {
                 let parent = inside(&above, OFlags::DIRECTORY).context("opening the folder above it")?;
-                mkdirat(&parent, name, mode).with_context(|| format!("making the folder {name}"))?;
+                make(&parent, name, &own).with_context(|| format!("making the folder {name}"))?;
             }
             Err(error) => return Err(error).context("looking for it"),
         }
         above = next;
     }
     inside(path, OFlags::empty()).context("opening it")
+}
+
+/// Makes a folder with the mode and the group of the volume's own, whatever our umask is.
+fn make(parent: &OwnedFd, name: &str, own: &Stat) -> Result<()> {
+    mkdirat(parent, name, Mode::RWXU)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    let made = openat2(parent, name, flags, Mode::empty(), resolve).context("opening it")?;
+    fchown(&made, None, Some(Gid::from_raw(own.st_gid))).context("giving it to the volume's group")?;
+    fchmod(&made, Mode::from_raw_mode(own.st_mode & 0o2777)).context("setting its mode")
 }
 
 /// Mounts what `source` is at `place`.
@@ -174,6 +184,23 @@ mod tests {
         assert!(volume.join("a/b/c").is_dir());
         let root = Path::new("/a/b/c");
         assert!(!root.exists());
+    }
+
+    #[test]
+    fn what_is_made_is_as_the_volume_is() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let tree = tempfile::tempdir().unwrap();
+        for mode in [0o2777, 0o777, 0o750] {
+            let volume = tree.path().join(mode.to_string());
+            fs::create_dir(&volume).unwrap();
+            fs::set_permissions(&volume, fs::Permissions::from_mode(mode)).unwrap();
+            open(&volume, "a/b").unwrap();
+            let seen = |path: &str| {
+                let found = fs::metadata(volume.join(path)).unwrap();
+                (found.permissions().mode() & 0o7777, found.gid())
+            };
+            assert_eq!((seen("a").0, seen("a/b")), (mode, seen("")));
+        }
     }
 
     #[test]

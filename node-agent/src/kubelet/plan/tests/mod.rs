@@ -67,29 +67,45 @@ fn healthy(runs: &Version) -> Observed {
 }
 
 fn step(observed: &Observed) -> Option<Step> {
-    plan(Some(&wanted()), observed, 99).step
+    plan(Some(&wanted()), true, observed, 99).step
 }
 
 fn state(observed: &Observed) -> State {
-    plan(Some(&wanted()), observed, 99).status.unwrap().state
+    plan(Some(&wanted()), true, observed, 99).status.unwrap().state
 }
 
 #[test]
 fn without_the_role_it_is_ended_and_nothing_is_told() {
     let mut observed = healthy(&version("a", "1.33.0"));
-    let ended = plan(None, &observed, 0);
+    let ended = plan(None, false, &observed, 0);
     assert_eq!((ended.step, ended.status), (Some(Step::Stop), None));
     observed.unit = Some(unit(UnitState::Stopped));
     // What is rendered stays until its pods have ended: the node's own wait for that.
-    assert_eq!(plan(None, &observed, 0).step, None);
+    assert_eq!(plan(None, false, &observed, 0).step, None);
     observed.sandboxes = Some(vec!["s1".to_owned()]);
-    assert_eq!(plan(None, &observed, 0).step, Some(Step::EndPods));
+    assert_eq!(plan(None, false, &observed, 0).step, Some(Step::EndPods));
     observed.is_busy = true;
-    assert_eq!(plan(None, &observed, 0).step, None);
+    assert_eq!(plan(None, false, &observed, 0).step, None);
     (observed.is_busy, observed.sandboxes) = (false, Some(Vec::new()));
-    assert_eq!(plan(None, &observed, 0).step, Some(Step::Clear));
+    assert_eq!(plan(None, false, &observed, 0).step, Some(Step::Clear));
     observed.unit = None;
-    assert_eq!(plan(None, &observed, 0), Plan::default());
+    assert_eq!(plan(None, false, &observed, 0), Plan::default());
+}
+
+#[test]
+fn with_the_role_a_mistake_ends_no_pods() {
+    let mut observed = healthy(&version("a", "1.33.0"));
+    // As after a damaged memory, before the cluster was asked for the image.
+    observed.memory = Memory::default();
+    let unknown = Wanted { image: None, ..wanted() };
+    for state in [UnitState::Active, UnitState::Stopped] {
+        observed.unit = Some(unit(state));
+        observed.sandboxes = Some(vec!["s1".to_owned()]);
+        for wanted in [None, Some(&unknown)] {
+            assert_eq!(plan(wanted, true, &observed, 0), Plan::default(), "{state:?}");
+            assert!(plan(wanted, false, &observed, 0).step.is_some());
+        }
+    }
 }
 
 #[test]
@@ -144,7 +160,7 @@ fn a_new_version_that_fails_gives_way_to_the_last_good_one() {
     // Remembered, it is not started again: the old one is.
     let Some(Step::Fail(failed)) = step(&ends) else { panic!() };
     ends.memory.fail(failed);
-    let plan = plan(Some(&wanted()), &ends, 99);
+    let plan = plan(Some(&wanted()), true, &ends, 99);
     let Some(Step::Start { files }) = plan.step else { panic!("{plan:?}") };
     assert!(files[ENVIRONMENT].starts_with("ARTIFACT=sha256:a\n"));
     assert!(
@@ -212,10 +228,10 @@ fn what_failed_with_another_configuration_is_tried_again() {
     let mut observed = healthy(&old);
     observed.memory.wanted = Some(new.clone());
     observed.memory.fail(failed(&new));
-    assert_eq!(plan(Some(&wanted()), &observed, 99).status.unwrap().runs, Some(old.clone()));
+    assert_eq!(plan(Some(&wanted()), true, &observed, 99).status.unwrap().runs, Some(old.clone()));
     let mut corrected = wanted();
     corrected.config.insert("maxPods".to_owned(), json!(21));
-    let runs = |wanted: &Wanted, observed: &Observed| plan(Some(wanted), observed, 99).status.unwrap().runs;
+    let runs = |wanted: &Wanted, observed: &Observed| plan(Some(wanted), true, observed, 99).status.unwrap().runs;
     assert_eq!(runs(&corrected, &observed), Some(new.clone()));
     // A pod is none of its configuration.
     let mut another_pod = wanted();
@@ -231,7 +247,7 @@ fn a_good_one_that_does_not_run_with_these_settings_says_so() {
     let mut observed = healthy(&version("a", "1.33.0"));
     observed.health = Health::default();
     observed.unit = Some(Unit { restarts: 4, exit_status: 1, ..unit(UnitState::Changing) });
-    let plan = plan(Some(&wanted()), &observed, 99);
+    let plan = plan(Some(&wanted()), true, &observed, 99);
     assert!(plan.problems[0].starts_with("kubelet 1.33.0 ended 4 times, at last with status 1"), "{plan:?}");
 }
 
@@ -275,7 +291,7 @@ fn another_image_is_fetched_while_the_old_one_runs() {
         [(1, 1, false), (16, 1, true), (16, 2, false), (31, 2, true), (599, 40, false), (601, 40, true)]
     {
         observed.fetch_failure = Some(failure(ago, count));
-        let plan = plan(Some(&wanted()), &observed, 99);
+        let plan = plan(Some(&wanted()), true, &observed, 99);
         assert_eq!(plan.step.is_some(), is_due, "{ago} {count}");
         assert_eq!(plan.problems, ["kubelet r.example/kubelet:1 cannot be fetched: no route"]);
     }
@@ -289,7 +305,7 @@ fn another_pod_needs_no_restart_and_another_flag_does() {
     assert!(matches!(step(&observed), Some(Step::Render { .. })));
     let mut other = wanted();
     other.node_ip = Some("192.0.2.1".to_owned());
-    assert!(matches!(plan(Some(&other), &healthy(&runs), 0).step, Some(Step::Start { .. })));
+    assert!(matches!(plan(Some(&other), true, &healthy(&runs), 0).step, Some(Step::Start { .. })));
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn between(old: &str, new: &str) -> Observed {
 }
 
 fn status(wanted: &Wanted, observed: &Observed) -> Status {
-    plan(Some(wanted), observed, 99).status.unwrap()
+    plan(Some(wanted), true, observed, 99).status.unwrap()
 }
 
 fn runs(wanted: &Wanted, observed: &Observed) -> String {
@@ -58,7 +58,7 @@ fn a_failed_minor_is_told_and_the_one_before_runs() {
 #[test]
 fn one_that_may_not_speak_to_the_api_server_is_refused_with_a_sentence() {
     let observed = between("1.33.0", "1.34.0");
-    let refused = plan(Some(&wanted()), &observed, 99);
+    let refused = plan(Some(&wanted()), true, &observed, 99);
     let found = refused.status.unwrap();
     assert_eq!((found.runs.unwrap().version.as_str(), found.stuck.unwrap().version.as_str()), ("1.33.0", "1.34.0"));
     assert_eq!(
@@ -75,7 +75,7 @@ fn one_that_may_not_speak_to_the_api_server_is_refused_with_a_sentence() {
     // What has proved itself runs on, and says so.
     let mut proved = healthy(&version("a", "1.34.0"));
     proved.files = render::files(&wanted(), "node-1", &version("a", "1.34.0"), None);
-    let told = plan(Some(&wanted()), &proved, 99);
+    let told = plan(Some(&wanted()), true, &proved, 99);
     assert_eq!((told.step, told.problems.len(), told.status.unwrap().state), (None, 1, State::Healthy));
     // Nobody knows the server's.
     let unknown = Wanted { server_version: None, ..wanted() };
@@ -88,11 +88,14 @@ fn the_cluster_names_the_image_and_its_last_word_holds() {
     let mut observed = healthy(&version("a", "1.33.0"));
     let named = steer(Some("r.example/kubelet:2"));
     assert_eq!(
-        plan(Some(&named), &observed, 99).step,
+        plan(Some(&named), true, &observed, 99).step,
         Some(Step::Steer { image: Some("r.example/kubelet:2".to_owned()) })
     );
     observed.memory.steered = Some("r.example/kubelet:2".to_owned());
-    assert_eq!(plan(Some(&named), &observed, 99).step, Some(Step::Fetch { image: "r.example/kubelet:2".to_owned() }));
+    assert_eq!(
+        plan(Some(&named), true, &observed, 99).step,
+        Some(Step::Fetch { image: "r.example/kubelet:2".to_owned() })
+    );
     // After a boot the cluster may be away.
     assert_eq!(image(&wanted(), &observed.memory), Some("r.example/kubelet:2"));
     assert_eq!(image(&steer(None), &observed.memory), Some(IMAGE), "then the settings' again");
@@ -100,7 +103,7 @@ fn the_cluster_names_the_image_and_its_last_word_holds() {
     let nobody = Wanted { image: None, ..steer(None) };
     assert_eq!(image(&nobody, &observed.memory), Some(IMAGE));
     assert_eq!(image(&nobody, &Memory::default()), None);
-    assert_eq!(plan(Some(&nobody), &Observed::default(), 99).status, None);
+    assert_eq!(plan(Some(&nobody), true, &Observed::default(), 99).status, None);
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn without_a_cluster_nothing_is_asked_and_nothing_listens() {
     );
     let mut observed = healthy(&version("a", "1.33.0"));
     observed.has_credentials = false;
-    assert!(matches!(plan(Some(&alone), &observed, 99).step, Some(Step::Start { .. })));
+    assert!(matches!(plan(Some(&alone), true, &observed, 99).step, Some(Step::Start { .. })));
 }
 
 #[test]

@@ -77,6 +77,26 @@ fn hooks_and_last_words_are_read() {
         container("terminationMessagePath: /tmp/word\n    terminationMessagePolicy: FallbackToLogsOnError").termination;
     assert_eq!(read, Termination { path: "/tmp/word".to_owned(), falls_back_to_logs: true });
     assert_eq!(container("terminationMessagePolicy: File").termination, Termination::default());
+    assert_eq!(container("terminationMessagePath: word").termination, Termination::default());
+}
+
+#[test]
+fn a_last_word_makes_no_other_pod() {
+    let pod = |more: &str| {
+        let text = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{name: c, image: x{more}}}]}}}}"
+        );
+        parse("f.yaml", &text).unwrap()
+    };
+    let usual = pod("");
+    for (more, notes) in [
+        (", terminationMessagePath: /tmp/word", 0),
+        (", terminationMessagePolicy: FallbackToLogsOnError", 0),
+        (", terminationMessagePath: word, terminationMessagePolicy: Log", 2),
+    ] {
+        let found = pod(more);
+        assert_eq!((&found.uid, found.notes.len()), (&usual.uid, notes), "{more}: {:?}", found.notes);
+    }
 }
 
 #[test]
@@ -139,7 +159,6 @@ fn what_is_wrong_with_probes_and_hooks_is_named() {
             "lifecycle: {preStop: {sleep: {}}}",
             "spec.containers[0].lifecycle.preStop.sleep: the field `seconds` is missing",
         ),
-        ("terminationMessagePath: word", "spec.containers[0].terminationMessagePath: expected an absolute path"),
         ("restartPolicy: Always", "spec.containers[0].restartPolicy: is not supported on this node"),
     ];
     for (more, expected) in table {

@@ -49,6 +49,48 @@ fn all_of_an_object_may_be_variables_and_env_comes_after_them() {
 }
 
 #[test]
+fn what_grows_without_end_is_refused_with_its_line() {
+    let beside = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: big}}\ndata: {{a: {}}}\n---\n",
+        "x".repeat(200 << 10)
+    );
+    let pod = |spec: &str, container: &str| {
+        format!(
+            "{beside}apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n  volumes: [{spec}]\n  containers:\n  - name: c\n    image: \
+             x\n{container}"
+        )
+    };
+    let doubling = |count: usize| {
+        let line = |index: usize| format!("    - {{name: V{}, value: $(V{index})$(V{index})}}\n", index + 1);
+        format!("    env:\n    - {{name: V0, value: xxxxxxxx}}\n{}", (0..count).map(line).collect::<String>())
+    };
+    let volumes = |count: usize| {
+        (0..count).map(|index| format!("{{name: v{index}, configMap: {{name: big}}}},")).collect::<String>()
+    };
+    let variables = |count: usize| format!("    envFrom: [{}]\n", "{configMapRef: {name: big}},".repeat(count));
+    for (spec, container, line) in [
+        (String::new(), doubling(16), None),
+        (String::new(), doubling(40), Some(33)),
+        (volumes(20), String::new(), None),
+        (volumes(21), String::new(), Some(10)),
+        (String::new(), variables(20), None),
+        (String::new(), variables(21), Some(14)),
+        (volumes(11), variables(11), Some(14)),
+    ] {
+        let found = read("f.yaml", &pod(&spec, &container));
+        let lines: Vec<Option<u64>> = found.problems.iter().map(|problem| problem.line).collect();
+        assert_eq!(lines, line.map(Some).into_iter().collect::<Vec<_>>(), "{:#?}", found.problems);
+        assert_eq!(found.pods.len(), usize::from(line.is_none()));
+        assert!(found.problems.iter().all(|problem| problem.message.contains("more than 4 MiB")));
+    }
+    // It is the file's: the second pod has none left.
+    let one = pod(&volumes(15), "").split_off(beside.len());
+    let two = format!("{beside}{one}\n---\n{}", one.replace("name: a}", "name: b}"));
+    let found = read("f.yaml", &two);
+    assert_eq!((found.pods.len(), found.problems.len()), (1, 1));
+}
+
+#[test]
 fn volumes_have_the_files_of_objects_and_of_the_pod() {
     let spec = "volumes: [{name: conf, configMap: {name: conf, defaultMode: 0640}}, {name: keys, secret: {secretName: keys, items: [{key: \
                 token, path: a/b, mode: 256}]}}, {name: own, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: \

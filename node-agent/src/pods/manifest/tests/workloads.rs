@@ -103,10 +103,23 @@ fn a_pod_has_names_servers_and_ports_of_its_own() {
     assert_ne!(uid(""), uid("{containerPort: 80, hostPort: 80}"));
     let on_the_host = |ports: &str| parse("f.yaml", &spec("hostNetwork: true,", ports)).unwrap().spec;
     assert_eq!(on_the_host("{containerPort: 80, hostPort: 80}").containers[0].host_ports, []);
-    assert!(
-        on_the_host("{containerPort: 80, hostPort: 80}")
-            .is_in_the_way_of(&parse("f.yaml", &spec("", "{containerPort: 1, hostPort: 80}")).unwrap().spec)
-    );
+    let mapped = parse("f.yaml", &spec("", "{containerPort: 1, hostPort: 80}")).unwrap().spec;
+    let listens = on_the_host("{containerPort: 80, hostPort: 80}");
+    assert!(listens.names_a_port_of(&mapped) && !listens.is_in_the_way_of(&mapped) && mapped.is_in_the_way_of(&mapped));
+    // What only informs is noted.
+    for (fields, ports, expected) in [
+        (
+            "hostNetwork: true,",
+            "{containerPort: 80, hostPort: 80}, {containerPort: 80, hostPort: 80}",
+            "is given twice",
+        ),
+        ("hostNetwork: true,", "{containerPort: 80, hostIP: node}", "hostIP: expected an IP address"),
+        ("", "{containerPort: 80, hostIP: node}", "hostIP: expected an IP address"),
+        ("", "{name: http}", "the field `containerPort` is missing"),
+    ] {
+        let notes = parse("f.yaml", &spec(fields, ports)).unwrap().notes;
+        assert!(notes.len() == 1 && notes[0].contains(expected), "{ports}: {notes:?}");
+    }
     for (fields, ports, expected) in [
         ("dnsPolicy: None,", "", "None needs nameservers in dnsConfig"),
         ("dnsConfig: {nameservers: [a]},", "", "expected an IP address"),
