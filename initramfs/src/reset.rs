@@ -220,7 +220,10 @@ fn overwrite(path: &Path, work: &mut Work<'_>) -> Result<()> {
     let doing = || format!("overwriting {}", path.display());
     let found = match fs::symlink_metadata(path).with_context(doing) {
         Ok(found) => found,
-        Err(error) => return Ok(work.note(Err(error))),
+        Err(error) => {
+            work.note(Err(error));
+            return Ok(());
+        }
     };
     if found.is_dir() {
         each(path, work, |entry, work| if entry.ends_with(NOT_SECRET) { Ok(()) } else { overwrite(entry, work) })?;
@@ -239,12 +242,18 @@ fn each(folder: &Path, work: &mut Work<'_>, visit: fn(&Path, &mut Work<'_>) -> R
     let doing = || format!("reading {}", folder.display());
     let entries = match fs::read_dir(folder).with_context(doing) {
         Ok(entries) => entries,
-        Err(error) => return Ok(work.note(Err(error))),
+        Err(error) => {
+            work.note(Err(error));
+            return Ok(());
+        }
     };
     for entry in entries {
         match entry.with_context(doing) {
             Ok(entry) => visit(&entry.path(), work)?,
-            Err(error) => return Ok(work.note(Err(error))),
+            Err(error) => {
+                work.note(Err(error));
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -258,7 +267,10 @@ fn remove(path: &Path, work: &mut Work<'_>) -> Result<()> {
     let doing = || format!("removing {}", path.display());
     let is_folder = match fs::symlink_metadata(path).with_context(doing) {
         Ok(found) => found.is_dir(),
-        Err(error) => return Ok(work.note(Err(error))),
+        Err(error) => {
+            work.note(Err(error));
+            return Ok(());
+        }
     };
     if !is_folder {
         work.next()?;
