@@ -70,7 +70,8 @@ $(OUT)/image/manifest.json: $(wildcard target/keys target/prior.json) $(SOURCES)
 
 setup: ## install what is missing, get mkosi, build the tools tree once
 	@mkdir -p $(CACHE)/{packages,mkosi,work} target
-	@image/setup/compiled $(CACHE)/cargo
+# Once, before anything compiles.
+	@[ $(MAKELEVEL) != 0 ] || image/setup/compiled $(CACHE)/cargo
 # One at a time: under -j a target and what it is made of may both ask for it.
 	@flock target/setup.lock $(MAKE) --no-print-directory set-up
 
