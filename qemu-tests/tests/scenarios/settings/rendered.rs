@@ -139,8 +139,15 @@ const CASES: [Case; 12] = [
     ("secrets are kept", |node| secrets_are_kept(&mut node.guest, SECRET)),
 ];
 
-#[test]
-fn f_whatever_is_rendered_is_read_by_its_reader() {
+mod soak {
+    /// The case of pods' logs takes long where much else runs.
+    #[test]
+    fn f_whatever_is_rendered_is_read_by_its_reader() {
+        super::whatever_is_rendered_is_read();
+    }
+}
+
+fn whatever_is_rendered_is_read() {
     Scenario::run("f_rendered", |scenario| {
         let authority = Authority::make(&scenario.lab.tools, scenario.scratch(), "operator")?;
         let certificate = authority.certificate()?;
