@@ -6,10 +6,8 @@ mod defaults;
 mod mistakes;
 mod pair;
 mod power;
-#[cfg(feature = "soak")]
 mod readers;
 mod readme;
-#[cfg(feature = "soak")]
 mod rendered;
 mod sources;
 mod trial;

@@ -139,15 +139,8 @@ const CASES: [Case; 12] = [
     ("secrets are kept", |node| secrets_are_kept(&mut node.guest, SECRET)),
 ];
 
-mod soak {
-    /// The case of pods' logs takes long where much else runs.
-    #[test]
-    fn f_whatever_is_rendered_is_read_by_its_reader() {
-        super::whatever_is_rendered_is_read();
-    }
-}
-
-fn whatever_is_rendered_is_read() {
+#[test]
+fn f_whatever_is_rendered_is_read_by_its_reader() {
     Scenario::run("f_rendered", |scenario| {
         let authority = Authority::make(&scenario.lab.tools, scenario.scratch(), "operator")?;
         let certificate = authority.certificate()?;
