@@ -321,7 +321,7 @@ fn logs(node: &mut Node) -> Result<()> {
     let older = "find /var/log/pods -path '*talker*' -name '*.log.1' -printf '%i\\n'";
     let first = eventually(guest, "its log is begun anew", older, |inode| !inode.is_empty())?;
     eventually(guest, "and once more", older, |inode| !inode.is_empty() && inode != first)?;
-    let files = guest.ask("find /var/log/pods -path '*talker*' -type f -printf '%s %p\\n'")?;
+    let files = guest.ask("find /var/log/pods -path '*talker*' -name '*.log*' -type f -printf '%s %p\\n'")?;
     ensure!(files.lines().count() <= 2, "of two logs there are {files}");
     for line in files.lines() {
         let bytes =
