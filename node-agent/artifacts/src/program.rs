@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Error, Result};
-use ballast_types::Digest;
+use ballast_types::{Digest, split_reference};
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
@@ -164,13 +164,9 @@ fn source(image: &str) -> String {
     if image.starts_with("oci:") {
         return image.to_owned();
     }
-    match image.split_once('@') {
-        Some((name, digest)) => {
-            let slash = name.rfind('/').unwrap_or(0);
-            let tag = name[slash..].find(':').map_or(name.len(), |colon| slash + colon);
-            format!("docker://{}@{digest}", &name[..tag])
-        }
-        None => format!("docker://{image}"),
+    match split_reference(image) {
+        (name, _, Some(digest)) => format!("docker://{name}@{digest}"),
+        (_, _, None) => format!("docker://{image}"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use anyhow::{Context, Error, Result, bail};
 /// Of a manifest.
 pub(crate) use ballast_types::Sha256Digest as Digest;
+use ballast_types::split_reference;
 use ostree_ext::container::{ImageReference, OstreeImageReference, SignatureSource, Transport};
 
 /// In front of a folder's name.
@@ -33,17 +34,10 @@ impl FromStr for Image {
 
     fn from_str(text: &str) -> Result<Self> {
         let doing = || format!("reading the image's name {text:?}");
-        let (name, digest) = match text.split_once('@') {
-            None => (text, None),
-            Some((name, digest)) => (name, Some(digest.parse().with_context(doing)?)),
-        };
-        let (is_folder, name) = name.strip_prefix(OCI).map_or((false, name), |folder| (true, folder));
-        // A colon before the last slash is a port's.
-        let slash = name.rfind('/').map_or(0, |slash| slash + 1);
-        let (name, tag) = match name[slash..].split_once(':') {
-            None => (name, None),
-            Some((last, tag)) => (&name[..slash + last.len()], Some(tag.to_owned())),
-        };
+        let (is_folder, named) = text.strip_prefix(OCI).map_or((false, text), |folder| (true, folder));
+        let (name, tag, digest) = split_reference(named);
+        let tag = tag.map(str::to_owned);
+        let digest = digest.map(str::parse).transpose().with_context(doing)?;
         if name.is_empty() || name.ends_with('/') || tag.as_ref().is_some_and(String::is_empty) {
             bail!("{}: expected HOST[:PORT]/PATH[:TAG] or oci:FOLDER[:TAG]", doing());
         }

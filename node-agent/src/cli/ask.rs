@@ -1,7 +1,7 @@
 //! Asking the agent over its socket, and printing the answer: what the commands have in common.
 
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Write},
+    io::{BufRead, BufReader, ErrorKind, IsTerminal, Write},
     os::unix::net::UnixStream,
     time::Duration,
 };
@@ -18,6 +18,7 @@ use crate::{
         status::Status,
     },
     settings::model::Shown,
+    update::model::{Failure, Outcome},
 };
 
 /// The agent answers at once, from memory; a machine that is busy beyond its means gives it its turn later.
@@ -177,6 +178,35 @@ pub(super) fn settings(node: &Node) -> Result<Shown> {
     let reply = node.open("settings", &Request::Settings {})?.next()?;
     let Reply::Settings(shown) = reply else { bail!(unexpected(&reply)) };
     Ok(*shown)
+}
+
+/// Whether who sits at the terminal says yes to `question`; without a terminal the answer is no.
+///
+/// # Errors
+/// If the terminal cannot be written to or read from.
+pub(super) fn is_confirmed(question: &str) -> Result<bool> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    let mut out = std::io::stderr().lock();
+    write!(out, "{question} [yes/no] ").and_then(|()| out.flush()).context("asking")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context("reading the answer")?;
+    Ok(answer.trim() == "yes")
+}
+
+/// How an operation ended, if `reply` says so.
+///
+/// # Errors
+/// If it says something else.
+pub(super) fn end(reply: Reply) -> Result<Result<Outcome, Failure>> {
+    if let Reply::Done(outcome) = reply {
+        Ok(Ok(outcome))
+    } else if let Reply::Failed(failure) = reply {
+        Ok(Err(failure))
+    } else {
+        bail!(unexpected(&reply))
+    }
 }
 
 /// An agent of another version may answer so.

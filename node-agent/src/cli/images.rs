@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use super::{
-    ask::{print, unexpected},
+    ask::{end, print, unexpected},
     node::Node,
     operate::{Output, ended},
     table,
@@ -74,12 +74,8 @@ fn operate(node: &Node, operation: ImageCommand, output: &Output) -> Result<Exit
     let mut talk = node.open("images", &Request::Image { operation })?;
     loop {
         let reply = talk.next()?;
-        if let Reply::Done(outcome) = reply {
-            return ended(&Ok(outcome), output).map(|(code, _)| code);
-        } else if let Reply::Failed(failure) = reply {
-            return ended(&Err(failure), output).map(|(code, _)| code);
-        } else if !matches!(reply, Reply::Working {}) {
-            bail!(unexpected(&reply));
+        if !matches!(reply, Reply::Working {}) {
+            return ended(&end(reply)?, output).map(|(code, _)| code);
         }
     }
 }

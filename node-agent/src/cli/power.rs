@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::{
-    ask::unexpected,
+    ask::end,
     node::Node,
     operate::{Output, ended},
 };
-use crate::report::socket::{Power, Reply, Request};
+use crate::report::socket::{Power, Request};
 
 /// How to go down.
 #[derive(Debug, clap::Args)]
@@ -31,12 +31,5 @@ pub(super) fn run(arguments: &Arguments, action: Power, node: &Node) -> Result<E
         Power::Off => "poweroff",
     };
     let reply = node.open(command, &Request::Power { action, force: arguments.force })?.next()?;
-    let end = if let Reply::Done(outcome) = reply {
-        Ok(outcome)
-    } else if let Reply::Failed(failure) = reply {
-        Err(failure)
-    } else {
-        bail!(unexpected(&reply))
-    };
-    ended(&end, &arguments.output).map(|(code, _)| code)
+    ended(&end(reply)?, &arguments.output).map(|(code, _)| code)
 }

@@ -1,20 +1,17 @@
 //! `ballast reset`: the node as it was before its first boot.
 
-use std::{
-    io::{BufRead, IsTerminal, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::{
-    ask::unexpected,
+    ask::{end, is_confirmed},
     node::Node,
     operate::{Output, ended},
 };
 use crate::report::{
     reset::{Keep, Reset},
-    socket::{Reply, Request},
+    socket::Request,
 };
 
 /// Empties /var at the next boot: the node comes up like new
@@ -54,28 +51,11 @@ pub(super) fn run(arguments: Arguments, node: &Node) -> Result<ExitCode> {
     }
     let order = if cancel { Reset::Cancel {} } else { Reset::Order { keep } };
     let reply = node.open("reset", &Request::Reset { operation: order })?.next()?;
-    let end = if let Reply::Done(outcome) = reply {
-        Ok(outcome)
-    } else if let Reply::Failed(failure) = reply {
-        Err(failure)
-    } else {
-        bail!(unexpected(&reply))
-    };
-    ended(&end, &output).map(|(code, _)| code)
+    ended(&end(reply)?, &output).map(|(code, _)| code)
 }
 
-/// Asks who sits at the terminal; without one the answer is no.
 fn confirmed(keep: &[Keep]) -> Result<bool> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(false);
-    }
     let kept: Vec<&str> = keep.iter().map(|keep| keep.name()).collect();
     let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
-    let mut out = std::io::stderr().lock();
-    write!(out, "At its next boot the node loses all that is in /var. It keeps {kept}. Is that so? [yes/no] ")
-        .and_then(|()| out.flush())
-        .context("asking")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).context("reading the answer")?;
-    Ok(answer.trim() == "yes")
+    is_confirmed(&format!("At its next boot the node loses all that is in /var. It keeps {kept}. Is that so?"))
 }

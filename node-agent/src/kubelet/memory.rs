@@ -1,6 +1,7 @@
 //! What is remembered of kubelets: a small file, whole or as it was before.
 
 use anyhow::{Context, Result};
+use ballast_types::split_reference;
 
 use super::model::{Failed, MAX_FAILED, Memory, Version};
 use crate::clients::{damage, host::Host, store};
@@ -83,10 +84,8 @@ impl Memory {
 
 /// Exactly the version with `digest`, of where `image` names one by tag or digest.
 fn pinned(image: &str, digest: &str) -> String {
-    let name = image.split_once('@').map_or(image, |(name, _)| name);
-    let slash = name.rfind('/').unwrap_or(0);
-    let tag = name[slash..].find(':').map_or(name.len(), |colon| slash + colon);
-    format!("{}@{digest}", &name[..tag])
+    let (name, _, _) = split_reference(image);
+    format!("{name}@{digest}")
 }
 
 #[cfg(test)]

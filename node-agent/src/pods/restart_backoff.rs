@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use ballast_client::backoff;
+
 use super::model::RestartPolicy;
 
 /// The first start after an end is at once; then these apply, doubling (kubelet: 10 s, at most 5 min).
@@ -49,8 +51,7 @@ pub(super) fn next(
 
 /// How long to wait after `count` failures in a row, at least one.
 pub(super) fn delay(count: u32) -> Duration {
-    let doublings = count.saturating_sub(1).min(5);
-    (FIRST_DELAY * 2_u32.pow(doublings)).min(LONGEST_DELAY)
+    backoff::doubled(FIRST_DELAY, LONGEST_DELAY, count)
 }
 
 /// Whether `at` has come. A clock that was set back must not hold anything up: what lies further ahead than the longest

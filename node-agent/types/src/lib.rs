@@ -12,6 +12,6 @@ pub use self::{
     deployment::{DeploymentId, NotADeployment},
     digest::{Digest, NotADigest},
     failure::{Failure, FailureKind},
-    reference::{ImageReference, ReferenceError},
+    reference::{ImageReference, ReferenceError, split_reference},
     sha256::{NotSha256, Sha256Digest},
 };

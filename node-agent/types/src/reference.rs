@@ -65,6 +65,17 @@ pub enum ReferenceError {
     Digest(#[from] crate::NotADigest),
 }
 
+/// `NAME[:TAG][@DIGEST]` in its parts, none of them checked; a colon before the last slash is a port's. Also for names that are no
+/// [`ImageReference`], such as folders.
+pub fn split_reference(text: &str) -> (&str, Option<&str>, Option<&str>) {
+    let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
+    let slash = rest.rfind('/').map_or(0, |slash| slash + 1);
+    match rest[slash..].find(':') {
+        None => (rest, None, digest),
+        Some(colon) => (&rest[..slash + colon], Some(&rest[slash + colon + 1..]), digest),
+    }
+}
+
 impl ImageReference {
     /// The image that `text` names.
     ///
@@ -209,6 +220,21 @@ fn is_tag(tag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_split_at_its_own_colon_and_at() {
+        for (text, expected) in [
+            ("r.example:5000/a", ("r.example:5000/a", None, None)),
+            ("r.example:5000/a:1", ("r.example:5000/a", Some("1"), None)),
+            ("r.example/a:1@sha256:b", ("r.example/a", Some("1"), Some("sha256:b"))),
+            ("r.example:5000/a@sha256:b", ("r.example:5000/a", None, Some("sha256:b"))),
+            ("a:", ("a", Some(""), None)),
+            ("/folder.d/x:2", ("/folder.d/x", Some("2"), None)),
+            ("", ("", None, None)),
+        ] {
+            assert_eq!(split_reference(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn names_are_completed_as_containerd_does() {

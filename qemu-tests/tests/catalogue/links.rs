@@ -1,25 +1,11 @@
 //! Links of the manual and the READMEs: each relative one leads to a file that is there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::top;
-
-/// The Markdown files of the repository.
-fn pages(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && name != "target" && !name.starts_with('.') {
-            pages(&path, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
+use super::{files, top};
 
 /// Where the links of `text` lead that are relative: `](path#anchor)` as path and anchor. Code blocks have none.
 fn links(text: &str) -> Vec<(&str, &str)> {
@@ -45,11 +31,11 @@ fn anchors(text: &str) -> Vec<String> {
 
 #[test]
 fn relative_links_lead_somewhere() -> Result<()> {
-    let mut files = Vec::new();
-    pages(&top(), &mut files)?;
-    ensure!(files.len() > 25, "only {} pages were found", files.len());
+    let mut pages = Vec::new();
+    files(&top(), "md", &mut pages)?;
+    ensure!(pages.len() > 25, "only {} pages were found", pages.len());
     let mut broken = Vec::new();
-    for file in files {
+    for file in pages {
         let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
         let beside = file.parent().context("a page without a folder")?;
         for (target, anchor) in links(&text) {

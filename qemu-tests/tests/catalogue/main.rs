@@ -17,16 +17,27 @@ fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The names of all functions below `folder`.
-fn functions(folder: &Path, names: &mut BTreeSet<String>) -> Result<()> {
+/// The files below `folder` that end in `.EXTENSION`, but what was built.
+fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
         let path = entry?.path();
-        if path.is_dir() {
-            functions(&path, names)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            names.extend(text.lines().filter_map(function).map(str::to_owned));
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            files(&path, extension, found)?;
+        } else if path.extension().is_some_and(|its| its == extension) {
+            found.push(path);
         }
+    }
+    Ok(())
+}
+
+/// The names of all functions below `folder`.
+fn functions(folder: &Path, names: &mut BTreeSet<String>) -> Result<()> {
+    let mut sources = Vec::new();
+    files(folder, "rs", &mut sources)?;
+    for path in sources {
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        names.extend(text.lines().filter_map(function).map(str::to_owned));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
+use ballast_types::split_reference;
 
 use super::digest::Digest;
 
@@ -72,15 +73,8 @@ impl Named {
     /// If it is no such name.
     pub fn parse(text: &str) -> Result<Self> {
         let doing = || format!("reading the image's name {text:?}");
-        let (rest, digest) = match text.split_once('@') {
-            None => (text, None),
-            Some((rest, digest)) => (rest, Some(digest.parse().with_context(doing)?)),
-        };
-        let slash = rest.rfind('/').map_or(0, |slash| slash + 1);
-        let (name, tag) = match rest[slash..].find(':') {
-            None => (rest, None),
-            Some(colon) => (&rest[..slash + colon], Some(&rest[slash + colon + 1..])),
-        };
+        let (name, tag, digest) = split_reference(text);
+        let digest = digest.map(str::parse).transpose().with_context(doing)?;
         let (host, path) = split_host(name);
         check_host(&host).and_then(|()| check_path(&path)).with_context(doing)?;
         if host.len() + path.len() > MAX_NAME {

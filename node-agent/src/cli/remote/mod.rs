@@ -7,12 +7,9 @@ mod known;
 mod talk;
 mod tls;
 
-use std::{
-    io::{BufRead, IsTerminal, Write},
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 pub(crate) use self::{
     address::Address,
@@ -25,6 +22,7 @@ use self::{
     talk::{Line, UnknownCertificate},
     tls::ClientIdentity,
 };
+use super::ask::is_confirmed;
 use crate::report::{exec::Inputs, socket::Request};
 
 /// Which nodes a command is for.
@@ -135,20 +133,9 @@ impl Remote {
     }
 }
 
-/// Asks who sits at the terminal; without one the answer is no.
 fn confirmed(address: &Address, shown: &str) -> Result<bool> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(false);
-    }
-    let mut out = std::io::stderr().lock();
-    write!(
-        out,
+    is_confirmed(&format!(
         "{address} was never spoken to from here. Its certificate is\n  {shown}\n\
-         Compare that with what ballast status or the console of the node says. Is it the same? [yes/no] "
-    )
-    .and_then(|()| out.flush())
-    .context("asking")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).context("reading the answer")?;
-    Ok(answer.trim() == "yes")
+         Compare that with what ballast status or the console of the node says. Is it the same?"
+    ))
 }

@@ -7,6 +7,8 @@ mod tests;
 
 use std::time::Duration;
 
+use ballast_client::backoff;
+
 use super::model::{
     ENVIRONMENT, FETCH_AGAIN, Failed, Health, MAX_ENDS, Memory, NOT_STARTED, Observed, PODS, Plan, SETTLED,
     SILENCES_TO_KILL, State, Status, Step, TRIAL, UNIT, Unit, UnitState, Version, Wanted,
@@ -146,8 +148,7 @@ fn fetch(observed: &Observed, image: &str, resolved: Option<&Version>) -> Option
 /// How long after the last of `count` failures in a row it is tried again.
 fn back_off(count: u32) -> Duration {
     let (first, longest) = FETCH_AGAIN;
-    let doublings = count.saturating_sub(1).min(16);
-    first.saturating_mul(1 << doublings).min(longest)
+    backoff::doubled(first, longest, count)
 }
 
 /// What `runs` needs, and how it is.

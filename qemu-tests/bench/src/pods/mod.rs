@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::stock;
 use super::subject::Subject;
+use super::wall::median;
 use qemu_vm::guest::Guest;
 use qemu_vm::lab::Lab;
 
@@ -102,12 +103,6 @@ fn many(guest: &mut Guest) -> Result<Many> {
         memory_per_pod_bytes: used / u64::from(MANY),
         agent_memory_bytes: field("agent_kib")? * 1024,
     })
-}
-
-fn median(times: &[f64]) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
 impl Report {

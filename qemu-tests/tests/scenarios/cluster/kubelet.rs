@@ -1,6 +1,7 @@
 //! L07: the real kubelet runs the cluster's pods: one boot, in which one thing after the other is done to it.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -62,30 +63,42 @@ mod soak {
     }
 }
 
+/// A node that is READY and joins with a kubelet from the image `kubelet`, and what it is called: an address of its own that leads to it,
+/// from the API server's point of view.
+pub(super) fn joining(
+    scenario: &mut Scenario,
+    plane: &ControlPlane,
+    server: &ReleaseServer,
+    kubelet: &str,
+) -> Result<(Node, String)> {
+    /// Four nodes for each process.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let [_, high, middle, low] = (std::process::id() << 2 | COUNT.fetch_add(1, Ordering::Relaxed) & 3).to_be_bytes();
+    let address = Ipv4Addr::new(127, high, middle, low);
+    let joining = plane.joining(NAME)?.word("role", "kubelet").word("node_name", &address.to_string());
+    let settings =
+        format!("{}{joining}[kubelet]\nimage = \"{kubelet}\"\nnode_ip = \"10.0.2.15\"\n", server.setting(&[])?);
+    let mut credentials = server.reported_key()?;
+    credentials.push(reported("hosted", &settings)?);
+    let options = Options { network: Network::Kubelet(address), credentials, memory_mib: 1536, ..Options::default() };
+    let mut node = scenario.start(&options)?;
+    node.ready(Deadline::after(READY))?;
+    Ok((node, address.to_string()))
+}
+
 /// One boot in which one case follows the other.
 fn run(name: &str, cases: &[Case]) {
     Scenario::run(name, |scenario| {
         let plane = scenario.control_plane("cluster", Wanted::default())?;
         cluster::install(&plane.kubectl)?;
         cluster::trust_nodes(&plane.kubectl)?;
-        // What the node calls itself leads to it, from the API server's point of view; another test has another address.
-        let id = std::process::id();
-        let address = Ipv4Addr::new(127, (id >> 16) as u8, (id >> 8) as u8, (id & 0xfe) as u8);
         let server = ReleaseServer::open(&scenario.lab.tools, scenario.scratch())?;
         let (artifact, pods) = (scenario.scratch().join("kubelet.oci"), scenario.scratch().join("agnhost.oci"));
         let version = plane.kubelet(&artifact)?;
         let kubelet = server.publish_layout(&artifact, &format!("kubelet-{version}"))?;
         let image = server.publish_pod(&plane.agnhost(&pods)?, "agnhost")?;
-        let joining = plane.joining(NAME)?.word("role", "kubelet").word("node_name", &address.to_string());
-        let settings =
-            format!("{}{joining}[kubelet]\nimage = \"{kubelet}\"\nnode_ip = \"10.0.2.15\"\n", server.setting(&[])?);
-        let mut credentials = server.reported_key()?;
-        credentials.push(reported("hosted", &settings)?);
-        let options =
-            Options { network: Network::Kubelet(address), credentials, memory_mib: 1536, ..Options::default() };
-        let mut node = scenario.start(&options)?;
-        node.ready(Deadline::after(READY))?;
-        let mut hosted = Hosted { plane, node, name: address.to_string(), version, image };
+        let (node, name) = joining(scenario, &plane, &server, &kubelet)?;
+        let mut hosted = Hosted { plane, node, name, version, image };
         let mut noted = Cases::default();
         for (name, case) in cases {
             let outcome = case(&mut hosted);

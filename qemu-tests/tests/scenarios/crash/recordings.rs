@@ -50,15 +50,20 @@ pub(super) fn first_boot(host: &mut Installed<'_>, recorder: &mut Recorder) -> R
     Ok(None)
 }
 
-/// An upgrade to its end: fetched, deployed, committed, counted, blessed, what is old collected.
-pub(super) fn upgrade(host: &mut Installed<'_>, recorder: &mut Recorder) -> Result<Kept> {
-    let (_, name) = host.publish(host.release(NEXT)?.other_kernel()?.bulk(100_000))?;
+/// Records an upgrade to the release called `name`, up to the reboot into it.
+fn until_counted_boot(host: &mut Installed<'_>, recorder: &mut Recorder, name: &str) -> Result<()> {
     host.record(&recorder.recording);
     let mut node = host.restored()?;
     recorder.mark(UPGRADE)?;
-    Ended::of(&mut node.guest, &["upgrade", &name])?.done()?;
+    Ended::of(&mut node.guest, &["upgrade", name])?.done()?;
     recorder.answered_release("upgrade")?;
-    node.reboot_to_exit()?;
+    node.reboot_to_exit()
+}
+
+/// An upgrade to its end: fetched, deployed, committed, counted, blessed, what is old collected.
+pub(super) fn upgrade(host: &mut Installed<'_>, recorder: &mut Recorder) -> Result<Kept> {
+    let (_, name) = host.publish(host.release(NEXT)?.other_kernel()?.bulk(100_000))?;
+    until_counted_boot(host, recorder, &name)?;
     // The boot loader counts through the firmware's driver, whose rename may lose the entry: then it is the old one again.
     recorder.promised("the counted boot begins", Promise::Any)?;
     let mut node = host.boot()?;
@@ -110,12 +115,7 @@ pub(super) fn rollback(host: &mut Installed<'_>, recorder: &mut Recorder) -> Res
 /// A release whose kernel finds no /init: three tries, then the old one again, which remembers it.
 pub(super) fn fallback(host: &mut Installed<'_>, recorder: &mut Recorder) -> Result<Kept> {
     let (bad, name) = host.publish(host.release(NEXT)?.without_init()?)?;
-    host.record(&recorder.recording);
-    let mut node = host.restored()?;
-    recorder.mark(UPGRADE)?;
-    Ended::of(&mut node.guest, &["upgrade", &name])?.done()?;
-    recorder.answered_release("upgrade")?;
-    node.reboot_to_exit()?;
+    until_counted_boot(host, recorder, &name)?;
     recorder.promised("the trial begins", Promise::Any)?;
     for number in 1..=TRIES {
         ensure!(matches!(host.try_boot()?, Boot::Ended(_)), "a release without /init came up");

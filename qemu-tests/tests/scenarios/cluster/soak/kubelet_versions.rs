@@ -1,19 +1,16 @@
 //! L11 and L12: versions of the kubelet, named by the NodeOS: one boot in which one is tried after the other.
 
-use std::net::Ipv4Addr;
-
 use anyhow::{Context, Result, ensure};
 use qemu_vm::cluster::{self, ControlPlane, Wanted};
 use qemu_vm::deadline::Deadline;
-use qemu_vm::lab::Options;
-use qemu_vm::node::{Node, READY};
-use qemu_vm::qemu::machine::Network;
+use qemu_vm::node::Node;
 use qemu_vm::release_server::ReleaseServer;
 use qemu_vm::scenario::{Cases, Scenario};
 use qemu_vm::status::Status;
 use serde_json::{Value, json};
 
-use super::super::{NAME, is, node_when, os_when, reported, text};
+use super::super::kubelet::joining;
+use super::super::{is, node_when, os_when, text};
 
 /// A fetch, a drain and a start, on a busy emulated node.
 const LONG: u64 = 400;
@@ -49,8 +46,6 @@ fn l11_l12_the_cluster_names_the_kubelet() {
         cluster::install(&plane.kubectl)?;
         cluster::trust_nodes(&plane.kubectl)?;
         cluster::slots(&plane.kubectl, POOL, 1)?;
-        let id = std::process::id();
-        let address = Ipv4Addr::new(127, (id >> 16) as u8, (id >> 8) as u8, (id | 1) as u8);
         let server = ReleaseServer::open(&scenario.lab.tools, scenario.scratch())?;
         let folder = |name: &str| scenario.scratch().join(name);
         let first = plane.kubelet(&folder("first"))?;
@@ -62,18 +57,10 @@ fn l11_l12_the_cluster_names_the_kubelet() {
         plane.broken_kubelet(BROKEN, &folder(BROKEN))?;
         server.publish_layout(&folder(BROKEN), BROKEN)?;
         let pods = server.publish_pod(&plane.agnhost(&folder("agnhost.oci"))?, "agnhost")?;
-        let joining = plane.joining(NAME)?.word("role", "kubelet").word("node_name", &address.to_string());
-        let settings =
-            format!("{}{joining}[kubelet]\nimage = \"{image}\"\nnode_ip = \"10.0.2.15\"\n", server.setting(&[])?);
-        let mut credentials = server.reported_key()?;
-        credentials.push(reported("hosted", &settings)?);
-        let options =
-            Options { network: Network::Kubelet(address), credentials, memory_mib: 1536, ..Options::default() };
-        let mut node = scenario.start(&options)?;
-        node.ready(Deadline::after(READY))?;
+        let (mut node, name) = joining(scenario, &plane, &server, &image)?;
         node.status_when("the kubelet is healthy", LONG, |status| is_healthy(status, &first))?;
         let boot = node.guest.ask("cat /proc/sys/kernel/random/boot_id")?;
-        let mut hosted = Hosted { plane, node, name: address.to_string(), server, boot };
+        let mut hosted = Hosted { plane, node, name, server, boot };
         deploy(&hosted, &pods)?;
         let mut cases = Cases::default();
         for (name, case) in CASES {
