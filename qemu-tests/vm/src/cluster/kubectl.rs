@@ -18,6 +18,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What is forwarded answers within this, through two servers on a busy host.
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// What kubectl says of a connection that failed is there after this.
+const SAYS_WHY: Duration = Duration::from_secs(3);
+
 /// Commands to one cluster.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
@@ -29,7 +32,9 @@ pub struct Kubectl {
 /// Asks what `child` forwards for `path`, once it says where it listens.
 fn forwarded(child: &mut Child, path: &str) -> Result<String> {
     let mut said = String::new();
-    BufReader::new(child.stdout.take().context("its output")?).read_line(&mut said)?;
+    // Open to the end: kubectl writes to it once more, and a closed pipe would end it.
+    let mut stdout = BufReader::new(child.stdout.take().context("its output")?);
+    stdout.read_line(&mut said)?;
     let address = said.strip_prefix("Forwarding from ").and_then(|rest| rest.split_whitespace().next());
     let mut stream = TcpStream::connect(address.with_context(|| format!("it says {said:?}"))?)?;
     stream.set_read_timeout(Some(ANSWER))?;
@@ -165,6 +170,10 @@ impl Kubectl {
         // It ends by itself if the pod does not run, and with us in any case.
         let mut child = self.command(&["port-forward", what, &ports]).spawn().with_context(doing)?;
         let answered = self::forwarded(&mut child, path).with_context(doing);
+        if answered.is_err() {
+            // What it says of it comes after the connection is closed.
+            std::thread::sleep(SAYS_WHY);
+        }
         child.kill().with_context(doing)?;
         let output = child.wait_with_output().with_context(doing)?;
         answered.with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
