@@ -58,11 +58,6 @@ fn is_the_machine(node: &mut Node, chipset: Chipset, smp: u32, memory_mib: u32) 
 }
 
 #[test]
-fn i05_virtio_blk_on_i440fx() {
-    boots_on(Chipset::I440fx, Bus::Virtio, 8, 512);
-}
-
-#[test]
 fn i05_virtio_scsi_on_i440fx() {
     boots_on(Chipset::I440fx, Bus::Scsi, 4, 8192);
 }
@@ -77,10 +72,15 @@ fn i05_sata_on_i440fx() {
     boots_on(Chipset::I440fx, Bus::Sata, 2, 2048);
 }
 
-/// The other half of the table: in each half is each bus, and each board.
+/// The rest of the table. Virtio block on q35 is what every other scenario boots on; make test has each other bus, and each board.
 #[cfg(feature = "soak")]
 mod soak {
     use super::*;
+
+    #[test]
+    fn i05_virtio_blk_on_i440fx() {
+        boots_on(Chipset::I440fx, Bus::Virtio, 8, 512);
+    }
 
     #[test]
     fn i05_virtio_blk_on_q35() {

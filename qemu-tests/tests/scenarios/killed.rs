@@ -14,6 +14,7 @@ use qemu_vm::scenario::Scenario;
 use crate::upgrade::runs;
 
 /// What `ballast upgrade` says when a phase begins (on stderr, for people), in order.
+#[cfg(feature = "soak")]
 const PHASES: [&str; 7] = [
     "resolving",
     "looking for room",
@@ -52,15 +53,14 @@ fn then_upgrades(host: &Installed<'_>, node: &mut Node, release: &Written) -> Re
 
 const KILL_AGENT: &str = "kill -KILL $(systemctl show --property=MainPID --value ballast.service)";
 
-/// K01 in each phase, K02 and K05: the agent killed, asked to end, the command cancelled; all in one boot, and then the last
+/// K01 in each of `phases`, K02 and K05: the agent killed, asked to end, the command cancelled; all in one boot, and then the last
 /// release is booted.
-#[test]
-fn k01_k02_k05_agent_killed_in_each_phase() {
-    Scenario::run("k01_k02_k05", |scenario| {
+fn agent_killed(name: &str, phases: &[&'static str]) {
+    Scenario::run(name, |scenario| {
         let mut host = Installed::on(scenario)?;
         let mut node = host.restored()?;
         let terminate = "systemctl kill --signal=TERM ballast.service";
-        let harms = PHASES.iter().map(|phase| ("K01", *phase, KILL_AGENT)).chain([("K02", "fetching", terminate)]);
+        let harms = phases.iter().map(|phase| ("K01", *phase, KILL_AGENT)).chain([("K02", "fetching", terminate)]);
         let mut last = None;
         for (number, (id, phase, harm)) in (1..).zip(harms) {
             let (release, name) = host.publish(host.release(&format!("20261122.{number}"))?.bulk(100_000))?;
@@ -75,6 +75,12 @@ fn k01_k02_k05_agent_killed_in_each_phase() {
         runs(&mut node, &last.digest)?;
         node.power_off()
     });
+}
+
+/// Where most is half done; the other phases are soak's.
+#[test]
+fn k01_k02_k05_agent_killed_while_it_changes_the_disk() {
+    agent_killed("k01_k02_k05", &["making the deployment", "writing the boot entry"]);
 }
 
 /// K05: Ctrl-C ends the upgrade, not only the command; what was prepared before stays next.
@@ -118,6 +124,7 @@ fn recovered(host: &mut Installed<'_>, release: &Written) -> Result<Node> {
 }
 
 /// Nobody asks for the upgrade again: the agent knows what was wanted. Then the new release boots.
+#[cfg(feature = "soak")]
 fn goes_on_by_itself(host: &mut Installed<'_>, mut node: Node, release: &Written) -> Result<()> {
     let is_prepared = |releases: &Releases| {
         releases.operation.is_none() && releases.next().is_ok_and(|next| next.version == release.version)
@@ -130,28 +137,11 @@ fn goes_on_by_itself(host: &mut Installed<'_>, mut node: Node, release: &Written
     node.power_off()
 }
 
-/// P: after the power was cut while a release was fetched; the network is not there yet when the agent begins.
-#[test]
-fn p_upgrade_goes_on_after_a_power_cut() {
-    Scenario::run("p_goes_on", |scenario| {
-        let mut host = Installed::on(scenario)?;
-        let (release, name) = host.publish(host.release("20261122.1")?.bulk(600_000))?;
-        let mut node = host.restored()?;
-        let slow = Fault::Throttle { bytes_per_second: 20_000 };
-        host.release_server.fault_proxy.breaks(On::Blob(release.layer.clone()), slow, Times::First(1));
-        node.guest.ask(&format!("ballast upgrade {name} >/run/upgrade.log 2>&1 &"))?;
-        let is_fetching =
-            |releases: &Releases| releases.operation.as_ref().is_some_and(|running| running.phase == "fetch");
-        when(&mut node.guest, "the release is being fetched", Deadline::after(OPERATION), is_fetching)?;
-        node.cut_power()?;
-        let node = host.boot()?;
-        goes_on_by_itself(&mut host, node, &release)
-    });
-}
-
 /// A small generator (xorshift, Marsaglia), so that a seed that is printed gives the same moments again, to each scenario its own.
+#[cfg(feature = "soak")]
 pub(crate) struct Moments(u64);
 
+#[cfg(feature = "soak")]
 impl Moments {
     pub(crate) fn of(seed: u64, scenario: &str) -> Self {
         let mixed = scenario.bytes().fold(seed, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(byte.into()));
@@ -224,6 +214,30 @@ mod soak {
     use qemu_vm::release::Base;
 
     use super::*;
+
+    #[test]
+    fn k01_agent_killed_in_each_phase() {
+        agent_killed("k01_each_phase", &PHASES);
+    }
+
+    /// P: after the power was cut while a release was fetched; the network is not there yet when the agent begins.
+    #[test]
+    fn p_upgrade_goes_on_after_a_power_cut() {
+        Scenario::run("p_goes_on", |scenario| {
+            let mut host = Installed::on(scenario)?;
+            let (release, name) = host.publish(host.release("20261122.1")?.bulk(600_000))?;
+            let mut node = host.restored()?;
+            let slow = Fault::Throttle { bytes_per_second: 20_000 };
+            host.release_server.fault_proxy.breaks(On::Blob(release.layer.clone()), slow, Times::First(1));
+            node.guest.ask(&format!("ballast upgrade {name} >/run/upgrade.log 2>&1 &"))?;
+            let is_fetching =
+                |releases: &Releases| releases.operation.as_ref().is_some_and(|running| running.phase == "fetch");
+            when(&mut node.guest, "the release is being fetched", Deadline::after(OPERATION), is_fetching)?;
+            node.cut_power()?;
+            let node = host.boot()?;
+            goes_on_by_itself(&mut host, node, &release)
+        });
+    }
 
     /// K03: no goodbye to anything.
     #[test]

@@ -5,6 +5,7 @@ mod commands;
 mod defaults;
 mod mistakes;
 mod pair;
+#[cfg(feature = "soak")]
 mod power;
 mod readers;
 mod readme;

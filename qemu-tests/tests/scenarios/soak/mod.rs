@@ -5,6 +5,7 @@ mod disks;
 mod kernel_arguments;
 mod pool;
 mod registries;
+mod side_by_side;
 mod space;
 mod state;
 mod upgrade;
