@@ -157,7 +157,11 @@ impl Cases {
     pub fn note(&mut self, name: &str, outcome: Result<()>) {
         match outcome {
             Ok(()) => println!("{name}: as it should be"),
-            Err(error) => self.failed.push(format!("{name}: {error:#}")),
+            Err(error) => {
+                // At once: what follows may end the whole test.
+                println!("{name}: FAILED: {error:#}");
+                self.failed.push(format!("{name}: {error:#}"));
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use qemu_vm::credentials::Credential;
 use qemu_vm::deadline::Deadline;
+use qemu_vm::installed::on_the_network;
 use qemu_vm::lab::{Lab, Options};
 use qemu_vm::node::{Node, READY};
 use qemu_vm::qemu::machine::{Network, OnReboot};
@@ -114,11 +115,18 @@ fn a01_a02_a03_a04_operators_reach_a_node_from_elsewhere() {
         };
         let mut node = scenario.start(&options)?;
         node.ready(Deadline::after(READY))?;
+        on_the_network(&mut node)?;
         listens(&mut node)?;
         let mut way = Way { there, node };
         let mut cases = Cases::default();
         for (name, case) in CASES {
-            cases.note(name, case(&mut way));
+            let outcome = case(&mut way);
+            let is_over = outcome.is_err() && name == CASES[0].0;
+            cases.note(name, outcome);
+            if is_over {
+                // Nobody is known who could be asked.
+                return cases.end();
+            }
         }
         let Way { there, mut node } = way;
         there.is("admin")?;
