@@ -146,7 +146,7 @@ fn timeout(request: &Request) -> Duration {
         | Request::Image { .. }
         | Request::SupportBundle {} => HEARTBEAT * 4,
         // They ask others, who may not answer.
-        Request::Power { .. } | Request::Doctor {} | Request::Look { .. } | Request::Reset { .. } => DEADLINE * 2,
+        Request::Power { .. } | Request::Doctor {} | Request::Inspect { .. } | Request::Reset { .. } => DEADLINE * 2,
     }
 }
 

@@ -13,12 +13,12 @@ use ballast_types::ImageReference;
 
 use super::{
     act::Jobs,
+    cached::{Cached, EndedContainer},
     disk::model::Marks,
     files,
     manifest::{self, Read},
     model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Resolver, Sandbox, State},
     preloaded, sandbox,
-    told::{LastWord, Told},
 };
 use crate::clients::{
     cri::{self, ContainerState, ContainerStatus, Cri},
@@ -69,7 +69,7 @@ fn is_manifest(name: &str) -> bool {
 #[derive(Debug, Default)]
 pub struct Observer {
     archives: Option<BTreeMap<ImageReference, Archive>>,
-    told: Told,
+    cached: Cached,
     /// The first look.
     since: Option<Instant>,
 }
@@ -84,17 +84,17 @@ impl Observer {
         let boot = identity::boot_id(host)?;
         let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
         let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();
-        self.told.addresses(cri, &mut sandboxes).await;
+        self.cached.addresses(cri, &mut sandboxes).await;
         let mut used = BTreeSet::new();
-        let mut words = Vec::new();
+        let mut ended = Vec::new();
         for container in cri.containers(managed()).await? {
             used.insert(container.image.clone());
-            words.extend(LastWord::of(&container));
+            ended.extend(EndedContainer::of(&container));
             if let Some(sandbox) = sandboxes.iter_mut().find(|sandbox| sandbox.id == container.sandbox_id) {
                 sandbox.containers.push(instance(container, &boot));
             }
         }
-        self.told.last_words(host, words, &mut sandboxes).await?;
+        self.cached.termination_messages(host, ended, &mut sandboxes).await?;
         let mut images = BTreeMap::new();
         let listed = cri.images().await?;
         for image in &listed {

@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use super::{
-    bundle, doctor, exec, images, logs, look,
+    bundle, doctor, exec, images, inspect, logs,
     metrics::Source,
     reset,
     socket::{Answers, Asked, AskedSettings, HEARTBEAT, Image, Power, Reply, Request},
@@ -42,7 +42,9 @@ pub async fn replies(request: Request, answers: &Answers, inputs: exec::Inputs) 
         Request::Images {} => list_images(&answers.host).await.unwrap_or_else(error),
         Request::Doctor {} => doctor::check(answers).await.map_or_else(error, Reply::Findings),
         Request::Reset { operation } => reset::reset(&answers.host, operation).await,
-        Request::Look { at } => look::look(&answers.host, at).await.map_or_else(error, Reply::Seen),
+        Request::Inspect { subject } => {
+            inspect::inspect(&answers.host, subject).await.map_or_else(error, Reply::Inspected)
+        }
         Request::Power { action, force } => power(answers, action, force).await,
         Request::Logs(wanted) => {
             tokio::spawn(logs::send(answers.host.clone(), wanted, client));
@@ -180,7 +182,7 @@ pub(super) fn is_cancelled_by_closing(request: &Request) -> bool {
         | Request::Metrics {}
         | Request::Images {}
         | Request::Doctor {}
-        | Request::Look { .. }
+        | Request::Inspect { .. }
         | Request::Reset { .. }
         | Request::Power { .. }
         | Request::Change { .. } => false,

@@ -183,7 +183,7 @@ pub struct Ended {
     pub exit_code: i32,
     /// Why, in one word (`OOMKilled`, `StartError`, …); empty if the runtime does not know.
     pub reason: String,
-    /// Why, in its own last word or the runtime's sentence; empty if there is none.
+    /// Why: its termination message, or the runtime's sentence; empty if there is none.
     pub message: String,
     /// When, in seconds since 1970.
     #[serde(default)]

@@ -35,7 +35,7 @@ pub(super) fn needed(request: &Request) -> ApiRole {
         | Request::Metrics {}
         | Request::Images {}
         | Request::Doctor {}
-        | Request::Look { .. } => ApiRole::Reader,
+        | Request::Inspect { .. } => ApiRole::Reader,
         // Manifests are in them, with whatever their authors wrote there.
         Request::Settings {} => ApiRole::Operator,
         // What pods write is their owners' business.
@@ -81,7 +81,7 @@ pub(super) fn describe(request: &Request) -> String {
         Request::Logs(wanted) => format!("logs: {:?}", wanted.of),
         Request::Image { operation } => format!("images: {operation:?}"),
         Request::Reset { operation } => format!("reset: {operation:?}"),
-        Request::Look { at } => format!("{at:?}").to_lowercase(),
+        Request::Inspect { subject } => format!("{subject:?}").to_lowercase(),
         Request::SupportBundle {} => "support bundle".to_owned(),
         // Arguments may be secrets.
         Request::Exec(Exec { namespace, pod, container, command, .. }) => {
