@@ -118,7 +118,7 @@ pub fn command() -> clap::Command {
     OnNode::command()
 }
 
-/// On a node: parses the command line, does what it says, and tells the exit status.
+/// On a node: parses the command line, does what it says, and returns the exit status.
 pub fn run() -> ExitCode {
     let OnNode { command, options, root } = OnNode::parse();
     let host = Host::new(root);

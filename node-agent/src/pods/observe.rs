@@ -28,7 +28,7 @@ use crate::clients::{
 };
 
 /// How long after a start the network is waited for, before pods start without name servers: a lease takes a few seconds.
-const RESOLVER_PATIENCE: Duration = Duration::from_secs(15);
+const RESOLVER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The folders whose changes matter to the pods: the operator's manifests. The image's own do not change, and those of the settings
 /// by the agent itself.
@@ -122,7 +122,7 @@ impl Observer {
             ResolvConf::default()
         });
         let ResolvConf { servers, searches, options } = conf;
-        let is_reported = !servers.is_empty() || since.elapsed() >= RESOLVER_PATIENCE;
+        let is_reported = !servers.is_empty() || since.elapsed() >= RESOLVER_TIMEOUT;
         is_reported.then_some(Resolver { servers, searches, options })
     }
 

@@ -63,18 +63,18 @@ pub async fn replies(request: Request, answers: &Answers, inputs: exec::Inputs) 
             return Ok(replies);
         }
         Request::Run { operation } => {
-            let (events, told) = mpsc::channel(WORDS);
+            let (events, received) = mpsc::channel(WORDS);
             answers.asked.send(Asked { command: operation, client: events }).await.context("the agent is ending")?;
             answers.changed.notify_one();
-            tokio::spawn(follow(told, client));
+            tokio::spawn(follow(received, client));
             return Ok(replies);
         }
         Request::Change { operation } => {
-            let (events, told) = mpsc::channel(WORDS);
+            let (events, received) = mpsc::channel(WORDS);
             let asked = AskedSettings { command: operation, client: events };
             answers.asked_settings.send(asked).await.context("the agent is ending")?;
             answers.changed.notify_one();
-            tokio::spawn(follow_settings(told, client));
+            tokio::spawn(follow_settings(received, client));
             return Ok(replies);
         }
     };
@@ -130,7 +130,7 @@ async fn power(answers: &Answers, action: Power, force: bool) -> Reply {
     }
 }
 
-/// Tells of an operation until its end, or until nobody listens any more.
+/// Reports an operation until its end, or until nobody listens any more.
 async fn follow(mut events: mpsc::Receiver<Event>, client: mpsc::Sender<Reply>) {
     let mut last = Reply::Progress(Progress::default());
     loop {
@@ -148,7 +148,7 @@ async fn follow(mut events: mpsc::Receiver<Event>, client: mpsc::Sender<Reply>) 
     }
 }
 
-/// Tells of a change of settings until its end.
+/// Reports a change of settings until its end.
 async fn follow_settings(mut events: mpsc::Receiver<settings::Event>, client: mpsc::Sender<Reply>) {
     while !client.is_closed() {
         let reply = match timeout(HEARTBEAT, events.recv()).await {

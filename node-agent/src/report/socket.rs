@@ -308,7 +308,7 @@ async fn answer(
             false => std::future::pending().await,
         }
     };
-    let telling = async {
+    let sending = async {
         while let Some(reply) = replies.recv().await {
             say(&mut writer, &reply, within).await?;
         }
@@ -316,7 +316,7 @@ async fn answer(
     };
     tokio::select! {
         biased;
-        told = telling => told,
+        sent = sending => sent,
         heard = listening => heard,
     }
 }

@@ -155,9 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_tells_keys_and_no_values() {
-        let told = describe(&set("registry.\"r.example\".password"));
-        assert!(told.contains("r.example") && !told.contains("s3cret"), "{told}");
+    fn the_journal_has_keys_and_no_values() {
+        let message = describe(&set("registry.\"r.example\".password"));
+        assert!(message.contains("r.example") && !message.contains("s3cret"), "{message}");
         let exec = wanted::of_query("pod=web&command=mysql&command=-ps3cret").unwrap();
         assert_eq!(describe(&Request::Exec(exec)), "exec in -/web/-: \"mysql\"");
     }

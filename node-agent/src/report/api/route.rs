@@ -220,7 +220,7 @@ pub fn body(reply: &Reply) -> Result<Option<String>> {
         Reply::Inspected(Inspection::Network(network)) => serde_json::to_string(network),
         Reply::Inspected(Inspection::Disks(disks)) => serde_json::to_string(disks),
         Reply::Findings(findings) => serde_json::to_string(findings),
-        // How it ended is told with its word, as in a stream.
+        // How it ended has its own word, as in a stream.
         Reply::Done(_) | Reply::Failed(_) => serde_json::to_string(reply),
         Reply::Text(text) => return Ok(Some(text.clone())),
         Reply::Progress(_)

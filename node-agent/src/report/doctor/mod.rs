@@ -58,7 +58,7 @@ async fn run_checks(answers: &Answers) -> Result<Vec<Finding>> {
     let (settings, _) = ballast_settings::settings(&[Source::new("settings", Rank::Node, text.as_bytes())]);
     let now = SystemTime::now();
     let is_clock_set =
-        answers.host.read("reading the clock", move |host| clock::is_set(host, SystemTime::now())).await?;
+        answers.host.read("reading the clock", move |host| clock::check(host, SystemTime::now())).await?;
     let reach = |peer: Peer| async {
         let reached = reach(&peer).await;
         (peer, reached)
