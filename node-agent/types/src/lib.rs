@@ -1,7 +1,8 @@
-//! What several parts of Ballast speak of: names of images, digests of content, deployments, kinds of failures.
+//! What several parts of Ballast speak of: names of images, digests of content, deployments, names of boot entries, kinds of failures.
 //!
 //! Text is parsed once, at the border; behind it only these types travel.
 
+mod boot_entry_name;
 mod deployment;
 mod digest;
 mod failure;
@@ -9,6 +10,7 @@ mod reference;
 mod sha256;
 
 pub use self::{
+    boot_entry_name::{BootEntryName, NotABootEntry, Tries},
     deployment::{DeploymentId, NotADeployment},
     digest::{Digest, NotADigest},
     failure::{Failure, FailureKind},
