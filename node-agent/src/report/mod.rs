@@ -16,8 +16,9 @@ pub mod logs;
 pub mod metrics;
 pub mod notify;
 pub mod ready_line;
-pub mod releases;
 pub mod reset;
 pub mod socket;
 pub mod status;
 pub mod warnings;
+
+pub use ballast_types::releases;

@@ -13,7 +13,7 @@ use super::cell;
 const ROOTS: [&str; 2] = ["Status", "Releases"];
 
 /// Types that are a string in JSON.
-const STRINGS: [&str; 2] = ["String", "Digest"];
+const STRINGS: [&str; 2] = ["String", "Sha256Digest"];
 
 /// A section for each type that is published, in the order in which a reader meets them.
 pub(crate) fn page(sources: &[String]) -> String {
