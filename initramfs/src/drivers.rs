@@ -51,7 +51,7 @@ impl Drivers {
     }
 
     /// Loads what the devices now present need. A driver that cannot be loaded is remembered for `failures`, as the
-    /// root may be behind another. Returns whether a patient driver still holds back.
+    /// root may be behind another. Returns whether a driver of the kind `last` still holds back.
     ///
     /// # Errors
     /// If sysfs cannot be read.

@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::glob::glob;
 
-/// How long a `patient` driver waits for the others: an NVMe or SCSI disk is there within a fraction of it.
+/// How long a `last` driver waits for the others: an NVMe or SCSI disk is there within a fraction of it.
 pub const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The buses whose devices lead to a disk, as sysfs and modaliases name them.
@@ -24,7 +24,7 @@ pub enum When {
     /// When a device asks for it.
     Device,
     /// When a device asks for it, and no other storage controller is there or brought the root in time.
-    Patient,
+    Last,
 }
 
 /// A module aboard.
@@ -62,8 +62,8 @@ fn parse_list(text: &str) -> Result<Vec<(String, When)>> {
             let when = match when {
                 "always" => When::Always,
                 "device" => When::Device,
-                "patient" => When::Patient,
-                other => bail!("module {name}: {other:?} is not always, device or patient"),
+                "last" => When::Last,
+                other => bail!("module {name}: {other:?} is not always, device or last"),
             };
             Ok((name.replace('-', "_"), when))
         })
@@ -102,27 +102,27 @@ impl Catalogue {
     }
 
     /// The modules that the devices with these modaliases want, `waited` into the wait for the root. The second value
-    /// says whether a patient one still holds back.
+    /// says whether a `last` one still holds back.
     pub fn wanted<'a>(&'a self, devices: &[String], waited: Duration) -> (Vec<&'a str>, bool) {
-        let (mut now, mut patient, mut others) = (Vec::new(), Vec::new(), false);
+        let (mut now, mut last, mut others) = (Vec::new(), Vec::new(), false);
         for device in devices {
-            let mut driven_by_patient = false;
+            let mut driven_by_last = false;
             for (_, module) in self.aliases.iter().filter(|(pattern, _)| glob(pattern.as_bytes(), device.as_bytes())) {
                 match self.list.iter().find(|(name, _)| name == module).map(|(_, when)| *when) {
-                    Some(When::Patient) => {
-                        patient.push(module.as_str());
-                        driven_by_patient = true;
+                    Some(When::Last) => {
+                        last.push(module.as_str());
+                        driven_by_last = true;
                     }
                     Some(When::Always | When::Device) => now.push(module.as_str()),
                     // Aboard as another's dependency only.
                     None => {}
                 }
             }
-            others |= is_storage_controller(device) && !driven_by_patient;
+            others |= is_storage_controller(device) && !driven_by_last;
         }
-        let hold = !patient.is_empty() && others && waited < TIMEOUT;
+        let hold = !last.is_empty() && others && waited < TIMEOUT;
         if !hold {
-            now.append(&mut patient);
+            now.append(&mut last);
         }
         (now, hold)
     }
@@ -169,7 +169,7 @@ fn is_storage_controller(modalias: &str) -> bool {
 mod tests {
     use super::*;
 
-    const LIST: &str = "# a comment\n\noverlay always plain it is the root\nvirtio-blk device plain a disk\nsd_mod device packed\next4 always plain built in\nahci patient packed slow\n";
+    const LIST: &str = "# a comment\n\noverlay always plain it is the root\nvirtio-blk device plain a disk\nsd_mod device packed\next4 always plain built in\nahci last packed slow\n";
     const DEP: &str = "overlay.ko:\nerofs.ko: netfs.ko libcrc32c.ko\nnetfs.ko:\nlibcrc32c.ko:\nvirtio_blk.ko.xz:\nscsi_mod.ko: scsi_common.ko\nscsi_common.ko:\nsd_mod.ko: scsi_mod.ko scsi_common.ko\nahci.ko: libata.ko scsi_mod.ko scsi_common.ko\nlibata.ko: scsi_mod.ko scsi_common.ko\n";
     const ALIAS: &str = "# Aliases extracted from modules themselves.\nalias virtio:d00000002v* virtio_blk\nalias pci:v*d*sv*sd*bc01sc06i01* ahci\nalias scsi:t-0x00* sd_mod\nalias fs-overlay overlay\n";
 

@@ -52,8 +52,8 @@ const MAX_SECRET_BYTES: u64 = 1 << 20;
 /// For everything, so that the boot goes on: many millions of files, or a disk that hardly answers.
 const DEADLINE: Duration = Duration::from_secs(200);
 
-/// So many failures are told; of the others, how many there are.
-const TOLD: usize = 3;
+/// So many failures are reported; of the others, how many there are.
+const MAX_REPORTED: usize = 3;
 
 /// Within a longer path the standard library removes what there is, which knows how, but not the deadline.
 const MAX_PATH_BYTES: usize = 1024;
@@ -79,12 +79,12 @@ struct Work<'a> {
     step: &'a mut dyn FnMut() -> Result<()>,
     failures: usize,
     /// The first of them.
-    told: Vec<String>,
+    reported: Vec<String>,
 }
 
 impl<'a> Work<'a> {
     fn begin(within: Duration, step: &'a mut dyn FnMut() -> Result<()>) -> Self {
-        Self { until: Instant::now() + within, step, failures: 0, told: Vec::new() }
+        Self { until: Instant::now() + within, step, failures: 0, reported: Vec::new() }
     }
 }
 
@@ -99,19 +99,19 @@ impl Work<'_> {
     fn note(&mut self, done: Result<()>) {
         let Err(error) = done else { return };
         self.failures += 1;
-        if self.told.len() < TOLD {
-            self.told.push(format!("{error:#}"));
+        if self.reported.len() < MAX_REPORTED {
+            self.reported.push(format!("{error:#}"));
         }
     }
 
     /// # Errors
     /// If anything failed.
     fn end(self) -> Result<()> {
-        let told = self.told.join("; ");
-        match self.failures - self.told.len() {
-            0 if told.is_empty() => Ok(()),
-            0 => bail!(told),
-            more => bail!("{told}; and {more} more"),
+        let reported = self.reported.join("; ");
+        match self.failures - self.reported.len() {
+            0 if reported.is_empty() => Ok(()),
+            0 => bail!(reported),
+            more => bail!("{reported}; and {more} more"),
         }
     }
 }
@@ -282,7 +282,7 @@ fn remove(path: &Path, work: &mut Work<'_>) -> Result<()> {
         let failures = work.failures;
         each(path, work, remove)?;
         work.next()?;
-        // What is in it still was told of.
+        // What is in it still was reported.
         if work.failures == failures {
             work.note(fs::remove_dir(path).with_context(doing));
         }
@@ -295,7 +295,7 @@ fn sync(var: &Path) -> Result<()> {
     rustix::fs::syncfs(&folder).context("writing to the disk")
 }
 
-/// Tells the drive that what is free has nothing in it, as far as it gets in time. Not every drive wants to know.
+/// Discards: tells the drive that what is free has nothing in it, as far as it gets in time. Not every drive wants to know.
 fn discard(var: &Path, until: Instant) {
     let Ok(folder) = File::open(var) else { return };
     let mut start = 0;

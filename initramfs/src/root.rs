@@ -78,15 +78,15 @@ pub fn wait(
             tried.insert(candidate.name.clone(), result);
         }
         // Only now: what is there already needs no more drivers, however long its coming took.
-        let patient = drivers.load_for_devices()?;
+        let holds_back = drivers.load_for_devices()?;
         let second_best = all.iter().find(|partition| tried.get(&partition.name) == Some(&Attempt::SecondBest));
-        let timeout = match (second_best, patient) {
+        let timeout = match (second_best, holds_back) {
             (_, true) => TIMEOUT,
             (Some(_), false) => SETTLE,
             (None, false) => DEADLINE,
         };
         let device_came = uevents.wait((Instant::now() + timeout).min(start + DEADLINE))?;
-        if device_came || (patient && start.elapsed() < DEADLINE) {
+        if device_came || (holds_back && start.elapsed() < DEADLINE) {
             continue;
         }
         return match second_best.cloned() {

@@ -36,7 +36,7 @@ impl BudgetArgs {
             budget.record(&measured)?;
             budget = Budget::load()?;
         }
-        let findings = budget::judge(&budget, &measured);
+        let findings = budget::evaluate(&budget, &measured);
         if self.json {
             let text = serde_json::to_string_pretty(&json!({ "figures": findings })).context("writing the figures")?;
             println!("{text}");

@@ -14,8 +14,8 @@ use qemu_vm::crash::run::{Of, Outcome, Plan, Recording, Run};
 use qemu_vm::tools::Tools;
 use qemu_vm::workspace::Workspace;
 
-/// Of many states with faults these are told; all are counted.
-const TOLD: usize = 20;
+/// Of many states with faults so many are printed; all are counted.
+const MAX_PRINTED: usize = 20;
 
 /// Make the disks that a power cut could have left of a recording, and check each without booting it
 ///
@@ -83,7 +83,7 @@ impl CrashStates {
         if self.json {
             println!("{}", serde_json::to_string_pretty(&Figures::of(self.seed, &outcome))?);
         } else {
-            println!("{}", told(&outcome, &recording, self.seed));
+            println!("{}", describe(&outcome, &recording, self.seed));
         }
         ensure!(outcome.findings.is_empty(), "{} of {} states are at fault", outcome.findings.len(), outcome.states);
         Ok(())
@@ -91,13 +91,13 @@ impl CrashStates {
 }
 
 /// The outcome for people; each fault with the command that makes its state again.
-fn told(outcome: &Outcome, recording: &Recording, seed: u64) -> String {
+fn describe(outcome: &Outcome, recording: &Recording, seed: u64) -> String {
     let mut text = String::new();
-    for finding in outcome.findings.iter().take(TOLD) {
-        text += &finding.told(recording, seed);
+    for finding in outcome.findings.iter().take(MAX_PRINTED) {
+        text += &finding.describe(recording, seed);
     }
-    if outcome.findings.len() > TOLD {
-        text += &format!("… and {} more\n", outcome.findings.len() - TOLD);
+    if outcome.findings.len() > MAX_PRINTED {
+        text += &format!("… and {} more\n", outcome.findings.len() - MAX_PRINTED);
     }
     text + &outcome.to_string()
 }

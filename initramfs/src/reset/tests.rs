@@ -118,8 +118,11 @@ fn what_cannot_be_removed_stops_nothing_and_is_not_tried_at_each_boot() {
         let is_emptied = folder.is_dir() && !folder.join("kubelet.key").exists();
         if is_emptied { fs::write(folder.join("late"), "").context("in the way") } else { Ok(()) }
     });
-    let told = format!("{:#}", ended.unwrap_err());
-    assert!(told.contains("resetting /var") && told.contains("lib/kubelet/pki: Directory not empty"), "{told}");
+    let message = format!("{:#}", ended.unwrap_err());
+    assert!(
+        message.contains("resetting /var") && message.contains("lib/kubelet/pki: Directory not empty"),
+        "{message}"
+    );
     assert_eq!(files(&var, &var), left(&[&IDENTITY, &["lib/kubelet/pki/late"]]));
     assert!(!carry_out(&var).unwrap());
     fs::remove_dir_all(&var).unwrap();
@@ -128,8 +131,8 @@ fn what_cannot_be_removed_stops_nothing_and_is_not_tried_at_each_boot() {
 #[test]
 fn one_that_takes_too_long_lets_the_boot_go_on_and_is_not_begun_again() {
     let var = var("late", "identity\nend\n");
-    let told = format!("{:#}", carry_out_stepwise(&var, Duration::ZERO, &mut || Ok(())).unwrap_err());
-    assert!(told.ends_with("not done after 200 s: order it again for the rest"), "{told}");
+    let message = format!("{:#}", carry_out_stepwise(&var, Duration::ZERO, &mut || Ok(())).unwrap_err());
+    assert!(message.ends_with("not done after 200 s: order it again for the rest"), "{message}");
     assert!(var.join(GOES[0]).exists() && !carry_out(&var).unwrap());
     fs::remove_dir_all(&var).unwrap();
 }
@@ -185,10 +188,10 @@ fn secrets_are_overwritten_before_they_go() {
 #[test]
 fn an_order_that_nobody_understands_removes_nothing() {
     let var = var("unknown", "identity\nphotos\nend\n");
-    let told = format!("{:#}", carry_out(&var).unwrap_err());
+    let message = format!("{:#}", carry_out(&var).unwrap_err());
     assert!(
-        told.ends_with("there is no \"photos\" to keep, expected one of settings, identity, images, pods"),
-        "{told}"
+        message.ends_with("there is no \"photos\" to keep, expected one of settings, identity, images, pods"),
+        "{message}"
     );
     assert_eq!(files(&var, &var).len(), all().len() + 2);
     fs::remove_dir_all(&var).unwrap();
@@ -198,8 +201,8 @@ fn an_order_that_nobody_understands_removes_nothing() {
 fn an_order_that_is_not_whole_removes_itself_alone() {
     for order in ["", "\n", "identity\n", "identity\nend", "identity\nen", "end\nidentity\n", "identity\0end\n"] {
         let var = var("torn", order);
-        let told = format!("{:#}", carry_out(&var).unwrap_err());
-        assert!(told.contains("no last line \"end\", so nothing is removed"), "{order:?}: {told}");
+        let message = format!("{:#}", carry_out(&var).unwrap_err());
+        assert!(message.contains("no last line \"end\", so nothing is removed"), "{order:?}: {message}");
         assert_eq!(files(&var, &var).len(), all().len() + 1, "{order:?}");
         assert!(!carry_out(&var).unwrap());
         fs::remove_dir_all(&var).unwrap();

@@ -69,7 +69,7 @@ pub fn pack(name: &str, version: &str, out: &Path, files: &[PathBuf]) -> Result<
             model::FILES: Value::Object(described).to_string(),
         },
     }))?;
-    // As a node will read it: what it would refuse is told here.
+    // As a node will read it: what it would refuse is reported here.
     Artifact::parse(&manifest).context("a node would not take this artifact")?;
     let index = json!({ "schemaVersion": 2, "manifests": [descriptor(MANIFEST, &manifest)?] });
     fs::write(out.join("index.json"), serde_json::to_vec(&index)?).context("writing the index")?;

@@ -22,7 +22,7 @@ pub const STORE: &str = "/var/lib/ballast/artifacts";
 /// What systemd knows from other programs that were not started: the unit failed before it ran (EX_CONFIG).
 const NOT_STARTED: u8 = 78;
 
-/// Progress is told at most this often.
+/// Progress is reported at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// Fetches, checks, starts and removes artifacts for the node agent; not for people
@@ -128,10 +128,10 @@ fn run(store: &Path, task: Task) -> Result<Value> {
             let (program, policy) = (&*proxy, policy.as_deref());
             let start = ballast_proxy_client::Options { program, is_service, policy, idle_timeout, attempts };
             let proxy = Proxy::start(&start)?;
-            let mut told = Instant::now();
+            let mut reported = Instant::now();
             let fetched = store.fetch(&proxy, &source(&image), &name, |bytes, total| {
-                if told.elapsed() >= PROGRESS_EVERY {
-                    told = Instant::now();
+                if reported.elapsed() >= PROGRESS_EVERY {
+                    reported = Instant::now();
                     line(&json!({ "progress": { "fetched_bytes": bytes, "total_bytes": total } }));
                 }
             })?;
@@ -171,7 +171,7 @@ fn source(image: &str) -> String {
 }
 
 fn line(value: &Value) {
-    // Who does not listen any more need not be told; the exit status still says how it went.
+    // Who does not listen any more need not be notified; the exit status still says how it went.
     let _ = writeln!(stdout().lock(), "{value}");
 }
 

@@ -55,7 +55,7 @@ impl<'a> Store<'a> {
     }
 
     /// Fetches the artifact at `image` (`docker://…`, `oci:FOLDER`) if it is not here, whole, already. It has to be one for `name`.
-    /// `progress` is told how many bytes of how many came.
+    /// `progress` gets how many bytes of how many came.
     ///
     /// # Errors
     /// As the proxy says; if the image is another artifact than is asked for, or cannot be unpacked and sealed.
@@ -89,7 +89,7 @@ impl<'a> Store<'a> {
             proxy.blob(&opened, &layer.digest, layer.bytes, |content| {
                 let mut counted = Counted {
                     content,
-                    told: &mut |bytes| {
+                    report: &mut |bytes| {
                         fetched += bytes;
                         progress(fetched, total);
                     },
@@ -105,7 +105,7 @@ impl<'a> Store<'a> {
         Ok(Fetched { digest, artifact, bytes: fetched })
     }
 
-    /// Removes all versions but those of `keep`, and what was begun; tells which.
+    /// Removes all versions but those of `keep`, and what was begun; returns which.
     ///
     /// # Errors
     /// If something cannot be removed.
@@ -154,13 +154,13 @@ fn remove(folder: &Path) -> Result<()> {
 /// Counts what is read.
 struct Counted<'a> {
     content: &'a mut dyn Read,
-    told: &'a mut dyn FnMut(u64),
+    report: &'a mut dyn FnMut(u64),
 }
 
 impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let bytes = self.content.read(buffer)?;
-        (self.told)(bytes as u64);
+        (self.report)(bytes as u64);
         Ok(bytes)
     }
 }

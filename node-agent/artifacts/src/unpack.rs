@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn what_is_missing_is_reported() {
         let error = seal(&artifact(&[("kubelet", 3)]), Path::new("/none"), &BTreeSet::new()).unwrap_err();
         assert_eq!(error.to_string(), "no layer has kubelet");
     }

@@ -136,18 +136,21 @@ fn packed() -> (tempfile::TempDir, String) {
 #[test]
 fn what_is_fetched_is_sealed_or_refused() {
     let (folder, digest) = packed();
-    let (done, told) = fetch(folder.path(), "kubelet", "insecureAcceptAnything");
+    let (done, answer) = fetch(folder.path(), "kubelet", "insecureAcceptAnything");
     let place = folder.path().join("store").join(digest.strip_prefix("sha256:").unwrap());
     if done {
-        assert_eq!((&told["result"]["digest"], &told["result"]["version"]), (&digest.clone().into(), &"1.33.0".into()));
+        assert_eq!(
+            (&answer["result"]["digest"], &answer["result"]["version"]),
+            (&digest.clone().into(), &"1.33.0".into())
+        );
         let (checked, again) = worker(&folder.path().join("store"), &["check", &digest]);
         assert!(checked && place.exists(), "{again}");
-        let (done, told) = fetch(folder.path(), "kubelet", "insecureAcceptAnything");
-        assert!(done && told["result"]["fetched_bytes"] == 0, "{told}");
+        let (done, answer) = fetch(folder.path(), "kubelet", "insecureAcceptAnything");
+        assert!(done && answer["result"]["fetched_bytes"] == 0, "{answer}");
     } else {
-        let message = told["error"]["message"].as_str().unwrap_or_default();
-        assert!(message.contains("sealing") && message.contains("has no fs-verity"), "{told}");
-        assert!(!told.to_string().contains("progress"), "it was fetched all the same: {told}");
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("sealing") && message.contains("has no fs-verity"), "{answer}");
+        assert!(!answer.to_string().contains("progress"), "it was fetched all the same: {answer}");
         assert!(!place.exists(), "what is not sealed has its name");
     }
 }
@@ -156,10 +159,10 @@ fn what_is_fetched_is_sealed_or_refused() {
 fn what_may_not_be_used_is_not_unpacked() {
     let (folder, _) = packed();
     let unpacked = folder.path().join("store/.new/files/kubelet");
-    let (done, told) = fetch(folder.path(), "kubelet", "reject");
-    assert_eq!((done, &told["error"]["kind"]), (false, &Value::from("refused")), "{told}");
-    let (done, told) = fetch(folder.path(), "cni", "insecureAcceptAnything");
-    assert_eq!((done, &told["error"]["kind"]), (false, &Value::from("not-an-artifact")), "{told}");
+    let (done, answer) = fetch(folder.path(), "kubelet", "reject");
+    assert_eq!((done, &answer["error"]["kind"]), (false, &Value::from("refused")), "{answer}");
+    let (done, answer) = fetch(folder.path(), "cni", "insecureAcceptAnything");
+    assert_eq!((done, &answer["error"]["kind"]), (false, &Value::from("not-an-artifact")), "{answer}");
     assert!(!unpacked.exists());
 }
 

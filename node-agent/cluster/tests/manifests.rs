@@ -29,7 +29,7 @@ fn the_text_means_the_objects() {
 }
 
 #[test]
-fn the_dashboard_shows_what_agents_tell() {
+fn the_dashboard_shows_what_agents_report() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/grafana-dashboard.json");
     let dashboard: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
@@ -43,7 +43,7 @@ fn the_dashboard_shows_what_agents_tell() {
         let query = target["expr"].as_str().unwrap();
         let words = query.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
         let unknown: Vec<&str> = words.filter(|word| word.starts_with("ballast_") && !is_told(word)).collect();
-        assert!(unknown.is_empty(), "{query}: no agent tells {unknown:?}");
+        assert!(unknown.is_empty(), "{query}: no agent reports {unknown:?}");
         assert!(query.contains("ballast_") && query.contains("$instance"), "{query}");
         assert_eq!(query.matches('{').count(), query.matches('}').count(), "{query}");
     }

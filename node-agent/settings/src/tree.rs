@@ -82,7 +82,7 @@ impl Value {
     }
 
     /// The clause that this is not what it should be.
-    pub(crate) fn is_kind(&self) -> String {
+    pub(crate) fn kind_clause(&self) -> String {
         format!("is {}", self.kind())
     }
 

@@ -15,19 +15,19 @@ use ballast_settings::{
 };
 
 /// A rendering as a person reads it.
-fn told(files: &[Rendered]) -> String {
-    let mut told = String::new();
+fn printed(files: &[Rendered]) -> String {
+    let mut printed = String::new();
     for Rendered { path, mode, content, then } in files {
-        told.push_str(&format!("=== {path} {mode:04o} {then:?}\n"));
+        printed.push_str(&format!("=== {path} {mode:04o} {then:?}\n"));
         match content {
-            Content::Link(target) => told.push_str(&format!("-> {target}\n")),
+            Content::Link(target) => printed.push_str(&format!("-> {target}\n")),
             Content::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) if !text.contains('\0') => told.push_str(text),
-                Ok(_) | Err(_) => told.push_str(&format!("({} bytes that are no text)\n", bytes.len())),
+                Ok(text) if !text.contains('\0') => printed.push_str(text),
+                Ok(_) | Err(_) => printed.push_str(&format!("({} bytes that are no text)\n", bytes.len())),
             },
         }
     }
-    told
+    printed
 }
 
 fn golden(name: &str) -> PathBuf {
@@ -44,12 +44,12 @@ fn rendered(name: &str) -> Vec<Rendered> {
 #[test]
 fn settings_render_as_they_did() {
     for name in ["nothing", "whole", "mirrors", "interfaces"] {
-        let told = told(&rendered(name));
+        let printed = printed(&rendered(name));
         let golden = golden(&format!("{name}.txt"));
         if env::var_os("BALLAST_GOLDEN").is_some() {
-            fs::write(&golden, &told).unwrap();
+            fs::write(&golden, &printed).unwrap();
         }
-        assert_eq!(told, fs::read_to_string(&golden).unwrap(), "{name}");
+        assert_eq!(printed, fs::read_to_string(&golden).unwrap(), "{name}");
     }
 }
 

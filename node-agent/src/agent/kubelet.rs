@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What one look at the kubelet shows.
-pub(super) struct Looked {
+pub(super) struct Observation {
     wanted: Option<Wanted>,
     /// Whether the settings say that one runs here, even if what it needs is not known.
     has_role: bool,
@@ -31,7 +31,7 @@ pub(super) struct Looked {
     is_reachable: bool,
 }
 
-impl Looked {
+impl Observation {
     /// How long the loop may wait before the next look.
     pub(super) fn wait(&self) -> Duration {
         kubelet::plan::wait(&self.observed)
@@ -46,10 +46,10 @@ impl Looked {
 
 impl Agent {
     /// How it is; None where there is none, and none is wanted.
-    pub(super) async fn observe_kubelet(&mut self, observed: &Observed) -> Option<Looked> {
+    pub(super) async fn observe_kubelet(&mut self, observed: &Observed) -> Option<Observation> {
         let settings = observed.settings();
         let has_role = cluster(settings).is_some() || is_standalone(settings);
-        let is_needed = self.kubelet.is_needed(has_role).await;
+        let is_needed = self.kubelet.check_needed(has_role).await;
         if !self.warnings.note(is_needed)? {
             return None;
         }
@@ -58,9 +58,9 @@ impl Agent {
         let (wanted, problems) = wanted(settings, &reports, desired);
         let is_there = |report: &Report| report.role == Role::Kubelet && report.state == State::Connected;
         let is_reachable = is_standalone(settings) || reports.iter().any(is_there);
-        let looked = self.kubelet.observe(wanted.as_ref(), observed.systemd.as_ref(), self.runtime.cri()).await;
-        let observed = self.warnings.note(looked)?;
-        Some(Looked { wanted, has_role, observed, problems, is_reachable })
+        let seen = self.kubelet.observe(wanted.as_ref(), observed.systemd.as_ref(), self.runtime.cri()).await;
+        let observed = self.warnings.note(seen)?;
+        Some(Observation { wanted, has_role, observed, problems, is_reachable })
     }
 
     /// Imports what the OS brings along, once: the sandboxes of a kubelet's pods need it, and it cannot be pulled.
@@ -77,7 +77,7 @@ impl Agent {
 
     /// Does what it calls for, one step in a pass.
     pub(super) async fn act_on_kubelet(&mut self, observed: &Observed, plan: &kubelet::model::Plan) {
-        let (Some(looked), Some(step)) = (&observed.kubelet, &plan.step) else { return };
+        let (Some(seen), Some(step)) = (&observed.kubelet, &plan.step) else { return };
         let image = if let Step::Fetch { image } = step { image.clone() } else { String::new() };
         let settings = self.update_settings(observed.settings());
         let revoked = observed.update.as_ref().map(|update| update.revoked.clone()).unwrap_or_default();
@@ -90,14 +90,14 @@ impl Agent {
         }
         let registry = update::act::artifact_registry(self.host.clone(), image, settings, revoked);
         let (systemd, cri) = (observed.systemd.as_ref(), self.runtime.cri());
-        let done = self.kubelet.act(step.clone(), &looked.observed, systemd, cri, registry).await;
+        let done = self.kubelet.act(step.clone(), &seen.observed, systemd, cri, registry).await;
         self.warnings.note(done);
     }
 }
 
 /// What it calls for; empty where there is none.
 pub(super) fn plan(observed: &Observed, now: SystemTime) -> kubelet::model::Plan {
-    let Some(Looked { wanted, has_role, observed, problems, .. }) = &observed.kubelet else {
+    let Some(Observation { wanted, has_role, observed, problems, .. }) = &observed.kubelet else {
         return kubelet::model::Plan::default();
     };
     let mut plan = kubelet::plan::plan(wanted.as_ref(), *has_role, observed, unix_secs(now));
@@ -110,10 +110,10 @@ pub(super) fn plan(observed: &Observed, now: SystemTime) -> kubelet::model::Plan
 }
 
 /// Why it speaks against a release on trial: it proved itself under another one, and does not work now. An API server that is away may be why, and
-/// condemns no release; a kubelet that is on trial itself has its own.
+/// fails no release; a kubelet that is on trial itself has its own.
 pub(super) fn unwell(observed: &Observed, plan: &kubelet::model::Plan) -> Option<String> {
-    let (looked, status) = (observed.kubelet.as_ref()?, plan.status.as_ref()?);
-    is_unwell(status, looked.is_reachable).then(|| {
+    let (seen, status) = (observed.kubelet.as_ref()?, plan.status.as_ref()?);
+    is_unwell(status, seen.is_reachable).then(|| {
         let version = status.runs.as_ref().map_or("", |runs| &runs.version);
         format!("kubelet {version}, which worked before, is {}", status.state.name())
     })
@@ -128,8 +128,8 @@ fn is_unwell(status: &kubelet::model::Status, is_reachable: bool) -> bool {
 }
 
 /// How it is, for the clusters.
-pub(super) fn hosted(looked: Option<&Looked>, plan: &kubelet::model::Plan) -> Option<Hosted> {
-    let (looked, status) = (looked?, plan.status.as_ref()?);
+pub(super) fn hosted(seen: Option<&Observation>, plan: &kubelet::model::Plan) -> Option<Hosted> {
+    let (seen, status) = (seen?, plan.status.as_ref()?);
     let release = |version: &kubelet::model::Version| Release {
         digest: version.digest.clone(),
         version: version.version.clone(),
@@ -147,17 +147,17 @@ pub(super) fn hosted(looked: Option<&Looked>, plan: &kubelet::model::Plan) -> Op
         on_trial: status.is_on_trial,
         waits: status.waits.as_ref().map(release),
         stuck: status.stuck.as_ref().map(failed),
-        failed: looked.observed.memory.failed.iter().map(failed).collect(),
+        failed: seen.observed.memory.failed.iter().map(failed).collect(),
     })
 }
 
 /// How it is, for the status.
 pub(super) fn shown<'a>(
-    looked: Option<&'a Looked>,
+    seen: Option<&'a Observation>,
     plan: &'a kubelet::model::Plan,
 ) -> Option<kubelet::model::Shown<'a>> {
-    let (looked, status) = (looked?, plan.status.as_ref()?);
-    Some(kubelet::model::Shown { status, memory: &looked.observed.memory, unit: looked.observed.unit })
+    let (seen, status) = (seen?, plan.status.as_ref()?);
+    Some(kubelet::model::Shown { status, memory: &seen.observed.memory, unit: seen.observed.unit })
 }
 
 /// Whether a kubelet is configured to run the pods here, its own and the cluster's.
@@ -176,7 +176,7 @@ pub(super) fn cluster(settings: &Settings) -> Option<&Cluster> {
     settings.clusters.iter().find(|cluster| cluster.role == ClusterRole::Kubelet)
 }
 
-/// What is wanted, and why not all of it can be had. Before the pods were looked at nothing is: it would be started without them.
+/// What is wanted, and why not all of it can be had. Before the pods were seen at nothing is: it would be started without them.
 fn wanted(settings: &Settings, reports: &[Report], desired: Option<&Desired>) -> (Option<Wanted>, Vec<String>) {
     let pods = desired.map(static_pods).unwrap_or_default();
     let problems = pods.problems;

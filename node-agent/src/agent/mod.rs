@@ -123,7 +123,7 @@ struct Agent {
     /// Whether the images that the OS brings along were imported for a kubelet.
     has_provided_images: bool,
     orders: Orders,
-    judge: health::gate::HealthGate,
+    health_gate: health::gate::HealthGate,
     /// The figures of this boot; there since it was READY.
     boot: Option<Boot>,
     retry: Duration,
@@ -149,7 +149,7 @@ struct Observed {
     update: Option<update::model::Observed>,
     storage: Option<storage::model::Observed>,
     pods: Option<(Desired, pods_domain::model::Observed)>,
-    kubelet: Option<kubelet::Looked>,
+    kubelet: Option<kubelet::Observation>,
     settings: Option<Arc<Read>>,
 }
 
@@ -208,7 +208,7 @@ impl Agent {
             kubelet: kubelet_domain::observe::Controller::new(host.clone(), Arc::clone(&changed)),
             has_provided_images: false,
             orders: Orders::default(),
-            judge: health::gate::HealthGate::new(esp, Arc::clone(&changed)),
+            health_gate: health::gate::HealthGate::new(esp, Arc::clone(&changed)),
             systemd: systemd::Link::new(host.path(BUS_SOCKET), Arc::clone(&changed)),
             changed,
             boot: boot::recall(&host),
@@ -313,7 +313,8 @@ impl Agent {
 
     async fn observe_health(&mut self, observed: &Observed) -> health::model::Observed {
         let (systemd, wants_network) = (observed.systemd.as_ref(), observed.settings().health.network);
-        let (health, errors) = health::observe::observe(&self.host, systemd, &mut self.judge, wants_network).await;
+        let (health, errors) =
+            health::observe::observe(&self.host, systemd, &mut self.health_gate, wants_network).await;
         errors.iter().for_each(|error| self.warnings.report(format!("{error:#}")));
         health
     }
@@ -341,10 +342,10 @@ impl Agent {
             self.warnings.note(result);
         }
         if let Some(health) = &observed.health
-            && !self.judge.is_rebooting()
+            && !self.health_gate.is_rebooting()
         {
             let verdict = self.executable(&plan.health, observed).await;
-            let result = self.judge.act(&verdict, health, &self.host, observed.systemd.as_ref()).await;
+            let result = self.health_gate.act(&verdict, health, &self.host, observed.systemd.as_ref()).await;
             self.warnings.note(result);
         }
         self.act_on_settings(observed).await;
@@ -374,7 +375,7 @@ impl Agent {
             wait = wait.min(left);
         }
         wait = wait.min(self.settings.due_in().unwrap_or(wait));
-        wait = wait.min(observed.kubelet.as_ref().map_or(wait, kubelet::Looked::wait));
+        wait = wait.min(observed.kubelet.as_ref().map_or(wait, kubelet::Observation::wait));
         if observed.pods.is_some() && !self.runtime.reports_changes() {
             wait = wait.min(RELIST);
         }

@@ -30,10 +30,10 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
         restarts: observed.runtime.restarts,
         kubelet: unwell.as_deref(),
     };
-    let judged = |health| health::plan::verdict(health, runtime, observed.settings().health.deadline);
+    let verdict = |health| health::plan::verdict(health, runtime, observed.settings().health.deadline);
     // Where a kubelet runs the pods, whoever else begins or ends one is in its way.
     // It is so until what was rendered for one is gone: it may run that long.
-    let is_left = observed.kubelet.as_ref().is_some_and(kubelet::Looked::is_hosted);
+    let is_left = observed.kubelet.as_ref().is_some_and(kubelet::Observation::is_hosted);
     let is_hosted = kubelet::is_hosted(observed.settings()) || is_left;
     let pods = |(desired, found): &(Desired, pods::model::Observed)| match is_hosted {
         true => pods::plan::Plan::default(),
@@ -41,7 +41,7 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
     };
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),
-        health: observed.health.as_ref().map_or(health::model::Verdict::NotOnTrial, judged),
+        health: observed.health.as_ref().map_or(health::model::Verdict::NotOnTrial, verdict),
         update: observed
             .update
             .as_ref()

@@ -40,7 +40,7 @@ impl Agent {
 
     /// The time, if somebody has set the clock. A node waits for that in each boot; that it waits long is reported.
     fn set_clock(&mut self, now: SystemTime) -> Option<SystemTime> {
-        let is_set = self.warnings.note(clock::is_set(&self.host, now)).unwrap_or(false);
+        let is_set = self.warnings.note(clock::check(&self.host, now)).unwrap_or(false);
         if !is_set && self.started.elapsed() >= CLOCK_TIMEOUT {
             self.warnings.report(
                 "update.window: the clock is not set, so the node neither upgrades nor reboots by itself; see that time.servers can be reached"

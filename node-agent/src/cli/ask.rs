@@ -146,7 +146,7 @@ fn timeout(request: &Request) -> Duration {
         | Request::Image { .. }
         | Request::SupportBundle {} => HEARTBEAT * 4,
         // They ask others, who may not answer.
-        Request::Power { .. } | Request::Doctor {} | Request::Look { .. } | Request::Reset { .. } => DEADLINE * 2,
+        Request::Power { .. } | Request::Doctor {} | Request::Inspect { .. } | Request::Reset { .. } => DEADLINE * 2,
     }
 }
 
@@ -180,11 +180,11 @@ pub(super) fn settings(node: &Node) -> Result<Shown> {
     Ok(*shown)
 }
 
-/// Whether who sits at the terminal says yes to `question`; without a terminal the answer is no.
+/// Asks `question` at the terminal, and returns whether the answer is yes; without a terminal it is no.
 ///
 /// # Errors
 /// If the terminal cannot be written to or read from.
-pub(super) fn is_confirmed(question: &str) -> Result<bool> {
+pub(super) fn confirm(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(false);
     }

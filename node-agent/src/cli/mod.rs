@@ -12,8 +12,8 @@ mod exec;
 mod exit;
 mod images;
 mod import;
+mod inspect;
 mod logs;
-mod look;
 mod metrics;
 mod node;
 mod operate;
@@ -101,9 +101,9 @@ enum Command {
     Exec(exec::Arguments),
     SupportBundle(support_bundle::Arguments),
     Reset(reset::Arguments),
-    Ps(look::Processes),
-    Net(look::Network),
-    Disk(look::Disks),
+    Ps(inspect::Processes),
+    Net(inspect::Network),
+    Disk(inspect::Disks),
     Dmesg(logs::Dmesg),
     Events(logs::Events),
     /// Reboots the node
@@ -118,7 +118,7 @@ pub fn command() -> clap::Command {
     OnNode::command()
 }
 
-/// On a node: parses the command line, does what it says, and tells the exit status.
+/// On a node: parses the command line, does what it says, and returns the exit status.
 pub fn run() -> ExitCode {
     let OnNode { command, options, root } = OnNode::parse();
     let host = Host::new(root);
@@ -166,9 +166,9 @@ fn common(command: Command, options: NodeOptions, here: Option<&Host>) -> anyhow
         Command::Images(arguments) => images::run(arguments, &node(options, "images")?),
         Command::Reset(arguments) => reset::run(arguments, &node(options, "reset")?),
         Command::SupportBundle(arguments) => support_bundle::run(&arguments, &node(options, "support-bundle")?),
-        Command::Ps(arguments) => look::processes(&arguments, &node(options, "ps")?),
-        Command::Net(arguments) => look::network(&arguments, &node(options, "net")?),
-        Command::Disk(arguments) => look::disks(&arguments, &node(options, "disk")?),
+        Command::Ps(arguments) => inspect::processes(&arguments, &node(options, "ps")?),
+        Command::Net(arguments) => inspect::network(&arguments, &node(options, "net")?),
+        Command::Disk(arguments) => inspect::disks(&arguments, &node(options, "disk")?),
         Command::Exec(arguments) => exec::run(arguments, &node(options, "exec")?),
         Command::Logs(arguments) => logs::run(&arguments, &node(options, "logs")?),
         Command::Events(arguments) => logs::events(&arguments, &node(options, "events")?),

@@ -98,7 +98,7 @@ pub(super) fn run(node: &Node, command: Command, is_shown: bool) -> Result<Resul
             | Reply::Stdout(_)
             | Reply::Stderr(_)
             | Reply::Exited(_)
-            | Reply::Seen(_)
+            | Reply::Inspected(_)
             | Reply::Findings(_)
             | Reply::Line(_)
             | Reply::End {}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use super::{
-    ask::{end, is_confirmed},
+    ask::{confirm, end},
     node::Node,
     operate::{Output, ended},
 };
@@ -57,5 +57,5 @@ pub(super) fn run(arguments: Arguments, node: &Node) -> Result<ExitCode> {
 fn confirmed(keep: &[Keep]) -> Result<bool> {
     let kept: Vec<&str> = keep.iter().map(|keep| keep.name()).collect();
     let kept = if kept.is_empty() { "nothing".to_owned() } else { kept.join(", ") };
-    is_confirmed(&format!("At its next boot the node loses all that is in /var. It keeps {kept}. Is that so?"))
+    confirm(&format!("At its next boot the node loses all that is in /var. It keeps {kept}. Is that so?"))
 }

@@ -17,7 +17,7 @@ const SYNCHRONIZED: &str = "/run/systemd/timesync/synchronized";
 const MACHINE_CLOCK: &str = "/sys/class/rtc/rtc0/since_epoch";
 
 /// When this boot began by the clock as it was first read, in seconds since 1970; gone with the boot.
-const FIRST_LOOK: &str = "/run/ballast/clock";
+const FIRST_READING: &str = "/run/ballast/clock";
 
 /// The kernel took the time from the machine's clock; by so much the two may differ since.
 const DRIFT_SECS: u64 = 3600;
@@ -44,9 +44,9 @@ pub fn is_set_by_timesyncd(host: &Host) -> bool {
 ///
 /// # Errors
 /// If the kernel does not say when the boot began, or what was read first cannot be kept.
-pub fn is_set(host: &Host, now: SystemTime) -> Result<bool> {
+pub fn check(host: &Host, now: SystemTime) -> Result<bool> {
     let booted_at = booted_at_secs(host)?;
-    let first = first_look(host, booted_at)?;
+    let first = first_reading(host, booted_at)?;
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     // A machine without a clock waits for a time server.
     let machine = fs::read_to_string(host.path(MACHINE_CLOCK)).ok().and_then(|text| text.trim().parse::<u64>().ok());
@@ -55,8 +55,8 @@ pub fn is_set(host: &Host, now: SystemTime) -> Result<bool> {
         || first.abs_diff(booted_at) > MOVED_SECS)
 }
 
-fn first_look(host: &Host, booted_at: u64) -> Result<u64> {
-    let path = host.path(FIRST_LOOK);
+fn first_reading(host: &Host, booted_at: u64) -> Result<u64> {
+    let path = host.path(FIRST_READING);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(text.trim().parse().unwrap_or(booted_at)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -98,19 +98,19 @@ mod tests {
         for (machine, expected) in [(Some(THEN), true), (Some(THEN - 5), true), (Some(20), false), (None, false)] {
             let tree = tempfile::tempdir().unwrap();
             let host = host(&tree, machine, THEN - 30);
-            assert_eq!(is_set(&host, at(THEN)).unwrap(), expected, "{machine:?}");
+            assert_eq!(check(&host, at(THEN)).unwrap(), expected, "{machine:?}");
             fs::write(host.path(SYNCHRONIZED), "").unwrap();
-            assert!(is_set(&host, at(THEN)).unwrap(), "{machine:?}");
+            assert!(check(&host, at(THEN)).unwrap(), "{machine:?}");
         }
     }
 
     #[test]
     fn a_clock_that_was_set_by_hand_is_believed() {
         let tree = tempfile::tempdir().unwrap();
-        assert!(!is_set(&host(&tree, Some(20), THEN - 30), at(THEN)).unwrap());
-        assert!(is_set(&host(&tree, Some(20), THEN + 5000), at(THEN + 5030)).unwrap());
+        assert!(!check(&host(&tree, Some(20), THEN - 30), at(THEN)).unwrap());
+        assert!(check(&host(&tree, Some(20), THEN + 5000), at(THEN + 5030)).unwrap());
         assert_eq!(booted_at(&host(&tree, None, 7)).unwrap(), at(7));
-        assert!(is_set(&Host::new("/nowhere"), at(0)).is_err());
+        assert!(check(&Host::new("/nowhere"), at(0)).is_err());
     }
 
     fn at(secs: u64) -> SystemTime {

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_journalctl_complains_about_is_told() {
+    async fn what_journalctl_complains_about_is_reported() {
         let (_tree, host) = host("echo no such boot >&2; exit 1");
         let mut lines = Lines::open(&host, &wanted(Of::Kernel)).unwrap();
         let error = lines.next().await.unwrap_err().to_string();

@@ -313,8 +313,8 @@ mod tests {
         assert_eq!(position.read_on().unwrap().1, [""; 0]);
         assert_eq!(find(&logs.host, &place(false), None, None).unwrap().read_on().unwrap().1, ["six"]);
         fs::remove_file(logs.path("default_web_u1/c/0.log")).unwrap();
-        let told = format!("{:#}", find(&logs.host, &place(true), None, None).unwrap_err());
-        assert_eq!(told, "there are no logs of a container c before this one");
+        let message = format!("{:#}", find(&logs.host, &place(true), None, None).unwrap_err());
+        assert_eq!(message, "there are no logs of a container c before this one");
     }
 
     #[test]
@@ -337,13 +337,13 @@ mod tests {
     #[test]
     fn what_is_not_there_is_named() {
         let logs = Logs::new();
-        let told = |container| format!("{:#}", logs.find(container, None, None).unwrap_err());
-        assert_eq!(told(None), "there are no logs of a pod default/web; see ballast status");
+        let message = |container| format!("{:#}", logs.find(container, None, None).unwrap_err());
+        assert_eq!(message(None), "there are no logs of a pod default/web; see ballast status");
         logs.write("default_web_u1/a/0.log", "");
         logs.write("default_web_u1/b/0.log", "");
         logs.write("default_webber_u1/z/0.log", "");
-        assert_eq!(told(None), "pod default/web has several containers; name one of a, b");
-        assert_eq!(told(Some("c")), "pod default/web has no logs of a container c, only of a, b");
+        assert_eq!(message(None), "pod default/web has several containers; name one of a, b");
+        assert_eq!(message(Some("c")), "pod default/web has no logs of a container c, only of a, b");
         assert!(logs.find(Some("a"), None, None).is_ok());
     }
 }

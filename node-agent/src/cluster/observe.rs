@@ -38,7 +38,7 @@ pub fn machine(host: &Host, os: &OsRelease) -> (Facts, Vec<Error>) {
         os_version: os.version.clone(),
         architecture: ARCHITECTURE.to_owned(),
         addresses: errors.or_default(network::addresses(host)),
-        clock_is_set: errors.or_default(clock::is_set(host, SystemTime::now())),
+        clock_is_set: errors.or_default(clock::check(host, SystemTime::now())),
         capacity: Capacity {
             cpus: errors.or_default(resources::processors()),
             memory_bytes: memory.total_bytes,

@@ -1,5 +1,7 @@
 //! Which memberships to begin and to end: pure functions of the settings and of the existing ones.
 
+use ballast_types::status::Traffic;
+
 use super::model::{Asked, Authority, Config, Credentials, DEFAULT_POOL, Order, Report, Role, Secret, State, Step};
 use crate::settings::model as settings;
 
@@ -97,8 +99,7 @@ pub fn reasons(report: &Report) -> Vec<String> {
 
 /// Whether a report has something else to report people than the one before: its counters always grow.
 pub fn is_news(before: &Report, now: &Report) -> bool {
-    let reported =
-        |report: &Report| Report { requests: 0, bytes_sent: 0, bytes_received: 0, errors: 0, ..report.clone() };
+    let reported = |report: &Report| Report { traffic: Traffic::default(), ..report.clone() };
     reported(before) != reported(now)
 }
 
@@ -225,7 +226,7 @@ mod tests {
 
     #[test]
     fn counters_are_no_news() {
-        let report = Report { requests: 1, ..Report::default() };
+        let report = Report { traffic: Traffic { requests: 1, ..Traffic::default() }, ..Report::default() };
         assert!(!is_news(&Report::default(), &report));
         assert!(is_news(&report, &Report { state: State::Joining, ..report.clone() }));
     }

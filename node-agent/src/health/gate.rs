@@ -42,7 +42,7 @@ pub(super) enum Progress {
 }
 
 impl HealthGate {
-    /// Has judged nothing yet; the end of what it does wakes `changed`. Blessing writes to the ESP, when it is its turn.
+    /// Has decided nothing yet; the end of what it does wakes `changed`. Blessing writes to the ESP, when it is its turn.
     pub fn new(esp: esp::EspLock, changed: Arc<Notify>) -> Self {
         Self {
             esp,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 pub const CHECKS: &str = "/var/lib/ballast/health.d";
 
 /// The uptime in seconds at which the trial ends. It outlives the agent, so that one that crashes does not get its time again,
-/// and trial-watch.service, which ends a trial without an agent, lets the agent judge until then.
+/// and trial-watch.service, which ends a trial without an agent, lets the agent decide until then.
 pub(super) const UNTIL: &str = "/run/ballast/trial-until";
 
 /// Is there once the agent keeps a bad release because no other could boot: trial-watch.service then leaves this boot alone.
@@ -118,7 +118,7 @@ pub enum Blessing {
 /// What becomes of the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// There is nothing to judge.
+    /// No release is on trial.
     NotOnTrial,
     /// The trial begins.
     Begins {

@@ -17,7 +17,7 @@ const BOOTED: &str = "multi-user.target";
 pub async fn observe(
     host: &Host,
     systemd: Option<&Systemd>,
-    judge: &mut HealthGate,
+    gate: &mut HealthGate,
     wants_network: bool,
 ) -> (Observed, Vec<anyhow::Error>) {
     let mut errors = Vec::new();
@@ -25,11 +25,11 @@ pub async fn observe(
     if let Some(systemd) = systemd {
         observed.failed_units = systemd.failed_units().await.map_err(|error| errors.push(error)).ok();
     }
-    match judge.checks.observe(host).await {
+    match gate.checks.observe(host).await {
         Ok(checks) => observed.checks = checks,
         Err(error) => errors.push(error),
     }
-    match trial(host, judge).await {
+    match trial(host, gate).await {
         Ok(trial) => observed.trial = trial,
         Err(error) => errors.push(error),
     }
@@ -51,8 +51,8 @@ async fn ask_systemd(trial: &mut Trial, systemd: &Systemd) -> Result<()> {
     Ok(())
 }
 
-async fn trial(host: &Host, judge: &mut HealthGate) -> Result<Option<Trial>> {
-    let Some(entry) = judge.counted_entry(host).await? else { return Ok(None) };
+async fn trial(host: &Host, gate: &mut HealthGate) -> Result<Option<Trial>> {
+    let Some(entry) = gate.counted_entry(host).await? else { return Ok(None) };
     let on_esp = move |host: &Host| {
         let esp = host.path(esp::MOUNT_POINT);
         Ok((esp.join("loader").is_dir(), esp.join(entry.trim_start_matches('/')).exists()))
@@ -70,8 +70,8 @@ async fn trial(host: &Host, judge: &mut HealthGate) -> Result<Option<Trial>> {
         restarting_units: Vec::new(),
         network_problem: None,
         var_problem: initramfs::is_var_in_memory(host).then(|| "/var is in memory: it could not be mounted".to_owned()),
-        steady: judge.steady,
-        blessing: judge.blessing().await,
+        steady: gate.steady,
+        blessing: gate.blessing().await,
     }))
 }
 

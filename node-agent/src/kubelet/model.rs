@@ -278,7 +278,7 @@ pub enum Step {
     },
 }
 
-/// What is to be done, and what to tell of it.
+/// What is to be done, and what to report of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// At most one step: the next look sees what came of it.

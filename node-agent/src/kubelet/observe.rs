@@ -79,7 +79,7 @@ impl Controller {
     ///
     /// # Errors
     /// If the disk does not answer.
-    pub async fn is_needed(&mut self, is_wanted: bool) -> Result<bool> {
+    pub async fn check_needed(&mut self, is_wanted: bool) -> Result<bool> {
         let is_there = is_wanted || self.host.path(FOLDER).exists();
         if is_there || self.is_over {
             return Ok(is_there);
@@ -101,8 +101,9 @@ impl Controller {
     ) -> Result<Observed> {
         self.collect().await;
         let paths = wanted.map(|wanted| (wanted.credentials.clone(), wanted.serving.clone()));
-        let look = move |host: &Host| look(host, paths.as_ref());
-        let Seen { memory, files, has_credentials, serving } = self.host.read("looking at the kubelet", look).await?;
+        let load = move |host: &Host| load(host, paths.as_ref());
+        let OnDisk { memory, files, has_credentials, serving } =
+            self.host.read("reading the files of the kubelet", load).await?;
         let unit = match systemd {
             Some(systemd) => Some(unit(systemd).await?),
             None => None,
@@ -170,7 +171,7 @@ impl Controller {
 }
 
 /// What lies on the disk.
-struct Seen {
+struct OnDisk {
     memory: Memory,
     files: Files,
     has_credentials: bool,
@@ -178,7 +179,7 @@ struct Seen {
 }
 
 /// `paths`: of its credentials, and of what it shows.
-fn look(host: &Host, paths: Option<&(String, String)>) -> Result<Seen> {
+fn load(host: &Host, paths: Option<&(String, String)>) -> Result<OnDisk> {
     let has_credentials = paths.is_some_and(|(credentials, _)| host.path(credentials).exists());
     let serving = match paths.filter(|(_, serving)| !serving.is_empty()) {
         Some((_, path)) => store::read(&host.path(path))?.map(|text| render::print(&String::from_utf8_lossy(&text))),
@@ -188,7 +189,7 @@ fn look(host: &Host, paths: Option<&(String, String)>) -> Result<Seen> {
     let folder = host.path(FOLDER);
     read(&folder, "", &mut files)?;
     read(&folder.join(PODS), &format!("{PODS}/"), &mut files)?;
-    Ok(Seen { memory: memory::load(host)?, files, has_credentials, serving })
+    Ok(OnDisk { memory: memory::load(host)?, files, has_credentials, serving })
 }
 
 /// The files in `folder`, which need not be there.

@@ -43,7 +43,7 @@ pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
 /// If the folder cannot be read, or a log not removed.
 pub(super) fn prune_logs(folder: &Path, attempt: u32) -> Result<()> {
     for name in names(folder) {
-        // `9.log`, the older ones of the same run, as `9.log.1`, and its last word.
+        // `9.log`, the older ones of the same run, as `9.log.1`, and its termination message.
         let number = name.split_once(".log").or_else(|| name.split_once(termination::ENDING));
         let number: Option<u32> = number.and_then(|(number, _)| number.parse().ok());
         if number.is_some_and(|number| number + 1 < attempt) {

@@ -1,6 +1,7 @@
 //! The pods that this node runs: described by Kubernetes Pod manifests in folders, run through the CRI.
 
 pub mod act;
+mod cached;
 pub mod desired;
 pub mod disk;
 mod files;
@@ -16,5 +17,4 @@ pub mod probes;
 mod restart_backoff;
 mod sandbox;
 mod termination;
-mod told;
 mod volumes;

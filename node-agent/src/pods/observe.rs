@@ -13,12 +13,12 @@ use ballast_types::ImageReference;
 
 use super::{
     act::Jobs,
+    cached::{Cached, EndedContainer},
     disk::model::Marks,
     files,
     manifest::{self, Read},
     model::{Archive, Instance, Key, MANIFEST_FOLDERS, Observed, Resolver, Sandbox, State},
     preloaded, sandbox,
-    told::{LastWord, Told},
 };
 use crate::clients::{
     cri::{self, ContainerState, ContainerStatus, Cri},
@@ -28,7 +28,7 @@ use crate::clients::{
 };
 
 /// How long after a start the network is waited for, before pods start without name servers: a lease takes a few seconds.
-const RESOLVER_PATIENCE: Duration = Duration::from_secs(15);
+const RESOLVER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The folders whose changes matter to the pods: the operator's manifests. The image's own do not change, and those of the settings
 /// by the agent itself.
@@ -69,7 +69,7 @@ fn is_manifest(name: &str) -> bool {
 #[derive(Debug, Default)]
 pub struct Observer {
     archives: Option<BTreeMap<ImageReference, Archive>>,
-    told: Told,
+    cached: Cached,
     /// The first look.
     since: Option<Instant>,
 }
@@ -84,17 +84,17 @@ impl Observer {
         let boot = identity::boot_id(host)?;
         let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
         let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();
-        self.told.addresses(cri, &mut sandboxes).await;
+        self.cached.addresses(cri, &mut sandboxes).await;
         let mut used = BTreeSet::new();
-        let mut words = Vec::new();
+        let mut ended = Vec::new();
         for container in cri.containers(managed()).await? {
             used.insert(container.image.clone());
-            words.extend(LastWord::of(&container));
+            ended.extend(EndedContainer::of(&container));
             if let Some(sandbox) = sandboxes.iter_mut().find(|sandbox| sandbox.id == container.sandbox_id) {
                 sandbox.containers.push(instance(container, &boot));
             }
         }
-        self.told.last_words(host, words, &mut sandboxes).await?;
+        self.cached.termination_messages(host, ended, &mut sandboxes).await?;
         let mut images = BTreeMap::new();
         let listed = cri.images().await?;
         for image in &listed {
@@ -122,7 +122,7 @@ impl Observer {
             ResolvConf::default()
         });
         let ResolvConf { servers, searches, options } = conf;
-        let is_reported = !servers.is_empty() || since.elapsed() >= RESOLVER_PATIENCE;
+        let is_reported = !servers.is_empty() || since.elapsed() >= RESOLVER_TIMEOUT;
         is_reported.then_some(Resolver { servers, searches, options })
     }
 

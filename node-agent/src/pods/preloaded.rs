@@ -54,11 +54,11 @@ pub(super) async fn provide(host: &Host, cri: &Cri, archive: &Archive) -> Result
     log::info!("importing {}", archive.path);
     cri.import(Path::new(&archive.path)).await?;
     let path = archive.path.clone();
-    let brought = host.read("reading an archive of images", move |_| archive::read(Path::new(&path))).await?;
-    let brought: Vec<Archive> =
-        brought.into_iter().map(|image| archived(image).map(|(_, archive)| archive)).collect::<Result<_>>()?;
+    let images = host.read("reading an archive of images", move |_| archive::read(Path::new(&path))).await?;
+    let images: Vec<Archive> =
+        images.into_iter().map(|image| archived(image).map(|(_, archive)| archive)).collect::<Result<_>>()?;
     let start = Instant::now();
-    while let Some(reference) = missing(cri, &brought).await? {
+    while let Some(reference) = missing(cri, &images).await? {
         if start.elapsed() > LISTED_WITHIN {
             bail!("{} was imported, but the runtime does not list {reference}", archive.path);
         }

@@ -1,4 +1,4 @@
-//! A container's last word: what it writes into a file before it ends, else, if the pod says so, the end of its log. The rules and
+//! A container's termination message: what it writes into a file before it ends, else, if the pod says so, the end of its log. The rules and
 //! limits are the kubelet's (kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure).
 
 use std::{
@@ -26,7 +26,7 @@ const LOG_LINES: usize = 80;
 /// What stands before each line of a log is a time and two words.
 const LOG_READ: u64 = 16 << 10;
 
-/// Where a run of a container leaves its last word, on the host.
+/// Where a run of a container leaves its termination message, on the host.
 pub(super) fn file(host: &Host, key: &Key, uid: &str, container: &str, attempt: u32) -> PathBuf {
     host.path(sandbox::log_folder_of(key, uid)).join(container).join(format!("{attempt}{ENDING}"))
 }

@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use super::{
-    bundle, doctor, exec, images, logs, look,
+    bundle, doctor, exec, images, inspect, logs,
     metrics::Source,
     reset,
     socket::{Answers, Asked, AskedSettings, HEARTBEAT, Image, Power, Reply, Request},
@@ -42,7 +42,9 @@ pub async fn replies(request: Request, answers: &Answers, inputs: exec::Inputs) 
         Request::Images {} => list_images(&answers.host).await.unwrap_or_else(error),
         Request::Doctor {} => doctor::check(answers).await.map_or_else(error, Reply::Findings),
         Request::Reset { operation } => reset::reset(&answers.host, operation).await,
-        Request::Look { at } => look::look(&answers.host, at).await.map_or_else(error, Reply::Seen),
+        Request::Inspect { subject } => {
+            inspect::inspect(&answers.host, subject).await.map_or_else(error, Reply::Inspected)
+        }
         Request::Power { action, force } => power(answers, action, force).await,
         Request::Logs(wanted) => {
             tokio::spawn(logs::send(answers.host.clone(), wanted, client));
@@ -61,18 +63,18 @@ pub async fn replies(request: Request, answers: &Answers, inputs: exec::Inputs) 
             return Ok(replies);
         }
         Request::Run { operation } => {
-            let (events, told) = mpsc::channel(WORDS);
+            let (events, received) = mpsc::channel(WORDS);
             answers.asked.send(Asked { command: operation, client: events }).await.context("the agent is ending")?;
             answers.changed.notify_one();
-            tokio::spawn(follow(told, client));
+            tokio::spawn(follow(received, client));
             return Ok(replies);
         }
         Request::Change { operation } => {
-            let (events, told) = mpsc::channel(WORDS);
+            let (events, received) = mpsc::channel(WORDS);
             let asked = AskedSettings { command: operation, client: events };
             answers.asked_settings.send(asked).await.context("the agent is ending")?;
             answers.changed.notify_one();
-            tokio::spawn(follow_settings(told, client));
+            tokio::spawn(follow_settings(received, client));
             return Ok(replies);
         }
     };
@@ -128,7 +130,7 @@ async fn power(answers: &Answers, action: Power, force: bool) -> Reply {
     }
 }
 
-/// Tells of an operation until its end, or until nobody listens any more.
+/// Reports an operation until its end, or until nobody listens any more.
 async fn follow(mut events: mpsc::Receiver<Event>, client: mpsc::Sender<Reply>) {
     let mut last = Reply::Progress(Progress::default());
     loop {
@@ -146,7 +148,7 @@ async fn follow(mut events: mpsc::Receiver<Event>, client: mpsc::Sender<Reply>) 
     }
 }
 
-/// Tells of a change of settings until its end.
+/// Reports a change of settings until its end.
 async fn follow_settings(mut events: mpsc::Receiver<settings::Event>, client: mpsc::Sender<Reply>) {
     while !client.is_closed() {
         let reply = match timeout(HEARTBEAT, events.recv()).await {
@@ -180,7 +182,7 @@ pub(super) fn is_cancelled_by_closing(request: &Request) -> bool {
         | Request::Metrics {}
         | Request::Images {}
         | Request::Doctor {}
-        | Request::Look { .. }
+        | Request::Inspect { .. }
         | Request::Reset { .. }
         | Request::Power { .. }
         | Request::Change { .. } => false,

@@ -7,7 +7,6 @@ use super::{
     releases::{Operation, Release, Releases},
     status::{
         Api, Cluster, Container, Deployment, Disk, Ended, FailedKubelet, Kubelet, Node, Os, Pod, Runtime, Status,
-        Traffic,
     },
 };
 use crate::{
@@ -156,12 +155,7 @@ fn cluster(report: &Report) -> Cluster {
         reason: reason.or_else(|| report.problems.first().cloned()),
         certificate_until: report.certificate_until,
         rollout: report.rollout.clone(),
-        traffic: Traffic {
-            requests: report.requests,
-            errors: report.errors,
-            bytes_sent: report.bytes_sent,
-            bytes_received: report.bytes_received,
-        },
+        traffic: report.traffic,
     }
 }
 

@@ -36,7 +36,7 @@ pub enum ImageCommand {
     Collect {},
 }
 
-/// Does `command` and tells `client` how it ended; stops when nobody listens any more.
+/// Does `command` and reports to `client` how it ended; stops when nobody listens any more.
 pub async fn run(host: Host, command: ImageCommand, client: mpsc::Sender<Reply>) {
     let work = act(&host, &command);
     tokio::pin!(work);

@@ -16,7 +16,7 @@ use crate::clients::{host::Host, journal, pod_logs};
 const MOST_KEPT: usize = 10_000;
 
 /// How often a pod's log is looked at for something new.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Which lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,8 +170,8 @@ async fn of_pod(host: &Host, place: pod_logs::Place, wanted: &Logs, client: &mps
                 say_all(client, sieve.rest()).await;
                 return Ok(());
             }
-            sleep(LOOK).await;
-            silent += LOOK;
+            sleep(POLL_INTERVAL).await;
+            silent += POLL_INTERVAL;
             if silent < HEARTBEAT {
                 continue;
             }
@@ -378,8 +378,8 @@ mod tests {
             ("unit=a&kernel=true", "expected one of unit, kernel, events and pod"),
             ("container=c", "expected one of unit, kernel, events and pod"),
         ] {
-            let told = of_query(query).unwrap_err();
-            assert!(told.starts_with(expected), "{query}: {told}");
+            let message = of_query(query).unwrap_err();
+            assert!(message.starts_with(expected), "{query}: {message}");
         }
     }
 

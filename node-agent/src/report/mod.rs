@@ -11,13 +11,14 @@ pub mod console;
 pub mod doctor;
 pub mod exec;
 pub mod images;
+pub mod inspect;
 pub mod logs;
-pub mod look;
 pub mod metrics;
 pub mod notify;
 pub mod ready_line;
-pub mod releases;
 pub mod reset;
 pub mod socket;
 pub mod status;
 pub mod warnings;
+
+pub use ballast_types::releases;

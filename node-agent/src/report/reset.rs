@@ -196,7 +196,7 @@ mod tests {
         assert!(refused.starts_with("/var is in memory"), "{refused}");
     }
     #[test]
-    fn an_order_that_the_boot_left_is_told_of_and_one_that_failed_is_not() {
+    fn an_order_that_the_boot_left_is_reported_and_one_that_failed_is_not() {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         fs::create_dir_all(host.path("/run/ballast")).unwrap();

@@ -21,8 +21,8 @@ use super::{
     doctor::Finding,
     exec::{Exec, Input, Piece},
     images::ImageCommand,
+    inspect::{Inspection, Subject},
     logs::Logs,
-    look::{Look, Seen},
     releases::Releases,
     reset::Reset,
     status::Status,
@@ -92,10 +92,10 @@ pub enum Request {
     },
     /// To check the node.
     Doctor {},
-    /// To look at something of the node.
-    Look {
-        /// At what.
-        at: Look,
+    /// To inspect a part of the node.
+    Inspect {
+        /// Which.
+        subject: Subject,
     },
     /// Logs, line by line. Closing the connection ends them.
     Logs(Logs),
@@ -162,8 +162,8 @@ pub enum Reply {
     Text(String),
     /// The images that the container runtime has.
     Images(Vec<Image>),
-    /// What was looked at.
-    Seen(Seen),
+    /// What was inspected.
+    Inspected(Inspection),
     /// What was checked.
     Findings(Vec<Finding>),
     /// A line of a log; more follows.
@@ -308,7 +308,7 @@ async fn answer(
             false => std::future::pending().await,
         }
     };
-    let telling = async {
+    let sending = async {
         while let Some(reply) = replies.recv().await {
             say(&mut writer, &reply, within).await?;
         }
@@ -316,7 +316,7 @@ async fn answer(
     };
     tokio::select! {
         biased;
-        told = telling => told,
+        sent = sending => sent,
         heard = listening => heard,
     }
 }

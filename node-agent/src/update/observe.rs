@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{
     memory,
-    model::{BootEntry, DeploymentId, Observed, Origin, Revoked, Tries},
+    model::{BootEntry, DeploymentId, Observed, Origin, Revoked},
     plan::boot_entry::arguments,
 };
 use crate::clients::{
@@ -97,6 +97,6 @@ fn on_disk(host: &Host) -> BTreeMap<DeploymentId, Option<Origin>> {
 
 fn boot_entry(entry: esp::Entry) -> Option<BootEntry> {
     let deployment = proc::argument(&entry.options, DEPLOYMENT_ARGUMENT)?.parse::<DeploymentId>().ok()?;
-    let esp::Entry { file, version, linux, initrd, options } = entry;
-    Some(BootEntry { tries: Tries::of(&file), file, deployment, version, linux, initrd, options })
+    let esp::Entry { name, version, linux, initrd, options } = entry;
+    Some(BootEntry { name, deployment, version, linux, initrd, options })
 }

@@ -211,15 +211,15 @@ async fn an_image_that_cannot_be_pulled_is_named_and_holds_up_no_other_container
 
 #[tokio::test]
 async fn an_archive_of_the_image_is_imported_once_for_all_that_need_it() {
-    let applied = ["localhost/ballast/pause:1", "localhost/brought:1"];
+    let applied = ["localhost/ballast/pause:1", "localhost/preloaded:1"];
     // More than the runtime takes at a time.
     let archive = transfer::archive(&applied, 100_000);
     let Running { node, runtime, .. } = start(|node, _| {
         node.write_bytes("/usr/lib/ballast/images/preloaded.tar", &archive);
         // A damaged archive costs nothing but itself.
         node.write_bytes("/usr/lib/ballast/images/damaged.tar", &archive[..600]);
-        node.write(&pod_file("a"), &manifest("a", "localhost/brought:1"));
-        node.write(&pod_file("b"), &manifest("b", "localhost/brought:1"));
+        node.write(&pod_file("a"), &manifest("a", "localhost/preloaded:1"));
+        node.write(&pod_file("b"), &manifest("b", "localhost/preloaded:1"));
     });
     let both = ["a Running c running 0", "b Running c running 0"];
     node.wait_for("both pods", |status| shown(status) == both).await;
@@ -230,9 +230,9 @@ async fn an_archive_of_the_image_is_imported_once_for_all_that_need_it() {
 async fn an_archive_that_the_runtime_refuses_is_named() {
     let Running { node, runtime, .. } = start(|node, runtime| {
         runtime.state().refuses_archives = true;
-        let archive = transfer::archive(&["localhost/brought:1"], 100_000);
+        let archive = transfer::archive(&["localhost/preloaded:1"], 100_000);
         node.write_bytes("/usr/lib/ballast/images/preloaded.tar", &archive);
-        node.write(&pod_file("a"), &manifest("a", "localhost/brought:1"));
+        node.write(&pod_file("a"), &manifest("a", "localhost/preloaded:1"));
     });
     let status = node.wait_for("the refusal", |status| status.ready && !status.reasons.is_empty()).await;
     let path = node.path("/usr/lib/ballast/images/preloaded.tar");

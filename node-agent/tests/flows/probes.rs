@@ -268,7 +268,7 @@ async fn a_pod_is_ended_at_its_deadline_and_stays_so() {
 }
 
 #[tokio::test]
-async fn a_last_word_is_shown() {
+async fn a_termination_message_is_shown() {
     let spec = format!(
         "restartPolicy: Never, containers: [{}, {}]",
         container("c", "terminationMessagePath: /tmp/word"),

@@ -207,9 +207,9 @@ async fn a_bad_release_stays_up_if_no_other_could_boot() {
         count(node, &used_up);
     });
     node.wait_until("the trial's end to be set", || node.path(UNTIL).exists()).await;
-    assert!(!watch_fails(&node), "the watch does not let the agent judge");
+    assert!(!watch_fails(&node), "the watch does not let the agent decide");
     let_time_pass(&node);
-    assert!(watch_fails(&node), "the watch does not end a trial that nobody judges");
+    assert!(watch_fails(&node), "the watch does not end a trial that nobody decides");
     node.write("/var/lib/ballast/health.d/wake", "");
     let reported =
         "it was not healthy in time: unit a.service failed; no other release could boot, so this one stays up";

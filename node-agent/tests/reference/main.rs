@@ -54,15 +54,10 @@ fn node_os() {
 
 #[test]
 fn status_json() {
-    let sources = [
-        "report/status.rs",
-        "report/boot.rs",
-        "report/releases.rs",
-        "settings/model/shown.rs",
-        "update/model/failed_release.rs",
-        "update/model/operation.rs",
-    ]
-    .map(|path| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)).unwrap());
+    let sources = ["mod", "boot", "clusters", "pods", "settings"].map(|name| format!("status/{name}.rs"));
+    let read =
+        |path: String| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("types/src").join(path)).unwrap();
+    let sources: Vec<String> = sources.into_iter().chain(["releases.rs".to_owned()]).map(read).collect();
     check("status.md", &status::page(&sources));
 }
 

@@ -13,7 +13,7 @@ use super::cell;
 const ROOTS: [&str; 2] = ["Status", "Releases"];
 
 /// Types that are a string in JSON.
-const STRINGS: [&str; 2] = ["String", "Digest"];
+const STRINGS: [&str; 2] = ["String", "Sha256Digest"];
 
 /// A section for each type that is published, in the order in which a reader meets them.
 pub(crate) fn page(sources: &[String]) -> String {
@@ -54,19 +54,22 @@ fn section(item: &Item, types: &BTreeMap<String, Item>, page: &mut String) -> Ve
     let mut reached = Vec::new();
     match item {
         Item::Struct(item) => {
-            *page += &format!("\n## {}\n\n{}\n\n", item.ident, told(&item.ident.to_string(), &item.attrs));
+            *page += &format!("\n## {}\n\n{}\n\n", item.ident, comment(&item.ident.to_string(), &item.attrs));
             *page += "| key | type | meaning |\n|---|---|---|\n";
             rows(&item.fields, types, &mut reached, page);
         }
         Item::Enum(item) => {
-            *page += &format!("\n## {}\n\n{}\n\n", item.ident, told(&item.ident.to_string(), &item.attrs));
+            *page += &format!("\n## {}\n\n{}\n\n", item.ident, comment(&item.ident.to_string(), &item.attrs));
             *page += "| value | meaning |\n|---|---|\n";
             assert_eq!(serde(&item.attrs, "rename_all").as_deref(), Some("kebab-case"), "{}", item.ident);
             for variant in &item.variants {
                 assert!(variant.fields.is_empty(), "{}::{} is no word in JSON", item.ident, variant.ident);
                 let what = format!("{}::{}", item.ident, variant.ident);
-                *page +=
-                    &format!("| `{}` | {} |\n", kebab(&variant.ident.to_string()), cell(&told(&what, &variant.attrs)));
+                *page += &format!(
+                    "| `{}` | {} |\n",
+                    kebab(&variant.ident.to_string()),
+                    cell(&comment(&what, &variant.attrs))
+                );
             }
         }
         other => panic!("{other:?} is neither a struct nor an enum"),
@@ -86,12 +89,12 @@ fn rows(fields: &Fields, types: &BTreeMap<String, Item>, reached: &mut Vec<Strin
             continue;
         }
         let key = serde(&field.attrs, "rename").unwrap_or(name);
-        *page += &format!("| `{key}` | {} | {} |\n", cell(&kind), cell(&told(&key, &field.attrs)));
+        *page += &format!("| `{key}` | {} | {} |\n", cell(&kind), cell(&comment(&key, &field.attrs)));
     }
 }
 
 /// What the comment of `what` says: whoever reads the page has nothing else.
-fn told(what: &str, attributes: &[Attribute]) -> String {
+fn comment(what: &str, attributes: &[Attribute]) -> String {
     let line = |attribute: &Attribute| {
         let Meta::NameValue(pair) = &attribute.meta else { return None };
         let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use qemu_vm::crash::check::judge::{Boots, Verdict};
+use qemu_vm::crash::check::verdict::{Boots, Verdict};
 use qemu_vm::crash::cut::{Choice, Cut};
 use qemu_vm::crash::log::{Entry, Kind, Log, Write, Writer};
 use qemu_vm::crash::run::{Recording, Run};

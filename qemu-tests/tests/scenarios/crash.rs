@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use anyhow::{Result, bail, ensure};
 use qemu_vm::crash::breach::{self, UPGRADE};
-use qemu_vm::crash::check::judge::Fault;
+use qemu_vm::crash::check::verdict::Fault;
 use qemu_vm::crash::figures::{Figures, Report};
 use qemu_vm::crash::record::Recorder;
 use qemu_vm::crash::run::{Of, Outcome, Plan, Recording, Run};
@@ -49,16 +49,17 @@ fn settings_around_an_upgrade(node: &mut Node, recorder: &mut Recorder, name: &s
     recorder.answered("settings set again", SETTINGS, Some("4097"))
 }
 
-/// Makes and judges states; the disk of the first with a fault is kept.
+/// Makes and checks states; the disk of the first with a fault is kept.
 fn states(run: &mut Run<'_>, recording: &Recording, plan: Plan, boot: usize) -> Result<Outcome> {
     let outcome = run.all(plan, boot)?;
     println!("{}: {outcome}", recording.log.display());
     if let Some(first) = outcome.findings.first() {
         let disk = recording.log.with_file_name("crashed.raw");
         run.save(&first.cut, &disk)?;
-        let told: String = outcome.findings.iter().take(5).map(|finding| finding.told(recording, plan.seed)).collect();
+        let findings: String =
+            outcome.findings.iter().take(5).map(|finding| finding.describe(recording, plan.seed)).collect();
         bail!(
-            "{} of {} states are at fault; the disk of the first is {}\n{told}",
+            "{} of {} states are at fault; the disk of the first is {}\n{findings}",
             outcome.findings.len(),
             outcome.states,
             disk.display()

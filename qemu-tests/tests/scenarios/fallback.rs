@@ -177,8 +177,8 @@ mod soak {
         falls_back("r09", 1, Console::Ready, wanted, broken, named);
     }
 
-    /// Nobody judges these: systemd's own timer gives them up. It is shortened here, since it has ten minutes.
-    fn nobody_judges(name: &str, broken: impl FnOnce(Release) -> Result<Release>) {
+    /// No agent decides on these: systemd's own timer gives them up. It is shortened here, since it has ten minutes.
+    fn without_verdict(name: &str, broken: impl FnOnce(Release) -> Result<Release>) {
         let hurried = |host: &mut Installed<'_>, _: &mut Node| {
             let text = "[Timer]\nOnActiveSec=\nOnActiveSec=60s\n";
             host.options.credentials.push(Credential::new("systemd.unit-dropin.trial-watch.timer", text)?);
@@ -189,12 +189,12 @@ mod soak {
 
     #[test]
     fn r10_agent_crashes_at_start() {
-        nobody_judges("r10_crashes", |release| Ok(release.crashing_agent()));
+        without_verdict("r10_crashes", |release| Ok(release.crashing_agent()));
     }
 
     #[test]
     fn r10_agent_is_missing() {
-        nobody_judges("r10_missing", |release| Ok(release.without_agent()));
+        without_verdict("r10_missing", |release| Ok(release.without_agent()));
     }
 
     /// A node whose only release is bad, on its last try. Another reboot would end in the same release: it stays up, says why, and nobody
@@ -213,13 +213,13 @@ mod soak {
                 let said = |reason: &String| reason.contains("network") && reason.contains("so this one stays up");
                 status.ready && status.reasons.iter().any(said)
             })?;
-            // The watch lets the agent judge until then, and a minute more.
+            // The watch lets the agent decide until then, and a minute more.
             let is_over = "read -r now _ </proc/uptime && read -r until </run/ballast/trial-until && \
                            test \"${now%%.*}\" -gt \"$((until + 61))\" && echo over || echo not yet";
             let over = Deadline::secs(300).poll(Duration::from_secs(5), || {
                 Ok::<_, anyhow::Error>((node.guest.ask(is_over)?.trim() == "over").then_some(()))
             })?;
-            over.context("the agent's time to judge is not over in time")?;
+            over.context("the agent's time to decide is not over in time")?;
             node.guest.ask("systemctl is-active trial-watch.timer && systemctl start trial-watch.service")?;
             let status = node.status()?;
             ensure!(status.ready && status.runs("canary"), "after the watch looked: {status:?}");

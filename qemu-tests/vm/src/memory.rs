@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail};
 use crate::deadline::Deadline;
 use crate::guest::Guest;
 
-/// Two looks are this far apart.
+/// Two readings are this far apart.
 const PAUSE: Duration = Duration::from_secs(2);
-/// After so many looks that show no less than one before them, nothing is going on any more. What a quiet node uses goes up and
+/// After so many readings that show no less than one before them, nothing is going on any more. What a quiet node uses goes up and
 /// down by a twentieth: each CPU keeps freed pages back for itself for some seconds, and these count as used.
-const LOOKS: usize = 8;
+const READINGS: usize = 8;
 
 /// What a quiet node uses, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +29,22 @@ pub struct Memory {
 /// When the node does not come to rest in time.
 pub fn when_idle(guest: &mut Guest, timeout: Duration) -> Result<Memory> {
     let deadline = Deadline::after(timeout);
-    let mut looks: Vec<u64> = Vec::new();
+    let mut readings: Vec<u64> = Vec::new();
     loop {
         // Its status is that of the question ("starting" fails), not of the asking.
         let over = guest.shell("systemctl is-system-running")?.text();
         let jobs = guest.ask("systemctl --no-pager --no-legend list-jobs")?;
         let is_over = over != "starting" && over != "initializing" && jobs.is_empty();
         if is_over {
-            looks.push(in_use(&guest.ask("cat /proc/meminfo")?)?);
+            readings.push(in_use(&guest.ask("cat /proc/meminfo")?)?);
         } else {
-            looks.clear();
+            readings.clear();
         }
-        if let Some(idle_bytes) = settled(&looks) {
+        if let Some(idle_bytes) = settled(&readings) {
             return Ok(Memory { idle_bytes, agent_bytes: agent_resident(guest)? });
         }
         if deadline.is_over() {
-            bail!("the node did not come to rest within {deadline}: it is {over}, its jobs are {jobs:?}, {looks:?}");
+            bail!("the node did not come to rest within {deadline}: it is {over}, its jobs are {jobs:?}, {readings:?}");
         }
         std::thread::sleep(PAUSE);
     }
@@ -74,10 +74,10 @@ fn in_use(meminfo: &str) -> Result<u64> {
     Ok(value("MemTotal:")?.saturating_sub(value("MemAvailable:")?))
 }
 
-/// The least, once [`LOOKS`] in turn are not below it.
-fn settled(looks: &[u64]) -> Option<u64> {
-    let (at, least) = looks.iter().enumerate().min_by_key(|(_, used)| **used)?;
-    (looks.len() - at > LOOKS).then_some(*least)
+/// The least, once [`READINGS`] in turn are not below it.
+fn settled(readings: &[u64]) -> Option<u64> {
+    let (at, least) = readings.iter().enumerate().min_by_key(|(_, used)| **used)?;
+    (readings.len() - at > READINGS).then_some(*least)
 }
 
 /// `Key:   123 kB` in bytes.

@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use ballast_types::status::Traffic;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -28,6 +29,18 @@ pub struct Counters {
     pub(super) unwell: AtomicU32,
     /// Which of the servers is tried first. Here, since whoever gets in by steps makes a connection for each of them.
     pub(super) first: AtomicUsize,
+}
+
+impl Counters {
+    /// As they are now.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            requests: self.requests.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            bytes_sent: self.sent.load(Relaxed),
+            bytes_received: self.received.load(Relaxed),
+        }
+    }
 }
 
 /// A TCP connection that counts.

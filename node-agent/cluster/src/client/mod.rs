@@ -28,7 +28,7 @@ use self::{
 use crate::model::Secret;
 
 /// The most that is read of a server that has not shown who it is: the cluster's CA with what is around it has some kB.
-const MAX_STRANGERS_ANSWER_BYTES: usize = 128 * 1024;
+const MAX_UNVERIFIED_ANSWER_BYTES: usize = 128 * 1024;
 
 /// A cluster, spoken to in somebody's name.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ impl Client {
         };
         // Whoever answers there may be anybody.
         let max_answer =
-            if *trust == Trust::NoCertVerification { MAX_STRANGERS_ANSWER_BYTES } else { MAX_ANSWER_BYTES };
+            if *trust == Trust::NoCertVerification { MAX_UNVERIFIED_ANSWER_BYTES } else { MAX_ANSWER_BYTES };
         let transport = Transport::new(servers, tls, authorization, max_answer, counters);
         Ok(Self { own: ApiClient::new(transport.clone()), transport })
     }

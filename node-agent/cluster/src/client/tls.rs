@@ -22,7 +22,7 @@ pub enum Trust {
     Image,
     /// By one of these, in PEM.
     Pem(String),
-    /// By anyone: only for what is checked in another way (`credentials::discovery`).
+    /// Of any server: only for what is checked in another way (`credentials::discovery`).
     NoCertVerification,
 }
 

@@ -35,11 +35,11 @@ pub(crate) async fn authority(
     let maps: Api<ConfigMap> = Api::namespaced(&client.own(), "kube-public");
     let info = maps.get("cluster-info").await.map_err(|failure| Problem::Asking(DOING, failure))?;
     let text = info.data.and_then(|mut data| data.remove("kubeconfig"));
-    let text = text.ok_or_else(|| Problem::Denied("kube-public/cluster-info has no key \"kubeconfig\"".to_owned()))?;
-    let wrong = |error| Problem::Denied(format!("kube-public/cluster-info cannot be used: {error}"));
+    let text = text.ok_or_else(|| Problem::Refused("kube-public/cluster-info has no key \"kubeconfig\"".to_owned()))?;
+    let wrong = |error| Problem::Refused(format!("kube-public/cluster-info cannot be used: {error}"));
     let found = with_hash(&kubeconfig::authority(&text).map_err(wrong)?, hash).map_err(wrong)?;
     let found = found.ok_or_else(|| {
-        Problem::Denied(format!(
+        Problem::Refused(format!(
             "no CA of kube-public/cluster-info has the key hash sha256:{hash} of ca_hash; this may be another cluster"
         ))
     })?;

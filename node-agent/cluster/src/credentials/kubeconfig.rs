@@ -152,7 +152,7 @@ fn trust(cluster: &Cluster) -> Result<Trust, String> {
         return Err("proxy-url is not supported".to_owned());
     }
     if cluster.certificate_authority.is_some() {
-        return Err(is_file("certificate-authority"));
+        return Err(names_a_file("certificate-authority"));
     }
     let Some(data) = &cluster.certificate_authority_data else { return Ok(Trust::Image) };
     Ok(Trust::Pem(decoded("certificate-authority-data", data)?))
@@ -165,7 +165,7 @@ fn identity(user: &User) -> Result<Identity, String> {
         ("client-key", user.client_key.is_some()),
     ];
     if let Some((key, _)) = files.iter().find(|(_, is_there)| *is_there) {
-        return Err(is_file(key));
+        return Err(names_a_file(key));
     }
     if user.exec.is_some() || user.auth_provider.is_some() || user.username.is_some() || user.impersonate.is_some() {
         return Err("exec, auth-provider, username and as are not supported, expected a client certificate or a token"
@@ -184,7 +184,7 @@ fn identity(user: &User) -> Result<Identity, String> {
     }
 }
 
-fn is_file(key: &str) -> String {
+fn names_a_file(key: &str) -> String {
     format!("{key} names a file, expected {key}-data: everything has to stand in the kubeconfig itself")
 }
 

@@ -36,7 +36,7 @@ pub enum Problem {
     Asking(&'static str, #[source] Failure),
     /// The cluster does not want us, or is not the one it should be.
     #[error("{0}")]
-    Denied(String),
+    Refused(String),
     /// Nobody has signed our certificate yet.
     #[error("{0}")]
     Unsigned(String),
@@ -50,7 +50,7 @@ impl Problem {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Asking(_, failure) => Some(failure),
-            Self::Denied(_) | Self::Unsigned(_) | Self::Own(_) => None,
+            Self::Refused(_) | Self::Unsigned(_) | Self::Own(_) => None,
         }
     }
 
@@ -60,7 +60,7 @@ impl Problem {
             Self::Asking(_, failure) => {
                 matches!(failure.kind(), Kind::Unknown | Kind::Forbidden | Kind::Missing | Kind::Rejected)
             }
-            Self::Denied(_) => true,
+            Self::Refused(_) => true,
             Self::Unsigned(_) | Self::Own(_) => false,
         }
     }

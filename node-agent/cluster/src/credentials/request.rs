@@ -71,7 +71,7 @@ impl<'a> Purpose<'a> {
 }
 
 /// What is being done, for errors.
-const LOOKING: &str = "looking whether the certificate is signed";
+const WAITING: &str = "looking whether the certificate is signed";
 
 /// A watch is begun anew after so long: whatever stands between us and the server, what was signed is seen by then.
 const WATCH_SECS: u32 = 60;
@@ -117,12 +117,12 @@ pub async fn certificate(
     let (place, pending) = purpose.kept();
     let asked = prepare(store, node, purpose).await?;
     let signed = sign(client, &asked, purpose).await;
-    if let Err(Problem::Denied(_)) = signed {
+    if let Err(Problem::Refused(_)) = signed {
         // Another key is another request.
         store.remove(pending).await.map_err(Problem::Own)?;
     }
     let chain = signed?;
-    let certificate = check(&chain, &asked, node, SystemTime::now()).map_err(Problem::Denied);
+    let certificate = check(&chain, &asked, node, SystemTime::now()).map_err(Problem::Refused);
     if certificate.is_err() {
         store.remove(pending).await.map_err(Problem::Own)?;
     }
@@ -211,7 +211,7 @@ async fn watched(
     let mut events = match requests.watch(&only, from.as_deref().unwrap_or("0")).await {
         Ok(events) => events,
         Err(failure) if failure.kind() == Kind::Gone => return Ok(None),
-        Err(failure) => return Err(Problem::Asking(LOOKING, failure)),
+        Err(failure) => return Err(Problem::Asking(WAITING, failure)),
     };
     while let Some(event) = events.next().await {
         match event {
@@ -222,7 +222,7 @@ async fn watched(
             }
             Ok(WatchEvent::Bookmark(_)) => {}
             Ok(WatchEvent::Deleted(_)) => {
-                return Err(Problem::Denied(
+                return Err(Problem::Refused(
                     "the request for a certificate was deleted before it was signed".to_owned(),
                 ));
             }
@@ -246,16 +246,16 @@ fn outcome(request: &CertificateSigningRequest) -> Result<Option<String>, Proble
         Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(": "))
     };
     if let Some(why) = no("Denied") {
-        return Err(Problem::Denied(format!("the cluster denied the certificate: {why}")));
+        return Err(Problem::Refused(format!("the cluster denied the certificate: {why}")));
     }
     if let Some(why) = no("Failed") {
-        return Err(Problem::Denied(format!("the cluster could not sign the certificate: {why}")));
+        return Err(Problem::Refused(format!("the cluster could not sign the certificate: {why}")));
     }
     let Some(chain) = &status.certificate else { return Ok(None) };
     match String::from_utf8(chain.0.clone()) {
         Ok(chain) if chain.is_empty() => Ok(None),
         Ok(chain) => Ok(Some(chain)),
-        Err(_) => Err(Problem::Denied("the certificate that came is no text, expected PEM".to_owned())),
+        Err(_) => Err(Problem::Refused("the certificate that came is no text, expected PEM".to_owned())),
     }
 }
 

@@ -55,13 +55,13 @@ pub(super) struct Member {
     pub(super) renewal: Renewal,
     facts: watch::Receiver<Arc<Facts>>,
     begun: Instant,
-    went_well: bool,
+    succeeded: bool,
 }
 
 /// How a time in the cluster was, when it ended by not being believed.
 pub(super) struct Served {
     /// Something was answered well.
-    pub(super) went_well: bool,
+    pub(super) succeeded: bool,
 }
 
 /// How far a duty went that met no failure.
@@ -107,7 +107,7 @@ impl Member {
             renewal: Renewal::default(),
             facts,
             begun: Instant::now(),
-            went_well: false,
+            succeeded: false,
         };
         if member.identity.role.has_node() {
             member.schedule.set(Duty::Register, Duration::ZERO);
@@ -139,25 +139,25 @@ impl Member {
 
     /// Does what is due, until the cluster does not believe us any more.
     pub(super) async fn serve(&mut self) -> Result<Served, Ended> {
-        self.went_well = false;
+        self.succeeded = false;
         loop {
             self.renew_if_due();
             if let Some(duty) = self.schedule.next(self.now()) {
                 let result = self.perform(duty).await;
                 if self.settle(duty, result).await {
-                    return Ok(Served { went_well: self.went_well });
+                    return Ok(Served { succeeded: self.succeeded });
                 }
                 continue;
             }
             let wait = self.schedule.wait(self.now()).min(self.renewal.wait(self.now())).min(LONGEST_SLEEP);
-            let woken = tokio::select! {
+            let wakeup = tokio::select! {
                 () = sleep(wait) => Wakeup::Time,
                 changed = self.facts.changed() => Wakeup::Facts(changed),
                 change = self.node_os.next() => Wakeup::Watch(change),
                 change = self.pods.next() => Wakeup::Pods(change),
                 Some(renewed) = self.renewal.next() => Wakeup::Renewed(Box::new(renewed)),
             };
-            match woken {
+            match wakeup {
                 Wakeup::Time => {}
                 Wakeup::Facts(changed) => {
                     changed?;
@@ -191,11 +191,11 @@ impl Member {
     async fn settle(&mut self, duty: Duty, result: Result<Outcome, Failure>) -> bool {
         let now = self.now();
         let failure = match result {
-            Ok(went) => {
-                self.went_well = true;
+            Ok(outcome) => {
+                self.succeeded = true;
                 // A fetch that is answered ends no back-off of the step behind it.
-                if went == Outcome::Done {
-                    self.schedule.went_well(duty);
+                if outcome == Outcome::Done {
+                    self.schedule.succeeded(duty);
                     self.status_reporter.clear_problem(duty.doing());
                 }
                 self.connected().await;

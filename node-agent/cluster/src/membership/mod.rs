@@ -114,7 +114,7 @@ async fn run(
     loop {
         match member.serve().await {
             Err(ended) => return ended,
-            Ok(served) if served.went_well => refused = 0,
+            Ok(served) if served.succeeded => refused = 0,
             Ok(_) => refused += 1,
         }
         // Not believed any more. What is ours is asked for anew by the token; what is not may have been put right by somebody.

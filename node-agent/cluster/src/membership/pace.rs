@@ -107,7 +107,7 @@ impl Schedule {
     }
 
     /// It went well: this is none of what the server refuses.
-    pub(super) fn went_well(&mut self, duty: Duty) {
+    pub(super) fn succeeded(&mut self, duty: Duty) {
         self.answers();
         let due = self.duties.entry(duty).or_default();
         (due.failures, due.not_before) = (0, Duration::ZERO);
@@ -187,7 +187,7 @@ mod tests {
         schedule.rest(Duty::Watch);
         schedule.hasten(Duty::Beat, secs(0));
         assert_eq!((schedule.next(secs(7)), schedule.next(secs(8))), (None, Some(Duty::Beat)));
-        schedule.went_well(Duty::Beat);
+        schedule.succeeded(Duty::Beat);
         assert_eq!(schedule.next(secs(0)), Some(Duty::Beat));
     }
 
@@ -220,7 +220,7 @@ mod tests {
         }
         assert_eq!((schedule.next(secs(29)), schedule.wait(secs(0))), (None, secs(30)));
         assert_eq!(schedule.next(secs(30)), Some(Duty::Beat));
-        schedule.went_well(Duty::Beat);
+        schedule.succeeded(Duty::Beat);
         assert_eq!(schedule.wait(secs(0)), secs(0));
     }
 }

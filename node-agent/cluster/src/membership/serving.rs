@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Between two looks at what the node is called and until when the certificate holds: clocks are set, addresses change.
-const LOOK: Duration = Duration::from_secs(300);
+const POLL_INTERVAL: Duration = Duration::from_secs(300);
 
 /// After a request that came to nothing: at first, at most. Somebody may have to approve it by hand.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
@@ -28,7 +28,7 @@ pub(super) async fn keep(applicant: Arc<Applicant>, facts: watch::Receiver<Arc<F
         let wait = match once(&applicant, &names).await {
             Ok(()) => {
                 failures = 0;
-                LOOK
+                POLL_INTERVAL
             }
             Err(problem) => {
                 let (name, again) = (&applicant.config.name, failures > 0);

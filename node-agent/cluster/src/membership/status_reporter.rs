@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -122,10 +122,7 @@ impl StatusReporter {
         let problems = self.problems.iter().map(|(what, why)| format!("{what}: {why}")).collect();
         let (counters, report) = (&self.counters, &mut self.report);
         report.problems = problems;
-        report.requests = counters.requests.load(Relaxed);
-        report.errors = counters.errors.load(Relaxed);
-        report.bytes_sent = counters.sent.load(Relaxed);
-        report.bytes_received = counters.received.load(Relaxed);
+        report.traffic = counters.traffic();
         self.out.send_if_modified(|last| {
             let is_new = *last != *report;
             if is_new {

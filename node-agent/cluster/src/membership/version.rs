@@ -12,7 +12,7 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(600);
 
 impl Member {
-    /// Where it is not told, no kubelet is held to it.
+    /// Where it is not known, no kubelet is held to it.
     pub(super) async fn ask_version(&mut self) -> Result<(), Failure> {
         let asked = observe::server_version(&self.access.client.own()).await;
         self.schedule.set(Duty::Version, self.now() + EVERY);

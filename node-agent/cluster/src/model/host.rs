@@ -1,5 +1,7 @@
 //! What a membership asks of the machine, and what it reports to the machine about its cluster.
 
+use ballast_types::status::Traffic;
+
 use super::Role;
 
 /// What a cluster asks of the machine. The result is in the [`Facts`](super::Facts).
@@ -49,14 +51,8 @@ pub struct Report {
     pub rollout: Option<String>,
     /// What is wrong, one sentence each.
     pub problems: Vec<String>,
-    /// Requests that were sent.
-    pub requests: u64,
-    /// Bytes that were sent.
-    pub bytes_sent: u64,
-    /// Bytes that were received.
-    pub bytes_received: u64,
-    /// Requests that were answered by an error, or not at all.
-    pub errors: u64,
+    /// What was sent and received.
+    pub traffic: Traffic,
 }
 
 /// How a membership stands.

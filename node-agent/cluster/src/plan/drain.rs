@@ -12,7 +12,7 @@ pub(super) const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 /// How long after a budget's no a pod is asked again: at first, at most. The same that `kubectl drain` waits, then less often.
 const BLOCKED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// How often pods that end are looked at.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// So many are asked in one pass: the deadline is looked at between them.
 const AT_ONCE: usize = 20;
 
@@ -49,7 +49,7 @@ pub fn drain(pods: &[PodSnapshot], blocked: &BTreeMap<String, Blocked>, has_kube
     }
     if let (Some(first), None) = (ending.first(), of(PodKind::Runs).next()) {
         let message = format!("{} of its pods end, {}/{} among them", ending.len(), first.namespace, first.name);
-        return Drain::Wait { message, wait: LOOK };
+        return Drain::Wait { message, wait: POLL_INTERVAL };
     }
     let Some(first) = of(PodKind::Runs).next() else { return Drain::Done };
     let count = of(PodKind::Runs).count();
@@ -63,7 +63,7 @@ pub fn drain(pods: &[PodSnapshot], blocked: &BTreeMap<String, Blocked>, has_kube
             first.namespace,
             first.name
         ),
-        wait: until.map_or(LOOK, |until| until.saturating_sub(now)).clamp(Duration::from_secs(1), BLOCKED.1),
+        wait: until.map_or(POLL_INTERVAL, |until| until.saturating_sub(now)).clamp(Duration::from_secs(1), BLOCKED.1),
     }
 }
 

@@ -13,7 +13,7 @@ async fn api() -> Api {
 }
 
 #[tokio::test]
-async fn the_versions_of_server_and_kubelet_are_told() {
+async fn the_versions_of_server_and_kubelet_are_reported() {
     let (api, folder) = (api().await, tempfile::tempdir().unwrap());
     api.put("/version", json!({ "major": "1", "minor": "33", "gitVersion": "v1.33.2" }));
     let spec = json!({ "kubelet": { "image": "r.example/kubelet:1.33.0" } });
@@ -26,7 +26,7 @@ async fn the_versions_of_server_and_kubelet_are_told() {
     machine.until("the API server's version", |report| report.server_version.as_deref() == Some("v1.33.2")).await;
     let image = Some("r.example/kubelet:1.33.0".to_owned());
     machine.until("the kubelet that is asked for", |report| report.kubelet == Some(image.clone())).await;
-    api.until("the status tells of it", |api| {
+    api.until("the status has it", |api| {
         let kubelet = api.object(NODE_OS).map(|object| object["status"]["kubelet"].clone()).unwrap_or_default();
         kubelet["version"] == "1.32.1" && kubelet["state"] == "healthy"
     })
@@ -34,7 +34,7 @@ async fn the_versions_of_server_and_kubelet_are_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_tell_its_version_is_none_to_hold_a_kubelet_to() {
+async fn a_server_that_does_not_report_its_version_is_none_to_hold_a_kubelet_to() {
     let (api, folder) = (api().await, tempfile::tempdir().unwrap());
     api.fault("GET /version", [Fault::Status(403, None)]);
     let config = ballast_cluster::model::Config { role: Role::Kubelet, ..config(&api) };

@@ -75,7 +75,7 @@ async fn a_reset_is_answered_by_another_connection() {
         conditions.is_some_and(|all| all.to_string().contains("the runtime is unreachable"))
     };
     api.until("reported", is_reported).await;
-    machine.until("connected", |report| report.state == State::Connected && report.errors > 0).await;
+    machine.until("connected", |report| report.state == State::Connected && report.traffic.errors > 0).await;
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn v07_a_server_that_is_away_stops_nothing_and_is_found_again() {
     api.stop();
     machine.change(|facts| facts.ready = Err("x".to_owned()));
     machine.until("unreachable", |report| matches!(report.state, State::Unreachable { .. })).await;
-    assert!(machine.report.borrow().errors > 0);
+    assert!(machine.report.borrow().traffic.errors > 0);
     api.resume().await;
     machine.until("found again", |report| report.state == State::Connected).await;
     api.until("reported what happened meanwhile", |api| {

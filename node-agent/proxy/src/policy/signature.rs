@@ -161,7 +161,7 @@ mod tests {
             PublicKey::of_point("ours", pair.public_key().as_ref()),
         ];
         let (digest, name) = (DIGEST.parse::<Digest>().unwrap(), Named::parse(NAME).unwrap());
-        let judge = |optional: Option<&str>, max_age_days: Option<u64>, now: u64| {
+        let verdict = |optional: Option<&str>, max_age_days: Option<u64>, now: u64| {
             let (payload, signature) = match optional {
                 None => (PAYLOAD_OF_SKOPEO.to_owned(), SIGNATURE_OF_SKOPEO.to_owned()),
                 Some(optional) => {
@@ -177,10 +177,10 @@ mod tests {
             check(payload.as_bytes(), &signature, &wanted).map_err(|error| error.to_string())
         };
         let day = 86400;
-        assert_eq!(judge(None, None, u64::MAX / 4), Ok(Accepted { key: 0, until: None }));
-        assert_eq!(judge(None, Some(2), MADE), Ok(Accepted { key: 0, until: Some(MADE + 2 * day) }));
+        assert_eq!(verdict(None, None, u64::MAX / 4), Ok(Accepted { key: 0, until: None }));
+        assert_eq!(verdict(None, Some(2), MADE), Ok(Accepted { key: 0, until: Some(MADE + 2 * day) }));
         let late = "it was good until Mon, 23 Nov 2026 09:01:34 GMT, and by this node's clock it is Mon, 23 Nov 2026 09:01:34 GMT";
-        assert_eq!(judge(None, Some(2), MADE + 2 * day), Err(late.to_owned()));
+        assert_eq!(verdict(None, Some(2), MADE + 2 * day), Err(late.to_owned()));
         // optional, how many days it is good for, when, and what comes of it
         let until = |until| Ok(Accepted { key: 1, until });
         let wrong = |text: &str| Err(text.to_owned());
@@ -210,7 +210,7 @@ mod tests {
             ),
         ];
         for (optional, days, now, expected) in table {
-            assert_eq!(judge(Some(optional), days, now), expected, "{optional} {days:?} {now}");
+            assert_eq!(verdict(Some(optional), days, now), expected, "{optional} {days:?} {now}");
         }
     }
 

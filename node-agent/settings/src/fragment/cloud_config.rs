@@ -153,7 +153,7 @@ impl CloudConfig {
 
     fn refuse(&mut self, key: &str, origin: &Origin, value: &Value, expected: &str) {
         if *value != Value::Broken {
-            self.problems.push(origin.problem(key, &value.is_kind(), expected));
+            self.problems.push(origin.problem(key, &value.kind_clause(), expected));
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) fn name_alone(text: &Text<'_>) -> Interfaces {
 fn hostname(item: Item) -> (Option<Entry>, Option<Problem>) {
     let Item { value, origin } = item;
     let Some(given) = value.as_text() else {
-        return (None, Some(origin.problem("hostname", &value.is_kind(), Hostname::EXPECTED)));
+        return (None, Some(origin.problem("hostname", &value.kind_clause(), Hostname::EXPECTED)));
     };
     let given = given.trim();
     match usable(given) {

@@ -19,7 +19,7 @@ pub(super) fn check(table: &mut Table) -> Option<Problem> {
         }
         Some(other) => format!("is {other}"),
         None if item.value == Value::Broken => return None,
-        None => item.value.is_kind(),
+        None => item.value.kind_clause(),
     };
     Some(item.origin.problem("version", &what, &VERSION.to_string()))
 }

@@ -43,7 +43,7 @@ pub(super) fn parse(text: &Text<'_>, budget: &mut Budget) -> (Table, Vec<Problem
         return (table, reading.problems);
     }
     if item.value != Value::Nothing {
-        let what = format!("it {}; nothing in it applies", item.value.is_kind());
+        let what = format!("it {}; nothing in it applies", item.value.kind_clause());
         reading.problems.push(item.origin.problem("", &what, "a mapping"));
     }
     (Table::default(), reading.problems)

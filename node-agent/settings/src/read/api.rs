@@ -45,7 +45,7 @@ fn whole_list<T>(
     expected: &str,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Option<Vec<T>> {
-    let text = |value: &Value| parse(value.as_text().ok_or_else(|| value.is_kind())?);
+    let text = |value: &Value| parse(value.as_text().ok_or_else(|| value.kind_clause())?);
     let found = table.value(key, expected, |value| match value.as_list() {
         Some(items) => items.iter().map(|item: &Item| text(&item.value)).collect(),
         None => text(value).map(|one| vec![one]),

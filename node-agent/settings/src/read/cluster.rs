@@ -56,7 +56,7 @@ fn cluster(table: &mut Reader<'_>) -> Option<Cluster> {
     let node_labels = table.map::<NodeLabel, _>(
         "node_labels",
         |_| LabelValue::EXPECTED.to_owned(),
-        |_, value| LabelValue::parse(value.as_text().ok_or_else(|| value.is_kind())?),
+        |_, value| LabelValue::parse(value.as_text().ok_or_else(|| value.kind_clause())?),
     );
     let node_taints = table.list("node_taints").or(Vec::new());
     let (name, (servers, authority), credential) = (name?, place?, credential?);

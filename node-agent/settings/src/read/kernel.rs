@@ -11,7 +11,7 @@ pub(super) fn kernel(table: &mut Reader<'_>) -> Kernel {
         arguments: table.list("arguments").or(Vec::new()),
         sysctl: table.map("sysctl", SysctlKey::expected, |key, value| {
             let number = value.as_integer().map(|number| number.to_string());
-            let value = SysctlValue::parse(number.as_deref().or(value.as_text()).ok_or_else(|| value.is_kind())?)?;
+            let value = SysctlValue::parse(number.as_deref().or(value.as_text()).ok_or_else(|| value.kind_clause())?)?;
             key.check(&value).map(|()| value)
         }),
     }

@@ -95,7 +95,7 @@ fn dhcp(value: &Value) -> Result<Dhcp, String> {
         (None, Some("ipv4")) => Ok(Dhcp::Ipv4),
         (None, Some("ipv6")) => Ok(Dhcp::Ipv6),
         (None, Some(text)) => Err(format!("is {text:?}")),
-        (None, None) => Err(value.is_kind()),
+        (None, None) => Err(value.kind_clause()),
     }
 }
 

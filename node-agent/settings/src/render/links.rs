@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How often a bond looks whether its members have a carrier. The kernel's own is never: a cable that is pulled would not be noticed.
-const LOOKS_EVERY: &str = "100ms";
+const MONITOR_INTERVAL: &str = "100ms";
 
 pub(super) fn files(network: &Network) -> Vec<Rendered> {
     let mut all: Vec<Rendered> = network.bonds.iter().map(bond).collect();
@@ -44,7 +44,7 @@ fn netdev(name: &LinkName, text: String) -> Rendered {
 fn bond(bond: &Bond) -> Rendered {
     let mut text = format!("{HEADER}[NetDev]\nName={}\nKind=bond\n\n[Bond]\n", bond.name);
     line(&mut text, "Mode", Some(bond.mode.name()));
-    line(&mut text, "MIIMonitorSec", Some(LOOKS_EVERY));
+    line(&mut text, "MIIMonitorSec", Some(MONITOR_INTERVAL));
     line(&mut text, "TransmitHashPolicy", bond.hash_policy.map(HashPolicy::name));
     line(&mut text, "LACPTransmitRate", bond.lacp_rate.map(LacpRate::name));
     netdev(&bond.name, text)

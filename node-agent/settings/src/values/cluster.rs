@@ -1,6 +1,6 @@
 //! Names of clusters, of nodes and pools in them, and what a cluster's authority is known by.
 
-use super::{Text, is_made_of, is_not, name::is_dns_name, shown_as_text};
+use super::{Text, is_made_of, name::is_dns_name, refusal, shown_as_text};
 
 /// What a cluster is called here: a word of small letters, digits and `-`. A folder is named so.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +36,7 @@ impl Text for ClusterName {
     const EXPECTED: &'static str = "a word of a-z, 0-9 and '-', at most 63 letters";
 
     fn parse(text: &str) -> Result<Self, String> {
-        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(is_not(text, "such a word")) }
+        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(refusal(text, "such a word")) }
     }
 }
 
@@ -45,7 +45,7 @@ impl Text for NodeName {
 
     fn parse(text: &str) -> Result<Self, String> {
         if !is_dns_name(text) || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(is_not(text, "a node's name"));
+            return Err(refusal(text, "a node's name"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -55,7 +55,7 @@ impl Text for PoolName {
     const EXPECTED: &'static str = ClusterName::EXPECTED;
 
     fn parse(text: &str) -> Result<Self, String> {
-        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(is_not(text, "such a word")) }
+        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(refusal(text, "such a word")) }
     }
 }
 
@@ -65,7 +65,7 @@ impl Text for CaHash {
     fn parse(text: &str) -> Result<Self, String> {
         let hash = text.strip_prefix("sha256:").unwrap_or_default();
         if !is_made_of(hash, 64..=64, |byte| byte.is_ascii_hexdigit()) {
-            return Err(is_not(text, "such a hash"));
+            return Err(refusal(text, "such a hash"));
         }
         Ok(Self(text.to_ascii_lowercase()))
     }

@@ -1,7 +1,7 @@
 //! What of the kernel an operator may change: arguments and sysctls from lists of what cannot keep a node from booting,
 //! from falling back, or from being verified.
 
-use super::{Text, is_made_of, is_not, shown_as_text};
+use super::{Text, is_made_of, refusal, shown_as_text};
 
 /// Arguments by name, in the order of the alphabet. Others decide how the node boots (`root=`, `init=`, `panic=`) or what it
 /// trusts (`lsm=`, `module.sig_enforce`).
@@ -140,12 +140,12 @@ impl Text for KernelArgument {
     fn parse(text: &str) -> Result<Self, String> {
         let name = text.split('=').next().unwrap_or_default();
         if !ARGUMENTS.contains(&name) {
-            return Err(is_not(name, "one of them"));
+            return Err(refusal(name, "one of them"));
         }
         // No blank, no quote: where one argument ends is never in doubt.
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=,:/+".contains(&byte);
         if !is_made_of(text, 1..=256, fits) {
-            return Err(is_not(text, "a single argument"));
+            return Err(refusal(text, "a single argument"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -185,14 +185,14 @@ impl Text for SysctlKey {
         let name = Self(text.to_owned()).path().replace('/', ".");
         if let Some((_, why)) = NOT_SYSCTLS.iter().find(|(known, _)| is_one_of(text, known) || is_one_of(&name, known))
         {
-            return Err(format!("{}: {why}", is_not(text, "one of them")));
+            return Err(format!("{}: {why}", refusal(text, "one of them")));
         }
         if !SYSCTLS.iter().any(|known| is_one_of(text, known)) {
             let why = "nobody has made sure that it cannot keep a node from booting or falling back";
-            return Err(format!("{}: {why}", is_not(text, "one of them")));
+            return Err(format!("{}: {why}", refusal(text, "one of them")));
         }
         if has_empty || !is_made_of(text, 1..=128, fits) {
-            return Err(is_not(text, "a sysctl's name"));
+            return Err(refusal(text, "a sysctl's name"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -205,7 +205,7 @@ impl Text for SysctlValue {
         let text = text.trim();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-,:/+ \t".contains(&byte);
         if !is_made_of(text, 1..=256, fits) {
-            return Err(is_not(text, "one"));
+            return Err(refusal(text, "one"));
         }
         Ok(Self(text.to_owned()))
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{Text, is_made_of, is_not, name::is_dns_name, shown_as_text};
+use super::{Text, is_made_of, name::is_dns_name, refusal, shown_as_text};
 
 /// An amount as Kubernetes writes it: `100m`, `256Mi`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Text for Quantity {
         let (number, unit) = text.split_at(digits);
         let is_known = matches!(unit, "" | "m" | "k" | "K" | "M" | "G" | "T" | "Ki" | "Mi" | "Gi" | "Ti");
         if !is_known || !number.starts_with(|letter: char| letter.is_ascii_digit()) || number.parse::<f64>().is_err() {
-            return Err(is_not(text, "such an amount"));
+            return Err(refusal(text, "such an amount"));
         }
         // Kubernetes knows thousands only by a small k.
         Ok(Self(text.replace('K', if unit == "K" { "k" } else { "K" })))
@@ -82,7 +82,7 @@ impl Text for ClusterDomain {
 
     fn parse(text: &str) -> Result<Self, String> {
         if !is_dns_name(text) || !is_made_of(text, 1..=253, |byte| !byte.is_ascii_uppercase()) {
-            return Err(is_not(text, "a domain"));
+            return Err(refusal(text, "a domain"));
         }
         Ok(Self(text.to_owned()))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Text, is_made_of, is_not, name::is_dns_name, shown_as_text};
+use super::{Text, is_made_of, name::is_dns_name, refusal, shown_as_text};
 
 /// `[PREFIX/]NAME`
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +65,7 @@ impl Text for LabelKey {
         let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
         let is_prefix = |prefix: &str| is_dns_name(prefix) && !prefix.bytes().any(|byte| byte.is_ascii_uppercase());
         if name.is_empty() || !is_word(name) || prefix.is_some_and(|prefix| !is_prefix(prefix)) {
-            return Err(is_not(text, "a label's key"));
+            return Err(refusal(text, "a label's key"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -101,7 +101,7 @@ impl Text for LabelValue {
     const EXPECTED: &'static str = "a label's value: at most 63 letters, digits, '-', '_' and '.'";
 
     fn parse(text: &str) -> Result<Self, String> {
-        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(is_not(text, "a label's value")) }
+        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(refusal(text, "a label's value")) }
     }
 }
 
@@ -116,7 +116,7 @@ impl Text for Taint {
         "a taint, as \"example.com/gpu=true:NoSchedule\" (NoSchedule, PreferNoSchedule, NoExecute)";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || is_not(text, "a taint");
+        let wrong = || refusal(text, "a taint");
         let (name, effect) = text.rsplit_once(':').ok_or_else(wrong)?;
         let (key, value) = name.split_once('=').unwrap_or((name, ""));
         let effect = match effect {

@@ -74,7 +74,7 @@ macro_rules! shown_as_text {
 pub(crate) use shown_as_text;
 
 /// `"TEXT" is not WHAT`, for the errors of [`Text::parse`].
-fn is_not(text: &str, what: impl fmt::Display) -> String {
+fn refusal(text: &str, what: impl fmt::Display) -> String {
     match text {
         "" => "is empty".to_owned(),
         // Somebody may have put a password in front of a host.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Text, is_made_of, is_not, shown_as_text};
+use super::{Text, is_made_of, refusal, shown_as_text};
 
 /// The longest name that the kernel takes (`HOST_NAME_MAX`).
 const MAX_HOSTNAME: usize = 64;
@@ -35,7 +35,7 @@ impl Text for Hostname {
     fn parse(text: &str) -> Result<Self, String> {
         let name = text.to_ascii_lowercase();
         if name.len() > MAX_HOSTNAME || !is_dns_name(&name) || name.parse::<IpAddr>().is_ok() {
-            return Err(is_not(text, "a host's name"));
+            return Err(refusal(text, "a host's name"));
         }
         Ok(Self(name))
     }
@@ -48,7 +48,7 @@ impl Text for Domain {
         let name = text.strip_prefix('~').unwrap_or(text);
         // "~." routes everything.
         if !is_dns_name(name) && text != "~." {
-            return Err(is_not(text, "a domain"));
+            return Err(refusal(text, "a domain"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -59,7 +59,7 @@ impl Text for Host {
 
     fn parse(text: &str) -> Result<Self, String> {
         if !is_host(text) {
-            return Err(is_not(text, "a host's name or address"));
+            return Err(refusal(text, "a host's name or address"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -71,7 +71,7 @@ impl Text for ManifestName {
     fn parse(text: &str) -> Result<Self, String> {
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if !is_made_of(text, 1..=MAX_LABEL, fits) || !is_label(text) {
-            return Err(is_not(text, "such a word"));
+            return Err(refusal(text, "such a word"));
         }
         Ok(Self(text.to_owned()))
     }

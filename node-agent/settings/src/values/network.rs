@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{Text, is_made_of, is_not, shown_as_text};
+use super::{Text, is_made_of, refusal, shown_as_text};
 
 /// The longest name of an interface (`IFNAMSIZ`) is 15 letters; a pattern may be longer.
 const MAX_PATTERN: usize = 64;
@@ -48,7 +48,7 @@ impl Text for InterfaceName {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:@*?[]".contains(&byte);
         let has_pattern = text.contains(['*', '?', '[']);
         if !is_made_of(text, 1..=if has_pattern { MAX_PATTERN } else { 15 }, fits) || matches!(text, "." | "..") {
-            return Err(is_not(text, "an interface's name"));
+            return Err(refusal(text, "an interface's name"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -102,7 +102,7 @@ impl Text for LinkName {
         let is_taken = matches!(text, "." | ".." | "all" | "default" | "lo");
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
         if is_taken || is_number || !is_made_of(text, 1..=15, fits) {
-            return Err(is_not(text, "an interface's name"));
+            return Err(refusal(text, "an interface's name"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -112,7 +112,7 @@ impl Text for Mac {
     const EXPECTED: &'static str = "a hardware address, as \"52:54:00:12:34:56\"";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || is_not(text, "a hardware address");
+        let wrong = || refusal(text, "a hardware address");
         let mut mac = [0; 6];
         let mut parts = text.split([':', '-']);
         for byte in &mut mac {
@@ -135,7 +135,7 @@ impl Text for SocketAddr {
 
     fn parse(text: &str) -> Result<Self, String> {
         let address: Option<Self> = text.parse().ok();
-        address.filter(|address| address.port() != 0).ok_or_else(|| is_not(text, "an address and a port"))
+        address.filter(|address| address.port() != 0).ok_or_else(|| refusal(text, "an address and a port"))
     }
 }
 
@@ -143,7 +143,7 @@ impl Text for IpAddr {
     const EXPECTED: &'static str = "an IP address";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| is_not(text, "an IP address"))
+        text.parse().map_err(|_| refusal(text, "an IP address"))
     }
 }
 
@@ -152,7 +152,7 @@ impl Text for IpNet {
 
     fn parse(text: &str) -> Result<Self, String> {
         let without = || if text.parse::<IpAddr>().is_ok() { ": it has no prefix" } else { "" };
-        text.parse().map_err(|_| is_not(text, format_args!("an address with its prefix{}", without())))
+        text.parse().map_err(|_| refusal(text, format_args!("an address with its prefix{}", without())))
     }
 }
 
@@ -171,12 +171,12 @@ impl Text for PodSubnet {
     const EXPECTED: &'static str = "an IPv4 network with a prefix from 8 to 28, as \"10.88.0.0/16\"";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let network: Ipv4Net = text.parse().map_err(|_| is_not(text, "an IPv4 network"))?;
+        let network: Ipv4Net = text.parse().map_err(|_| refusal(text, "an IPv4 network"))?;
         if !Self::PREFIXES.contains(&network.prefix_len()) {
-            return Err(is_not(text, "of that size"));
+            return Err(refusal(text, "of that size"));
         }
         if network.trunc() != network {
-            return Err(is_not(text, format_args!("a network, but an address in {}", network.trunc())));
+            return Err(refusal(text, format_args!("a network, but an address in {}", network.trunc())));
         }
         Ok(Self(network))
     }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::{Text, is_made_of, is_not, name::is_host, shown_as_text};
+use super::{Text, is_made_of, name::is_host, refusal, shown_as_text};
 
 /// What [`image`] takes.
 pub(crate) const IMAGE: &str = "where a release is, as \"registry.example/ballast:stable\" or \"oci:/run/media/stick\"";
@@ -98,7 +98,7 @@ impl Text for RegistryHost {
             Some((before, _)) if is_registry(before) && !text.contains('@') => {
                 Err(format!("{text:?} has a path; an entry holds for a whole registry: write {before:?}"))
             }
-            _ if !is_registry(host) => Err(is_not(text, "a registry")),
+            _ if !is_registry(host) => Err(refusal(text, "a registry")),
             _ if DOCKER_ALIASES.contains(&host) => Ok(Self(DOCKER.to_owned())),
             _ => Ok(Self(host.to_owned())),
         }
@@ -136,7 +136,7 @@ impl Text for MirrorPlace {
             None => (&[][..], words.as_slice()),
         };
         if !is_registry(host) || !base.iter().all(|word| is_url_word(word)) {
-            return Err(is_not(text, "a mirror"));
+            return Err(refusal(text, "a mirror"));
         }
         if let Some(word) = path.iter().find(|word| !is_repository_word(word)) {
             if is_url_word(word) && word.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -145,7 +145,7 @@ impl Text for MirrorPlace {
                     "{text:?} has {word:?} in it, and no repository's name has capital letters; {hint}"
                 ));
             }
-            return Err(is_not(text, "a mirror"));
+            return Err(refusal(text, "a mirror"));
         }
         let (base, path) = (base.join("/"), path.join("/"));
         let behind = |words: &str| if words.is_empty() { String::new() } else { format!("/{words}") };

@@ -1,6 +1,6 @@
 //! Serial numbers of certificates.
 
-use super::{Text, is_not, shown_as_text};
+use super::{Text, refusal, shown_as_text};
 
 /// A certificate's serial number in hexadecimal digits, as `openssl x509 -serial` prints it: large letters, no zeros in front.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +30,7 @@ impl Text for CertificateSerial {
     fn parse(text: &str) -> Result<Self, String> {
         let digits: String = text.strip_prefix("0x").unwrap_or(text).chars().filter(|one| *one != ':').collect();
         let is_serial = (1..=MAX_DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_serial { Ok(Self::of(&digits)) } else { Err(is_not(text, "a serial number")) }
+        if is_serial { Ok(Self::of(&digits)) } else { Err(refusal(text, "a serial number")) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Text, is_not};
+use super::{Text, refusal};
 
 /// The units in which sizes are shown.
 const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
@@ -53,7 +53,7 @@ impl Text for Size {
     const EXPECTED: &'static str = "a size, as \"512M\" or \"10MiB\" (units: B, K, M, G; KiB, MiB, GiB; kB, MB, GB)";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || is_not(text, "a size");
+        let wrong = || refusal(text, "a size");
         let digits =
             text.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(|| format!("{text:?} has no unit"))?;
         let (number, unit) = text.split_at(digits);

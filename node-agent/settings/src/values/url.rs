@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::{Text, is_made_of, is_not, name::is_dns_name, registry::is_host_and_port, shown_as_text};
+use super::{Text, is_made_of, name::is_dns_name, refusal, registry::is_host_and_port, shown_as_text};
 
 /// An HTTP proxy: `http://[USER:PASSWORD@]HOST[:PORT]`. Shown without user and password.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Text for NoProxy {
         let name = text.strip_prefix('.').unwrap_or(text);
         let is_address = text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok();
         if text != "*" && !is_address && !is_dns_name(name) && !is_host_and_port(text) {
-            return Err(is_not(text, "one of these"));
+            return Err(refusal(text, "one of these"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -79,11 +79,11 @@ impl Text for HttpsUrl {
     const EXPECTED: &'static str = "a URL, as \"https://api.example:6443\"";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix("https://").ok_or_else(|| is_not(text, "a URL that begins with https://"))?;
+        let rest = text.strip_prefix("https://").ok_or_else(|| refusal(text, "a URL that begins with https://"))?;
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%/:".contains(&byte);
         if !is_host_and_port(host) || !is_made_of(path, 0..=512, fits) {
-            return Err(is_not(text, "a URL of a host"));
+            return Err(refusal(text, "a URL of a host"));
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
     }

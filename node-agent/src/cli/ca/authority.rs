@@ -39,7 +39,7 @@ pub(super) struct Issued {
     pub(super) until: String,
 }
 
-/// Makes the authority; tells its certificate.
+/// Makes the authority; returns its certificate.
 ///
 /// # Errors
 /// If there is one already.

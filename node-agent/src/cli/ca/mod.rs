@@ -85,7 +85,7 @@ fn init(folder: &Folder) -> Result<String> {
 fn issue(folder: &Folder, issue: &Issue) -> Result<String> {
     let Issue { name, role, days } = issue;
     let issued = authority::issue(folder, name, *role, *days)?;
-    let mut told = format!(
+    let mut message = format!(
         "{} is valid until {}; its serial number is {} (api.revoked_serials takes it back)\n",
         folder.path(&issued.certificate).display(),
         issued.until,
@@ -93,9 +93,9 @@ fn issue(folder: &Folder, issue: &Issue) -> Result<String> {
     );
     if folder.read(CONTEXTS)?.is_none() {
         folder.create(CONTEXTS, &first_context(&issued.certificate, &issued.key))?;
-        told.push_str(&format!("{} uses it: ballast --node HOST status\n", folder.path(CONTEXTS).display()));
+        message.push_str(&format!("{} uses it: ballast --node HOST status\n", folder.path(CONTEXTS).display()));
     }
-    Ok(told)
+    Ok(message)
 }
 
 #[cfg(test)]
@@ -114,8 +114,8 @@ mod tests {
         )]);
         assert!(problems.is_empty() && read.api.listen.is_some(), "{problems:?}");
         let me = Issue { name: "me".to_owned(), role: ApiRole::Admin, days: 1 };
-        let told = issue(&folder, &me).unwrap();
-        assert!(told.contains("ballast --node HOST status"), "{told}");
+        let message = issue(&folder, &me).unwrap();
+        assert!(message.contains("ballast --node HOST status"), "{message}");
         let other = Issue { name: "other".to_owned(), role: ApiRole::Reader, days: 1 };
         // The context stays who it was.
         assert!(!issue(&folder, &other).unwrap().contains("ballast --node"));

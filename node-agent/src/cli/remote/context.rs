@@ -32,7 +32,7 @@ pub(crate) struct Context {
     key: PathBuf,
 }
 
-/// What a command is told: from the command line, else from the context.
+/// What a command uses: from the command line, else from the context.
 #[derive(Debug)]
 pub(crate) struct Chosen {
     pub(crate) nodes: Vec<Address>,
@@ -126,10 +126,10 @@ mod tests {
             ("contexts = 1", None, "invalid type"),
             ("[contexts.a]\nnode = []", None, "unknown field `node`"),
         ] {
-            let told = chosen(text, name, &[]).unwrap_err();
-            assert!(told.contains(expected), "{told}");
+            let message = chosen(text, name, &[]).unwrap_err();
+            assert!(message.contains(expected), "{message}");
         }
-        let told = choose(&Folder::at("/nowhere"), None, &[]).unwrap_err().to_string();
-        assert!(told.contains("ballast ca init"), "{told}");
+        let message = choose(&Folder::at("/nowhere"), None, &[]).unwrap_err().to_string();
+        assert!(message.contains("ballast ca init"), "{message}");
     }
 }

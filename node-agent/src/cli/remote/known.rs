@@ -81,8 +81,8 @@ mod tests {
         assert_eq!(fingerprint(&folder, &one).unwrap().as_deref(), Some(&*first));
         assert_eq!(fingerprint(&folder, &two).unwrap().as_deref(), Some(&*second));
         folder.append(FILE, "# mine\n\nn3:1 sha256:12\n").unwrap();
-        let told = format!("{:#}", fingerprint(&folder, &one).unwrap_err());
-        assert!(told.contains("known-nodes:5: expected HOST:PORT"), "{told}");
+        let message = format!("{:#}", fingerprint(&folder, &one).unwrap_err());
+        assert!(message.contains("known-nodes:5: expected HOST:PORT"), "{message}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use self::{
     talk::{Line, UnknownCertificate},
     tls::ClientIdentity,
 };
-use super::ask::is_confirmed;
+use super::ask::confirm;
 use crate::report::{exec::Inputs, socket::Request};
 
 /// Which nodes a command is for.
@@ -134,7 +134,7 @@ impl Remote {
 }
 
 fn confirmed(address: &Address, shown: &str) -> Result<bool> {
-    is_confirmed(&format!(
+    confirm(&format!(
         "{address} was never spoken to from here. Its certificate is\n  {shown}\n\
          Compare that with what ballast status or the console of the node says. Is it the same?"
     ))

@@ -94,9 +94,9 @@ impl Talk {
         };
         if status != StatusCode::OK {
             let text = talk.rest()?;
-            let told =
+            let message =
                 serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body["error"].as_str()?.to_owned()));
-            bail!("{address} refused: {}", told.unwrap_or_else(|| format!("{status} {}", text.trim())));
+            bail!("{address} refused: {}", message.unwrap_or_else(|| format!("{status} {}", text.trim())));
         }
         Ok(talk)
     }
@@ -179,7 +179,7 @@ async fn ask(
 ) -> Result<Response<Incoming>> {
     let call = route::encode(request)?;
     let (mut sender, connection) = within(CONNECT, http1::handshake(TokioIo::new(stream))).await?;
-    // It ends with the runtime. What goes wrong in it is told where the answer is read.
+    // It ends with the runtime. What goes wrong in it is reported where the answer is read.
     tokio::spawn(connection);
     let http = HttpRequest::builder()
         .method(call.method)

@@ -50,7 +50,7 @@ pub(super) fn operate(node: &Node, command: Command, output: &Output) -> Result<
             | Reply::Stdout(_)
             | Reply::Stderr(_)
             | Reply::Exited(_)
-            | Reply::Seen(_)
+            | Reply::Inspected(_)
             | Reply::Findings(_)
             | Reply::Line(_)
             | Reply::End {}

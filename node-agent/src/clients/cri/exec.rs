@@ -74,7 +74,7 @@ pub struct Pipes<'a> {
     pub stdin: Option<&'a Path>,
     /// What it writes.
     pub stdout: &'a Path,
-    /// Its complaints; None if it has a terminal, which has only one way out.
+    /// Its standard error; None if it has a terminal, which has only one way out.
     pub stderr: Option<&'a Path>,
 }
 
@@ -184,7 +184,7 @@ impl Process {
         self.cri.request("/containerd.services.tasks.v1.Tasks/Kill", request, QUICK).await.map(|_: wire::Empty| ())
     }
 
-    /// Tells its terminal how large it is.
+    /// Sets how large its terminal is.
     ///
     /// # Errors
     /// As every call.

@@ -3,6 +3,7 @@
 use std::{fs, io::ErrorKind, path::Path};
 
 use anyhow::{Context, Result};
+use ballast_types::BootEntryName;
 
 /// An entry is a few hundred bytes; a longer one is not ours, and not read.
 const MAX_BYTES: u64 = 64 << 10;
@@ -11,7 +12,7 @@ const MAX_BYTES: u64 = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The file's name.
-    pub file: String,
+    pub name: BootEntryName,
     /// Its `version`.
     pub version: String,
     /// Its `linux`: the kernel.
@@ -36,17 +37,17 @@ pub fn entries(folder: &Path) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for file in files {
         let path = file.with_context(doing)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Ok(name) = path.file_name().unwrap_or_default().to_string_lossy().parse() else { continue };
         let is_entry = |found: fs::Metadata| found.is_file() && found.len() <= MAX_BYTES;
-        if !name.ends_with(".conf") || !fs::metadata(&path).is_ok_and(is_entry) {
+        if !fs::metadata(&path).is_ok_and(is_entry) {
             continue;
         }
         let read = fs::read(&path).with_context(|| format!("reading {}", path.display()));
         if let Ok(text) = read.and_then(|bytes| Ok(String::from_utf8(bytes)?)).map_err(note) {
-            entries.push(parse(&name, &text));
+            entries.push(parse(name, &text));
         }
     }
-    entries.sort_by(|one, other| one.file.cmp(&other.file));
+    entries.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(entries)
 }
 
@@ -55,19 +56,13 @@ fn note(error: anyhow::Error) {
     log::debug!("{error:#}");
 }
 
-fn parse(file: &str, text: &str) -> Entry {
+fn parse(name: BootEntryName, text: &str) -> Entry {
     let value = |key: &str| {
         let lines = text.lines().filter_map(|line| line.trim().split_once([' ', '\t']));
         let found: Vec<&str> = lines.filter(|(word, _)| *word == key).map(|(_, value)| value.trim()).collect();
         found.join(" ")
     };
-    Entry {
-        file: file.to_owned(),
-        version: value("version"),
-        linux: value("linux"),
-        initrd: value("initrd"),
-        options: value("options"),
-    }
+    Entry { name, version: value("version"), linux: value("linux"), initrd: value("initrd"), options: value("options") }
 }
 
 #[cfg(test)]
@@ -78,7 +73,7 @@ mod tests {
     fn an_entry_is_keys_and_values() {
         let text =
             "title Ballast\nversion\t20261121.1\n# options no\nlinux /a\ninitrd /b\noptions quiet\noptions  a=b c\n";
-        let entry = parse("x+1.conf", text);
+        let entry = parse("x+1.conf".parse().unwrap(), text);
         assert_eq!((entry.version.as_str(), entry.options.as_str()), ("20261121.1", "quiet a=b c"));
         assert_eq!((entry.linux.as_str(), entry.initrd.as_str()), ("/a", "/b"));
     }
@@ -94,6 +89,6 @@ mod tests {
         fs::write(folder.path().join("c.txt"), "version 1\n").unwrap();
         fs::write(folder.path().join("d.conf"), "version 1\n").unwrap();
         let found = entries(folder.path()).unwrap();
-        assert_eq!(found.iter().map(|entry| entry.file.as_str()).collect::<Vec<_>>(), ["d.conf"]);
+        assert_eq!(found.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["d.conf"]);
     }
 }

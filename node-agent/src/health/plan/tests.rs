@@ -31,7 +31,7 @@ fn units(names: &[&str]) -> Option<Vec<String>> {
 }
 
 /// What is said in time and after it.
-fn judged(runtime: Option<&str>, change: impl Fn(&mut Observed, &mut Trial)) -> [Verdict; 2] {
+fn verdicts(runtime: Option<&str>, change: impl Fn(&mut Observed, &mut Trial)) -> [Verdict; 2] {
     [20, 310].map(|uptime| {
         let (mut observed, mut trial) = healthy();
         trial.uptime = Duration::from_secs(uptime);
@@ -50,7 +50,7 @@ fn each_failed_unit_is_named() {
 }
 
 #[test]
-fn without_a_trial_nothing_is_judged() {
+fn without_a_trial_there_is_no_verdict() {
     let (mut observed, _) = healthy();
     observed.failed_units = units(&["a.service"]);
     assert_eq!(
@@ -60,9 +60,9 @@ fn without_a_trial_nothing_is_judged() {
 }
 
 #[test]
-fn a_trial_begins_with_its_time_before_anything_is_judged() {
+fn a_trial_begins_with_its_time_before_any_verdict() {
     let begins = Verdict::Begins { until: Duration::from_secs(320) };
-    let [first, _] = judged(Some("it is down"), |_, trial| trial.until = None);
+    let [first, _] = verdicts(Some("it is down"), |_, trial| trial.until = None);
     assert_eq!(first, begins);
 }
 
@@ -110,7 +110,7 @@ fn what_is_missing_is_waited_for_and_then_fails_the_release() {
             Verdict::Waiting { for_what: (*missing).to_owned() },
             Verdict::Failed { reason: format!("it was not healthy in time: {missing}") },
         ];
-        assert_eq!(judged(*runtime, change), expected);
+        assert_eq!(verdicts(*runtime, change), expected);
     }
 }
 
@@ -126,7 +126,7 @@ fn what_does_not_count_fails_no_release() {
     ];
     for change in table {
         // Healthy at the last moment is healthy.
-        assert_eq!(judged(None, change), [Verdict::Good, Verdict::Good]);
+        assert_eq!(verdicts(None, change), [Verdict::Good, Verdict::Good]);
     }
 }
 
@@ -154,7 +154,7 @@ fn healthy_for_a_moment_is_not_healthy() {
 
 #[test]
 fn a_blessing_is_tried_again_as_long_as_there_is_time() {
-    let [in_time, late] = judged(None, |_, trial| {
+    let [in_time, late] = verdicts(None, |_, trial| {
         trial.blessing = Blessing::Failed { reason: "busy".to_owned(), is_due: true };
     });
     assert_eq!(in_time, Verdict::Good);

@@ -88,13 +88,13 @@ impl Worker {
                 let container = container.ok_or_else(|| anyhow!("the manifest has no container {name}"))?;
                 let facts = self.facts(&pod, container, &sandbox_id).await?;
                 let user = self.user(container, &known_as).await.with_context(|| format!("container {name}"))?;
-                let last_word = self.last_word(&pod, &name, attempt).await?;
+                let termination_message = self.termination_message(&pod, &name, attempt).await?;
                 let run = sandbox::Run {
                     attempt,
                     crashes,
                     boot: &boot,
                     image: &known_as,
-                    last_word: &last_word,
+                    termination_message: &termination_message,
                     facts: &facts,
                     user,
                 };
@@ -104,11 +104,11 @@ impl Worker {
         }
     }
 
-    /// Makes the file for the last word of a run; returns where it lies on the host.
-    async fn last_word(&self, pod: &Pod, name: &str, attempt: u32) -> Result<String> {
+    /// Makes the file for the termination message of a run; returns where it lies on the host.
+    async fn termination_message(&self, pod: &Pod, name: &str, attempt: u32) -> Result<String> {
         let path = termination::file(&self.host, &pod.spec.key, &pod.uid, name, attempt);
         let shown = path.display().to_string();
-        self.host.change("making the file for a last word", move |_| termination::prepare(&path)).await?;
+        self.host.change("making the file for a termination message", move |_| termination::prepare(&path)).await?;
         Ok(shown)
     }
 

@@ -120,7 +120,7 @@ mod tests {
             image("new", NOW - 119, None),
             image("old", NOW - 120, None),
             image("wanted", 0, None),
-            image("brought", 0, None),
+            image("preloaded", 0, None),
             image("named", 0, None),
             image("ahead", NOW + 5, None),
             pinned,
@@ -134,7 +134,7 @@ mod tests {
             let reference: ImageReference = name.parse().unwrap();
             (reference.clone(), Archive { path: String::new(), reference, config: config.to_owned() })
         };
-        observed.archives = [archive("localhost/x:1", "brought"), archive("quay.io/named:1", "another")].into();
+        observed.archives = [archive("localhost/x:1", "preloaded"), archive("quay.io/named:1", "another")].into();
         let desired = Desired { pods: [(pod.spec.key.clone(), pod)].into(), problems: Vec::new() };
         let expected = ["never", "old", "before", "lately"].map(str::to_owned).to_vec();
         assert_eq!(ids(&desired, &observed), Some(expected));

@@ -28,8 +28,8 @@ const POLICIES: [(&str, PullPolicy); 3] =
 /// Nobody resizes anything here.
 const WITHOUT_EFFECT: [&str; 1] = ["resizePolicy"];
 
-/// Whether the end of a log stands in for a last word.
-const LAST_WORDS: [(&str, bool); 2] = [("File", false), ("FallbackToLogsOnError", true)];
+/// Whether the end of a log stands in for a termination message.
+const TERMINATION_MESSAGE_POLICIES: [(&str, bool); 2] = [("File", false), ("FallbackToLogsOnError", true)];
 
 /// An init container that runs on is called so; there is no other policy for one.
 const SIDECAR: [(&str, bool); 1] = [("Always", true)];
@@ -135,7 +135,7 @@ fn termination(fields: &mut Fields<'_>) -> Termination {
     }
     let path = path.map_or_else(|| Termination::default().path, |path| path.text.to_owned());
     let policy = fields.text("terminationMessagePolicy");
-    let known = policy.and_then(|said| LAST_WORDS.iter().find(|(word, _)| *word == said.text));
+    let known = policy.and_then(|said| TERMINATION_MESSAGE_POLICIES.iter().find(|(word, _)| *word == said.text));
     if policy.is_some() && known.is_none() {
         fields.note("terminationMessagePolicy", "expected one of File, FallbackToLogsOnError; File is taken");
     }

@@ -215,12 +215,12 @@ pub(super) fn active_deadline(fields: &mut Fields<'_>) -> Option<Duration> {
     Some(Duration::from_secs(secs))
 }
 
-/// What each container asks for and may take, looked at before the containers are read: volumes and variables may tell of it.
+/// What each container asks for and may take, looked at before the containers are read: volumes and variables may refer to it.
 fn by_container(fields: &Fields<'_>) -> ByContainer {
     let report = RefCell::new(Report::default());
     let mut all = ByContainer::new();
     for key in ["initContainers", "containers"] {
-        for mut container in fields.looked_at(key, &report) {
+        for mut container in fields.peek_all(key, &report) {
             let Some(name) = container.peek("name") else { continue };
             let resources = container.fields("resources").map(resources::resources).unwrap_or_default();
             all.insert(name.to_owned(), resources);

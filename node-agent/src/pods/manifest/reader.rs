@@ -186,8 +186,8 @@ impl<'a> Fields<'a> {
         self.list(key).into_iter().filter_map(|(path, node)| Fields::of(node, &path, report)).collect()
     }
 
-    /// As [`Self::all`], when they are only looked at: what is wrong is noted in `report`.
-    pub(super) fn looked_at<'r>(&self, key: &str, report: &'r RefCell<Report>) -> Vec<Fields<'r>>
+    /// As [`Self::all`], when they are only peeked at: what is wrong is noted in `report`.
+    pub(super) fn peek_all<'r>(&self, key: &str, report: &'r RefCell<Report>) -> Vec<Fields<'r>>
     where
         'a: 'r,
     {

@@ -27,7 +27,7 @@ const MEDIA: [(&str, bool); 2] = [("", false), ("Memory", true)];
 /// What a volume may be.
 const EXPECTED: &str = "expected one of hostPath, emptyDir, configMap, secret, downwardAPI, projected";
 
-/// What only a Kubernetes API server can tell where it is.
+/// What only a Kubernetes API server knows where it is.
 const OF_A_CLUSTER: [&str; 2] = ["persistentVolumeClaim", "ephemeral"];
 
 /// Its name, and what it is; a volume that was refused is an emptyDir, so that mounts of it are not refused too.

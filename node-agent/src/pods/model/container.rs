@@ -81,7 +81,7 @@ pub struct Container {
     /// What is done at the ends of its life.
     #[serde(skip_serializing_if = "Lifecycle::is_empty")]
     pub lifecycle: Lifecycle,
-    /// Where it leaves its last word. It makes no other pod: earlier releases did not look at it, and emptyDirs go with the uid.
+    /// Where it leaves its termination message. It makes no other pod: earlier releases did not look at it, and emptyDirs go with the uid.
     #[serde(skip)]
     pub termination: Termination,
 }

@@ -218,7 +218,7 @@ pub struct Ended {
     pub exit_code: i32,
     /// Why, in one word; empty if the runtime does not know.
     pub reason: String,
-    /// Why, in its own last word or a sentence of the runtime's; empty if there is none.
+    /// Why: its termination message, or a sentence of the runtime's; empty if there is none.
     pub message: String,
     /// When.
     pub at: SystemTime,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{BOOT, CRASHES, LAST_WORD, hosts, labels, limits::limits, namespaces};
+use super::{BOOT, CRASHES, TERMINATION_MESSAGE, hosts, labels, limits::limits, namespaces};
 use crate::{
     clients::cri::{ContainerSpec, ImageUser, MountPropagation, MountSpec, Resources as Limits, Seccomp},
     pods::model::{self, Container, Facts, Mount, Pod, Propagation, SECCOMP_PROFILES, Spec, Volume},
@@ -21,8 +21,8 @@ pub(in crate::pods) struct Run<'a> {
     pub(in crate::pods) boot: &'a str,
     /// What the runtime knows its image by.
     pub(in crate::pods) image: &'a str,
-    /// The file on the host that it may leave its last word in.
-    pub(in crate::pods) last_word: &'a str,
+    /// The file on the host that it may leave its termination message in.
+    pub(in crate::pods) termination_message: &'a str,
     /// What is known only now.
     pub(in crate::pods) facts: &'a Facts,
     /// Who its image's programs run as, if that is needed.
@@ -50,9 +50,9 @@ pub(in crate::pods) fn container(
 ) -> ContainerSpec {
     let mut labels = labels(pod);
     labels.insert("io.kubernetes.container.name".to_owned(), container.name.clone());
-    let last_word = has_last_word(container).then(|| MountSpec {
+    let termination_message = has_termination_message(container).then(|| MountSpec {
         container_path: container.termination.path.clone(),
-        host_path: run.last_word.to_owned(),
+        host_path: run.termination_message.to_owned(),
         ..MountSpec::default()
     });
     let falls_back = if container.termination.falls_back_to_logs { "logs" } else { "file" };
@@ -70,12 +70,12 @@ pub(in crate::pods) fn container(
         args: container.args.iter().map(known).collect(),
         working_dir: container.working_dir.clone(),
         env: container.env.iter().map(|(name, value)| (name.clone(), known(value))).collect(),
-        mounts: mounts(pod, container, places).into_iter().chain(last_word).collect(),
+        mounts: mounts(pod, container, places).into_iter().chain(termination_message).collect(),
         labels,
         annotations: BTreeMap::from([
             (CRASHES.to_owned(), run.crashes.to_string()),
             (BOOT.to_owned(), run.boot.to_owned()),
-            (LAST_WORD.to_owned(), falls_back.to_owned()),
+            (TERMINATION_MESSAGE.to_owned(), falls_back.to_owned()),
         ]),
         log_path: format!("{}/{}.log", container.name, run.attempt),
         privileged: container.privileged,
@@ -107,9 +107,9 @@ pub(in crate::pods) fn has_late(container: &Container) -> bool {
     texts.chain(parts).any(|text| model::has_late(text))
 }
 
-/// Whether there is a place for the file of its last word: in a volume the runtime would have to make it, and it could not in one that is
+/// Whether there is a place for the file of its termination message: in a volume the runtime would have to make it, and it could not in one that is
 /// read-only (the node's /dev above all). The container would not start.
-fn has_last_word(container: &Container) -> bool {
+fn has_termination_message(container: &Container) -> bool {
     let path = Path::new(&container.termination.path);
     !container.mounts.iter().any(|mount| path.starts_with(&mount.path))
 }
@@ -207,8 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn the_file_of_a_last_word_is_made_in_no_volume() {
-        let has = |fields: &str| has_last_word(&pod_of_tests(fields).spec.containers[0]);
+    fn the_file_of_a_termination_message_is_made_in_no_volume() {
+        let has = |fields: &str| has_termination_message(&pod_of_tests(fields).spec.containers[0]);
         assert!(has("") && has(", volumeMounts: [{name: v, mountPath: /devices}, {name: v, mountPath: /dev/shm}]"));
         assert!(!has(", volumeMounts: [{name: v, mountPath: /dev/, readOnly: true}]"));
         assert!(!has(", terminationMessagePath: /data/word, volumeMounts: [{name: v, mountPath: /data}]"));

@@ -25,7 +25,7 @@ pub(super) const GRACE: &str = "os.ballast.dev/grace-seconds";
 pub(super) const CRASHES: &str = "os.ballast.dev/crashes";
 pub(super) const BOOT: &str = "os.ballast.dev/boot";
 pub(super) const SINCE: &str = "os.ballast.dev/since";
-pub(super) const LAST_WORD: &str = "os.ballast.dev/termination-message";
+pub(super) const TERMINATION_MESSAGE: &str = "os.ballast.dev/termination-message";
 
 /// Pods lie in a control group of their own, beside systemd's, as the kubelet's do with its cgroupfs driver.
 const CGROUP: &str = "/ballast-pods";

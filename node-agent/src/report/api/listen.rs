@@ -58,13 +58,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Tells the journal of a refusal, unless there are too many.
+    /// Logs a refusal, unless there are too many.
     pub(super) fn refuse(&self, from: IpAddr, what: &str) {
-        let told = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
-        match told {
+        let before = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).count(Instant::now());
+        match before {
             None => {}
             Some(0) => log::warn!("api: {from} is refused: {what}"),
-            Some(left_out) => log::warn!("api: {from} is refused: {what} ({left_out} refusals before it are not told)"),
+            Some(left_out) => {
+                log::warn!("api: {from} is refused: {what} ({left_out} refusals before it are not logged)")
+            }
         }
     }
 }
@@ -240,7 +242,7 @@ async fn handshake(stream: TcpStream, from: IpAddr, acceptor: TlsAcceptor, share
         Some(Err(error)) => return shared.refuse(from, &format!("{error:#}")),
         None => return shared.refuse(from, "it shows no certificate"),
     };
-    // Who may do nothing takes nobody's place; it is told why.
+    // Who may do nothing takes nobody's place; it gets the reason.
     let refused = shared.rules.borrow().as_ref().and_then(|rules| client.role(rules).err());
     match refused.map_or_else(|| Permit::take(&shared, client.serial.as_str()), Err) {
         Ok(permit) => drop(tokio::spawn(serve::connection(stream, from, client, Ok(permit), shared))),

@@ -35,7 +35,7 @@ pub(super) fn needed(request: &Request) -> ApiRole {
         | Request::Metrics {}
         | Request::Images {}
         | Request::Doctor {}
-        | Request::Look { .. } => ApiRole::Reader,
+        | Request::Inspect { .. } => ApiRole::Reader,
         // Manifests are in them, with whatever their authors wrote there.
         Request::Settings {} => ApiRole::Operator,
         // What pods write is their owners' business.
@@ -81,7 +81,7 @@ pub(super) fn describe(request: &Request) -> String {
         Request::Logs(wanted) => format!("logs: {:?}", wanted.of),
         Request::Image { operation } => format!("images: {operation:?}"),
         Request::Reset { operation } => format!("reset: {operation:?}"),
-        Request::Look { at } => format!("{at:?}").to_lowercase(),
+        Request::Inspect { subject } => format!("{subject:?}").to_lowercase(),
         Request::SupportBundle {} => "support bundle".to_owned(),
         // Arguments may be secrets.
         Request::Exec(Exec { namespace, pod, container, command, .. }) => {
@@ -155,9 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_tells_keys_and_no_values() {
-        let told = describe(&set("registry.\"r.example\".password"));
-        assert!(told.contains("r.example") && !told.contains("s3cret"), "{told}");
+    fn the_journal_has_keys_and_no_values() {
+        let message = describe(&set("registry.\"r.example\".password"));
+        assert!(message.contains("r.example") && !message.contains("s3cret"), "{message}");
         let exec = wanted::of_query("pod=web&command=mysql&command=-ps3cret").unwrap();
         assert_eq!(describe(&Request::Exec(exec)), "exec in -/web/-: \"mysql\"");
     }

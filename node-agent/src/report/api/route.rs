@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::report::{
     exec::wanted,
+    inspect::{Inspection, Subject},
     logs,
-    look::{Look, Seen},
     socket::{Power, Reply, Request},
 };
 
@@ -99,9 +99,9 @@ pub fn encode(request: &Request) -> Result<Call> {
         Request::Images {} => get(IMAGES),
         Request::Doctor {} => get(DOCTOR),
         Request::SupportBundle {} => get(SUPPORT_BUNDLE),
-        Request::Look { at: Look::Processes } => get(PROCESSES),
-        Request::Look { at: Look::Network } => get(NETWORK),
-        Request::Look { at: Look::Disks } => get(DISKS),
+        Request::Inspect { subject: Subject::Processes } => get(PROCESSES),
+        Request::Inspect { subject: Subject::Network } => get(NETWORK),
+        Request::Inspect { subject: Subject::Disks } => get(DISKS),
         Request::Logs(wanted) => get(&format!("{LOGS}?{}", logs::query(wanted))),
         // Its body is what the client says.
         Request::Exec(exec) => {
@@ -134,9 +134,9 @@ pub fn decode(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> 
         (&Method::GET, IMAGES) => Request::Images {},
         (&Method::GET, DOCTOR) => Request::Doctor {},
         (&Method::GET, SUPPORT_BUNDLE) => Request::SupportBundle {},
-        (&Method::GET, PROCESSES) => Request::Look { at: Look::Processes },
-        (&Method::GET, NETWORK) => Request::Look { at: Look::Network },
-        (&Method::GET, DISKS) => Request::Look { at: Look::Disks },
+        (&Method::GET, PROCESSES) => Request::Inspect { subject: Subject::Processes },
+        (&Method::GET, NETWORK) => Request::Inspect { subject: Subject::Network },
+        (&Method::GET, DISKS) => Request::Inspect { subject: Subject::Disks },
         (&Method::GET, LOGS) => {
             let wanted = logs::of_query(query.unwrap_or_default());
             return wanted.map(Request::Logs).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
@@ -156,7 +156,7 @@ pub fn decode(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> 
         (_, path) if PATHS.contains(&path) => {
             return Err(Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
-                format!("{path} does not take {method}; GET looks, POST changes"),
+                format!("{path} does not take {method}; GET reads, POST changes"),
             ));
         }
         (_, path) => {
@@ -193,7 +193,7 @@ pub fn is_stream(request: &Request) -> bool {
         | Request::Metrics {}
         | Request::Images {}
         | Request::Doctor {}
-        | Request::Look { .. }
+        | Request::Inspect { .. }
         | Request::Reset { .. }
         | Request::Power { .. } => false,
         Request::Run { .. }
@@ -216,11 +216,11 @@ pub fn body(reply: &Reply) -> Result<Option<String>> {
         Reply::Releases(releases) => serde_json::to_string(releases),
         Reply::Settings(shown) => serde_json::to_string(shown),
         Reply::Images(images) => serde_json::to_string(images),
-        Reply::Seen(Seen::Processes(processes)) => serde_json::to_string(processes),
-        Reply::Seen(Seen::Network(network)) => serde_json::to_string(network),
-        Reply::Seen(Seen::Disks(disks)) => serde_json::to_string(disks),
+        Reply::Inspected(Inspection::Processes(processes)) => serde_json::to_string(processes),
+        Reply::Inspected(Inspection::Network(network)) => serde_json::to_string(network),
+        Reply::Inspected(Inspection::Disks(disks)) => serde_json::to_string(disks),
         Reply::Findings(findings) => serde_json::to_string(findings),
-        // How it ended is told with its word, as in a stream.
+        // How it ended has its own word, as in a stream.
         Reply::Done(_) | Reply::Failed(_) => serde_json::to_string(reply),
         Reply::Text(text) => return Ok(Some(text.clone())),
         Reply::Progress(_)
@@ -251,7 +251,7 @@ pub fn reply(request: &Request, text: &str) -> Result<Reply> {
         Request::Document {} | Request::Metrics {} => Reply::Text(text.to_owned()),
         Request::Images {} => Reply::Images(serde_json::from_str(text).context(doing)?),
         Request::Doctor {} => Reply::Findings(serde_json::from_str(text).context(doing)?),
-        Request::Look { at } => Reply::Seen(seen(*at, text).context(doing)?),
+        Request::Inspect { subject } => Reply::Inspected(inspection(*subject, text).context(doing)?),
         Request::Power { .. }
         | Request::Run { .. }
         | Request::Change { .. }
@@ -263,11 +263,11 @@ pub fn reply(request: &Request, text: &str) -> Result<Reply> {
     })
 }
 
-fn seen(at: Look, text: &str) -> serde_json::Result<Seen> {
-    Ok(match at {
-        Look::Processes => Seen::Processes(serde_json::from_str(text)?),
-        Look::Network => Seen::Network(serde_json::from_str(text)?),
-        Look::Disks => Seen::Disks(serde_json::from_str(text)?),
+fn inspection(subject: Subject, text: &str) -> serde_json::Result<Inspection> {
+    Ok(match subject {
+        Subject::Processes => Inspection::Processes(serde_json::from_str(text)?),
+        Subject::Network => Inspection::Network(serde_json::from_str(text)?),
+        Subject::Disks => Inspection::Disks(serde_json::from_str(text)?),
     })
 }
 
@@ -298,9 +298,9 @@ mod tests {
             Request::Reset { operation: Reset::Order { keep: vec![Keep::Identity] } },
             Request::Image { operation: ImageCommand::Pull { image: "docker.io/a:1".to_owned() } },
             Request::Image { operation: ImageCommand::Collect {} },
-            Request::Look { at: Look::Processes },
-            Request::Look { at: Look::Network },
-            Request::Look { at: Look::Disks },
+            Request::Inspect { subject: Subject::Processes },
+            Request::Inspect { subject: Subject::Network },
+            Request::Inspect { subject: Subject::Disks },
             Request::Logs(logs::of_query("pod=default/web&follow=true").unwrap()),
             Request::Exec(wanted::of_query("pod=web&tty=true&command=sh").unwrap()),
             Request::Power { action: Power::Off, force: true },
@@ -366,8 +366,8 @@ mod tests {
             (Request::Metrics {}, Reply::Text("a 1\n".to_owned())),
             (Request::Images {}, Reply::Images(Vec::new())),
             (Request::Doctor {}, Reply::Findings(Vec::new())),
-            (Request::Look { at: Look::Network }, Reply::Seen(Seen::Network(Default::default()))),
-            (Request::Look { at: Look::Disks }, Reply::Seen(Seen::Disks(Default::default()))),
+            (Request::Inspect { subject: Subject::Network }, Reply::Inspected(Inspection::Network(Default::default()))),
+            (Request::Inspect { subject: Subject::Disks }, Reply::Inspected(Inspection::Disks(Default::default()))),
             (Request::Power { action: Power::Off, force: false }, Reply::Done(Default::default())),
         ] {
             let text = body(&whole).unwrap().unwrap();

@@ -58,8 +58,8 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 /// Who is served when the API is switched off still hears how that ended.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// How often the clock is looked at while a stream goes on.
-const LOOK: Duration = Duration::from_secs(30);
+/// How often the clock is read while a stream goes on.
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
@@ -105,7 +105,7 @@ async fn too_long(mut streaming: watch::Receiver<bool>) {
 /// Waits until the clock, which may be set meanwhile, is at `until`.
 async fn expired(until: SystemTime) {
     while let Ok(left) = until.duration_since(SystemTime::now()) {
-        sleep(left.min(LOOK)).await;
+        sleep(left.min(POLL_INTERVAL)).await;
     }
 }
 
@@ -113,7 +113,7 @@ async fn expired(until: SystemTime) {
 async fn revoked(mut rules: watch::Receiver<Option<ApiListen>>, client: &Client) -> String {
     let role = |rules: &Option<ApiListen>| rules.as_ref().map(|rules| client.role(rules));
     let had = role(&rules.borrow_and_update());
-    // Who never had one is told so by its answer.
+    // Who never had one learns it from its answer.
     let Some(Ok(had)) = had else { return std::future::pending().await };
     while rules.changed().await.is_ok() {
         match role(&rules.borrow_and_update()) {

@@ -98,11 +98,11 @@ async fn pack(answers: &Answers, client: &mpsc::Sender<Reply>) -> Result<()> {
         Err(error) => packer.missing.push(format!("settings/settings.json: {error:#}")),
     }
     packer.text("metrics.txt", answer::metrics(answers).text()).await?;
-    match packer.patiently(doctor::check_in_turn(answers)).await {
+    match packer.with_heartbeat(doctor::check_in_turn(answers)).await {
         Ok(findings) => packer.json("doctor.json", &findings).await?,
         Err(error) => packer.missing.push(format!("doctor.json: {error:#}")),
     }
-    match packer.patiently(runtime(&answers.host)).await {
+    match packer.with_heartbeat(runtime(&answers.host)).await {
         Ok(runtime) => packer.json("containerd/state.json", &runtime).await?,
         Err(error) => packer.missing.push(format!("containerd/state.json: {error:#}")),
     }
@@ -140,7 +140,7 @@ impl Packer<'_> {
         let Program { name, program, arguments } = program;
         let path = self.host.path(program).display().to_string();
         let running = exec::run(&path, *arguments, DEADLINE);
-        match self.patiently(running).await {
+        match self.with_heartbeat(running).await {
             Ok(mut said) => {
                 let cut = said.len().saturating_sub(usize::try_from(MAX_BYTES).unwrap_or(usize::MAX));
                 let cut = (cut..said.len()).find(|at| said.is_char_boundary(*at)).unwrap_or(said.len());
@@ -166,7 +166,7 @@ impl Packer<'_> {
     }
 
     /// Waits for `work`, and says meanwhile that it goes on.
-    async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn with_heartbeat<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::pin!(work);
         loop {
             match timeout(HEARTBEAT, &mut work).await {

@@ -35,10 +35,10 @@ const HTTP: u16 = 80;
 /// Checks the node.
 ///
 /// # Errors
-/// If the clock cannot be looked at.
+/// If the clock cannot be read.
 pub(super) async fn check(answers: &Answers) -> Result<Vec<Finding>> {
     let Ok(_one) = ONE_AT_A_TIME.try_acquire() else { bail!("another ballast doctor is running; try again") };
-    look(answers).await
+    run_checks(answers).await
 }
 
 /// The same, for who has the time to wait until another one has ended.
@@ -47,10 +47,10 @@ pub(super) async fn check(answers: &Answers) -> Result<Vec<Finding>> {
 /// As [`check`].
 pub(super) async fn check_in_turn(answers: &Answers) -> Result<Vec<Finding>> {
     let _one = ONE_AT_A_TIME.acquire().await.context("waiting for another ballast doctor")?;
-    look(answers).await
+    run_checks(answers).await
 }
 
-async fn look(answers: &Answers) -> Result<Vec<Finding>> {
+async fn run_checks(answers: &Answers) -> Result<Vec<Finding>> {
     let status = answers.status.borrow().clone();
     // Secrets are masked in it; what depends on them is not checked here.
     // A proxy's masked credentials are no part of an address.
@@ -58,7 +58,7 @@ async fn look(answers: &Answers) -> Result<Vec<Finding>> {
     let (settings, _) = ballast_settings::settings(&[Source::new("settings", Rank::Node, text.as_bytes())]);
     let now = SystemTime::now();
     let is_clock_set =
-        answers.host.read("looking at the clock", move |host| clock::is_set(host, SystemTime::now())).await?;
+        answers.host.read("reading the clock", move |host| clock::check(host, SystemTime::now())).await?;
     let reach = |peer: Peer| async {
         let reached = reach(&peer).await;
         (peer, reached)

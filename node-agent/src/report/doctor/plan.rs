@@ -164,8 +164,8 @@ mod tests {
     }
 
     fn problems(facts: &Facts<'_>) -> Vec<(String, String)> {
-        let told = |one: Finding| one.problem.map(|problem| (one.check, problem));
-        findings(facts).into_iter().filter_map(told).collect()
+        let pair = |one: Finding| one.problem.map(|problem| (one.check, problem));
+        findings(facts).into_iter().filter_map(pair).collect()
     }
 
     #[test]

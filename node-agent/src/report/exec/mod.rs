@@ -81,7 +81,7 @@ pub type Inputs = mpsc::Receiver<Input>;
 /// A line of [`Input`] is not longer.
 const MAX_INPUT_BYTES: u64 = 64 << 10;
 
-/// Runs what `wanted` says and tells `client` of it until its end, or until nobody listens any more.
+/// Runs what `wanted` says and reports to `client` until its end, or until nobody listens any more.
 pub async fn run(host: Host, wanted: Exec, inputs: Inputs, client: mpsc::Sender<Reply>) {
     let end = attend(&host, &wanted, inputs, &client).await;
     let end = end.map_or_else(|error| Reply::Error(format!("{error:#}")), Reply::Exited);

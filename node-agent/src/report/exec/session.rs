@@ -126,7 +126,7 @@ async fn pass_on(
 
 /// Until the command has ended and this time has passed.
 async fn silence(mut is_ended: watch::Receiver<bool>, time: Duration) {
-    // It does not end before it is told so: whoever tells it lives as long.
+    // It does not end before it gets the word: whoever sends it lives as long.
     let _ = is_ended.wait_for(|is_ended| *is_ended).await;
     sleep(time).await;
 }

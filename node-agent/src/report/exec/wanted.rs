@@ -136,8 +136,8 @@ mod tests {
             ("pod=web&tty=yes", "tty=yes does not fit, expected true or false"),
             ("pod=web&user=0", "there is no \"user\", expected one of pod, "),
         ] {
-            let told = of_query(query).unwrap_err();
-            assert!(told.starts_with(expected), "{query}: {told}");
+            let message = of_query(query).unwrap_err();
+            assert!(message.starts_with(expected), "{query}: {message}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The settings as they are shown: the form in which `ballast settings show` and the status get them.
 
+pub use ballast_types::status::{SourceShown, Sources, TrialShown, Warning};
 use serde::{Deserialize, Serialize};
 
 use super::{Problem, Read, source::rank_name};
@@ -26,86 +27,29 @@ pub struct Whence {
     pub place: String,
 }
 
-/// `settings` of the status.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Sources {
-    /// The sources that are there, who counts most first.
-    pub sources: Vec<SourceShown>,
-    /// What does not apply, or has not come to hold in time.
-    pub problems: Vec<Warning>,
-    /// What is there and not taken, where nobody made a mistake: what platforms write by themselves, a cloud that is not asked.
-    pub notes: Vec<Warning>,
-    /// Settings that are taken back unless they are confirmed.
-    pub trial: Option<TrialShown>,
-}
-
-/// A source.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceShown {
-    /// Its name.
-    pub name: String,
-    /// `node`, `credential`, `volume`, `esp`, `metadata`
-    pub rank: String,
-    /// When it was read, in seconds since 1970; null if it is read at each boot.
-    pub at: Option<u64>,
-}
-
-/// Something that does not apply.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Warning {
-    /// The key that it is about.
-    pub key: Option<String>,
-    /// `SOURCE:LINE:COLUMN`
-    #[serde(rename = "where")]
-    pub place: String,
-    /// What is wrong, and what would be right.
-    pub reason: String,
-}
-
-/// A trial that runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrialShown {
-    /// When it ends, in seconds since 1970 by the node's clock of now.
-    pub until_s: u64,
-    /// How many seconds are left.
-    pub left_s: u64,
-}
-
-impl Sources {
-    /// What `read` reports of them, and what does not hold although it applies.
-    pub fn of(read: &Read, effects: &[Problem], trial: Option<TrialShown>) -> Self {
-        let at = |rank| read.record.probed.iter().find(|(source, _)| source.rank() == rank).map(|(_, probe)| probe.at);
-        let source = |document: &super::Document| SourceShown {
-            name: document.name.clone(),
-            rank: rank_name(document.rank).to_owned(),
-            at: at(document.rank),
-        };
-        Self {
-            sources: read.documents.iter().map(source).collect(),
-            problems: read.problems.iter().chain(effects).map(Warning::of).collect(),
-            notes: read.notes.iter().map(Warning::of).collect(),
-            trial,
-        }
+/// What `read` reports of its sources, and what does not hold although it applies.
+fn sources(read: &Read, effects: &[Problem], trial: Option<TrialShown>) -> Sources {
+    let at = |rank| read.record.probed.iter().find(|(source, _)| source.rank() == rank).map(|(_, probe)| probe.at);
+    let source = |document: &super::Document| SourceShown {
+        name: document.name.clone(),
+        rank: rank_name(document.rank).to_owned(),
+        at: at(document.rank),
+    };
+    Sources {
+        sources: read.documents.iter().map(source).collect(),
+        problems: read.problems.iter().chain(effects).map(warning).collect(),
+        notes: read.notes.iter().map(warning).collect(),
+        trial,
     }
 }
 
-impl Warning {
-    /// In one sentence.
-    pub fn sentence(&self) -> String {
-        let key = self.key.as_ref().map(|key| format!(" {key}:")).unwrap_or_default();
-        let text = format!("{}:{key} {}", self.place, self.reason);
-        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
-    }
-
-    fn of(problem: &Problem) -> Self {
-        let expected = Some(&problem.expected).filter(|expected| !expected.is_empty());
-        let expected = expected.map(|expected| format!(", expected {expected}")).unwrap_or_default();
-        Self {
-            key: problem.key.clone(),
-            place: place(&problem.file, problem.place),
-            reason: format!("{}{expected}", problem.what),
-        }
+fn warning(problem: &Problem) -> Warning {
+    let expected = Some(&problem.expected).filter(|expected| !expected.is_empty());
+    let expected = expected.map(|expected| format!(", expected {expected}")).unwrap_or_default();
+    Warning {
+        key: problem.key.clone(),
+        place: place(&problem.file, problem.place),
+        reason: format!("{}{expected}", problem.what),
     }
 }
 
@@ -124,7 +68,7 @@ impl Shown {
         Self {
             settings: ballast_settings::write(&read.settings, ballast_settings::Secrets::Masked),
             origins: read.origins.iter().map(from).collect(),
-            sources: Sources::of(read, effects, trial),
+            sources: sources(read, effects, trial),
         }
     }
 }

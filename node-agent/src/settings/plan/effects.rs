@@ -9,7 +9,7 @@ use ballast_settings::{
 };
 
 /// An address takes DHCP some seconds; what has not come by then is reported.
-const LINK_PATIENCE: Duration = Duration::from_secs(30);
+const LINK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// timesyncd asks one server after the other.
 const CLOCK_TIMEOUT: Duration = Duration::from_secs(120);
@@ -62,12 +62,12 @@ pub fn pending(settings: &Settings, origins: &BTreeMap<String, Origin>, observed
         all.extend(interfaces(&says, &settings.network, &observed.links));
         all.extend(made(&says, &settings.network, &observed.links));
     }
-    let mut all: Vec<Pending> = all.into_iter().map(|problem| Pending { problem, timeout: LINK_PATIENCE }).collect();
+    let mut all: Vec<Pending> = all.into_iter().map(|problem| Pending { problem, timeout: LINK_TIMEOUT }).collect();
     if let Some(servers) = observed.servers.as_ref().filter(|servers| servers.len() < MAX_SERVERS) {
         let unused = settings.network.dns.iter().find(|server| !servers.contains(&server.to_string()));
         let what = |server| format!("systemd-resolved does not go by {server}: it was not restarted, or failed");
         let problem = unused.map(|server| says.problem("network", &["dns"], what(server), ""));
-        all.extend(problem.map(|problem| Pending { problem, timeout: LINK_PATIENCE }));
+        all.extend(problem.map(|problem| Pending { problem, timeout: LINK_TIMEOUT }));
     }
     if !settings.time.servers.is_empty() && !observed.is_clock_set {
         let what = "none of the servers has set the clock; systemd-timesyncd goes on asking".to_owned();

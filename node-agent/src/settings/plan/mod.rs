@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_is_judged_with_what_other_sources_say() {
+    fn what_is_set_is_checked_with_what_other_sources_say() {
         let cluster = "[[cluster]]\nname = \"prod\"\nservers = [\"https://a.example\"]\nrole = \"kubelet\"\n";
         let credential = Document { rank: Rank::Credential, ..node(cluster.as_bytes()) };
         let wanted = set("cluster.prod.role", "report-only");

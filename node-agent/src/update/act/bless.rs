@@ -1,17 +1,15 @@
 //! Takes the try counter off the boot entry that was booted: the release has proved itself. It is run by systemd-bless-boot.service, once
 //! boot-complete.target is reached.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use ballast_types::BootEntryName;
 use tokio::task::spawn_blocking;
 
-use crate::{
-    clients::{
-        efi,
-        esp::{self, EspLock, Writable},
-        ext4,
-        host::Host,
-    },
-    update::model::Tries,
+use crate::clients::{
+    efi,
+    esp::{self, EspLock, Writable},
+    ext4,
+    host::Host,
 };
 
 /// Where ROOT is mounted.
@@ -24,7 +22,7 @@ const ROOT: &str = "/sysroot";
 pub async fn bless(host: &Host) -> Result<String> {
     let Some(counted) = efi::counted_entry(host)? else { return Ok("this boot is not counted".to_owned()) };
     let counted = counted.trim_start_matches('/').to_owned();
-    let good = without_counter(&counted).with_context(|| format!("{counted} has no counter in its name"))?;
+    let good = without_counter(&counted)?;
     let is_there = |name: &str| esp::path(host, name).exists();
     // While the boot was counted a damaged ROOT was to end it; from now on no other release would boot. Before the entry is written: once it
     // is, nobody comes here again.
@@ -42,9 +40,12 @@ pub async fn bless(host: &Host) -> Result<String> {
     Ok(reported)
 }
 
-fn without_counter(name: &str) -> Option<String> {
-    Tries::of(name)?;
-    Some(format!("{}.conf", name.rsplit_once('+')?.0))
+/// The path `counted` of an entry without its counter.
+fn without_counter(counted: &str) -> Result<String> {
+    let (folder, file) = counted.split_at(counted.rfind('/').map_or(0, |slash| slash + 1));
+    let name: BootEntryName = file.parse()?;
+    ensure!(name.tries().is_some(), "{counted} has no counter in its name");
+    Ok(format!("{folder}{}", name.without_counter()))
 }
 
 #[cfg(test)]
@@ -59,8 +60,9 @@ mod tests {
             ("loader/entries/c++1.conf", Some("loader/entries/c+.conf")),
             ("loader/entries/a.conf", None),
             ("loader/entries/a+x.conf", None),
+            ("loader/entries/a+2-1.efi", None),
         ] {
-            assert_eq!(without_counter(name).as_deref(), good, "{name}");
+            assert_eq!(without_counter(name).ok().as_deref(), good, "{name}");
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         worker::Deployed,
     },
     update::{
-        model::{DeploymentId, Failure, Outcome, Phase},
+        model::{BootEntryName, DeploymentId, Failure, Outcome, Phase},
         plan::{
             self,
             boot_entry::{self, New},
@@ -55,7 +55,7 @@ fn put(host: &Host, writable: &Writable, from: &str, kind: &str) -> Result<Strin
 }
 
 /// Writes the entry. When this returns, it is what boots next. What has proved itself under another entry need not again.
-pub(super) async fn commit(work: &Work, mut new: New) -> Result<String, Failure> {
+pub(super) async fn commit(work: &Work, mut new: New) -> Result<BootEntryName, Failure> {
     let observed = work.observe().await?;
     new.is_good |= observed.has_proved_itself_with(&new.deployment, &new.options);
     let file = boot_entry::name(&new, &observed.entries);

@@ -343,7 +343,7 @@ async fn end(
     work.progress.send_replace(None);
     shown.wait().await;
     // Who went away behind the commit point has the release, and reboots when they like.
-    let reboots = result.as_ref().is_ok_and(|outcome| outcome.reboots) && !work.is_left_alone();
+    let reboots = result.as_ref().is_ok_and(|outcome| outcome.reboots) && !work.is_disconnected();
     if let Some(client) = &work.client {
         let _ = client.send(result.map_or_else(Event::Failed, Event::Done)).await;
     }

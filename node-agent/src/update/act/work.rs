@@ -92,7 +92,7 @@ impl Work {
     }
 
     /// Whether the client has disconnected.
-    pub(super) fn is_left_alone(&self) -> bool {
+    pub(super) fn is_disconnected(&self) -> bool {
         self.client.as_ref().is_some_and(mpsc::Sender::is_closed)
     }
 
@@ -219,7 +219,7 @@ async fn registry_by(
 fn keys(host: &Host) -> Vec<String> {
     let files = KEYS.iter().flat_map(|folder| fs::read_dir(host.path(folder)).into_iter().flatten().flatten());
     let paths = files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|ending| ending == "pub"));
-    let paths = paths.filter(|path| match is_key(path) {
+    let paths = paths.filter(|path| match check_key(path) {
         Ok(()) => true,
         Err(why) => {
             log::warn!("the key {} is not used, others are: {why}; put the PEM file there again", path.display());
@@ -232,7 +232,7 @@ fn keys(host: &Host) -> Vec<String> {
 }
 
 /// One damaged key must not cost the others: image-proxy refuses a policy as a whole.
-fn is_key(path: &Path) -> Result<(), String> {
+fn check_key(path: &Path) -> Result<(), String> {
     let read = fs::metadata(path).and_then(|found| match found.is_file() && found.len() <= MAX_KEY_BYTES {
         true => fs::read_to_string(path),
         false => Err(std::io::Error::other("it is no small file")),

@@ -1,24 +1,11 @@
 //! Releases that failed on this node: remembered with their reason, and refused until they are allowed again.
 
-use serde::{Deserialize, Serialize};
+pub use ballast_types::releases::FailedRelease;
 
 use super::{Digest, Memory};
 
 /// So many failed releases are remembered; the oldest go first. A registry makes a handful a year.
 const MAX_FAILED: usize = 64;
-
-/// A release that failed here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailedRelease {
-    /// Which.
-    pub digest: Digest,
-    /// Its version.
-    pub version: String,
-    /// What was wrong, in one sentence.
-    pub reason: String,
-    /// When that was found, in seconds since 1970.
-    pub at: u64,
-}
 
 impl Memory {
     /// The release named `name` (a digest, its beginning, or a version) among those that failed.

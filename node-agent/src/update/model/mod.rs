@@ -14,7 +14,7 @@ pub use ballast_types::FailureKind;
 
 pub(super) use self::failed_release::is_named;
 pub use self::{
-    boot_entry::{BootEntry, Tries},
+    boot_entry::{BootEntry, BootEntryName, Tries},
     deployment::{DeploymentId, Origin},
     failed_release::FailedRelease,
     memory::Memory,

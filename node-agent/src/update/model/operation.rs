@@ -1,6 +1,7 @@
 //! Operations on releases, their progress, and their results.
 
 use ballast_types::FailureKind;
+pub use ballast_types::releases::{Phase, Progress};
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
@@ -97,61 +98,6 @@ impl Command {
     pub fn replaces_wanted(&self) -> bool {
         self.is_resumed() || matches!(self, Self::Rollback { .. })
     }
-}
-
-/// What an operation is at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// Asking the registry, checking the signature.
-    #[default]
-    Resolve,
-    /// Looking whether there is room.
-    Preflight,
-    /// Fetching layers.
-    Fetch,
-    /// Making the deployment.
-    Deploy,
-    /// Writing kernel and initramfs to the ESP.
-    Kernel,
-    /// Writing the boot entry: the one commit point.
-    Commit,
-    /// Removing what is not needed any more.
-    Collect,
-    /// Checking objects.
-    Check,
-    /// Rebooting.
-    Reboot,
-}
-
-impl Phase {
-    /// What programs and people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Preflight => "preflight",
-            Self::Fetch => "fetch",
-            Self::Deploy => "deploy",
-            Self::Kernel => "kernel",
-            Self::Commit => "commit",
-            Self::Collect => "collect",
-            Self::Check => "check",
-            Self::Reboot => "reboot",
-        }
-    }
-}
-
-/// How far an operation is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// What it is at.
-    pub phase: Phase,
-    /// The image, once it is known.
-    pub image: Option<String>,
-    /// Bytes that were fetched.
-    pub fetched_bytes: u64,
-    /// Bytes that there are to fetch.
-    pub total_bytes: u64,
 }
 
 /// What is reported to the client that asked for an operation, in order; the last is one of the latter two.

@@ -1,13 +1,10 @@
 //! A new boot entry: its name and its text.
 
-use crate::update::model::{BootEntry, DeploymentId};
+use crate::update::model::{BootEntry, BootEntryName, DeploymentId, Tries};
 
 /// How often a new release is tried before the boot loader falls back. Once is too few: a power cut in the first boot is
 /// not the release's fault.
 pub const TRIES: u32 = 3;
-
-/// Names on the ESP stay short of vfat's 255 letters by far.
-const MAX_VERSION: usize = 64;
 
 /// What a boot entry is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +24,10 @@ pub struct New {
 }
 
 /// The name of an entry that boots before all of `entries`.
-pub fn name(new: &New, entries: &[BootEntry]) -> String {
-    let number = entries.iter().map(BootEntry::number).max().unwrap_or(0).saturating_add(1);
-    let plain =
-        |letter: char| if letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '~') { letter } else { '_' };
-    let version: String = new.version.chars().take(MAX_VERSION).map(plain).collect();
-    let commit = new.deployment.commit().get(..12).unwrap_or_else(|| new.deployment.commit());
-    let tries = if new.is_good { String::new() } else { format!("+{TRIES}") };
-    format!("ballast-{number}-{version}-{commit}{tries}.conf")
+pub fn name(new: &New, entries: &[BootEntry]) -> BootEntryName {
+    let number = entries.iter().filter_map(|entry| entry.name.number()).max().unwrap_or(0).saturating_add(1);
+    let tries = (!new.is_good).then_some(Tries { left: TRIES, done: 0 });
+    BootEntryName::new(number, &new.version, &new.deployment, tries)
 }
 
 /// Its text (Boot Loader Specification, type 1). No `sort-key`: the name decides.
@@ -100,14 +93,14 @@ mod tests {
     #[test]
     fn a_new_entry_boots_first() {
         let observed = node("a1 b2+0 c9+1", "a");
-        let file = name(&new("20261121.1", false), &observed.entries);
-        assert_eq!(file, "ballast-4-20261121.1-0123456789ab+3.conf");
+        let name = |new: New, entries| super::name(&new, entries);
+        let first = name(new("20261121.1", false), &observed.entries);
+        assert_eq!(first.as_str(), "ballast-4-20261121.1-0123456789ab+3.conf");
         let mut entries = observed.entries.clone();
-        let entry = BootEntry { file, ..entries[0].clone() };
-        entries.push(BootEntry { tries: crate::update::model::Tries::of(&entry.file), ..entry });
+        entries.push(BootEntry { name: first, ..entries[0].clone() });
         entries.sort_by(boot_order);
-        assert_eq!(entries[0].number(), 4);
-        assert_eq!(name(&new("1/../x y+1-2", true), &[]), "ballast-1-1_.._x_y_1_2-0123456789ab.conf");
+        assert_eq!(entries[0].name.number(), Some(4));
+        assert_eq!(name(new("20261121.1", true), &[]).as_str(), "ballast-1-20261121.1-0123456789ab.conf");
     }
 
     #[test]

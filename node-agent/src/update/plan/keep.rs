@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{boot_entry::arguments, bootable, last_good};
-use crate::update::model::{BootEntry, DeploymentId, Digest, Observed};
+use crate::update::model::{BootEntry, BootEntryName, DeploymentId, Digest, Observed};
 
 /// What may be removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surplus {
     /// Files of boot entries, to be removed first: nothing may boot what is about to go.
-    pub entries: Vec<String>,
+    pub entries: Vec<BootEntryName>,
     /// Files in the ESP's folder of kernels that no entry which stays names.
     pub kernels: Vec<String>,
     /// The releases that stay. The rest go.
@@ -41,7 +41,7 @@ pub fn surplus(observed: &Observed, kernels: &[String]) -> Surplus {
     keep.extend(observed.memory.fetched.clone());
     keep.extend(observed.memory.pinned.iter().cloned());
     Surplus {
-        entries: going.into_iter().map(|entry| entry.file.clone()).collect(),
+        entries: going.into_iter().map(|entry| entry.name.clone()).collect(),
         kernels: kernels.iter().filter(|file| !named.contains(file.as_str())).cloned().collect(),
         keep,
     }
@@ -51,7 +51,7 @@ pub fn surplus(observed: &Observed, kernels: &[String]) -> Surplus {
 /// boots if that one fails. One with arguments that did not boot says so as long as it is there.
 fn is_superseded(in_order: &[&BootEntry], entry: &BootEntry) -> bool {
     let same = || in_order.iter().filter(|other| other.deployment == entry.deployment);
-    let is = |other: Option<&&BootEntry>| other.is_some_and(|other| other.file == entry.file);
+    let is = |other: Option<&&BootEntry>| other.is_some_and(|other| other.name == entry.name);
     let is_first = is(same().next());
     let is_last_resort = is(same().find(|other| other.is_blessed()));
     let is_warning = is(same().find(|other| other.is_exhausted()))
@@ -67,7 +67,8 @@ mod tests {
     fn shown(observed: &Observed) -> (String, String, String) {
         let kernels: Vec<String> = "abcdex".chars().map(|letter| format!("{letter}-vmlinuz")).collect();
         let surplus = surplus(observed, &kernels);
-        let numbers: Vec<&str> = surplus.entries.iter().filter_map(|file| file.split('-').nth(1)).collect();
+        let numbers = surplus.entries.iter().filter_map(|name| Some(name.number()?.to_string()));
+        let numbers: Vec<String> = numbers.collect();
         let keep: Vec<&str> = surplus.keep.iter().filter_map(|digest| digest.as_str().get(7..8)).collect();
         let kernels: Vec<&str> = surplus.kernels.iter().filter_map(|file| file.get(..1)).collect();
         (keep.concat(), numbers.join(" "), kernels.concat())
@@ -102,8 +103,8 @@ mod tests {
     #[test]
     fn what_a_blessing_that_was_cut_short_left_goes() {
         let mut observed = node("a1+2 a2", "a");
-        observed.entries[1].file = observed.entries[0].file.replace("+2-1", "");
-        assert_eq!(surplus(&observed, &[]).entries, ["ballast-1-1-a+2-1.conf"]);
+        observed.entries[1].name = observed.entries[0].name.without_counter();
+        assert_eq!(surplus(&observed, &[]).entries, ["ballast-1-1-a+2-1.conf".parse().unwrap()]);
         assert!(crate::update::plan::booted_entry(&observed).unwrap().is_blessed());
     }
 

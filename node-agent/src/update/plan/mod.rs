@@ -59,7 +59,7 @@ pub fn plan(observed: &Observed, unattended: Unattended, arguments: &str, now: u
 
 /// Whether a release that has never booted is the next to boot, and the one that runs has proved itself.
 fn is_upgrade_prepared(observed: &Observed) -> bool {
-    let next = bootable(observed).first().and_then(|next| Some((next.deployment.clone(), next.tries?)));
+    let next = bootable(observed).first().and_then(|next| Some((next.deployment.clone(), next.name.tries()?)));
     let is_fresh = next.is_some_and(|(id, tries)| observed.booted.as_ref() != Some(&id) && tries.done == 0);
     is_fresh && booted_entry(observed).is_some_and(BootEntry::is_blessed)
 }
@@ -77,7 +77,7 @@ fn newly_failed(observed: &Observed, now: u64) -> Option<FailedRelease> {
             return None;
         }
         let reported = observed.memory.given_up.as_ref().filter(|given_up| given_up.digest == origin.digest);
-        let boots = match entry.tries.map_or(0, |tries| tries.done) {
+        let boots = match entry.name.tries().map_or(0, |tries| tries.done) {
             1 => "one boot".to_owned(),
             tries => format!("{tries} boots"),
         };
@@ -167,7 +167,7 @@ pub fn deployments(observed: &Observed) -> Vec<Deployment> {
 
 /// What a boot entry says of its release.
 fn state(entry: &BootEntry) -> State {
-    match entry.tries {
+    match entry.name.tries() {
         None => State::Good,
         Some(tries) if tries.left == 0 => State::Failed,
         Some(_) => State::Trial,
@@ -179,7 +179,7 @@ pub fn reasons(observed: &Observed, now: u64) -> Vec<String> {
     let missing = observed.entries.iter().filter(|entry| !observed.on_disk.contains_key(&entry.deployment));
     let mut reasons: Vec<String> = missing
         .map(|entry| {
-            format!("boot entry {} names a deployment that is not there; ballast collect removes it", entry.file)
+            format!("boot entry {} names a deployment that is not there; ballast collect removes it", entry.name)
         })
         .collect();
     let is_bad = booted_digest(observed).and_then(|digest| observed.memory.failure_of(digest));

@@ -25,13 +25,12 @@ pub(crate) fn node(entries: &str, booted: &str) -> Observed {
         let number = observed.entries.len() + 1;
         let counter = tries.map_or(String::new(), |tries| format!("+{}-{}", tries.left, tries.done));
         observed.entries.push(BootEntry {
-            file: format!("ballast-{number}-{}-{letter}{counter}.conf", version(letter)),
+            name: format!("ballast-{number}-{}-{letter}{counter}.conf", version(letter)).parse().unwrap(),
             deployment: id(letter),
             version: version(letter),
             linux: format!("/ballast/{letter}-vmlinuz"),
             initrd: format!("/ballast/{letter}-initramfs"),
             options: format!("ballast.deployment={}", id(letter)),
-            tries,
         });
     }
     observed

@@ -76,8 +76,8 @@ async fn a_bundle_has_all_but_secrets() {
     node.wait_for("both pods", |status| shown(status).len() == 2).await;
 
     let file = workstation.path("bundle.tar.zst");
-    let told = workstation.run(&["--node", &address, "support-bundle", "-o", file.to_str().unwrap()]).await;
-    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    let message = workstation.run(&["--node", &address, "support-bundle", "-o", file.to_str().unwrap()]).await;
+    assert_eq!(message.status.code(), Some(0), "{message:?}");
     let files = unpack(&file);
     for (name, expected) in [
         ("status.json", "\"ready\": true"),
@@ -124,6 +124,7 @@ async fn a_bundle_has_all_but_secrets() {
     // Half a bundle is none.
     assert!(!workstation.path("bundle.tar.zst.part").exists());
     workstation.is("an-operator");
-    let (code, told) = workstation.fails(&["--node", &address, "support-bundle", "-o", file.to_str().unwrap()]).await;
-    assert!(code == 1 && told.contains("needs the role admin"), "{told}");
+    let (code, message) =
+        workstation.fails(&["--node", &address, "support-bundle", "-o", file.to_str().unwrap()]).await;
+    assert!(code == 1 && message.contains("needs the role admin"), "{message}");
 }

@@ -60,8 +60,8 @@ async fn ended(mut child: Child, input: &[u8]) -> (Option<i32>, String, String) 
 async fn a_command_says_what_it_has_to_say_and_how_it_ended() {
     let ways = Ways::new().await;
     for mut command in ways.commands(&["web", "--", "sh", "-c", "echo out $OF; echo err >&2; exit 7"]) {
-        let told = ended(command.spawn().unwrap(), b"").await;
-        assert_eq!(told, (Some(7), "out the-container\n".to_owned(), "err\n".to_owned()));
+        let ended_as = ended(command.spawn().unwrap(), b"").await;
+        assert_eq!(ended_as, (Some(7), "out the-container\n".to_owned(), "err\n".to_owned()));
     }
     // Its input has an end, and is as long as it likes.
     let long = "0123456789abcdef\n".repeat(20_000);

@@ -28,8 +28,8 @@ async fn who_goes_away_cancels_what_was_asked_for() {
     };
     timeout(SOON, began).await.expect("it is not begun");
     // Nobody goes down meanwhile, unless somebody wants it by force.
-    let (code, told) = workstation.fails(&["--node", &address, "reboot"]).await;
-    assert!(code == 5 && told.contains("fsck is running"), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "reboot"]).await;
+    assert!(code == 5 && message.contains("fsck is running"), "{message}");
     checks.kill().await.unwrap();
     let ended = async {
         while operation().await.is_some() {
@@ -61,11 +61,11 @@ async fn a_reset_is_ordered_for_the_next_boot() {
     let (workstation, running, address) = pair(upgrades::prepare).await;
     let node = &running.node;
     // Nobody is there to be asked.
-    let (code, told) = workstation.fails(&["--node", &address, "reset"]).await;
-    assert!(code == 1 && told.contains("--yes") && !node.path(ORDER).exists(), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "reset"]).await;
+    assert!(code == 1 && message.contains("--yes") && !node.path(ORDER).exists(), "{message}");
     workstation.is("an-operator");
-    let (code, told) = workstation.fails(&["--node", &address, "reset", "--yes"]).await;
-    assert!(code == 1 && told.contains("needs the role admin") && !node.path(ORDER).exists(), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "reset", "--yes"]).await;
+    assert!(code == 1 && message.contains("needs the role admin") && !node.path(ORDER).exists(), "{message}");
     workstation.is("an-admin");
     let said = workstation.succeeds(&["--node", &address, "reset", "--yes", "--keep", "identity,images"]).await;
     assert!(said.starts_with("the next boot empties /var and keeps identity, images"), "{said}");
@@ -74,6 +74,6 @@ async fn a_reset_is_ordered_for_the_next_boot() {
     node.wait_for("the reason", says).await;
     workstation.succeeds(&["--node", &address, "reset", "--cancel"]).await;
     assert!(!node.path(ORDER).exists());
-    let (code, told) = workstation.fails(&["--node", &address, "reset", "--cancel"]).await;
-    assert!(code == 4 && told.contains("no reset is ordered"), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "reset", "--cancel"]).await;
+    assert!(code == 4 && message.contains("no reset is ordered"), "{message}");
 }

@@ -39,6 +39,6 @@ async fn logs_are_followed_until_who_asked_goes_away() {
     node.write("/var/log/pods/default_web_u/c/0.log", "2026-11-30T10:00:00Z stdout F hello\n");
     assert_eq!(workstation.succeeds(&["--node", &address, "logs", "web/c"]).await, "hello\n");
     workstation.is("an-reader");
-    let (code, told) = workstation.fails(&["--node", &address, "logs", "web"]).await;
-    assert!(code == 1 && told.contains("needs the role operator"), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "logs", "web"]).await;
+    assert!(code == 1 && message.contains("needs the role operator"), "{message}");
 }

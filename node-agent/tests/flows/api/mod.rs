@@ -33,7 +33,7 @@ struct Workstation {
 }
 
 impl Workstation {
-    /// One with an authority, and a certificate of each role; tells the settings for nodes at `address` besides.
+    /// One with an authority, and a certificate of each role; returns the settings for nodes at `address` besides.
     async fn new(address: &str) -> (Self, String) {
         let workstation = Self { folder: tempfile::tempdir().unwrap() };
         let settings = workstation.succeeds(&["ca", "init"]).await;
@@ -123,11 +123,11 @@ async fn three_commands_lead_to_the_first_status() {
     assert!(node.read("/dev/console").contains(&console), "{}", node.read("/dev/console"));
 
     // Nobody is believed in silence.
-    let (code, told) = workstation.fails(&["--node", &address, "status"]).await;
-    assert!(code == 1 && told.contains("was never spoken to") && told.contains(&api.fingerprint), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "status"]).await;
+    assert!(code == 1 && message.contains("was never spoken to") && message.contains(&api.fingerprint), "{message}");
     let wrong = format!("sha256:{}", "0".repeat(64));
-    let (code, told) = workstation.fails(&["--node", &address, "--fingerprint", &wrong, "status"]).await;
-    assert!(code == 1 && told.contains("shows another certificate"), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "--fingerprint", &wrong, "status"]).await;
+    assert!(code == 1 && message.contains("shows another certificate"), "{message}");
     let first = workstation.succeeds(&["--node", &address, "--fingerprint", &api.fingerprint, "status"]).await;
     assert!(first.contains("node-1 ready") && first.contains(&api.fingerprint), "{first}");
     workstation.succeeds(&["--node", &address, "status"]).await;
@@ -135,8 +135,8 @@ async fn three_commands_lead_to_the_first_status() {
     // Another certificate at the same place.
     let known = fs::read_to_string(workstation.path("known-nodes")).unwrap();
     fs::write(workstation.path("known-nodes"), known.replace(&api.fingerprint, &wrong)).unwrap();
-    let (code, told) = workstation.fails(&["--node", &address, "status"]).await;
-    assert!(code == 1 && told.contains(&wrong) && told.contains(&api.fingerprint), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "status"]).await;
+    assert!(code == 1 && message.contains(&wrong) && message.contains(&api.fingerprint), "{message}");
 }
 
 #[tokio::test]
@@ -184,12 +184,12 @@ async fn every_command_is_the_same_from_elsewhere() {
         let mut here = Command::new(env!("CARGO_BIN_EXE_ballast"));
         here.args(["--root", &root]).args(command).stdin(Stdio::null());
         let here = here.output().await.unwrap();
-        let told = |output: &Output| {
+        let message = |output: &Output| {
             let [out, error] =
                 [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             (output.status.code(), out, error)
         };
-        assert_eq!(told(&elsewhere), told(&here), "{command:?}");
+        assert_eq!(message(&elsewhere), message(&here), "{command:?}");
     }
     // But for the room on the disk, which others use, too.
     let status: Status =
@@ -201,8 +201,8 @@ async fn every_command_is_the_same_from_elsewhere() {
     assert!(said.contains("node-9"), "{said}");
     assert!(node.read(FILE).contains("hostname = \"node-9\""));
     // What needs the node's own files says so.
-    let (code, told) = workstation.fails(&["--node", &address, "boot"]).await;
-    assert!(code == 1 && told.contains("works on the node itself only"), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "boot"]).await;
+    assert!(code == 1 && message.contains("works on the node itself only"), "{message}");
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn several_nodes_are_a_table_and_who_does_not_answer_is_in_it() {
     assert!(row(&address).contains("node-1") && row(&nobody).contains("no answer"), "{text}");
     assert!(text.contains(&format!("! {nobody}: connecting to {nobody}")), "{text}");
     assert_eq!(output.status.code(), Some(1));
-    let (code, told) = workstation.fails(&["--node", &both, "upgrade"]).await;
-    assert!(code == 1 && told.contains("takes one node at a time, and these are 2"), "{told}");
+    let (code, message) = workstation.fails(&["--node", &both, "upgrade"]).await;
+    assert!(code == 1 && message.contains("takes one node at a time, and these are 2"), "{message}");
     drop(running);
 }

@@ -40,9 +40,9 @@ async fn each_role_is_refused_what_is_not_its_own() {
             let mut asked = workstation.command(&[&["--node", &address][..], &command].concat());
             // An editor that changes nothing.
             let output = asked.env("EDITOR", "true").output().await.unwrap();
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.success(), is_allowed, "{role} {command:?}: {told}");
-            assert!(is_allowed || told.contains("needs the role"), "{role} {command:?}: {told}");
+            let message = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.success(), is_allowed, "{role} {command:?}: {message}");
+            assert!(is_allowed || message.contains("needs the role"), "{role} {command:?}: {message}");
         }
     }
 }
@@ -100,21 +100,21 @@ async fn what_is_revoked_is_so_at_once_and_for_running_streams() {
     node.write(FILE, &revoke);
     let ended = timeout(SOON, follows.wait()).await.expect("the stream goes on").unwrap();
     assert_eq!(ended.code(), Some(1));
-    let (code, told) = workstation.fails(&["--node", &address, "status"]).await;
-    assert!(code == 1 && told.contains("is revoked (api.revoked_serials)"), "{told}");
+    let (code, message) = workstation.fails(&["--node", &address, "status"]).await;
+    assert!(code == 1 && message.contains("is revoked (api.revoked_serials)"), "{message}");
     workstation.is("an-admin");
     workstation.succeeds(&["--node", &address, "status"]).await;
 
     node.write(FILE, &format!("{settings}revoked_roles = [\"admin\"]\n"));
-    let mut told = String::new();
+    let mut message = String::new();
     for _ in 0..100 {
-        told = workstation.fails(&["--node", &address, "status"]).await.1;
-        if told.contains("the role admin is revoked") {
+        message = workstation.fails(&["--node", &address, "status"]).await.1;
+        if message.contains("the role admin is revoked") {
             break;
         }
         sleep(Duration::from_millis(100)).await;
     }
-    assert!(told.contains("the role admin is revoked (api.revoked_roles)"), "{told}");
+    assert!(message.contains("the role admin is revoked (api.revoked_roles)"), "{message}");
     // A slip closes it for everybody.
     node.write(FILE, &format!("{settings}revoked_roles = [\"admins\"]\n"));
     node.wait_for("it to close", |status| status.api.is_none()).await;
@@ -133,11 +133,11 @@ async fn a_stream_ends_with_the_certificate_that_began_it() {
     let brief = Certificate::for_seconds("brief", "ballast:reader", 5, &known);
     let mut stream = handshake(&address, Some(&brief), false).await.unwrap();
     stream.write_all(b"GET /v1/logs?follow=true HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-    let mut told = Vec::new();
+    let mut message = Vec::new();
     // It is no end of the answer, only of the connection.
-    let _ = timeout(SOON, stream.read_to_end(&mut told)).await.expect("the stream goes on");
-    let told = String::from_utf8_lossy(&told);
-    assert!(told.starts_with("HTTP/1.1 200 ") && told.contains("{\"line\":\"one\"}"), "{told}");
+    let _ = timeout(SOON, stream.read_to_end(&mut message)).await.expect("the stream goes on");
+    let message = String::from_utf8_lossy(&message);
+    assert!(message.starts_with("HTTP/1.1 200 ") && message.contains("{\"line\":\"one\"}"), "{message}");
     assert!(exchange(&address, Some(&brief), "GET", "/v1/status", "").await.is_none());
     drop(running);
 }

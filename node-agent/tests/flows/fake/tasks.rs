@@ -182,8 +182,8 @@ fn attend(runtime: &Arc<Runtime>, id: &str, mut child: Child) {
         let mut state = runtime.state();
         if let Some(task) = state.tasks.get_mut(&id) {
             task.status = status;
-            let told = Status { status: status.unwrap() }.encode_to_vec();
-            task.waiting.drain(..).for_each(|waiting| waiting.try_send(told.clone()).unwrap_or_default());
+            let message = Status { status: status.unwrap() }.encode_to_vec();
+            task.waiting.drain(..).for_each(|waiting| waiting.try_send(message.clone()).unwrap_or_default());
         }
     });
 }

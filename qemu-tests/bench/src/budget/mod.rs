@@ -14,4 +14,4 @@ pub use figure::Figure;
 pub use file::{Budget, Entry};
 pub(crate) use measure::idle_node;
 pub use measure::{Measured, measure};
-pub use verdict::{CLUSTER_PERCENT, Finding, SETTINGS_PERCENT, Verdict, added_costs, judge};
+pub use verdict::{CLUSTER_PERCENT, Finding, SETTINGS_PERCENT, Verdict, added_costs, evaluate};

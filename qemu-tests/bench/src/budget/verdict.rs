@@ -48,7 +48,7 @@ pub struct Finding {
 }
 
 /// Compares each figure, in their order.
-pub fn judge(budget: &Budget, measured: &Measured) -> Vec<Finding> {
+pub fn evaluate(budget: &Budget, measured: &Measured) -> Vec<Finding> {
     let find = |&figure: &Figure| {
         let (entry, measured) = (budget.entry(figure), measured.of(figure));
         let verdict = match () {
@@ -150,7 +150,7 @@ mod tests {
     fn packages(measured: u64) -> Finding {
         let budget = Budget::parse(super::super::file::tests::text()).unwrap();
         let measured = Measured::with(|figure| if figure == Figure::Packages { measured } else { 1_000 });
-        let mut findings = judge(&budget, &measured);
+        let mut findings = evaluate(&budget, &measured);
         assert!(findings.iter().all(|finding| finding.figure == Figure::Packages || !finding.fails()));
         findings.remove(3)
     }

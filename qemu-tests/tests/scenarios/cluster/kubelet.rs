@@ -126,8 +126,8 @@ fn main_pid(node: &mut Node) -> Result<u32> {
 fn joins(hosted: &mut Hosted) -> Result<()> {
     let Hosted { plane, node, name, version, .. } = hosted;
     let status = node.status_when("the kubelet is healthy", JOINED, is_healthy)?;
-    let kubelet = status.kubelet.context("the status tells of no kubelet")?;
-    ensure!(kubelet.version.as_ref() == Some(version) && kubelet.failed.is_empty(), "the status tells {kubelet:?}");
+    let kubelet = status.kubelet.context("the status has no kubelet")?;
+    ensure!(kubelet.version.as_ref() == Some(version) && kubelet.failed.is_empty(), "the status says {kubelet:?}");
     let object = node_when(&plane.kubectl, name, "the Node is Ready", |node| is(node, "Ready", "True"))?;
     let info = &object["status"]["nodeInfo"]["kubeletVersion"];
     ensure!(info == format!("v{version}").as_str(), "the Node has kubelet {info}");
@@ -248,7 +248,7 @@ fn hangs(hosted: &mut Hosted) -> Result<()> {
 /// Who writes to /var changes no program unnoticed: it is refused before it runs, and fetched anew.
 fn flipped(hosted: &mut Hosted) -> Result<()> {
     let Hosted { node, .. } = hosted;
-    let digest = node.status()?.kubelet.and_then(|kubelet| kubelet.digest).context("no digest is told")?;
+    let digest = node.status()?.kubelet.and_then(|kubelet| kubelet.digest).context("no digest is reported")?;
     let hex = digest.trim_start_matches("sha256:");
     let file = format!("/var/lib/ballast/artifacts/{hex}/files/kubelet");
     // Sealed, nobody writes to it, root neither; and it runs.

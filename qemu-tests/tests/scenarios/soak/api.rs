@@ -50,13 +50,13 @@ impl Workstation {
     /// What a command prints that ends well.
     fn says(&self, arguments: &[&str]) -> Result<String> {
         let output = self.on_node(arguments).output().context("running ballast")?;
-        told(arguments, &output, 0).map(|(out, _)| out)
+        outcome(arguments, &output, 0).map(|(out, _)| out)
     }
 
-    /// What a command complains of that ends with 1.
+    /// The standard error of a command that ends with 1.
     fn fails(&self, arguments: &[&str]) -> Result<String> {
         let output = self.on_node(arguments).output().context("running ballast")?;
-        told(arguments, &output, 1).map(|(_, error)| error)
+        outcome(arguments, &output, 1).map(|(_, error)| error)
     }
 
     fn is(&self, name: &str) -> Result<()> {
@@ -67,7 +67,7 @@ impl Workstation {
     }
 }
 
-fn told(arguments: &[&str], output: &Output, code: i32) -> Result<(String, String)> {
+fn outcome(arguments: &[&str], output: &Output, code: i32) -> Result<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, error) = (text(&output.stdout), text(&output.stderr));
     ensure!(output.status.code() == Some(code), "{arguments:?} ended with {}: {out}{error}", output.status);
@@ -98,10 +98,10 @@ fn a01_a02_a03_a04_operators_reach_a_node_from_elsewhere() {
         let address = Ipv4Addr::new(127, (id >> 16) as u8, (id >> 8) as u8, (id | 1) as u8);
         let there = Workstation::new(&scenario.lab, scenario.scratch().join("config"), address);
         let output = there.command(&["ca", "init"]).output().context("running ballast")?;
-        let (settings, _) = told(&["ca", "init"], &output, 0)?;
+        let (settings, _) = outcome(&["ca", "init"], &output, 0)?;
         for role in ["admin", "operator", "reader"] {
             let output = there.command(&["ca", "issue", role, "--role", role, "--days", "1"]).output()?;
-            told(&["ca", "issue"], &output, 0)?;
+            outcome(&["ca", "issue"], &output, 0)?;
         }
         there.is("admin")?;
         let disk = scenario.disk()?;
@@ -157,10 +157,10 @@ fn api(node: &mut Node) -> Result<Value> {
 
 fn first_contact(way: &mut Way) -> Result<()> {
     let fingerprint = api(&mut way.node)?["fingerprint"].as_str().unwrap_or_default().to_owned();
-    let told = way.there.fails(&["status"])?;
-    ensure!(told.contains("was never spoken to") && told.contains(&fingerprint), "it is believed: {told}");
-    let told = way.there.says(&["--fingerprint", &fingerprint, "status"])?;
-    ensure!(told.contains("ready") && told.contains(&fingerprint), "{told}");
+    let message = way.there.fails(&["status"])?;
+    ensure!(message.contains("was never spoken to") && message.contains(&fingerprint), "it is believed: {message}");
+    let message = way.there.says(&["--fingerprint", &fingerprint, "status"])?;
+    ensure!(message.contains("ready") && message.contains(&fingerprint), "{message}");
     way.there.says(&["status"])?;
     // Without a certificate, and with an older TLS, nobody is answered.
     let place = format!("{}:9600", way.there.address);
@@ -216,7 +216,7 @@ fn exec(way: &mut Way) -> Result<()> {
     way.node.status_when("the pod runs", 90, |status| status.runs("tools"))?;
     let arguments = ["exec", "tools", "--", "sh", "-c", "echo out $OF; echo err >&2; exit 7"];
     let output = way.there.on_node(&arguments).output()?;
-    let (out, error) = told(&arguments, &output, 7)?;
+    let (out, error) = outcome(&arguments, &output, 7)?;
     ensure!(out == "out the-container\n" && error == "err\n", "{out:?} {error:?}");
     // Much, with an end.
     let long = "0123456789abcdef\n".repeat(20_000);
@@ -224,7 +224,7 @@ fn exec(way: &mut Way) -> Result<()> {
     let mut child = way.there.on_node(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let (mut stdin, text) = (child.stdin.take().context("it has an input")?, long.clone());
     let writing = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
-    let (out, _) = told(&arguments, &child.wait_with_output()?, 0)?;
+    let (out, _) = outcome(&arguments, &child.wait_with_output()?, 0)?;
     writing.join().map_err(|_| anyhow::anyhow!("writing panicked"))??;
     ensure!(out == long, "{} bytes came back of {}", out.len(), long.len());
     // A terminal, with the size of this one: script(1) makes one.
@@ -237,10 +237,10 @@ fn exec(way: &mut Way) -> Result<()> {
     );
     let mut command = way.there.tools.command("script");
     command.env("XDG_CONFIG_HOME", &way.there.folder).args(["-qec", &inner, "/dev/null"]);
-    let (out, _) = told(&["script"], &command.stdin(Stdio::null()).output()?, 0)?;
+    let (out, _) = outcome(&["script"], &command.stdin(Stdio::null()).output()?, 0)?;
     ensure!(out.contains("33 77"), "the terminal's size is {out:?}");
-    let told = way.there.fails(&["exec", "tools", "--", "/no/such"])?;
-    ensure!(told.contains("starting the command"), "{told}");
+    let message = way.there.fails(&["exec", "tools", "--", "/no/such"])?;
+    ensure!(message.contains("starting the command"), "{message}");
     ensure!(way.node.guest.ask("ls /run/ballast/exec | wc -l")?.trim() == "0", "a command's folder is left");
     Ok(())
 }
@@ -281,8 +281,8 @@ fn bundle(way: &mut Way) -> Result<()> {
     ensure!(packed.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]), "it is no zstd");
     let unpacked = way.there.folder.join("bundle.tar");
     let output = way.there.tools.command("zstd").arg("-dqo").args([&unpacked, &file]).output()?;
-    told(&["zstd"], &output, 0)?;
-    let (names, _) = told(&["tar"], &way.there.tools.command("tar").arg("-tf").arg(&unpacked).output()?, 0)?;
+    outcome(&["zstd"], &output, 0)?;
+    let (names, _) = outcome(&["tar"], &way.there.tools.command("tar").arg("-tf").arg(&unpacked).output()?, 0)?;
     for name in ["status.json", "journal/this-boot.txt", "network/addresses.json", "disks/blocks.json"] {
         ensure!(names.contains(&format!("ballast-support/{name}")), "{name} is not in it: {names}");
     }
@@ -294,13 +294,13 @@ fn roles(way: &mut Way) -> Result<()> {
     for arguments in
         [&["upgrade"][..], &["reboot"], &["settings", "set", "hostname", "x"], &["exec", "tools", "--", "id"]]
     {
-        let told = way.there.fails(arguments)?;
-        ensure!(told.contains("needs the role"), "{arguments:?}: {told}");
+        let message = way.there.fails(arguments)?;
+        ensure!(message.contains("needs the role"), "{arguments:?}: {message}");
     }
     way.there.is("operator")?;
     for arguments in [&["exec", "tools", "--", "id"][..], &["support-bundle", "-o", "/dev/null"], &["reset", "--yes"]] {
-        let told = way.there.fails(arguments)?;
-        ensure!(told.contains("needs the role admin"), "{arguments:?}: {told}");
+        let message = way.there.fails(arguments)?;
+        ensure!(message.contains("needs the role admin"), "{arguments:?}: {message}");
     }
     way.there.is("admin")
 }
@@ -311,8 +311,8 @@ fn revoked(way: &mut Way) -> Result<()> {
     let serial = line.split(' ').next().unwrap_or_default();
     way.there.says(&["settings", "set", "api.revoked_serials", &format!("[\"{serial}\"]")])?;
     way.there.is("reader")?;
-    let told = way.there.fails(&["status"])?;
-    ensure!(told.contains("is revoked"), "{told}");
+    let message = way.there.fails(&["status"])?;
+    ensure!(message.contains("is revoked"), "{message}");
     way.there.is("admin")
 }
 

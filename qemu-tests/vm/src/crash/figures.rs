@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::check::judge::{Boots, Fault};
+use super::check::verdict::{Boots, Fault};
 use super::run::Outcome;
 
 /// The figures of one recording, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
-    /// States that were made and judged
+    /// States that were made and checked
     pub states: usize,
     /// Epochs of the recordings: what lies between two flushes
     pub epochs: usize,

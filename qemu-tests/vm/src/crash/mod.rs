@@ -1,7 +1,7 @@
 //! Power cuts that are real: every write and flush of a guest is recorded, and any disk that a cut could have left is made and checked.
 //!
 //! ```text
-//!  record ──> base, log, marks ──> epochs ──> cuts ──> Scratch (in memory) ──> facts ──> judge ──> findings
+//!  record ──> base, log, marks ──> epochs ──> cuts ──> Scratch (in memory) ──> facts ──> verdict ──> findings
 //!  (QEMU, blklogwrites)                 (pure)         applied, taken back     (fsck, read)  (pure)
 //! ```
 

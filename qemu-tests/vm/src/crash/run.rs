@@ -1,4 +1,4 @@
-//! Makes the states of a recording one after the other, looks at each, and judges it.
+//! Makes the states of a recording one after the other, reads each, and checks it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::check::judge::{Boots, Expected, Fault, Verdict};
-use super::check::{Facts, Looker};
+use super::check::verdict::{Boots, Expected, Fault, Verdict};
+use super::check::{Facts, Inspector};
 use super::cut::{Choice, Cut, Epoch, cuts_of, epochs};
 use super::disk::{Region, Scratch};
 use super::log::{Log, Write};
@@ -81,7 +81,7 @@ pub struct Finding {
 
 impl Finding {
     /// What is wrong, for people, with the command that makes the state again.
-    pub fn told(&self, recording: &Recording, seed: u64) -> String {
+    pub fn describe(&self, recording: &Recording, seed: u64) -> String {
         let faults = self.verdict.faults.iter().map(|(fault, why)| format!("  {fault:?}: {why}\n"));
         let (cut, during) = (&self.cut, &self.during);
         format!(
@@ -95,7 +95,7 @@ impl Finding {
 /// What came of a recording.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// How many states were made and judged
+    /// How many states were made and checked
     pub states: usize,
     /// How many the recording has
     pub possible: usize,
@@ -145,7 +145,7 @@ impl fmt::Display for Outcome {
 /// A recording, ready for its states to be made.
 #[derive(Debug)]
 pub struct Run<'a> {
-    looker: Looker<'a>,
+    inspector: Inspector<'a>,
     scratch: Scratch,
     epochs: Vec<Epoch>,
     marks: Vec<Mark>,
@@ -170,18 +170,18 @@ impl<'a> Run<'a> {
     /// As [`Run::of`].
     pub fn with(tools: &'a Tools, recording: &Recording, log: &Log) -> Result<Self> {
         let mut run = Self::begin(tools, recording, log, marks::read(&recording.marks)?)?;
-        let first = run.looker.look(&run.scratch)?;
+        let first = run.inspector.inspect(&run.scratch)?;
         let mut later = Vec::new();
         for mark in run.marks.clone().iter().filter(|mark| mark.boots.is_some()) {
             let at = run.at_entry(mark.entries);
             later.extend(at.map(|cut| run.facts(&cut)).transpose()?.map(|(facts, _)| facts));
         }
         run.go_to(run.epochs.len())?;
-        run.looker.learn_the_end(&run.scratch)?;
-        let last = run.looker.look(&run.scratch)?;
+        run.inspector.learn_the_end(&run.scratch)?;
+        let last = run.inspector.inspect(&run.scratch)?;
         later.push(last.clone());
         run.expected = Expected::of(&first, &later, run.marks.clone());
-        let verdict = run.expected.judge(&last, log.entries.len());
+        let verdict = run.expected.verdict(&last, log.entries.len());
         ensure!(verdict.faults.is_empty(), "the end of the recording itself is at fault: {:?}", verdict.faults);
         // Back to the start: what was written is not kept anywhere.
         run.scratch = Scratch::of(&recording.base, &recording.log)?;
@@ -191,14 +191,14 @@ impl<'a> Run<'a> {
 
     fn begin(tools: &'a Tools, recording: &Recording, log: &Log, marks: Vec<Mark>) -> Result<Self> {
         let scratch = Scratch::of(&recording.base, &recording.log)?;
-        let looker = Looker::of(tools, &scratch)?;
+        let inspector = Inspector::of(tools, &scratch)?;
         let heeds_fua = marks.iter().any(|mark| mark.heeds_fua);
         let epochs = if heeds_fua { epochs(&log.clone().with_durable_commits()?) } else { epochs(log) };
         let recording = recording.clone();
-        Ok(Self { looker, scratch, epochs, marks, expected: Expected::default(), at: 0, recording })
+        Ok(Self { inspector, scratch, epochs, marks, expected: Expected::default(), at: 0, recording })
     }
 
-    /// Makes the states of `plan` and judges each. `boot` of those without a fault are chosen to be booted.
+    /// Makes the states of `plan` and checks each. `boot` of those without a fault are chosen to be booted.
     ///
     /// # Errors
     /// When one cannot be made or looked at.
@@ -232,18 +232,18 @@ impl<'a> Run<'a> {
         let odd = sample(odd, boot.div_ceil(2), &mut random);
         outcome.well = sample(well, boot - odd.len(), &mut random);
         outcome.well.extend(odd);
-        outcome.contents = self.looker.looked_at();
+        outcome.contents = self.inspector.inspected();
         outcome.seconds = began.elapsed().as_secs_f64();
         Ok(outcome)
     }
 
-    /// Judges one state.
+    /// The verdict on one state.
     ///
     /// # Errors
     /// When it cannot be made or looked at.
     pub fn state(&mut self, cut: &Cut) -> Result<Verdict> {
         let (facts, latest) = self.facts(cut)?;
-        Ok(self.expected.judge(&facts, latest))
+        Ok(self.expected.verdict(&facts, latest))
     }
 
     /// The first epoch behind which the new release boots: the one with the commit point.
@@ -291,7 +291,7 @@ impl<'a> Run<'a> {
     }
 
     fn facts(&mut self, cut: &Cut) -> Result<(Facts, usize)> {
-        self.made(cut, |run, latest| Ok((run.looker.look(&run.scratch)?, latest)))
+        self.made(cut, |run, latest| Ok((run.inspector.inspect(&run.scratch)?, latest)))
     }
 
     /// Makes a state, has `look` look at it, and takes it back.

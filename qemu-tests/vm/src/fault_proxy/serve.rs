@@ -17,7 +17,7 @@ use super::{SILENCE, Served, Shared, lock};
 type Client = StreamOwned<ServerConnection, TcpStream>;
 
 /// How often a stalled connection is looked at, whether the client or the fault proxy is gone.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) fn serve(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     client.set_read_timeout(Some(SILENCE)).context("setting a time limit")?;
@@ -84,13 +84,13 @@ fn send(client: &mut Client, head: &Head) -> Result<()> {
 
 /// Says nothing more until the client hangs up or the fault proxy closes.
 fn wait_for_the_end(client: &mut Client, shared: &Shared) -> Result<()> {
-    client.sock.set_read_timeout(Some(LOOK)).context("setting a time limit")?;
+    client.sock.set_read_timeout(Some(POLL_INTERVAL)).context("setting a time limit")?;
     let mut byte = [0];
     loop {
         match client.sock.peek(&mut byte) {
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
             // What a client may still say, it says to nobody.
-            Ok(1..) => std::thread::sleep(LOOK),
+            Ok(1..) => std::thread::sleep(POLL_INTERVAL),
             Ok(0) | Err(_) => return Ok(()),
         }
         if shared.closed.load(Ordering::Relaxed) {

@@ -73,7 +73,8 @@ pub(super) struct Traffic {
 
 impl Traffic {
     pub(super) fn of(report: &Report) -> Self {
-        Self { requests: report.requests, bytes: report.bytes_sent + report.bytes_received }
+        let traffic = report.traffic;
+        Self { requests: traffic.requests, bytes: traffic.bytes_sent + traffic.bytes_received }
     }
 
     /// What came after `before`.
@@ -128,7 +129,12 @@ mod tests {
 
     #[test]
     fn traffic_is_reported_for_one_node_and_minute() {
-        let report = |requests| Report { requests, bytes_sent: 10 * requests, bytes_received: 5, ..Report::default() };
+        let report = |requests| {
+            let mut report = Report::default();
+            let traffic = &mut report.traffic;
+            (traffic.requests, traffic.bytes_sent, traffic.bytes_received) = (requests, 10 * requests, 5);
+            report
+        };
         let before: Traffic = [report(5), report(7)].iter().map(Traffic::of).sum();
         let after: Traffic = [report(19), report(21)].iter().map(Traffic::of).sum();
         let traffic = after.since(&before);

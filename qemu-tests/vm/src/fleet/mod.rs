@@ -26,7 +26,7 @@ use crate::tools::Tools;
 use crate::workspace::Workspace;
 
 /// Between two looks at all nodes: a list of a thousand is work for the server that is measured.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks at what the nodes say of themselves, which no server is asked for.
 const GLANCE: Duration = Duration::from_millis(200);
 /// Longer than any of it may take, so that what is too slow is measured, too.
@@ -129,7 +129,7 @@ pub fn start(plane: &ControlPlane, nodes: usize) -> Result<Fleet> {
 fn all_ready(kubectl: &Kubectl, nodes: usize) -> Result<()> {
     when(
         &format!("{nodes} nodes are Ready"),
-        LOOK,
+        POLL_INTERVAL,
         || {
             let text = kubectl.run(&["get", "nodes", "--no-headers"]).unwrap_or_default();
             let ready = |line: &&str| {
@@ -146,7 +146,7 @@ fn all_renewed(kubectl: &Kubectl, nodes: usize, moment: &str) -> Result<()> {
     let renewed = "jsonpath={range .items[*]}{.spec.renewTime}{\"\\n\"}{end}";
     when(
         &format!("{nodes} nodes renewed their Lease"),
-        LOOK,
+        POLL_INTERVAL,
         || {
             let arguments = ["get", "leases", "--namespace=kube-node-lease", "--output", renewed];
             Ok(kubectl.run(&arguments).unwrap_or_default().lines().filter(|time| *time > moment).count())

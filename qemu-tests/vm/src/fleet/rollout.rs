@@ -11,7 +11,7 @@ use crate::deadline::Deadline;
 
 const VERSION: &str = "20261122.1";
 /// A look costs the server a list of all nodes.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Asks for another release on all nodes and waits until all run it; gives how many were seen cordoned at once.
 ///
@@ -23,7 +23,7 @@ pub(super) fn run(kubectl: &Kubectl, nodes: usize, max_unavailable: usize) -> Re
     cluster::wants(kubectl, &names, &format!("registry.example/ballast:{VERSION}"))?;
     let deadline = Deadline::after(TIMEOUT);
     let (mut most, mut done) = (0, 0);
-    let over = deadline.poll(LOOK, || {
+    let over = deadline.poll(POLL_INTERVAL, || {
         let text = kubectl.run(&["get", "nodes", "--no-headers", "--label-columns=os.ballast.dev/version"])?;
         let cordoned = text.lines().filter(|line| line.contains("SchedulingDisabled")).count();
         if cordoned > max_unavailable {

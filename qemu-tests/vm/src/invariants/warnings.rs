@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::console::Line;
 
-const COMPLAINTS: [&str; 11] = [
+const WARNINGS: [&str; 11] = [
     "Kernel panic",
     "Oops:",
     "BUG:",
@@ -19,8 +19,8 @@ const COMPLAINTS: [&str; 11] = [
 ];
 
 pub(super) fn check(lines: &[Line]) -> Result<()> {
-    let complains = |line: &&Line| COMPLAINTS.iter().any(|warning| line.text.contains(warning));
-    match lines.iter().find(complains) {
+    let warns = |line: &&Line| WARNINGS.iter().any(|warning| line.text.contains(warning));
+    match lines.iter().find(warns) {
         Some(line) => bail!("it says {:?}", line.text),
         None => Ok(()),
     }

@@ -20,7 +20,7 @@ const AT_ONCE: u64 = 1 << 40;
 /// # Errors
 /// When QEMU refuses, fails, or is not done in time.
 pub(super) fn save(qmp: &mut Qmp, file: &Path) -> Result<()> {
-    qmp.be_patient(TIMEOUT)?;
+    qmp.set_timeout(TIMEOUT)?;
     qmp.execute("stop")?;
     qmp.execute_with("migrate-set-parameters", &json!({ "max-bandwidth": AT_ONCE }))?;
     qmp.execute_with("migrate", &json!({ "uri": uri(file) }))?;
@@ -32,7 +32,7 @@ pub(super) fn save(qmp: &mut Qmp, file: &Path) -> Result<()> {
 /// # Errors
 /// When it is not the state of such a machine, or is not read in time.
 pub(super) fn restore(qmp: &mut Qmp, file: &Path) -> Result<()> {
-    qmp.be_patient(TIMEOUT)?;
+    qmp.set_timeout(TIMEOUT)?;
     qmp.execute_with("migrate-incoming", &json!({ "uri": uri(file) }))?;
     completed(qmp).with_context(|| format!("reading the machine's state from {}", file.display()))?;
     // It was stopped when it was written, and so it is now.

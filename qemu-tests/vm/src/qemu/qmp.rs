@@ -61,7 +61,7 @@ impl Qmp {
     ///
     /// # Errors
     /// When the socket is gone.
-    pub fn be_patient(&self, timeout: Duration) -> Result<()> {
+    pub fn set_timeout(&self, timeout: Duration) -> Result<()> {
         self.lines.get_ref().set_read_timeout(Some(timeout)).context("setting QMP's timeout")
     }
 

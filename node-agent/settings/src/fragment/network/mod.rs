@@ -47,7 +47,7 @@ pub(super) fn network_config(text: &Text<'_>, mut document: Table) -> Interfaces
         match entry.item.value.into_table() {
             Ok(table) => document = table,
             Err(other) => {
-                plan.problems.push(entry.item.origin.problem("network", &other.is_kind(), "a mapping"));
+                plan.problems.push(entry.item.origin.problem("network", &other.kind_clause(), "a mapping"));
                 return plan.finish();
             }
         }

@@ -33,7 +33,7 @@ impl Plan {
     /// Names an item that is of another kind than it should be.
     pub(super) fn refuse_kind(&mut self, key: &str, item: &Item, expected: &str) {
         if item.value != Value::Broken {
-            self.refuse(key, &item.origin, &item.value.is_kind(), expected);
+            self.refuse(key, &item.origin, &item.value.kind_clause(), expected);
         }
     }
 

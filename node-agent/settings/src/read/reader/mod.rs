@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
 
     /// The value `key`, which is true or false.
     pub(super) fn switch(&mut self, key: &'static str) -> Found<bool> {
-        self.value(key, "true or false", |value| value.as_switch().ok_or_else(|| value.is_kind()))
+        self.value(key, "true or false", |value| value.as_switch().ok_or_else(|| value.kind_clause()))
     }
 
     /// The value `key`, a whole number.
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
             if *value == Value::Number {
                 return Err("is no whole number, or out of range".to_owned());
             }
-            let number = u32::try_from(value.as_integer().ok_or_else(|| value.is_kind())?);
+            let number = u32::try_from(value.as_integer().ok_or_else(|| value.kind_clause())?);
             number.ok().filter(|number| range.contains(number)).ok_or_else(|| "is out of range".to_owned())
         })
     }
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         for list in candidates {
             let text = list.value.as_text().map(|_| std::slice::from_ref(list));
             let Some(items) = list.value.as_list().or(text) else {
-                self.refuse(key, list, &list.value.is_kind(), &format!("a list, each {}", T::EXPECTED));
+                self.refuse(key, list, &list.value.kind_clause(), &format!("a list, each {}", T::EXPECTED));
                 if self.is_cautious {
                     break;
                 }
@@ -304,7 +304,7 @@ impl<'a> Reader<'a> {
                 Some(table) => layers.push(table),
                 None => {
                     let expected = format!("a table, [{}]", self.key(key));
-                    self.refuse(key, item, &item.value.is_kind(), &expected);
+                    self.refuse(key, item, &item.value.kind_clause(), &expected);
                 }
             }
         }
@@ -325,7 +325,7 @@ impl<'a> Reader<'a> {
 fn parse_text<T>(value: &Value, read: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
     match value.as_text() {
         Some(text) => read(text),
-        None => Err(value.is_kind()),
+        None => Err(value.kind_clause()),
     }
 }
 

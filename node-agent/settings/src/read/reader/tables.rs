@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
             let text = list.value.as_text().filter(|_| !short.is_empty()).map(|_| std::slice::from_ref(list));
             let Some(items) = list.value.as_list().or(text) else {
                 let expected = format!("a list of tables, [[{}]]", self.key(key));
-                self.refuse(key, list, &list.value.is_kind(), &expected);
+                self.refuse(key, list, &list.value.kind_clause(), &expected);
                 continue;
             };
             self.findings.origins.insert(self.key(key), list.origin.clone());
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
     fn tables_in(&mut self, key: &'static str, list: &'a Item) -> Vec<&'a Item> {
         let expected = format!("tables, [[{}]]", self.key(key));
         let Value::List(items) = &list.value else {
-            self.refuse(key, list, &list.value.is_kind(), &format!("a list of {expected}"));
+            self.refuse(key, list, &list.value.kind_clause(), &format!("a list of {expected}"));
             return Vec::new();
         };
         let (tables, others): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|item| item.value.as_table().is_some());

@@ -69,7 +69,7 @@ fn one_cluster_has_the_nodes_pods() {
 }
 
 #[test]
-fn a_kubelet_is_told_what_is_peculiar_to_it() {
+fn what_is_peculiar_to_a_kubelet_is_read() {
     let (found, problems) = settings(
         "f",
         b"[kubelet]\nimage = \"r.example/kubelet:1.33\"\ncluster_dns = \"10.96.0.10\"\nconfig = \"maxPods: 50\"\nnode_ip = \"x\"\n\

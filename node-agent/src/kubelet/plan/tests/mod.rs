@@ -75,7 +75,7 @@ fn state(observed: &Observed) -> State {
 }
 
 #[test]
-fn without_the_role_it_is_ended_and_nothing_is_told() {
+fn without_the_role_it_is_ended_and_nothing_is_reported() {
     let mut observed = healthy(&version("a", "1.33.0"));
     let ended = plan(None, false, &observed, 0);
     assert_eq!((ended.step, ended.status), (Some(Step::Stop), None));

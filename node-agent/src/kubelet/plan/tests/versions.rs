@@ -47,7 +47,7 @@ fn a_patch_starts_and_another_minor_waits_until_the_node_is_drained() {
 }
 
 #[test]
-fn a_failed_minor_is_told_and_the_one_before_runs() {
+fn a_failed_minor_is_reported_and_the_one_before_runs() {
     let mut observed = between("1.32.1", "1.33.0");
     observed.memory.fail(failed(&version("b", "1.33.0")));
     let found = status(&wanted(), &observed);
@@ -75,8 +75,8 @@ fn one_that_may_not_speak_to_the_api_server_is_refused_with_a_sentence() {
     // What has proved itself runs on, and says so.
     let mut proved = healthy(&version("a", "1.34.0"));
     proved.files = render::files(&wanted(), "node-1", &version("a", "1.34.0"), None);
-    let told = plan(Some(&wanted()), true, &proved, 99);
-    assert_eq!((told.step, told.problems.len(), told.status.unwrap().state), (None, 1, State::Healthy));
+    let decided = plan(Some(&wanted()), true, &proved, 99);
+    assert_eq!((decided.step, decided.problems.len(), decided.status.unwrap().state), (None, 1, State::Healthy));
     // Nobody knows the server's.
     let unknown = Wanted { server_version: None, ..wanted() };
     assert_eq!(status(&unknown, &observed).waits, Some(version("b", "1.34.0")));

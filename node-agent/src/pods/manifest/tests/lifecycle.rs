@@ -1,4 +1,4 @@
-//! Probes, hooks, init containers, last words and deadlines.
+//! Probes, hooks, init containers, termination messages and deadlines.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ fn probes_are_read_with_kubernetes_defaults() {
 }
 
 #[test]
-fn hooks_and_last_words_are_read() {
+fn hooks_and_termination_messages_are_read() {
     let read = container("lifecycle: {postStart: {exec: {command: [hi]}}, preStop: {sleep: {seconds: 5}}}").lifecycle;
     assert_eq!(read.post_start, Some(Hook::Exec { command: vec!["hi".to_owned()] }));
     assert_eq!(read.pre_stop, Some(Hook::Sleep { time: Duration::from_secs(5) }));
@@ -81,7 +81,7 @@ fn hooks_and_last_words_are_read() {
 }
 
 #[test]
-fn a_last_word_makes_no_other_pod() {
+fn a_termination_message_makes_no_other_pod() {
     let pod = |more: &str| {
         let text = format!(
             "{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{containers: [{{name: c, image: x{more}}}]}}}}"

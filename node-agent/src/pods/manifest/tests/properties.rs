@@ -15,8 +15,8 @@ fn depth(line: &str) -> usize {
     line.find(|letter: char| letter != ' ' && letter != '-').unwrap_or(line.len())
 }
 
-/// Whether the line `index`, or what it is in, is told to be without effect; the lines count from 1.
-fn is_told(lines: &[&str], index: usize, notes: &[u64]) -> bool {
+/// Whether the line `index`, or what it is in, is reported to be without effect; the lines count from 1.
+fn is_reported(lines: &[&str], index: usize, notes: &[u64]) -> bool {
     let mut around = depth(lines[index]);
     for (above, text) in lines[..=index].iter().enumerate().rev() {
         if text.starts_with("---") {
@@ -29,7 +29,7 @@ fn is_told(lines: &[&str], index: usize, notes: &[u64]) -> bool {
             }
         }
     }
-    // Of a whole document it is told where its kind stands.
+    // Of a whole document it is reported where its kind stands.
     let first = lines[..=index].iter().rposition(|text| text.starts_with("---")).map_or(0, |at| at + 1);
     let count = lines[first..].iter().position(|text| text.starts_with("---")).unwrap_or(lines.len() - first);
     let kind = lines[first..first + count].iter().position(|text| text.starts_with("kind:"));
@@ -79,12 +79,12 @@ fn no_field_is_silently_dropped() {
             });
             let pods = found.pods.iter().flat_map(|pod| &pod.notes);
             let of_pods = pods.filter_map(|note| note.split(':').next()?.parse().ok());
-            // What is around it may be refused as a whole, or told to be without effect.
+            // What is around it may be refused as a whole, or reported to be without effect.
             let others = found.problems.iter().chain(&found.notes).filter_map(|other| other.line);
-            let told: Vec<u64> = others.chain(of_pods).collect();
+            let reported: Vec<u64> = others.chain(of_pods).collect();
             assert!(
-                is_refused || is_told(&changed, end, &told),
-                "{name}:{}: {line}\n{:#?}\n{told:?}",
+                is_refused || is_reported(&changed, end, &reported),
+                "{name}:{}: {line}\n{:#?}\n{reported:?}",
                 end + 1,
                 found.problems
             );

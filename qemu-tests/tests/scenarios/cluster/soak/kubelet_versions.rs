@@ -113,7 +113,7 @@ fn patch(hosted: &mut Hosted) -> Result<()> {
     ask(hosted, PATCH)?;
     hosted.node.status_when("the patch is healthy", LONG, |status| is_healthy(status, PATCH))?;
     ensure!(container(hosted)? == before, "the pod did not run on");
-    os_when(&hosted.plane.kubectl, &hosted.name, LONG, "the NodeOS tells of it", |os| {
+    os_when(&hosted.plane.kubectl, &hosted.name, LONG, "the NodeOS has it", |os| {
         text(os, "/status/kubelet/version") == PATCH && text(os, "/status/phase") == "Idle"
     })?;
     Ok(())

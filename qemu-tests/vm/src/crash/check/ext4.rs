@@ -57,10 +57,10 @@ impl<'a> Replayed<'a> {
             is_mended = true;
         } else if preen.status >= UNCORRECTED {
             replayed.undo(&preen)?;
-            return Ok((replayed, Fsck { is_mended, damage: Some(preen.told()) }));
+            return Ok((replayed, Fsck { is_mended, damage: Some(preen.describe()) }));
         }
         let check = replayed.e2fsck(&["-f", "-n"], false)?;
-        let damage = (check.status != 0).then(|| check.told());
+        let damage = (check.status != 0).then(|| check.describe());
         Ok((replayed, Fsck { is_mended, damage }))
     }
 
@@ -98,7 +98,7 @@ impl<'a> Replayed<'a> {
                 u64::from_str_radix(flags, 16).ok().map(|flags| flags & VERITY != 0)
             })
             .collect();
-        ensure!(answers.len() == paths.len(), "debugfs told of {} files, not of {}", answers.len(), paths.len());
+        ensure!(answers.len() == paths.len(), "debugfs described {} files, not of {}", answers.len(), paths.len());
         Ok(answers)
     }
 
@@ -155,7 +155,7 @@ struct Ended {
 }
 
 impl Ended {
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         format!("{} (e2fsck ended with {})", self.said.trim().replace('\n', "; "), self.status)
     }
 }

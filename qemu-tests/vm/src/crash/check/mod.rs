@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  table ─┐
-//!  esp ───┼──> Facts ──> judge (pure) ──> Verdict
+//!  esp ───┼──> Facts ──> verdict (pure)
 //!  root ──┤
 //!  var ───┘    each partition's facts are kept by its content: most cuts change one
 //! ```
@@ -10,12 +10,12 @@
 mod bolt;
 pub mod esp;
 mod ext4;
-pub mod judge;
 pub mod loader;
 pub mod root;
 mod sums;
 pub mod table;
 pub mod var;
+pub mod verdict;
 mod verity;
 
 use std::collections::HashMap;
@@ -43,7 +43,7 @@ pub struct Facts {
 
 /// Looks at states of one disk.
 #[derive(Debug)]
-pub struct Looker<'a> {
+pub struct Inspector<'a> {
     tools: &'a Tools,
     /// What the repository had before the recording, and what it has behind it
     before: Lengths,
@@ -54,7 +54,7 @@ pub struct Looker<'a> {
     var: HashMap<u64, Rc<var::Facts>>,
 }
 
-impl<'a> Looker<'a> {
+impl<'a> Inspector<'a> {
     /// For the disk `scratch`, as it was before anything was recorded.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl<'a> Looker<'a> {
     /// Takes note of the repository as it is behind the recording: an object of that name has that content, at any time.
     ///
     /// # Errors
-    /// As [`Looker::of`].
+    /// As [`Inspector::of`].
     pub fn learn_the_end(&mut self, scratch: &Scratch) -> Result<()> {
         self.after = root::contents(self.tools, scratch, &self.before, &self.sums)
             .context("reading the repository behind the recording")?;
@@ -80,7 +80,7 @@ impl<'a> Looker<'a> {
     ///
     /// # Errors
     /// When a program is missing or fails otherwise than on a damaged file system.
-    pub fn look(&mut self, scratch: &Scratch) -> Result<Facts> {
+    pub fn inspect(&mut self, scratch: &Scratch) -> Result<Facts> {
         let (tools, sums) = (self.tools, &self.sums);
         let known = Known { before: &self.before, after: &self.after, sums };
         let tables = table::read(scratch)?;
@@ -94,7 +94,7 @@ impl<'a> Looker<'a> {
     }
 
     /// How many contents of ESP, ROOT and VAR were looked at.
-    pub fn looked_at(&self) -> [usize; 3] {
+    pub fn inspected(&self) -> [usize; 3] {
         [self.esp.len(), self.root.len(), self.var.len()]
     }
 }

@@ -16,8 +16,8 @@ const REFS: &str = "/ostree/repo/refs";
 const CONFIG: &str = "/ostree/repo/config";
 /// The composefs image in a deployment's folder.
 const IMAGE: &str = ".ostree.cfs";
-/// Of what is wrong with a deployment, so much is told.
-const TOLD: usize = 3;
+/// Of what is wrong with a deployment, so much is reported.
+const MAX_REPORTED: usize = 3;
 
 /// A deployment, as /init needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -166,8 +166,8 @@ fn deployment(
     if !files.exists(object_path(commit, "commit").as_str())? {
         found.problems.push("its commit is not in the repository".to_owned());
     }
-    let more = found.problems.len().saturating_sub(TOLD);
-    found.problems.truncate(TOLD);
+    let more = found.problems.len().saturating_sub(MAX_REPORTED);
+    found.problems.truncate(MAX_REPORTED);
     if more > 0 {
         found.problems.push(format!("and {more} more"));
     }

@@ -42,14 +42,14 @@ pub(super) fn read(tools: &Tools, scratch: &Scratch) -> Result<Facts> {
     let (replayed, fsck) = Replayed::of(tools, scratch, Region::Var)?;
     let mut facts = Facts { fsck, bytes: length(scratch)?, ..Facts::default() };
     // What cannot be read is damaged, whatever e2fsck says.
-    if let Err(error) = replayed.files().and_then(|files| look(&files, &mut facts)) {
+    if let Err(error) = replayed.files().and_then(|files| inspect(&files, &mut facts)) {
         facts.fsck.damage = facts.fsck.damage.or(Some(format!("{error:#}")));
     }
     replayed.put_back()?;
     Ok(facts)
 }
 
-fn look(files: &Ext4, facts: &mut Facts) -> Result<()> {
+fn inspect(files: &Ext4, facts: &mut Facts) -> Result<()> {
     collect(files, STATE, &mut facts.state)?;
     facts.problems = facts.state.iter().filter_map(|(path, content)| problem(path, content)).collect();
     if let Ok(database) = files.read(DATABASE)

@@ -6,7 +6,7 @@ use super::*;
 use crate::model::{Failed, FailedRelease, Operation, PodKind, Prepared, Retry};
 
 #[test]
-fn nothing_is_done_without_a_wish() {
+fn nothing_is_done_without_a_wanted_release() {
     let start = Scene::new();
     check(vec![
         ("no NodeOS", start.with(|scene| scene.snapshot.node_os = None), "Idle: -"),
@@ -349,7 +349,7 @@ fn another_boot_begins_anew() {
 }
 
 #[test]
-fn what_begins_without_a_wish_looks_once_and_late() {
+fn what_begins_without_a_wanted_release_looks_once_and_late() {
     let mut scene = in_slot().with(|scene| scene.spec().image = None);
     scene.memory = Memory::default();
     let decision = scene.pass();

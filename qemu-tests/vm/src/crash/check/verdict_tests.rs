@@ -69,7 +69,7 @@ fn expected() -> Expected {
 fn faults(harm: impl FnOnce(&mut Facts)) -> Vec<(Fault, String)> {
     let mut facts = facts(true);
     harm(&mut facts);
-    let verdict = expected().judge(&facts, 25);
+    let verdict = expected().verdict(&facts, 25);
     assert_eq!(verdict.boots == Boots::Neither, verdict.faults.iter().any(|(fault, _)| *fault == Fault::Neither));
     verdict.faults
 }
@@ -81,7 +81,7 @@ fn esp(facts: &mut Facts) -> &mut esp::Facts {
 #[test]
 fn a_whole_node_boots_the_old_or_the_new_release() {
     for (upgraded, boots) in [(false, Boots::Old), (true, Boots::New)] {
-        let verdict = expected().judge(&facts(upgraded), 25);
+        let verdict = expected().verdict(&facts(upgraded), 25);
         assert_eq!((verdict.boots, verdict.faults), (boots, vec![]));
     }
     // Either table will do, and an entry that names nothing is passed over.
@@ -145,7 +145,7 @@ fn a_release_that_was_answered_boots() {
     let faults = |upgraded, latest| {
         let mut facts = facts(upgraded);
         Rc::make_mut(&mut facts.var).state.insert("/s".to_owned(), b"n = 2, n = 3".to_vec());
-        expected().judge(&facts, latest).faults
+        expected().verdict(&facts, latest).faults
     };
     assert_eq!(faults(false, 29), []);
     assert_eq!(faults(true, 30), []);
@@ -159,7 +159,7 @@ fn what_was_answered_is_there_and_what_was_asked_for_may_be() {
         let state = &mut Rc::make_mut(&mut facts.var).state;
         state.clear();
         state.extend(content.map(|content| ("/s".to_owned(), content.as_bytes().to_vec())));
-        expected().judge(&facts, latest).faults
+        expected().verdict(&facts, latest).faults
     };
     // Before the first answer anything may be there; then what was answered last, or what comes next.
     for (content, latest, is_well) in [

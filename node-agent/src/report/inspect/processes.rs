@@ -25,7 +25,7 @@ const SANDBOX: &str = "(sandbox)";
 /// Whose a process without a control group of its own is.
 const KERNEL: &str = "kernel";
 
-/// What was seen.
+/// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Processes {
     /// What pods and units take, who takes most first.
@@ -73,12 +73,12 @@ struct Sample {
     group: String,
 }
 
-pub(super) async fn look(host: &Host) -> Result<Processes> {
+pub(super) async fn inspect(host: &Host) -> Result<Processes> {
     let sample = |host: &Host| samples(host);
     let begun = Instant::now();
-    let first = host.read("looking at processes", sample).await?;
+    let first = host.read("reading processes", sample).await?;
     sleep(WATCH).await;
-    let second = host.read("looking at processes", sample).await?;
+    let second = host.read("reading processes", sample).await?;
     let watched = begun.elapsed();
     let (containers, problem) = match containers(host).await {
         Ok(containers) => (containers, None),
@@ -211,18 +211,18 @@ mod tests {
             ])
         };
         let hertz = clock_ticks_per_second();
-        let seen = summarise(&moment(0), &moment(hertz / 2), Duration::from_secs(1), &containers);
+        let found = summarise(&moment(0), &moment(hertz / 2), Duration::from_secs(1), &containers);
         let page = page_size() as u64;
         let owner = |one: &Owner| (one.name.clone(), one.cpu_millis, one.memory_bytes / page, one.processes);
         assert_eq!(
-            seen.owners.iter().map(owner).collect::<Vec<_>>(),
+            found.owners.iter().map(owner).collect::<Vec<_>>(),
             [
                 ("default/web/c".to_owned(), 500, 25, 2),
                 ("init.scope".to_owned(), 0, 10, 1),
                 (KERNEL.to_owned(), 0, 0, 1)
             ]
         );
-        assert_eq!((seen.processes[0].pid, seen.processes[0].name.as_str()), (9, "a) (b"));
+        assert_eq!((found.processes[0].pid, found.processes[0].name.as_str()), (9, "a) (b"));
         assert_eq!(super::owner("/system.slice/containerd.service", &containers), "containerd.service");
     }
 

@@ -1,4 +1,4 @@
-//! `ballast ps`, `ballast net`, `ballast disk`: what one looks at when a node is slow or full.
+//! `ballast ps`, `ballast net`, `ballast disk`: what an operator inspects when a node is slow or full.
 
 use std::process::ExitCode;
 
@@ -11,11 +11,11 @@ use super::{
     table,
 };
 use crate::report::{
-    look::{
-        Look, Seen,
-        disks::{self, Disks as SeenDisks},
-        network::Network as SeenNetwork,
-        processes::Processes as SeenProcesses,
+    inspect::{
+        Inspection, Subject,
+        disks::{self, Disks as DisksReport},
+        network::Network as NetworkReport,
+        processes::Processes as ProcessesReport,
     },
     socket::{Reply, Request},
 };
@@ -54,33 +54,33 @@ pub(super) struct Disks {
 }
 
 pub(super) fn processes(arguments: &Processes, node: &Node) -> Result<ExitCode> {
-    let reply = node.open("ps", &Request::Look { at: Look::Processes })?.next()?;
-    let Reply::Seen(Seen::Processes(seen)) = reply else { bail!(unexpected(&reply)) };
-    show(arguments.json, &seen, |seen| show_processes(seen, arguments.lines), seen.problem.iter())
+    let reply = node.open("ps", &Request::Inspect { subject: Subject::Processes })?.next()?;
+    let Reply::Inspected(Inspection::Processes(found)) = reply else { bail!(unexpected(&reply)) };
+    show(arguments.json, &found, |found| show_processes(found, arguments.lines), found.problem.iter())
 }
 
 pub(super) fn network(arguments: &Network, node: &Node) -> Result<ExitCode> {
-    let reply = node.open("net", &Request::Look { at: Look::Network })?.next()?;
-    let Reply::Seen(Seen::Network(seen)) = reply else { bail!(unexpected(&reply)) };
-    show(arguments.json, &seen, show_network, seen.problems.iter())
+    let reply = node.open("net", &Request::Inspect { subject: Subject::Network })?.next()?;
+    let Reply::Inspected(Inspection::Network(found)) = reply else { bail!(unexpected(&reply)) };
+    show(arguments.json, &found, show_network, found.problems.iter())
 }
 
 pub(super) fn disks(arguments: &Disks, node: &Node) -> Result<ExitCode> {
-    let reply = node.open("disk", &Request::Look { at: Look::Disks })?.next()?;
-    let Reply::Seen(Seen::Disks(seen)) = reply else { bail!(unexpected(&reply)) };
-    show(arguments.json, &seen, show_disks, seen.problems.iter())
+    let reply = node.open("disk", &Request::Inspect { subject: Subject::Disks })?.next()?;
+    let Reply::Inspected(Inspection::Disks(found)) = reply else { bail!(unexpected(&reply)) };
+    show(arguments.json, &found, show_disks, found.problems.iter())
 }
 
 fn show<'a, T: Serialize>(
     is_json: bool,
-    seen: &T,
+    found: &T,
     for_people: impl FnOnce(&T) -> String,
     problems: impl Iterator<Item = &'a String>,
 ) -> Result<ExitCode> {
     if is_json {
-        print(&(serde_json::to_string_pretty(seen).context("encoding what was seen")? + "\n"))?;
+        print(&(serde_json::to_string_pretty(found).context("encoding what was found")? + "\n"))?;
     } else {
-        print(&for_people(seen))?;
+        print(&for_people(found))?;
         problems.for_each(|problem| eprintln!("ballast: {problem}"));
     }
     Ok(ExitCode::SUCCESS)
@@ -103,13 +103,13 @@ fn percent(used: u64, of: u64) -> String {
     percent.map_or("-".to_owned(), |percent| format!("{percent} %"))
 }
 
-fn show_processes(seen: &SeenProcesses, lines: usize) -> String {
-    let owners: Vec<_> = seen
+fn show_processes(found: &ProcessesReport, lines: usize) -> String {
+    let owners: Vec<_> = found
         .owners
         .iter()
         .map(|one| [one.name.clone(), cpu(one.cpu_millis), size(one.memory_bytes), one.processes.to_string()])
         .collect();
-    let processes: Vec<_> = seen
+    let processes: Vec<_> = found
         .processes
         .iter()
         .take(lines)
@@ -118,14 +118,14 @@ fn show_processes(seen: &SeenProcesses, lines: usize) -> String {
         })
         .collect();
     let owners = table::render(&["POD OR UNIT", "CPU", "MEMORY", "PROCESSES"], &owners);
-    let left = seen.processes.len().saturating_sub(lines);
+    let left = found.processes.len().saturating_sub(lines);
     let left = if left > 0 { format!("and {left} more (-n)\n") } else { String::new() };
     owners + "\n" + &table::render(&["PID", "PROCESS", "OF", "CPU", "MEMORY"], &processes) + &left
 }
 
-fn show_network(seen: &SeenNetwork) -> String {
+fn show_network(found: &NetworkReport) -> String {
     let or_none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-    let interfaces: Vec<_> = seen
+    let interfaces: Vec<_> = found
         .interfaces
         .iter()
         .map(|one| {
@@ -133,7 +133,7 @@ fn show_network(seen: &SeenNetwork) -> String {
             [one.name.clone(), one.state.clone(), or_none(&one.hardware), one.mtu.to_string(), or_none(&addresses)]
         })
         .collect();
-    let routes: Vec<_> = seen
+    let routes: Vec<_> = found
         .routes
         .iter()
         .map(|one| {
@@ -141,7 +141,7 @@ fn show_network(seen: &SeenNetwork) -> String {
             [one.to.clone(), one.via.clone().unwrap_or("-".to_owned()), one.interface.clone(), metric]
         })
         .collect();
-    let listening: Vec<_> = seen
+    let listening: Vec<_> = found
         .listening
         .iter()
         .map(|one| [one.protocol.clone(), one.address.clone(), or_none(&one.processes.join(", "))])
@@ -149,15 +149,15 @@ fn show_network(seen: &SeenNetwork) -> String {
     let mut out = table::render(&["INTERFACE", "STATE", "HARDWARE", "MTU", "ADDRESSES"], &interfaces);
     out += &("\n".to_owned() + &table::render(&["ROUTE", "VIA", "INTERFACE", "METRIC"], &routes));
     out += &("\n".to_owned() + &table::render(&["LISTENS", "AT", "PROCESS"], &listening));
-    out += &format!("\nName servers  {}\n", or_none(&seen.name_servers.join(" ")));
-    out += &format!("Search        {}\n", or_none(&seen.search.join(" ")));
-    if let Some(table) = &seen.conntrack {
+    out += &format!("\nName servers  {}\n", or_none(&found.name_servers.join(" ")));
+    out += &format!("Search        {}\n", or_none(&found.search.join(" ")));
+    if let Some(table) = &found.conntrack {
         out += &format!("Connections   {} of {} ({})\n", table.count, table.max, percent(table.count, table.max));
     }
     out
 }
 
-fn show_disks(seen: &SeenDisks) -> String {
+fn show_disks(found: &DisksReport) -> String {
     let text = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
     let block = |one: &disks::Block| {
         [
@@ -184,9 +184,9 @@ fn show_disks(seen: &SeenDisks) -> String {
         let more = if one.is_complete { "" } else { "at least " };
         [one.name.clone(), format!("{more}{}", size(one.bytes)), one.files.to_string(), one.folder.clone()]
     };
-    let blocks: Vec<_> = seen.blocks.iter().map(block).collect();
-    let file_systems: Vec<_> = seen.file_systems.iter().map(file_system).collect();
-    let mut users = seen.var.clone();
+    let blocks: Vec<_> = found.blocks.iter().map(block).collect();
+    let file_systems: Vec<_> = found.file_systems.iter().map(file_system).collect();
+    let mut users = found.var.clone();
     users.sort_by_key(|one| std::cmp::Reverse(one.bytes));
     let users: Vec<_> = users.iter().map(user).collect();
     [
@@ -200,7 +200,7 @@ fn show_disks(seen: &SeenDisks) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::look::{
+    use crate::report::inspect::{
         network::{Conntrack, Interface},
         processes::{Owner, Process},
     };
@@ -215,16 +215,16 @@ mod tests {
             cpu_millis: 125,
             memory_bytes: 2_000_000_000,
         };
-        let seen = SeenProcesses { owners: vec![owner], processes: vec![process(7), process(8)], problem: None };
+        let found = ProcessesReport { owners: vec![owner], processes: vec![process(7), process(8)], problem: None };
         let expected = "POD OR UNIT     CPU    MEMORY    PROCESSES\ndefault/web/c   250m   12.3 MB   2\n\n\
                         PID   PROCESS   OF              CPU    MEMORY\n7     nginx     default/web/c   125m   2.0 GB\nand 1 more (-n)\n";
-        assert_eq!(show_processes(&seen, 1), expected);
+        assert_eq!(show_processes(&found, 1), expected);
 
         let interface =
             Interface { name: "ens3".to_owned(), state: "UP".to_owned(), mtu: 1500, ..Interface::default() };
         let conntrack = Some(Conntrack { count: 5, max: 20 });
-        let seen = SeenNetwork { interfaces: vec![interface], conntrack, ..SeenNetwork::default() };
-        let shown = show_network(&seen);
+        let found = NetworkReport { interfaces: vec![interface], conntrack, ..NetworkReport::default() };
+        let shown = show_network(&found);
         assert!(
             shown.starts_with(
                 "INTERFACE   STATE   HARDWARE   MTU    ADDRESSES\nens3        UP      -          1500   -\n"
@@ -240,8 +240,10 @@ mod tests {
             files: 3,
             is_complete,
         };
-        let shown =
-            show_disks(&SeenDisks { var: vec![user(1_000_000, true), user(2_000_000, false)], ..SeenDisks::default() });
+        let shown = show_disks(&DisksReport {
+            var: vec![user(1_000_000, true), user(2_000_000, false)],
+            ..DisksReport::default()
+        });
         assert!(
             shown.ends_with(
                 "x               at least 2.0 MB   3       /var/x\nx               1.0 MB            3       /var/x\n"

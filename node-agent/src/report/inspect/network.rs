@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How many connections the firewall knows, and may know.
 const CONNTRACK: [&str; 2] = ["/proc/sys/net/netfilter/nf_conntrack_count", "/proc/sys/net/netfilter/nf_conntrack_max"];
 
-/// What was seen.
+/// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// The interfaces.
@@ -29,7 +29,7 @@ pub struct Network {
     pub listening: Vec<Listening>,
     /// How many connections the firewall knows; None if it knows none.
     pub conntrack: Option<Conntrack>,
-    /// What could not be looked at.
+    /// What could not be read.
     pub problems: Vec<String>,
 }
 
@@ -109,24 +109,24 @@ struct IpRoute {
     metric: Option<u32>,
 }
 
-pub(super) async fn look(host: &Host) -> Result<Network> {
-    let mut seen = Network::default();
+pub(super) async fn inspect(host: &Host) -> Result<Network> {
+    let mut found = Network::default();
     let run = async |program: &str, arguments: &[&str]| {
         exec::run(&host.path(program).display().to_string(), arguments, DEADLINE).await
     };
     let mut problems = Vec::new();
     match run(IP, &["-json", "address"]).await.and_then(|text| parse_interfaces(&text)) {
-        Ok(interfaces) => seen.interfaces = interfaces,
+        Ok(interfaces) => found.interfaces = interfaces,
         Err(error) => problems.push(format!("{error:#}")),
     }
     for family in ["-4", "-6"] {
         match run(IP, &["-json", family, "route"]).await.and_then(|text| parse_routes(&text)) {
-            Ok(mut routes) => seen.routes.append(&mut routes),
+            Ok(mut routes) => found.routes.append(&mut routes),
             Err(error) => problems.push(format!("{error:#}")),
         }
     }
     match run(SS, &["-H", "--listening", "--numeric", "--processes", "--tcp", "--udp"]).await {
-        Ok(text) => seen.listening = text.lines().filter_map(parse_listening).collect(),
+        Ok(text) => found.listening = text.lines().filter_map(parse_listening).collect(),
         Err(error) => problems.push(format!("{error:#}")),
     }
     let files = host.read("reading who is asked for names", |host| {
@@ -135,15 +135,15 @@ pub(super) async fn look(host: &Host) -> Result<Network> {
     });
     match files.await {
         Ok((Ok(conf), conntrack)) => {
-            (seen.name_servers, seen.search, seen.conntrack) = (conf.servers, conf.searches, conntrack);
+            (found.name_servers, found.search, found.conntrack) = (conf.servers, conf.searches, conntrack);
         }
         Ok((Err(error), conntrack)) => {
-            seen.conntrack = conntrack;
+            found.conntrack = conntrack;
             problems.push(format!("{error:#}"));
         }
         Err(error) => problems.push(format!("{error:#}")),
     }
-    Ok(Network { problems, ..seen })
+    Ok(Network { problems, ..found })
 }
 
 fn parse_interfaces(text: &str) -> Result<Vec<Interface>> {

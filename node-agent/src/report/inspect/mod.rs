@@ -1,4 +1,4 @@
-//! What one looks at when a node is slow or full: processes, the network, disks.
+//! What an operator inspects when a node is slow or full: processes, the network, disks.
 
 pub mod disks;
 pub mod network;
@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use self::{disks::Disks, network::Network, processes::Processes};
 use crate::clients::host::Host;
 
-/// At what.
+/// What is inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Look {
+pub enum Subject {
     /// Processes, by pod and unit.
     Processes,
     /// Addresses, routes, name servers, who listens.
@@ -22,10 +22,10 @@ pub enum Look {
     Disks,
 }
 
-/// What was seen.
+/// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Seen {
+pub enum Inspection {
     /// Processes.
     Processes(Processes),
     /// The network.
@@ -34,14 +34,14 @@ pub enum Seen {
     Disks(Disks),
 }
 
-/// Looks.
+/// Inspects `subject`.
 ///
 /// # Errors
-/// If there is nothing to be seen.
-pub(super) async fn look(host: &Host, at: Look) -> Result<Seen> {
-    Ok(match at {
-        Look::Processes => Seen::Processes(processes::look(host).await?),
-        Look::Network => Seen::Network(network::look(host).await?),
-        Look::Disks => Seen::Disks(disks::look(host).await?),
+/// If nothing can be read.
+pub(super) async fn inspect(host: &Host, subject: Subject) -> Result<Inspection> {
+    Ok(match subject {
+        Subject::Processes => Inspection::Processes(processes::inspect(host).await?),
+        Subject::Network => Inspection::Network(network::inspect(host).await?),
+        Subject::Disks => Inspection::Disks(disks::inspect(host).await?),
     })
 }

@@ -35,7 +35,7 @@ const USERS: [(&str, &str); 9] = [
     ("everything else", "/var"),
 ];
 
-/// What was seen.
+/// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disks {
     /// Disks and partitions.
@@ -44,7 +44,7 @@ pub struct Disks {
     pub file_systems: Vec<FileSystem>,
     /// Who uses /var; what lies in another one's folder is counted there.
     pub var: Vec<User>,
-    /// What could not be looked at.
+    /// What could not be read.
     pub problems: Vec<String>,
 }
 
@@ -105,28 +105,28 @@ struct Blocks {
     blockdevices: Vec<Block>,
 }
 
-pub(super) async fn look(host: &Host) -> Result<Disks> {
-    let mut seen = Disks::default();
+pub(super) async fn inspect(host: &Host) -> Result<Disks> {
+    let mut found = Disks::default();
     let arguments = ["--json", "--bytes", "--list", "--output", "NAME,TYPE,SIZE,PARTLABEL,FSTYPE,MODEL"];
     match exec::run(&host.path(LSBLK).display().to_string(), arguments, DEADLINE).await.and_then(|text| parse(&text)) {
-        Ok(blocks) => seen.blocks = blocks,
-        Err(error) => seen.problems.push(format!("{error:#}")),
+        Ok(blocks) => found.blocks = blocks,
+        Err(error) => found.problems.push(format!("{error:#}")),
     }
     for path in ["/", "/var", "/efi", "/run", "/tmp"] {
         match host.read("looking how full a file system is", move |host| space::room(host, path)).await {
-            Ok(room) => seen.file_systems.push(FileSystem {
+            Ok(room) => found.file_systems.push(FileSystem {
                 mounted_at: path.to_owned(),
                 bytes: room.bytes,
                 available_bytes: room.available_bytes,
                 inodes: room.inodes,
                 available_inodes: room.available_inodes,
             }),
-            Err(error) => seen.problems.push(format!("{error:#}")),
+            Err(error) => found.problems.push(format!("{error:#}")),
         }
     }
-    seen.var = host.read("counting files", |host| Ok(count(host, Instant::now() + COUNTING))).await?;
-    seen.var.retain(|user| user.files > 0);
-    Ok(seen)
+    found.var = host.read("counting files", |host| Ok(count(host, Instant::now() + COUNTING))).await?;
+    found.var.retain(|user| user.files > 0);
+    Ok(found)
 }
 
 fn parse(text: &str) -> Result<Vec<Block>> {

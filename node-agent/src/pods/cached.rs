@@ -1,4 +1,4 @@
-//! What is asked once and kept: the addresses of sandboxes, and the last words of containers that ended.
+//! What is asked once and kept: the addresses of sandboxes, and the termination messages of containers that ended.
 
 use std::collections::BTreeMap;
 
@@ -15,35 +15,35 @@ use crate::clients::{
     host::Host,
 };
 
-/// As much as is read of a last word.
+/// As much as is read of a termination message.
 const MAX_BYTES: usize = 4096;
 
 /// What was asked, by the runtime's ids.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Cached {
     /// Empty for a sandbox on the node's network.
     addresses: BTreeMap<String, String>,
-    words: BTreeMap<String, String>,
+    messages: BTreeMap<String, String>,
 }
 
-/// A container that ended and may have left a last word.
+/// A container that ended and may have left a termination message.
 #[derive(Debug)]
-pub(super) struct LastWord {
+pub(super) struct EndedContainer {
     id: String,
     /// Whether the end of its log stands in for it.
     falls_back: bool,
 }
 
-impl LastWord {
+impl EndedContainer {
     /// Of the container `found`; older agents gave theirs no place for it.
     pub(super) fn of(found: &ContainerStatus) -> Option<Self> {
-        let policy = found.annotations.get(sandbox::LAST_WORD)?;
+        let policy = found.annotations.get(sandbox::TERMINATION_MESSAGE)?;
         let has_ended = found.state == ContainerState::Exited && found.started_at.is_some();
         has_ended.then(|| Self { id: found.id.clone(), falls_back: policy == "logs" && found.exit_code != 0 })
     }
 }
 
-impl Told {
+impl Cached {
     /// Sets where the sandboxes that run are reached.
     pub(super) async fn addresses(&mut self, cri: &Cri, sandboxes: &mut [Sandbox]) {
         self.addresses.retain(|id, _| sandboxes.iter().any(|sandbox| sandbox.id == *id));
@@ -63,16 +63,16 @@ impl Told {
         }
     }
 
-    /// Sets the last words of the containers that ended.
-    pub(super) async fn last_words(
+    /// Sets the termination messages of the containers that ended.
+    pub(super) async fn termination_messages(
         &mut self,
         host: &Host,
-        ended: Vec<LastWord>,
+        ended: Vec<EndedContainer>,
         sandboxes: &mut [Sandbox],
     ) -> Result<()> {
-        self.words.retain(|id, _| ended.iter().any(|one| one.id == *id));
+        self.messages.retain(|id, _| ended.iter().any(|one| one.id == *id));
         let mut unread = Vec::new();
-        for LastWord { id, falls_back } in ended.into_iter().filter(|one| !self.words.contains_key(&one.id)) {
+        for EndedContainer { id, falls_back } in ended.into_iter().filter(|one| !self.messages.contains_key(&one.id)) {
             let found = sandboxes
                 .iter()
                 .find_map(|sandbox| Some((sandbox, sandbox.containers.iter().find(|run| run.id == id)?)));
@@ -87,14 +87,15 @@ impl Told {
                     .map(|(id, path, falls_back)| (id, termination::read(&path, falls_back)))
                     .collect())
             };
-            let words: Vec<(String, String)> = host.read("reading the last words of containers", read).await?;
-            self.words.extend(words.into_iter().map(|(id, word)| (id, one_line(&word, MAX_BYTES))));
+            let messages: Vec<(String, String)> =
+                host.read("reading the termination messages of containers", read).await?;
+            self.messages.extend(messages.into_iter().map(|(id, message)| (id, one_line(&message, MAX_BYTES))));
         }
         for run in sandboxes.iter_mut().flat_map(|sandbox| &mut sandbox.containers) {
-            if let (State::Exited { message, .. }, Some(word)) = (&mut run.state, self.words.get(&run.id))
-                && !word.is_empty()
+            if let (State::Exited { message, .. }, Some(kept)) = (&mut run.state, self.messages.get(&run.id))
+                && !kept.is_empty()
             {
-                message.clone_from(word);
+                message.clone_from(kept);
             }
         }
         Ok(())

@@ -77,41 +77,41 @@ impl Expected {
         self.old.as_deref()
     }
 
-    /// Judges the state `facts`, at which the power failed no later than when the guest had seen `latest` entries of the log done.
-    pub fn judge(&self, facts: &Facts, latest: usize) -> Verdict {
+    /// The verdict on the state `facts`, at which the power failed no later than when the guest had seen `latest` entries of the log done.
+    pub fn verdict(&self, facts: &Facts, latest: usize) -> Verdict {
         let mut faults = Vec::new();
-        let mut told = BTreeSet::new();
-        let mut tell = |fault: Fault, text: String| {
-            if told.insert(text.clone()) {
+        let mut reported = BTreeSet::new();
+        let mut report = |fault: Fault, text: String| {
+            if reported.insert(text.clone()) {
                 faults.push((fault, text));
             }
         };
         for text in self.tables(&facts.tables, facts.var.bytes) {
-            tell(Fault::Neither, text);
+            report(Fault::Neither, text);
         }
         let mut boots = Boots::Neither;
         for (whose, view) in [("the firmware", &facts.esp.firmware), ("Linux", &facts.esp.mended)] {
             match self.next(view, &facts.root) {
                 Ok(next) if whose == "the firmware" => boots = next,
                 Ok(_) => {}
-                Err(text) => tell(Fault::Neither, format!("on the ESP that {whose} sees, {text}")),
+                Err(text) => report(Fault::Neither, format!("on the ESP that {whose} sees, {text}")),
             }
         }
         for (name, damage) in
             [("ROOT", &facts.root.fsck.damage), ("VAR", &facts.var.fsck.damage), ("the ESP", &facts.esp.damage)]
         {
             if let Some(damage) = damage {
-                tell(Fault::Damaged, format!("{name} is damaged: {damage}"));
+                report(Fault::Damaged, format!("{name} is damaged: {damage}"));
             }
         }
         for problem in facts.root.repository.iter().chain(&facts.var.problems) {
-            tell(Fault::Damaged, problem.clone());
+            report(Fault::Damaged, problem.clone());
         }
         if let Some(text) = self.broken_promise(boots, latest) {
-            tell(Fault::Lost, text);
+            report(Fault::Lost, text);
         }
         for text in self.lost(facts, latest) {
-            tell(Fault::Lost, text);
+            report(Fault::Lost, text);
         }
         if faults.iter().any(|(fault, _)| *fault == Fault::Neither) {
             boots = Boots::Neither;
@@ -235,5 +235,5 @@ fn whole(entry: &Entry, view: &View, root: &root::Facts) -> Result<(), String> {
 }
 
 #[cfg(test)]
-#[path = "judge_tests.rs"]
+#[path = "verdict_tests.rs"]
 mod tests;
