@@ -14,12 +14,13 @@ use super::{
     disk::{self, controller::DiskController},
     files,
     logs::{self, LogLimits},
-    model::{Failure, Key, Observed},
+    model::{Failure, Key, Observed, Pod, Resolver},
     plan::{Job, Probed},
     probes::{
         act::{Prober, Target},
         model::Verdict,
     },
+    volumes,
 };
 use crate::clients::{cri::Cri, host::Host};
 
@@ -42,6 +43,7 @@ pub struct Jobs {
     importing: Arc<Mutex<()>>,
     pids_limit: Option<u32>,
     rotating: Option<JoinHandle<()>>,
+    resolver: Option<Resolver>,
     disk: DiskController,
     prober: Prober,
 }
@@ -70,6 +72,7 @@ impl Jobs {
             importing: Arc::default(),
             pids_limit: None,
             rotating: None,
+            resolver: None,
         }
     }
 
@@ -173,6 +176,21 @@ impl Jobs {
                 log::warn!("{error:#}");
             }
         }));
+    }
+
+    /// Has the pods that run ask the name servers of `observed`, if they are others than before: a network that comes late, or another one.
+    pub fn follow_resolver(&mut self, desired: &Desired, observed: &Observed) {
+        let Some(resolver) = observed.resolver.as_ref().filter(|found| self.resolver.as_ref() != Some(found)) else {
+            return;
+        };
+        self.resolver = Some(resolver.clone());
+        let (host, resolver) = (self.host.clone(), resolver.clone());
+        let pods: Vec<Pod> = desired.pods.values().cloned().collect();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = volumes::files::update_resolv_confs(&host, &pods, &resolver) {
+                log::warn!("{error:#}");
+            }
+        });
     }
 
     /// Takes note of the jobs that ended.

@@ -117,13 +117,8 @@ impl Observer {
 
     fn resolver(&mut self, host: &Host) -> Option<Resolver> {
         let since = *self.since.get_or_insert_with(Instant::now);
-        let conf = resolved::load_resolv_conf(host).unwrap_or_else(|error| {
-            log::error!("{error:#}");
-            ResolvConf::default()
-        });
-        let ResolvConf { servers, searches, options } = conf;
-        let is_reported = !servers.is_empty() || since.elapsed() >= RESOLVER_TIMEOUT;
-        is_reported.then_some(Resolver { servers, searches, options })
+        let found = resolver(host);
+        (!found.servers.is_empty() || since.elapsed() >= RESOLVER_TIMEOUT).then_some(found)
     }
 
     async fn archives(&mut self, host: &Host) -> Result<&BTreeMap<ImageReference, Archive>> {
@@ -143,6 +138,16 @@ impl Observer {
         };
         Ok(self.archives.insert(found))
     }
+}
+
+/// Whom the node asks for names now.
+pub(super) fn resolver(host: &Host) -> Resolver {
+    let conf = resolved::load_resolv_conf(host).unwrap_or_else(|error| {
+        log::error!("{error:#}");
+        ResolvConf::default()
+    });
+    let ResolvConf { servers, searches, options } = conf;
+    Resolver { servers, searches, options }
 }
 
 fn sandbox_of(found: cri::Sandbox) -> Sandbox {

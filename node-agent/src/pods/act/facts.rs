@@ -9,7 +9,7 @@ use crate::{
     clients::{cri::ImageUser, network, proc, resources, space},
     pods::{
         model::{Container, Facts, FileContent, Pod, Qos, Volume, has_late},
-        sandbox, volumes,
+        observe, sandbox, volumes,
     },
 };
 
@@ -86,9 +86,15 @@ impl Worker {
         let (pod, container, facts) = (pod.clone(), container.clone(), facts.clone());
         let make = move |host: &crate::clients::host::Host| {
             let parts = volumes::parts::provide(host, &pod.uid, &container, &volumes, &facts)?;
-            let is_own = sandbox::hosts::is_own(&pod.spec);
-            let hosts = is_own.then(|| volumes::provide_hosts(host, &pod, &facts)).transpose()?;
-            Ok(sandbox::Places { volumes, parts, hosts })
+            let mut files = BTreeMap::new();
+            if sandbox::hosts::is_own(&pod.spec) {
+                files.insert(sandbox::hosts::PATH, volumes::files::provide_hosts(host, &pod, &facts)?);
+            }
+            if sandbox::resolv_conf::is_own(&pod.spec) {
+                let resolver = observe::resolver(host);
+                files.insert(sandbox::resolv_conf::PATH, volumes::files::provide_resolv_conf(host, &pod, resolver)?);
+            }
+            Ok(sandbox::Places { volumes, parts, files })
         };
         self.host.change("making what a container sees", make).await
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{BOOT, CRASHES, TERMINATION_MESSAGE, hosts, labels, limits::limits, namespaces};
+use super::{BOOT, CRASHES, TERMINATION_MESSAGE, labels, limits::limits, namespaces};
 use crate::{
     clients::cri::{ContainerSpec, ImageUser, MountPropagation, MountSpec, Resources as Limits, Seccomp},
     pods::model::{self, Container, Facts, Mount, Pod, Propagation, SECCOMP_PROFILES, Spec, Volume},
@@ -36,8 +36,8 @@ pub(in crate::pods) struct Places {
     pub(in crate::pods) volumes: BTreeMap<String, String>,
     /// Parts of volumes, by the paths that they have inside.
     pub(in crate::pods) parts: BTreeMap<String, String>,
-    /// Its /etc/hosts, if it is another than the node's.
-    pub(in crate::pods) hosts: Option<String>,
+    /// Its own /etc/hosts and /etc/resolv.conf, if they are others than the node's, by the paths that they have inside.
+    pub(in crate::pods) files: BTreeMap<&'static str, String>,
 }
 
 /// `pids_limit` is the settings'.
@@ -139,15 +139,15 @@ fn mounts(pod: &Pod, container: &Container, places: &Places) -> Vec<MountSpec> {
             propagation,
         })
     };
-    let has_own_hosts = container.mounts.iter().any(|mount| mount.path == hosts::PATH);
-    let hosts = places.hosts.iter().filter(|_| !has_own_hosts).map(|host_path| MountSpec {
-        container_path: hosts::PATH.to_owned(),
+    let is_mounted = |path: &str| container.mounts.iter().any(|mount| mount.path == path);
+    let files = places.files.iter().filter(|(path, _)| !is_mounted(path)).map(|(path, host_path)| MountSpec {
+        container_path: (*path).to_owned(),
         host_path: host_path.clone(),
         // It lies in the node's memory, and all containers of the pod have it.
         read_only: true,
         ..MountSpec::default()
     });
-    container.mounts.iter().filter_map(mount).chain(hosts).collect()
+    container.mounts.iter().filter_map(mount).chain(files).collect()
 }
 
 fn seccomp(container: &Container) -> Seccomp {
@@ -215,11 +215,18 @@ mod tests {
     }
 
     #[test]
-    fn no_container_writes_into_the_pods_hosts() {
-        let pod = pod_of_tests("");
-        let places = Places { hosts: Some("/run/hosts".to_owned()), ..Places::default() };
-        let found = mounts(&pod, &pod.spec.containers[0], &places);
-        assert_eq!(found.len(), 1);
-        assert!(found[0].read_only && found[0].container_path == "/etc/hosts");
+    fn no_container_writes_into_the_pods_hosts_and_resolv_conf() {
+        let files = [("/etc/hosts", "/run/hosts".to_owned()), ("/etc/resolv.conf", "/run/resolv.conf".to_owned())];
+        let volumes = [("v".to_owned(), "/dev".to_owned())].into();
+        let places = Places { volumes, files: files.into(), ..Places::default() };
+        let mounted = |fields: &str| {
+            let pod = pod_of_tests(fields);
+            let found = mounts(&pod, &pod.spec.containers[0], &places);
+            found.into_iter().map(|mount| (mount.container_path, mount.read_only)).collect::<Vec<_>>()
+        };
+        assert_eq!(mounted(""), [("/etc/hosts".to_owned(), true), ("/etc/resolv.conf".to_owned(), true)]);
+        // What the manifest mounts there stays.
+        let own = mounted(", volumeMounts: [{name: v, mountPath: /etc/resolv.conf}]");
+        assert_eq!(own, [("/etc/resolv.conf".to_owned(), false), ("/etc/hosts".to_owned(), true)]);
     }
 }

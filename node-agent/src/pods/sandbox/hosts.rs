@@ -13,7 +13,7 @@ const LONGEST: usize = 63;
 pub(in crate::pods) const PATH: &str = "/etc/hosts";
 
 const HEAD: &str = "# The node's agent writes this file, as a kubelet does.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost \
-                    ip6-loopback\nfe00::\tip6-localnet\nfe00::\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
+                    ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
 
 /// The host name of a pod with a network of its own.
 pub(super) fn sandbox_name(spec: &Spec) -> String {

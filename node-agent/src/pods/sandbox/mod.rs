@@ -3,6 +3,7 @@
 mod container;
 pub(super) mod hosts;
 mod limits;
+pub(super) mod resolv_conf;
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,6 @@
 //! Makes and removes the volumes of a pod on the host.
 
+pub(super) mod files;
 mod mounts;
 pub(super) mod parts;
 mod said;
@@ -61,29 +62,6 @@ pub(super) fn remove(host: &Host, uid: &str) -> Result<()> {
     remove_run(host, uid)?;
     let folder = host.path(sandbox::volumes_folder(uid));
     remove_folder(&folder)
-}
-
-/// The /etc/hosts of a pod, for all of its containers; where it lies on the host.
-///
-/// # Errors
-/// If it cannot be written.
-pub(super) fn provide_hosts(host: &Host, pod: &Pod, facts: &Facts) -> Result<String> {
-    let node = match pod.spec.host_network {
-        true => fs::read_to_string(host.path(sandbox::hosts::PATH)).unwrap_or_default(),
-        false => String::new(),
-    };
-    let text = sandbox::hosts::text(&pod.spec, &facts.pod_ip, &node);
-    let folder = host.path(sandbox::run_folder(&pod.uid));
-    private_folder(&folder)?;
-    let path = folder.join("hosts");
-    // In place: the containers that run have this very file.
-    let has_its_length = fs::metadata(&path).is_ok_and(|there| there.len() == text.len() as u64);
-    let is_new = !has_its_length || fs::read(&path).map_or(true, |there| there != text.as_bytes());
-    if is_new {
-        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-        fs::set_permissions(&path, Permissions::from_mode(0o644)).context("opening the hosts file to all users")?;
-    }
-    Ok(path.display().to_string())
 }
 
 /// What goes with the boot.
@@ -160,6 +138,8 @@ fn empty_dir(path: &Path, memory: Option<&MemoryDir>, group: Option<Gid>) -> Res
     }
     // Whatever user the containers run as, they can write (as the kubelet does it); with a group, what they write is the group's.
     let mode = if group.is_some() { 0o2777 } else { 0o777 };
+    // A file system of its own keeps its sticky bit, there too.
+    let mode = if memory.is_some() { mode | 0o1000 } else { mode };
     if let Some(group) = group {
         chown(path, None, Some(group)).context("giving it to the pod's group")?;
     }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use qemu_vm::cluster::Wanted;
 use qemu_vm::deadline::Deadline;
 use qemu_vm::guest::quote;
+use qemu_vm::installed::on_the_network;
 use qemu_vm::lab::Options;
 use qemu_vm::node::{Node, READY};
 use qemu_vm::qemu::network::Network;
@@ -28,7 +29,28 @@ const LONG: u64 = 300;
 const RESTARTS: Duration = Duration::from_secs(45);
 
 /// What differs, and why that is as it should be: the pod (or `*`), the file, how the line begins. The manual's list is `docs/pods.md`.
-const EXPLAINED: &[(&str, &str, &str)] = &[];
+const EXPLAINED: &[(&str, &str, &str)] = &[
+    // A static pod is called after its node, too.
+    ("*", "environ", "HOSTNAME="),
+    ("words", "environ", "NAME="),
+    ("*", "hostname", ""),
+    ("*", "hosts", "(the pod's) "),
+    ("*", "content", "app="),
+    // Without NET_RAW, with seccomp; a static pod is critical to a kubelet.
+    ("*", "status", "Cap"),
+    ("*", "status", "Seccomp:"),
+    ("*", "oom_score_adj", ""),
+    // The agent's own, and the same for all containers of the pod.
+    ("*", "mountinfo", "/etc/hosts "),
+    ("*", "mountinfo", "/etc/resolv.conf "),
+    ("*", "mountinfo", "/volumes/down "),
+    // A comment; on the host's network the stub, with its comments; an empty list of domains.
+    ("*", "resolv.conf", "#"),
+    ("*", "resolv.conf", "search"),
+    ("mighty", "resolv.conf", ""),
+    // Files, not links into `..data`.
+    ("*", "volumes", "/volumes/down"),
+];
 
 /// What a container sees, a file for each kind, then a file that says that all are there. `$$$$` is the shell's `$$`: manifests expand variables, too.
 const LOOKS: &str = "cd /out; for file in environ mountinfo status limits oom_score_adj; do cat /proc/$$$$/$file >$file; done; \
@@ -229,6 +251,23 @@ fn folders(node: &mut Node, names: &[&str]) -> Result<()> {
     node.guest.ask(&format!("mkdir -p {all} && rm -rf {FOLDER}/*/* && chmod 777 {all}")).map(drop)
 }
 
+/// Running pods with a network of their own ask the servers that the node asks now, and those of the host's network its stub.
+fn other_servers(node: &mut Node) -> Result<()> {
+    let link = node.guest.ask("ip -o route show default | sed -E 's/.* dev ([^ ]+).*/\\1/' | head -n 1")?;
+    let servers = node.guest.ask(&format!("resolvectl dns {link} | sed 's/.*: //'"))?;
+    node.guest.ask(&format!("resolvectl dns {link} 192.0.2.99"))?;
+    let has = |node: &mut Node, pod: &str, server: &str| {
+        let text = node.guest.ask(&format!("ballast exec {pod} -- cat /etc/resolv.conf"))?;
+        Ok::<_, anyhow::Error>(text.lines().any(|line| line == format!("nameserver {server}")).then_some(()))
+    };
+    let followed = Deadline::secs(60).poll(Duration::from_secs(1), || has(node, "plain", "192.0.2.99"))?;
+    followed.context("a running pod does not get other name servers")?;
+    has(node, "words", "192.0.2.53")?.context("a pod's own name server is gone")?;
+    node.guest.ask(&format!("resolvectl revert {link}"))?;
+    let back = Deadline::secs(60).poll(Duration::from_secs(1), || has(node, "plain", &servers))?;
+    back.context("a running pod does not get the first name server back")
+}
+
 #[test]
 fn l13_the_same_pods_beside_a_kubelet() {
     Scenario::run("l13", |scenario| {
@@ -242,6 +281,7 @@ fn l13_the_same_pods_beside_a_kubelet() {
         let options = Options { network: Network::User, credentials, memory_mib: 1536, ..Options::default() };
         let mut node = scenario.start(&options)?;
         node.ready(Deadline::after(READY))?;
+        on_the_network(&mut node)?;
 
         let pods = pods();
         let names: Vec<&str> = pods.keys().copied().collect();
@@ -252,6 +292,7 @@ fn l13_the_same_pods_beside_a_kubelet() {
         }
         let ours = seen(&mut node, &names).context("run by the agent")?;
 
+        other_servers(&mut node)?;
         folders(&mut node, &names)?;
         set(&mut node.guest, "kubelet.image", &kubelet)?;
         node.status_when("the kubelet is healthy", LONG, |status| {
