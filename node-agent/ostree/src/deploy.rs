@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use ballast_types::worker::{Deployed, Release};
 use ostree_ext::{
     bootabletree, gio,
     ostree::{Deployment, Repo, RepoFile, Sysroot, SysrootWriteDeploymentsOpts},
     prelude::{Cast, FileExt, InputStreamExtManual},
 };
-use serde_json::{Value, json};
 
 use crate::{
     failure::{Failure, Kind},
@@ -16,7 +16,7 @@ use crate::{
     image::Digest,
     objects,
     origin::{Origin, unverified},
-    release::Release,
+    release,
     repository::{self, NEVER, Stored},
     verity,
 };
@@ -30,7 +30,7 @@ const CMDLINE: &str = "usr/lib/ballast/cmdline";
 /// A command line is some hundred bytes; the kernel takes 2 KiB (COMMAND_LINE_SIZE on x86).
 const MAX_CMDLINE_BYTES: usize = 2048;
 
-pub(crate) async fn deploy(root: &Path, digest: &Digest) -> Result<Value> {
+pub(crate) async fn deploy(root: &Path, digest: &Digest) -> Result<Deployed> {
     let doing = || format!("deploying {digest}");
     let sysroot = repository::open_locked(root).await?;
     let repo = sysroot.repo();
@@ -38,11 +38,9 @@ pub(crate) async fn deploy(root: &Path, digest: &Digest) -> Result<Value> {
     let absent =
         || Failure::new(Kind::NotFound, format!("the release {digest} is not here, expected it to be fetched"));
     let (stored, state) = found.ok_or_else(absent).with_context(doing)?;
-    let release = Release::read(&state.configuration).with_context(doing)?;
+    let release = release::read(&state.configuration).with_context(doing)?;
     let deployment = deployment(&sysroot, commit(&state), &stored, &release).with_context(doing)?;
-    let mut described = describe(root, &sysroot, &deployment, &release).with_context(doing)?;
-    described["digest"] = digest.to_string().into();
-    Ok(described)
+    describe(root, &sysroot, &deployment, digest, release).with_context(doing)
 }
 
 /// The deployment of that commit for that release: the one that is there, else a new one.
@@ -70,21 +68,28 @@ fn deployment(sysroot: &Sysroot, commit: &str, stored: &Stored, release: &Releas
 }
 
 /// What the agent needs for the boot entry.
-fn describe(root: &Path, sysroot: &Sysroot, deployment: &Deployment, release: &Release) -> Result<Value> {
+fn describe(
+    root: &Path,
+    sysroot: &Sysroot,
+    deployment: &Deployment,
+    digest: &Digest,
+    release: Release,
+) -> Result<Deployed> {
     let image = objects::composefs(root, sysroot, deployment);
     objects::seal(root, &image)?;
     let composefs = verity::digest(&image)?;
     let boot = boot_files(&sysroot.repo(), &deployment.csum())?;
-    let object = |checksum: &str| objects::path(root, checksum, "file");
-    Ok(json!({
-        "deployment": repository::name(deployment),
-        "version": release.version,
-        "commit": deployment.csum().as_str(),
-        "composefs": composefs,
-        "kernel": object(&boot.kernel),
-        "initramfs": object(&boot.initramfs),
-        "cmdline": boot.cmdline,
-    }))
+    let object = |checksum: &str| objects::path(root, checksum, "file").display().to_string();
+    Ok(Deployed {
+        digest: digest.clone(),
+        version: release.version,
+        commit: deployment.csum().into(),
+        deployment: repository::name(deployment).parse()?,
+        composefs,
+        kernel: object(&boot.kernel),
+        initramfs: object(&boot.initramfs),
+        cmdline: boot.cmdline,
+    })
 }
 
 struct BootFiles {

@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use ballast_types::worker::Fetched;
 use ostree_ext::{
     container::store::{ImageImporter, LayeredImageState, PrepareResult},
     ostree::Repo,
 };
-use serde_json::{Value, json};
 
 use crate::{
     image::{Digest, Image},
@@ -16,23 +16,18 @@ use crate::{
     options::Proxy,
     progress::Plan,
     proxy::{self, Prepared},
-    release::{Release, derived_layers},
+    release::{self, derived_layers},
     repository,
 };
 
-pub(crate) async fn fetch(root: &Path, image: &Image, options: &Proxy) -> Result<Value> {
+pub(crate) async fn fetch(root: &Path, image: &Image, options: &Proxy) -> Result<Fetched> {
     let digest = image.digest.as_ref();
     let digest = digest
         .with_context(|| format!("expected IMAGE@sha256:HEX, not {image}: what is fetched is named by its digest"))?;
     let sysroot = repository::open_locked(root).await?;
     let (state, fetched_bytes) = into_repository(root, &sysroot.repo(), image, digest, options).await?;
-    let release = Release::read(&state.configuration)?;
-    Ok(json!({
-        "digest": digest.to_string(),
-        "version": release.version,
-        "commit": commit(&state),
-        "fetched_bytes": fetched_bytes,
-    }))
+    let version = release::read(&state.configuration)?.version;
+    Ok(Fetched { digest: digest.clone(), version, commit: commit(&state).to_owned(), fetched_bytes })
 }
 
 /// The commit that is deployed. A derived release exists only as what its layers add up to; else it is the one that was built.
@@ -65,7 +60,7 @@ pub(crate) async fn into_repository(
         };
         let found: Digest = import.manifest_digest.to_string().parse()?;
         check_digest(image, &found)?;
-        Release::read(&import.config)?;
+        release::read(&import.config)?;
         let plan = Plan::new(&import);
         let news = importer.request_layer_progress();
         let (state, ()) = tokio::join!(importer.import(import), plan.follow(news, reports.reception()?));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ballast_types::worker::Checked;
 use ostree_ext::ostree::ObjectName;
 
 /// What is wrong with an object, by its name: CHECKSUM.KIND.
@@ -24,9 +25,14 @@ pub(crate) struct Bad {
 
 impl Findings {
     /// One for each.
-    pub(crate) fn sentences(&self) -> Vec<String> {
+    fn sentences(&self) -> Vec<String> {
         let bad = self.bad.iter().map(|(name, bad)| format!("{name}: {}", bad.why));
         bad.chain(self.unsealed.iter().map(|name| format!("{name}: fs-verity is off"))).collect()
+    }
+
+    /// What is printed of them, with how many were mended.
+    pub(crate) fn reported(&self, repaired: usize) -> Checked {
+        Checked { objects: self.objects as u64, damaged: self.sentences(), repaired: repaired as u64 }
     }
 
     /// How many are wrong.

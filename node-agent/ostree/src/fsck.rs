@@ -3,8 +3,8 @@
 use std::{collections::HashSet, path::Path};
 
 use anyhow::{Context, Result, bail};
+use ballast_types::worker::Checked;
 use ostree_ext::ostree::{ObjectName, ObjectType, Repo, ffi::OSTREE_REPO_LIST_OBJECTS_ALL};
-use serde_json::{Value, json};
 
 use crate::{
     findings::Findings,
@@ -16,10 +16,10 @@ use crate::{
     verity,
 };
 
-pub(crate) async fn fsck(root: &Path, image: Option<&Image>, options: &Proxy) -> Result<Value> {
+pub(crate) async fn fsck(root: &Path, image: Option<&Image>, options: &Proxy) -> Result<Checked> {
     let Some(image) = image else {
         let findings = check(root, &repository::open(root)?.repo())?;
-        return Ok(json!({"objects": findings.objects, "damaged": findings.sentences(), "repaired": 0}));
+        return Ok(findings.reported(0));
     };
     if image.digest.is_none() {
         bail!("repairing from {image}: expected IMAGE@sha256:HEX, as for fetch");
@@ -28,7 +28,7 @@ pub(crate) async fn fsck(root: &Path, image: Option<&Image>, options: &Proxy) ->
     let repo = sysroot.repo();
     let before = check(root, &repo)?;
     if before.len() == 0 {
-        return Ok(json!({"objects": before.objects, "damaged": [], "repaired": 0}));
+        return Ok(before.reported(0));
     }
     if !before.bad.is_empty() {
         let doing = || format!("repairing from {image}");
@@ -41,7 +41,7 @@ pub(crate) async fn fsck(root: &Path, image: Option<&Image>, options: &Proxy) ->
     }
     let after = check(root, &repo)?;
     let repaired = before.len().saturating_sub(after.len());
-    Ok(json!({"objects": after.objects, "damaged": after.sentences(), "repaired": repaired}))
+    Ok(after.reported(repaired))
 }
 
 fn check(root: &Path, repo: &Repo) -> Result<Findings> {

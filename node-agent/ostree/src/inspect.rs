@@ -3,28 +3,27 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use ballast_types::worker::{Inspected, Layer, Release};
 use ostree_ext::{
     container::OstreeImageReference,
     oci_spec::image::{ImageConfiguration, ImageManifest},
     ostree::Repo,
     refescape,
 };
-use serde_json::{Value, json};
 
 use crate::{
     failure::{Failure, Kind},
     image::{Digest, Image},
     options::Proxy,
     proxy::{self, Prepared},
-    release::Release,
-    repository,
+    release, repository,
 };
 
 /// Where ostree-ext keeps layers.
 pub(crate) const LAYERS: &str = "ostree/container/blob";
 
 /// An image that the policy let pass, and that is a release.
-pub(crate) struct Inspected {
+pub(crate) struct Resolved {
     pub(crate) digest: Digest,
     pub(crate) manifest: ImageManifest,
     pub(crate) release: Release,
@@ -32,30 +31,26 @@ pub(crate) struct Inspected {
     pub(crate) signed_until: Option<u64>,
 }
 
-pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Result<Value> {
+pub(crate) async fn inspect(root: &Path, image: &Image, options: &Proxy) -> Result<Inspected> {
     let doing = || format!("looking at {image}");
-    let Inspected { digest, manifest, release, signed_until } =
+    let Resolved { digest, manifest, release, signed_until } =
         resolve(root, image, options).await.with_context(doing)?;
     let repo = repository::open(root)?.repo();
     let mut layers = Vec::new();
     for layer in manifest.layers() {
         let present = layer_commit(&repo, layer.digest().as_ref())?.is_some();
-        layers.push(json!({"digest": layer.digest().to_string(), "size": layer.size(), "present": present}));
+        layers.push(Layer { digest: layer.digest().to_string(), size: layer.size(), present });
     }
-    let mut value = serde_json::to_value(&release).context("writing down the release")?;
-    value["digest"] = digest.to_string().into();
-    value["layers"] = layers.into();
-    value["signed_until"] = signed_until.into();
-    Ok(value)
+    Ok(Inspected { digest, release, layers, signed_until })
 }
 
-pub(crate) async fn resolve(root: &Path, image: &Image, options: &Proxy) -> Result<Inspected> {
+pub(crate) async fn resolve(root: &Path, image: &Image, options: &Proxy) -> Result<Resolved> {
     ballast_proxy_client::check(&options.proxy)?;
     let Prepared { config, reports } = proxy::prepare(root, image, options)?;
     let fetched = manifest_and_configuration(config, &image.source()).await;
     let (digest, manifest, config) = fetched.map_err(|error| reports.explain(error))?;
     check_digest(image, &digest)?;
-    Ok(Inspected { digest, release: Release::read(&config)?, manifest, signed_until: reports.signed_until() })
+    Ok(Resolved { digest, release: release::read(&config)?, manifest, signed_until: reports.signed_until() })
 }
 
 async fn manifest_and_configuration(

@@ -32,6 +32,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use serde::Serialize;
 use serde_json::Value;
 
 use self::options::{Command, Options};
@@ -39,7 +40,7 @@ use self::options::{Command, Options};
 fn main() -> ExitCode {
     let options = Options::parse();
     match run(&options) {
-        Ok(result) => output::result(&result),
+        Ok(result) => output::result(result),
         Err(error) => output::error(&error),
     }
 }
@@ -54,11 +55,15 @@ fn run(options: &Options) -> Result<Value> {
     let runtime = runtime.context("setting up the event loop")?;
     runtime.block_on(async {
         match &options.command {
-            Command::Inspect { image, proxy } => inspect::inspect(root, image, proxy).await,
-            Command::Fetch { image, proxy } => fetch::fetch(root, image, proxy).await,
-            Command::Deploy { digest } => deploy::deploy(root, digest).await,
-            Command::Remove { keep } => remove::remove(root, keep).await,
-            Command::Fsck { repair, proxy } => fsck::fsck(root, repair.as_ref(), proxy).await,
+            Command::Inspect { image, proxy } => written(inspect::inspect(root, image, proxy).await?),
+            Command::Fetch { image, proxy } => written(fetch::fetch(root, image, proxy).await?),
+            Command::Deploy { digest } => written(deploy::deploy(root, digest).await?),
+            Command::Remove { keep } => written(remove::remove(root, keep).await?),
+            Command::Fsck { repair, proxy } => written(fsck::fsck(root, repair.as_ref(), proxy).await?),
         }
     })
+}
+
+fn written(result: impl Serialize) -> Result<Value> {
+    serde_json::to_value(result).context("writing down the result")
 }

@@ -6,37 +6,26 @@ use std::{
 };
 
 use anyhow::Error;
-use serde::Serialize;
-use serde_json::{Value, json};
+use ballast_types::worker::{Line, Progress, WorkerFailure};
+use serde_json::Value;
 
 use crate::failure;
 
-/// How far a fetch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Progress {
-    pub(crate) fetched_bytes: u64,
-    /// Of the layers that were not here at the start.
-    pub(crate) total_bytes: u64,
-    /// Counts from 1, over the layers that were not here.
-    pub(crate) layer: usize,
-    pub(crate) layers: usize,
-}
-
 pub(crate) fn progress(progress: Progress) {
-    line(&json!({ "progress": progress }));
+    line(Line::Progress(progress));
 }
 
-pub(crate) fn result(result: &Value) -> ExitCode {
-    line(&json!({ "result": result }));
+pub(crate) fn result(result: Value) -> ExitCode {
+    line(Line::Result(result));
     ExitCode::SUCCESS
 }
 
 pub(crate) fn error(error: &Error) -> ExitCode {
-    line(&json!({ "error": { "kind": failure::kind(error), "message": format!("{error:#}") } }));
+    line(Line::Error(WorkerFailure { kind: failure::kind(error), message: format!("{error:#}") }));
     ExitCode::FAILURE
 }
 
-fn line(value: &Value) {
+fn line(line: Line<Value>) {
     // Who does not listen any more need not be notified; the exit status still says how it went.
-    let _ = writeln!(stdout().lock(), "{value}");
+    let _ = serde_json::to_string(&line).map(|line| writeln!(stdout().lock(), "{line}"));
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use ballast_proxy_client::Reception;
+use ballast_types::worker::Progress;
 use ostree_ext::container::store::{LayerProgress, PreparedImport};
 use tokio::{
     sync::watch::Receiver,
     time::{sleep, timeout},
 };
 
-use crate::output::{self, Progress};
+use crate::output;
 
 /// Ten lines a second are enough for a bar that moves.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -67,8 +68,8 @@ impl Plan {
         Progress {
             fetched_bytes: before + of_this,
             total_bytes: self.total_bytes(),
-            layer: (at + 1).min(self.layers.len()),
-            layers: self.layers.len(),
+            layer: Some((at + 1).min(self.layers.len())),
+            layers: Some(self.layers.len()),
         }
     }
 
@@ -99,7 +100,7 @@ mod tests {
         let plan = Plan { layers: [(2, "a", 100), (5, "b", 50), (0, "c", 10)].map(layer).into() };
         let report = |progress: Option<Progress>| {
             let Progress { fetched_bytes, total_bytes, layer, layers } = progress.unwrap();
-            (fetched_bytes, total_bytes, layer, layers)
+            (fetched_bytes, total_bytes, layer.unwrap(), layers.unwrap())
         };
         let unpacked = |layer_index, fetched| plan.unpacked(&LayerProgress { layer_index, fetched, total: 0 });
         assert_eq!(report(unpacked(2, 1)), (1, 160, 1, 3));

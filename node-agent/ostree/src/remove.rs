@@ -3,19 +3,19 @@
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context, Result};
+use ballast_types::worker::Removed;
 use ostree_ext::{
     container::store,
     ostree::{Deployment, SysrootWriteDeploymentsOpts},
 };
 use rustix::fs::statvfs;
-use serde_json::{Value, json};
 
 use crate::{
     image::Digest,
     repository::{self, NEVER},
 };
 
-pub(crate) async fn remove(root: &Path, keep: &[Digest]) -> Result<Value> {
+pub(crate) async fn remove(root: &Path, keep: &[Digest]) -> Result<Removed> {
     let sysroot = repository::open_locked(root).await?;
     let repo = sysroot.repo();
     let before = free_bytes(root)?;
@@ -44,7 +44,7 @@ pub(crate) async fn remove(root: &Path, keep: &[Digest]) -> Result<Value> {
     }
     store::gc_image_layers(&repo)?;
     sysroot.cleanup(NEVER).context("taking away what no release needs")?;
-    Ok(json!({ "removed": removed, "freed_bytes": free_bytes(root)?.saturating_sub(before) }))
+    Ok(Removed { removed: removed.into_iter().collect(), freed_bytes: free_bytes(root)?.saturating_sub(before) })
 }
 
 fn free_bytes(root: &Path) -> Result<u64> {

@@ -4,8 +4,9 @@
 use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
-use ballast_types::FailureKind;
-use serde::{Deserialize, de::DeserializeOwned};
+use ballast_types::worker::Line;
+pub use ballast_types::worker::{Checked, Deployed, Fetched, Inspected, Progress, Removed, WorkerFailure};
+use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::Command,
@@ -46,94 +47,6 @@ impl std::fmt::Debug for Environment {
     }
 }
 
-/// What a registry offers.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "the names are those of the worker's README")]
-pub struct Inspected {
-    pub digest: String,
-    pub version: String,
-    pub os_id: String,
-    pub architecture: String,
-    pub layers: Vec<Layer>,
-    pub installed_bytes: u64,
-    pub objects: u64,
-    pub boot_bytes: u64,
-    #[serde(default)]
-    pub signed_until: Option<u64>,
-}
-
-/// A layer of what a registry offers.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "as above")]
-pub struct Layer {
-    pub size: u64,
-    pub present: bool,
-}
-
-/// What was fetched.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "as above")]
-pub struct Fetched {
-    pub fetched_bytes: u64,
-}
-
-/// A deployment that was made, or was there.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "as above")]
-pub struct Deployed {
-    pub deployment: String,
-    pub composefs: String,
-    pub kernel: String,
-    pub initramfs: String,
-    pub cmdline: String,
-}
-
-/// What was removed.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "as above")]
-pub struct Removed {
-    pub removed: Vec<String>,
-    pub freed_bytes: u64,
-}
-
-/// What a check of all objects found.
-#[derive(Debug, Clone, Deserialize)]
-#[expect(missing_docs, reason = "as above")]
-pub struct Checked {
-    pub objects: u64,
-    pub damaged: Vec<String>,
-    pub repaired: u64,
-}
-
-/// Bytes fetched, and bytes to fetch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Bytes {
-    /// Fetched so far.
-    #[serde(rename = "fetched_bytes")]
-    pub fetched: u64,
-    /// To fetch in all.
-    #[serde(rename = "total_bytes")]
-    pub total: u64,
-}
-
-/// What went wrong, as the worker says it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, thiserror::Error)]
-#[error("{message}")]
-pub struct WorkerFailure {
-    /// By what can be done about it.
-    pub kind: FailureKind,
-    /// A stack of tasks in one sentence.
-    pub message: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Line<T> {
-    Progress(Bytes),
-    Result(T),
-    Error(WorkerFailure),
-}
-
 /// Runs the worker `program` with `arguments`, at most for `deadline`; it is killed when that passes or the caller goes away.
 ///
 /// # Errors
@@ -144,7 +57,7 @@ pub async fn run<T: DeserializeOwned>(
     arguments: &[&str],
     registry: Option<&Registry>,
     deadline: Duration,
-    progress: impl FnMut(Bytes),
+    progress: impl FnMut(Progress),
 ) -> Result<T> {
     let mut command = Command::new(host.path(program));
     command.args(arguments);
@@ -160,7 +73,11 @@ pub async fn run<T: DeserializeOwned>(
     }
 }
 
-async fn talk<T: DeserializeOwned>(program: &str, mut command: Command, mut progress: impl FnMut(Bytes)) -> Result<T> {
+async fn talk<T: DeserializeOwned>(
+    program: &str,
+    mut command: Command,
+    mut progress: impl FnMut(Progress),
+) -> Result<T> {
     let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
     let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
     let mut warnings = child.stderr.take().context("its errors")?;

@@ -60,8 +60,11 @@ pub(super) fn prepare(node: &Node) {
     node.write("/initramfs", "new initramfs");
     node.write(
         &format!("{FOLDER}/fetch"),
-        r#"{"progress":{"fetched_bytes":1,"total_bytes":7}}
-{"result":{"fetched_bytes":7}}"#,
+        &format!(
+            r#"{{"progress":{{"fetched_bytes":1,"total_bytes":7}}}}
+{{"result":{{"digest":"{}","version":"20261122.1","commit":"c","fetched_bytes":7}}}}"#,
+            digest("b")
+        ),
     );
     node.write(&format!("{FOLDER}/remove"), r#"{"result":{"removed":[],"freed_bytes":0}}"#);
 }
@@ -70,13 +73,13 @@ pub(super) fn prepare(node: &Node) {
 fn offer(node: &Node, letter: &str, version: &str) {
     let inspected = format!(
         r#"{{"result":{{"digest":"{}","version":"{version}","os_id":"ballast","architecture":"amd64","created":"",
-"commit":null,"layers":[{{"digest":"x","size":7,"present":false}}],"installed_bytes":9,"objects":1,"boot_bytes":2}}}}"#,
+"commit":"c","layers":[{{"digest":"x","size":7,"present":false}}],"installed_bytes":9,"objects":1,"boot_bytes":2}}}}"#,
         digest(letter)
     );
     node.write(&format!("{FOLDER}/inspect"), &inspected.replace('\n', ""));
     let commit = letter.repeat(64);
     let deployed = format!(
-        r#"{{"result":{{"digest":"{}","deployment":"{commit}.0","version":"{version}","composefs":"cd","kernel":"/kernel","initramfs":"/initramfs","cmdline":"quiet x=\"1 2\""}}}}"#,
+        r#"{{"result":{{"digest":"{}","deployment":"{commit}.0","version":"{version}","commit":"{commit}","composefs":"cd","kernel":"/kernel","initramfs":"/initramfs","cmdline":"quiet x=\"1 2\""}}}}"#,
         digest(letter)
     );
     node.write(&format!("{FOLDER}/deploy"), &deployed);

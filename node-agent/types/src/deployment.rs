@@ -2,8 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// `COMMIT.SERIAL`. Valid by construction, so it is safe in a path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct DeploymentId {
     commit: String,
     serial: u32,
@@ -40,6 +43,20 @@ impl FromStr for DeploymentId {
             (is_hex && id.to_string() == text).then_some(id)
         };
         parsed().ok_or_else(|| NotADeployment { text: text.to_owned() })
+    }
+}
+
+impl TryFrom<String> for DeploymentId {
+    type Error = NotADeployment;
+
+    fn try_from(text: String) -> Result<Self, NotADeployment> {
+        text.parse()
+    }
+}
+
+impl From<DeploymentId> for String {
+    fn from(id: DeploymentId) -> Self {
+        id.to_string()
     }
 }
 

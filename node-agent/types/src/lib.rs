@@ -11,6 +11,7 @@ mod reference;
 pub mod releases;
 mod sha256;
 pub mod status;
+pub mod worker;
 
 pub use self::{
     boot_entry_name::{BootEntryName, NotABootEntry, Tries},

@@ -3,6 +3,8 @@
 use core::net::IpAddr;
 use std::time::SystemTime;
 
+use super::Release;
+
 /// Everything that a cluster may learn of the machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -151,17 +153,6 @@ pub struct Hosted {
     pub stuck: Option<FailedRelease>,
     /// All that failed here.
     pub failed: Vec<FailedRelease>,
-}
-
-/// One release, or one version of the kubelet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Release {
-    /// As it was asked for, `REGISTRY/NAME[:TAG][@DIGEST]`; empty if nobody knows.
-    pub image: String,
-    /// `sha256:…` of its manifest; empty if nobody knows.
-    pub digest: String,
-    /// `VERSION_ID` of it.
-    pub version: String,
 }
 
 /// A release that failed here.

@@ -8,12 +8,12 @@ mod rollout;
 mod slot;
 
 pub use self::{
-    facts::{Boot, Capacity, Facts, Failed, FailedRelease, Hosted, Operation, Os, Prepared, Readings, Release},
+    facts::{Boot, Capacity, Facts, Failed, FailedRelease, Hosted, Operation, Os, Prepared, Readings},
     host::{Order, Report, State},
     membership::{Authority, Config, Credentials, DEFAULT_POOL, Role, Secret},
     node_os::{
         DrainTimeoutPolicy, FIELD_MANAGER, FailedReleaseStatus, KubeletSpec, KubeletStatus, NodeOs, NodeOsSpec,
-        NodeOsStatus, Phase, RebootPolicy, ReleaseStatus,
+        NodeOsStatus, Phase, RebootPolicy, Release,
     },
     rollout::{
         Blocked, CORDON_ANNOTATION, CORDON_VALUE, ClusterSnapshot, Cordon, Decision, DesiredState, Eviction, Fetch,

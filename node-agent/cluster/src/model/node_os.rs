@@ -108,13 +108,13 @@ pub enum DrainTimeoutPolicy {
 pub struct NodeOsStatus {
     /// The release that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub booted: Option<ReleaseStatus>,
+    pub booted: Option<Release>,
     /// The release that boots next, if it is another.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<ReleaseStatus>,
+    pub next: Option<Release>,
     /// The release that boots if the next fails.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_good: Option<ReleaseStatus>,
+    pub last_good: Option<Release>,
     /// Releases that failed on this node. They are not tried again until "ballast allow" there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedReleaseStatus>,
@@ -195,7 +195,7 @@ fn conditions(_: &mut SchemaGenerator) -> Schema {
 /// A release.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-pub struct ReleaseStatus {
+pub struct Release {
     /// As it was asked for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub image: String,
@@ -222,7 +222,7 @@ pub struct KubeletStatus {
     pub state: String,
     /// The version that waits for a slot and for the node's drain.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<ReleaseStatus>,
+    pub next: Option<Release>,
     /// Versions that failed on this node. Each is tried again with another configuration only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedReleaseStatus>,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::model::{
     Decision, Facts, FailedRelease, FailedReleaseStatus, Hosted, Identity, KubeletStatus, NodeOsStatus, Release,
-    ReleaseStatus, Resolved,
+    Resolved,
 };
 
 /// The status for `facts` and what the rollout is at. `resolved` is what stands there of a tag, if this pass found nothing newer.
@@ -25,9 +25,9 @@ pub fn status(
     // Before the clock is set, it would be a time in 1970.
     let booted_at = facts.boot.started_at.filter(|_| facts.clock_is_set);
     NodeOsStatus {
-        booted: Some(release(&os.booted)),
-        next: os.next.as_ref().map(release),
-        last_good: os.last_good.as_ref().map(release),
+        booted: Some(os.booted.clone()),
+        next: os.next.clone(),
+        last_good: os.last_good.clone(),
         failed: os.failed.iter().map(failed).collect(),
         kubelet: facts.hosted.as_ref().map(kubelet),
         phase: rollout.phase,
@@ -59,7 +59,7 @@ fn kubelet(hosted: &Hosted) -> KubeletStatus {
         version,
         digest,
         state: hosted.state.clone(),
-        next: hosted.waits.as_ref().map(release),
+        next: hosted.waits.clone(),
         failed: hosted.failed.iter().map(failed).collect(),
     }
 }
@@ -71,10 +71,6 @@ fn failed(failed: &FailedRelease) -> FailedReleaseStatus {
         reason: failed.reason.clone(),
         at: time(failed.at),
     }
-}
-
-fn release(release: &Release) -> ReleaseStatus {
-    ReleaseStatus { image: release.image.clone(), digest: release.digest.clone(), version: release.version.clone() }
 }
 
 /// Seconds since 1970; what no calendar has is 1970.

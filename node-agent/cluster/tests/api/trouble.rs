@@ -78,6 +78,18 @@ async fn a_reset_is_answered_by_another_connection() {
     machine.until("connected", |report| report.state == State::Connected && report.traffic.errors > 0).await;
 }
 
+/// It takes the 15 s that a request has.
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_left() {
+    let (api, _folder, mut machine) = joined().await;
+    api.fault("PATCH /api/v1/nodes/n1/status", [Fault::Silence]);
+    machine.change(|facts| facts.ready = Err("the runtime is unreachable".to_owned()));
+    machine.until("late", |report| report.traffic.errors > 0).await;
+    let is_reported =
+        |api: &Api| api.object(NODE).unwrap()["status"].to_string().contains("the runtime is unreachable");
+    api.until("reported over another connection", is_reported).await;
+}
+
 #[tokio::test]
 async fn a_watch_that_closes_at_once_is_opened_less_and_less_often() {
     let (api, folder) = (Api::start(&[b"h2"]).await, tempfile::tempdir().unwrap());

@@ -14,7 +14,7 @@ use crate::{
         worker::Deployed,
     },
     update::{
-        model::{BootEntryName, DeploymentId, Failure, Outcome, Phase},
+        model::{BootEntryName, Failure, Outcome, Phase},
         plan::{
             self,
             boot_entry::{self, New},
@@ -26,7 +26,7 @@ use crate::{
 /// Writes the kernel and the initramfs of `deployed` to the ESP, unless they are there, and returns what the entry is made
 /// from.
 pub(super) async fn kernel(work: &Work, deployed: &Deployed, version: &str) -> Result<New, Failure> {
-    let deployment: DeploymentId = deployed.deployment.parse().context("reading what the worker deployed")?;
+    let deployment = deployed.deployment.clone();
     let (host, files) = (work.host.clone(), [deployed.kernel.clone(), deployed.initramfs.clone()]);
     let guard = work.esp.take().await;
     let copied = spawn_blocking(move || copy(&host, guard, &files)).await.context("writing to the ESP")?;

@@ -11,7 +11,7 @@ use crate::{
         worker::{Deployed, Fetched, Inspected, Registry},
     },
     update::{
-        model::{Digest, Failure, FailureKind, Layer, Observed, Offer, Offered, Outcome, Phase, Upgrade},
+        model::{Failure, FailureKind, Layer, Observed, Offer, Offered, Outcome, Phase, Upgrade},
         plan::{
             admit::{Admission, admit},
             compare_versions, floor,
@@ -139,18 +139,16 @@ async fn resolve(work: &Work, image: &str, registry: &Registry) -> Result<Offer,
         .worker(&["inspect", image], Some(registry), work.settings.total)
         .await
         .map_err(|failure| failure.while_doing(&doing))?;
-    let digest = Digest::try_from(found.digest)
-        .map_err(|error| Failure { kind: FailureKind::Damaged, message: error.to_string() }.while_doing(&doing))?;
     let layers = found.layers.iter().map(|layer| Layer { bytes: layer.size, is_present: layer.present });
     Ok(Offer {
-        digest,
-        version: found.version,
-        os_id: found.os_id,
-        architecture: found.architecture,
+        digest: found.digest,
+        version: found.release.version,
+        os_id: found.release.os_id,
+        architecture: found.release.architecture,
         layers: layers.collect(),
-        installed_bytes: found.installed_bytes,
-        objects: found.objects,
-        boot_bytes: found.boot_bytes,
+        installed_bytes: found.release.installed_bytes,
+        objects: found.release.objects,
+        boot_bytes: found.release.boot_bytes,
         signed_until: found.signed_until,
     })
 }

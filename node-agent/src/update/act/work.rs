@@ -167,10 +167,10 @@ impl Work {
         registry: Option<&Registry>,
         deadline: Duration,
     ) -> Result<T, Failure> {
-        let progress = |bytes: worker::Bytes| {
+        let progress = |fetch: worker::Progress| {
             self.report(|progress| {
-                progress.fetched_bytes = bytes.fetched;
-                progress.total_bytes = bytes.total;
+                progress.fetched_bytes = fetch.fetched_bytes;
+                progress.total_bytes = fetch.total_bytes;
             });
         };
         worker::run(&self.host, worker::RELEASES, arguments, registry, deadline, progress).await.map_err(failure)

@@ -6,7 +6,10 @@ mod objects;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -37,6 +40,8 @@ pub(crate) enum Fault {
     Status(u16, Option<u64>),
     /// The connection breaks.
     Reset,
+    /// The connection takes requests and answers none any more, as behind a balancer.
+    Silence,
 }
 
 #[derive(Clone)]
@@ -174,11 +179,20 @@ async fn accept(
             let certificate = session.peer_certificates().and_then(|chain| chain.first().cloned());
             let is_http2 = session.alpn_protocol() == Some(b"h2");
             let reset = Arc::new(tokio::sync::Notify::new());
-            let broken = reset.clone();
+            let (broken, silence) = (reset.clone(), Arc::new(AtomicBool::new(false)));
             let service = service_fn(move |request| {
-                let (state, issuer, reset) = (state.clone(), issuer.clone(), reset.clone());
+                let (state, issuer, reset, silence) = (state.clone(), issuer.clone(), reset.clone(), silence.clone());
                 let user = certificate.as_ref().map(|certificate| common_name(certificate));
-                async move { answer(request, user, &state, &issuer, &reset).await }
+                async move {
+                    let answered = match silence.load(Relaxed) {
+                        false => Some(answer(request, user, &state, &issuer, &reset, &silence).await),
+                        true => None,
+                    };
+                    match answered.filter(|_| !silence.load(Relaxed)) {
+                        Some(answered) => answered,
+                        None => std::future::pending().await,
+                    }
+                }
             });
             let io = TokioIo::new(stream);
             tokio::select! {
@@ -196,6 +210,7 @@ async fn answer(
     state: &Arc<Mutex<State>>,
     issuer: &Issuer<'static, KeyPair>,
     reset: &tokio::sync::Notify,
+    silence: &AtomicBool,
 ) -> Result<Answer, std::convert::Infallible> {
     let (parts, body) = request.into_parts();
     let bearer = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -218,6 +233,10 @@ async fn answer(
         Some(Fault::Reset) => {
             reset.notify_one();
             return Ok(status(500, "Reset", None));
+        }
+        Some(Fault::Silence) => {
+            silence.store(true, Relaxed);
+            return Ok(status(500, "Silence", None));
         }
         None => {}
     }
