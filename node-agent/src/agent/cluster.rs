@@ -201,7 +201,7 @@ impl Agent {
             .for_each(|error| self.warnings.report(format!("reporting this machine to its clusters: {error:#}")));
         let Some(machine) = machine else { return };
         let mut facts = facts(machine, known);
-        facts.boot.ready_ms = self.boot.as_ref().and_then(|boot| boot.ready_ms);
+        (facts.boot.ready_ms, facts.leaves) = (self.boot.as_ref().and_then(|boot| boot.ready_ms), self.power.drains());
         facts.os.operation = self.orders.operation(self.update.running());
         self.memberships.report(&facts);
     }

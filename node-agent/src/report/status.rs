@@ -1,5 +1,6 @@
 //! The status of the node: the form in which it is published, and read by the command line.
 
+use ballast_types::GoingDown;
 use serde::{Deserialize, Serialize};
 
 use super::boot::Boot;
@@ -38,6 +39,9 @@ pub struct Status {
     /// Where operators elsewhere reach it; null if the settings do not say so.
     #[serde(default)]
     pub api: Option<Api>,
+    /// That it is about to go down, as somebody asked; null: it is not.
+    #[serde(default)]
+    pub going_down: Option<GoingDown>,
 }
 
 /// Where operators elsewhere reach the node.

@@ -5,6 +5,7 @@
 mod deployment;
 mod digest;
 mod failure;
+mod going_down;
 mod reference;
 mod sha256;
 
@@ -12,6 +13,7 @@ pub use self::{
     deployment::{DeploymentId, NotADeployment},
     digest::{Digest, NotADigest},
     failure::{Failure, FailureKind},
+    going_down::GoingDown,
     reference::{ImageReference, ReferenceError, split_reference},
     sha256::{NotSha256, Sha256Digest},
 };

@@ -52,6 +52,8 @@ pub struct Facts {
     pub hosted: Option<Hosted>,
     /// How it came up.
     pub boot: Boot,
+    /// Whether somebody on the machine wants its cluster's pods to go, since it is to go down.
+    pub leaves: bool,
 }
 
 impl Default for Facts {
@@ -81,6 +83,7 @@ impl Default for Facts {
             os: Os::default(),
             hosted: None,
             boot: Boot::default(),
+            leaves: false,
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Report {
     pub server_version: Option<String>,
     /// `PHASE: message` of the rollout.
     pub rollout: Option<String>,
+    /// How far the node is emptied while [`Facts::leaves`](super::Facts::leaves).
+    pub drain: Option<DrainProgress>,
     /// What is wrong, one sentence each.
     pub problems: Vec<String>,
     /// Requests that were sent.
@@ -57,6 +59,15 @@ pub struct Report {
     pub bytes_received: u64,
     /// Requests that were answered by an error, or not at all.
     pub errors: u64,
+}
+
+/// How far a node is emptied that somebody wants to go down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DrainProgress {
+    /// No pod is left that has to go.
+    pub is_done: bool,
+    /// What it waits for, in a sentence.
+    pub message: String,
 }
 
 /// How a membership stands.

@@ -9,7 +9,7 @@ mod slot;
 
 pub use self::{
     facts::{Boot, Capacity, Facts, Failed, FailedRelease, Hosted, Operation, Os, Prepared, Readings, Release},
-    host::{Order, Report, State},
+    host::{DrainProgress, Order, Report, State},
     membership::{Authority, Config, Credentials, DEFAULT_POOL, Role, Secret},
     node_os::{
         DrainTimeoutPolicy, FIELD_MANAGER, FailedReleaseStatus, KubeletSpec, KubeletStatus, NodeOs, NodeOsSpec,

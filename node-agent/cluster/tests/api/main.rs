@@ -5,6 +5,7 @@
 mod bound;
 mod join;
 mod kubelet;
+mod leave;
 mod machine;
 mod name;
 mod rollout;

@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result};
 use http::{Method, StatusCode};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::report::{
     exec::wanted,
     logs,
     look::{Look, Seen},
-    socket::{Power, Reply, Request},
+    socket::{Reply, Request},
 };
 
 /// A request as HTTP carries it.
@@ -75,15 +75,6 @@ const PATHS: [&str; 16] = [
     POWER,
 ];
 
-/// The body of a request to go down.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PowerBody {
-    action: Power,
-    #[serde(default)]
-    force: bool,
-}
-
 /// `request` as HTTP carries it.
 ///
 /// # Errors
@@ -107,7 +98,7 @@ pub fn encode(request: &Request) -> Result<Call> {
         Request::Exec(exec) => {
             Ok(Call { method: Method::POST, target: format!("{EXEC}?{}", wanted::query(exec)), body: None })
         }
-        Request::Power { action, force } => post(POWER, &PowerBody { action: *action, force: *force }),
+        Request::Power(order) => post(POWER, order),
         Request::Reset { operation } => post(RESET, operation),
         Request::Image { operation } => post(IMAGES, operation),
         Request::Run { operation } => post(OPERATIONS, operation),
@@ -145,10 +136,7 @@ pub fn decode(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> 
             let wanted = wanted::of_query(query.unwrap_or_default());
             return wanted.map(Request::Exec).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
         }
-        (&Method::POST, POWER) => {
-            let PowerBody { action, force } = json(body)?;
-            Request::Power { action, force }
-        }
+        (&Method::POST, POWER) => Request::Power(json(body)?),
         (&Method::POST, IMAGES) => Request::Image { operation: json(body)? },
         (&Method::POST, RESET) => Request::Reset { operation: json(body)? },
         (&Method::POST, OPERATIONS) => Request::Run { operation: json(body)? },
@@ -194,9 +182,9 @@ pub fn is_stream(request: &Request) -> bool {
         | Request::Images {}
         | Request::Doctor {}
         | Request::Look { .. }
-        | Request::Reset { .. }
-        | Request::Power { .. } => false,
+        | Request::Reset { .. } => false,
         Request::Run { .. }
+        | Request::Power(_)
         | Request::Change { .. }
         | Request::Logs(_)
         | Request::Exec(_)
@@ -252,7 +240,7 @@ pub fn reply(request: &Request, text: &str) -> Result<Reply> {
         Request::Images {} => Reply::Images(serde_json::from_str(text).context(doing)?),
         Request::Doctor {} => Reply::Findings(serde_json::from_str(text).context(doing)?),
         Request::Look { at } => Reply::Seen(seen(*at, text).context(doing)?),
-        Request::Power { .. }
+        Request::Power(_)
         | Request::Run { .. }
         | Request::Change { .. }
         | Request::Logs(_)
@@ -275,6 +263,7 @@ fn seen(at: Look, text: &str) -> serde_json::Result<Seen> {
 mod tests {
     use super::*;
     use crate::{
+        power::model::{Action, Order},
         report::{
             images::ImageCommand,
             releases::Releases,
@@ -303,7 +292,8 @@ mod tests {
             Request::Look { at: Look::Disks },
             Request::Logs(logs::of_query("pod=default/web&follow=true").unwrap()),
             Request::Exec(wanted::of_query("pod=web&tty=true&command=sh").unwrap()),
-            Request::Power { action: Power::Off, force: true },
+            Request::Power(Order { in_secs: Some(600), drain: true, ..Order::now(Action::Off, true) }),
+            Request::Power(Order::now(Action::Cancel, false)),
             Request::Run { operation: Command::Pin(Target { release: "20261121.1".to_owned() }) },
             Request::Change { operation: settings::Command::Confirm },
         ]
@@ -322,7 +312,7 @@ mod tests {
                 request,
                 Request::Run { .. }
                     | Request::Change { .. }
-                    | Request::Power { .. }
+                    | Request::Power(_)
                     | Request::Image { .. }
                     | Request::Reset { .. }
                     | Request::Exec(_)
@@ -368,7 +358,7 @@ mod tests {
             (Request::Doctor {}, Reply::Findings(Vec::new())),
             (Request::Look { at: Look::Network }, Reply::Seen(Seen::Network(Default::default()))),
             (Request::Look { at: Look::Disks }, Reply::Seen(Seen::Disks(Default::default()))),
-            (Request::Power { action: Power::Off, force: false }, Reply::Done(Default::default())),
+            (Request::Reset { operation: Reset::Cancel {} }, Reply::Done(Default::default())),
         ] {
             let text = body(&whole).unwrap().unwrap();
             assert_eq!(reply(&request, &text).unwrap(), whole);
