@@ -8,6 +8,7 @@ mod kubelet;
 mod leave;
 mod machine;
 mod name;
+mod operator;
 mod rollout;
 mod server;
 mod trouble;

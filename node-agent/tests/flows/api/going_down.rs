@@ -82,17 +82,17 @@ async fn its_pods_end_first_those_of_low_priority_before_others() {
     let (workstation, running, address) = going(|node| {
         node.write(&pod_file("a"), &pod("a", "  priorityClassName: system-node-critical\n"));
         node.write(&pod_file("b"), &pod("b", "  priority: -5\n"));
-        node.write(&pod_file("c"), &pod("c", ""));
+        node.write(&pod_file("d"), &pod("d", ""));
     })
     .await;
     let Running { node, runtime, .. } = &running;
-    let all = ["a Running c-a running 0", "b Running c-b running 0", "c Running c-c running 0"];
+    let all = ["a Running c-a running 0", "b Running c-b running 0", "d Running c-d running 0"];
     node.wait_for("the pods", |status| shown(status) == all).await;
     let output = workstation.run(&["--node", &address, "poweroff", "--json"]).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("\"message\": \"the node switches itself off\""), "{said}");
-    assert_eq!(runtime.state().stops, ["c-b 7", "c-c 7", "c-a 7"]);
+    assert_eq!(runtime.state().stops, ["c-b 7", "c-d 7", "c-a 7"]);
     assert_eq!(node.read("/asked"), "--no-block poweroff\n");
     // Nothing is started again, and the records stay for the next boot.
     let ended = |status: &Status| status.going_down.as_ref().is_some_and(|going| going.phase == "goes-down");
