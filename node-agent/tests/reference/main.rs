@@ -5,6 +5,7 @@
 
 mod cli;
 mod metrics;
+mod openapi;
 mod schema;
 mod status;
 
@@ -14,10 +15,13 @@ use std::{env, fs, path::Path};
 const NOTICE: &str = "<!-- Made from the code: BALLAST_DOCS=write cargo test -p ballast --test reference -->\n\n";
 
 fn check(name: &str, page: &str) {
+    check_file(name, &format!("{NOTICE}{}\n", page.trim_end()));
+}
+
+fn check_file(name: &str, page: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(name);
-    let page = format!("{NOTICE}{}\n", page.trim_end());
     if env::var_os("BALLAST_DOCS").is_some_and(|mode| mode == "write") {
-        fs::write(&path, &page).unwrap();
+        fs::write(&path, page).unwrap();
     }
     let there = fs::read_to_string(&path).unwrap_or_default();
     let line = page.lines().zip(there.lines()).position(|(new, old)| new != old).map_or(1, |at| at + 1);
@@ -55,15 +59,48 @@ fn node_os() {
 #[test]
 fn status_json() {
     let sources = [
-        "report/status.rs",
-        "report/boot.rs",
-        "report/releases.rs",
-        "settings/model/shown.rs",
-        "update/model/failed_release.rs",
-        "update/model/operation.rs",
+        "src/report/status.rs",
+        "src/report/boot.rs",
+        "src/report/releases.rs",
+        "src/settings/model/shown.rs",
+        "src/update/model/failed_release.rs",
+        "src/update/model/operation.rs",
+        "types/src/going_down.rs",
     ]
-    .map(|path| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)).unwrap());
+    .map(|path| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap());
     check("status.md", &status::page(&sources));
+}
+
+/// Where the types are that the API speaks of, and what is put before their names where two sources have one of the same.
+const API_TYPES: [(&str, &str); 19] = [
+    ("src/power/model.rs", ""),
+    ("src/report/boot.rs", ""),
+    ("src/report/doctor/plan.rs", ""),
+    ("src/report/exec/mod.rs", ""),
+    ("src/report/images.rs", ""),
+    ("src/report/look/disks.rs", ""),
+    ("src/report/look/mod.rs", ""),
+    ("src/report/look/network.rs", ""),
+    ("src/report/look/processes.rs", ""),
+    ("src/report/releases.rs", ""),
+    ("src/report/reset.rs", ""),
+    ("src/report/socket.rs", ""),
+    ("src/report/status.rs", ""),
+    ("src/settings/model/command.rs", "Settings"),
+    ("src/settings/model/shown.rs", ""),
+    ("src/update/model/failed_release.rs", ""),
+    ("src/update/model/operation.rs", ""),
+    ("types/src/failure.rs", ""),
+    ("types/src/going_down.rs", ""),
+];
+
+#[test]
+fn openapi_json() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let sources: Vec<_> = API_TYPES.iter().map(|(path, prefix)| (read(path), *prefix)).collect();
+    let document = openapi::document(&ballast::report::api::table::TABLE, &openapi::Types::of(&sources));
+    openapi::check_references(&document);
+    check_file("openapi.json", &(serde_json::to_string_pretty(&document).unwrap() + "\n"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use http::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::table::paths;
 use crate::report::{
     exec::wanted,
     logs,
@@ -54,26 +55,6 @@ const DISKS: &str = "/v1/disks";
 const RESET: &str = "/v1/reset";
 const OPERATIONS: &str = "/v1/operations";
 const POWER: &str = "/v1/power";
-
-/// All paths, for whoever asks for another.
-const PATHS: [&str; 16] = [
-    STATUS,
-    RELEASES,
-    SETTINGS,
-    DOCUMENT,
-    METRICS,
-    IMAGES,
-    DOCTOR,
-    LOGS,
-    EXEC,
-    SUPPORT_BUNDLE,
-    PROCESSES,
-    NETWORK,
-    DISKS,
-    RESET,
-    OPERATIONS,
-    POWER,
-];
 
 /// `request` as HTTP carries it.
 ///
@@ -141,14 +122,14 @@ pub fn decode(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> 
         (&Method::POST, RESET) => Request::Reset { operation: json(body)? },
         (&Method::POST, OPERATIONS) => Request::Run { operation: json(body)? },
         (&Method::POST, SETTINGS) => Request::Change { operation: json(body)? },
-        (_, path) if PATHS.contains(&path) => {
+        (_, path) if paths().contains(&path) => {
             return Err(Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!("{path} does not take {method}; GET looks, POST changes"),
             ));
         }
         (_, path) => {
-            let message = format!("there is no {path:?}; expected one of {}", PATHS.join(", "));
+            let message = format!("there is no {path:?}; expected one of {}", paths().join(", "));
             return Err(Refusal::new(StatusCode::NOT_FOUND, message));
         }
     };
@@ -260,7 +241,7 @@ fn seen(at: Look, text: &str) -> serde_json::Result<Seen> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         power::model::{Action, Order},
@@ -274,7 +255,8 @@ mod tests {
         update::model::{Command, Target},
     };
 
-    fn all() -> Vec<Request> {
+    /// One of each kind.
+    pub(in crate::report::api) fn all() -> Vec<Request> {
         vec![
             Request::Status {},
             Request::Releases {},
