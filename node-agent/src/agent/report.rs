@@ -97,6 +97,10 @@ impl Agent {
             }
         }
         self.notifier.status(&summary(&status));
+        if self.boot.is_some() || self.is_overdue {
+            let shown = self.terminal.show(&self.host, &status);
+            self.warnings.note(shown);
+        }
         self.status.send_replace(status);
         self.releases.send_replace(compose::releases(update.as_ref(), self.update.running()));
     }

@@ -20,4 +20,5 @@ pub mod releases;
 pub mod reset;
 pub mod socket;
 pub mod status;
+pub mod terminal;
 pub mod warnings;
