@@ -50,7 +50,7 @@ use crate::{
         ready_line::ready_line,
         releases::Releases,
         reset,
-        socket::{self, Asked, AskedSettings},
+        socket::{self, Asked, AskedPower, AskedSettings},
         status::Status,
         terminal::Terminal,
         warnings::Warnings,
@@ -112,6 +112,7 @@ struct Agent {
     pods: pods_domain::observe::Observer,
     jobs: pods_domain::act::Jobs,
     power: Power,
+    asked_power: mpsc::Receiver<AskedPower>,
     storage: storage::act::Resizer,
     update: update::act::Operations,
     asked: mpsc::Receiver<Asked>,
@@ -178,7 +179,7 @@ impl Agent {
         let (asking, asked) = mpsc::channel(ASKED);
         let (asking_settings, asked_settings) = mpsc::channel(ASKED);
         let esp = esp::EspLock::default();
-        let (power, asking_power) = Power::new(host.clone(), Arc::clone(&changed));
+        let (asking_power, asked_power) = mpsc::channel(ASKED);
         let metrics = Source { host: host.clone(), status: published.clone(), releases: published_releases.clone() };
         let answers = socket::Answers {
             host: host.clone(),
@@ -203,7 +204,8 @@ impl Agent {
             runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
             pods: pods_domain::observe::Observer::default(),
             jobs: pods_domain::act::Jobs::new(host.clone(), Arc::clone(&changed)),
-            power,
+            power: Power::new(host.clone(), Arc::clone(&changed)),
+            asked_power,
             storage: storage::act::Resizer::new(host.clone(), Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), esp.clone(), Arc::clone(&changed)),
             asked,

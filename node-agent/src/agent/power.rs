@@ -9,14 +9,16 @@ use crate::{
     kubelet::observe::LONGEST_GRACE,
     pods::plan::left_to_end,
     power::model::{Cluster, Pods, Seen},
-    report::console,
+    report::{console, socket::AskedPower},
 };
 
 impl Agent {
     /// Takes orders, and goes on with the one that has begun.
     pub(super) async fn act_on_power(&mut self, observed: &Observed) {
         let operation = self.update.running().map(|(command, _)| command.name().to_owned());
-        self.power.hear(operation.as_deref());
+        while let Ok(AskedPower { order, client }) = self.asked_power.try_recv() {
+            self.power.ask(order, client, operation.as_deref());
+        }
         if !self.power.is_up() {
             let pods = self.pods_left(observed);
             let clusters = self.memberships.reports().iter().filter_map(cluster).collect();

@@ -16,23 +16,11 @@ use crate::clients::{clock, host::Host, store, systemd};
 /// In memory, so that it is gone with the boot.
 const FILE: &str = "/run/ballast/going-down.json";
 
-/// Orders that wait for the loop to look at them; it does so at once.
-const ASKED: usize = 4;
-
 /// So long before its time a scheduled one is told once more.
 const WARNING: Duration = Duration::from_secs(60);
 
 /// How often it is looked how far it is.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// An order that somebody waits for.
-#[derive(Debug)]
-pub struct Asked {
-    /// What to do.
-    pub order: Order,
-    /// Where to report it; closed when the client disconnects.
-    pub client: mpsc::Sender<Event>,
-}
 
 #[derive(Debug)]
 enum State {
@@ -46,7 +34,6 @@ enum State {
 pub struct Power {
     host: Host,
     changed: Arc<Notify>,
-    asked: mpsc::Receiver<Asked>,
     state: State,
     client: Option<mpsc::Sender<Event>>,
     /// What was told last.
@@ -59,18 +46,16 @@ pub struct Power {
 }
 
 impl Power {
-    /// What an agent before this one left scheduled; and where orders come in. What happens wakes `changed`.
-    pub fn new(host: Host, changed: Arc<Notify>) -> (Self, mpsc::Sender<Asked>) {
-        let (asking, asked) = mpsc::channel(ASKED);
+    /// What an agent before this one left scheduled. What happens wakes `changed`.
+    pub fn new(host: Host, changed: Arc<Notify>) -> Self {
         let (state, problem) = match load(&host) {
             Ok(Some(scheduled)) => (State::Scheduled(scheduled), None),
             Ok(None) => (State::Up, None),
             Err(error) => (State::Up, Some(format!("{error:#}; ask for it once more"))),
         };
-        let power = Self {
+        Self {
             host,
             changed,
-            asked,
             state,
             client: None,
             told: String::new(),
@@ -78,31 +63,27 @@ impl Power {
             is_warned: false,
             announced: Vec::new(),
             problem,
-        };
-        (power, asking)
+        }
     }
 
-    /// Takes the orders that came; `operation` is the one on releases that runs.
-    pub fn hear(&mut self, operation: Option<&str>) {
-        while let Ok(Asked { order, client }) = self.asked.try_recv() {
-            if client.is_closed() {
-                continue;
-            }
-            let event = match order.action {
-                Action::Cancel => self.cancel(),
-                Action::Reboot | Action::Off => match plan::refusal(&order, operation, self.pending().as_deref()) {
-                    Some(failure) => Event::Failed(failure),
-                    None if order.in_secs.is_some() => self.schedule(order),
-                    None => {
-                        self.begin(order, false);
-                        self.watch(client);
-                        continue;
-                    }
-                },
-            };
-            // Who asked may be gone already.
-            let _ = client.try_send(event);
+    /// Takes an order, and tells `client` what comes of it, until it disconnects; `operation` is the one on releases that runs.
+    pub fn ask(&mut self, order: Order, client: mpsc::Sender<Event>, operation: Option<&str>) {
+        if client.is_closed() {
+            return;
         }
+        let event = match order.action {
+            Action::Cancel => self.cancel(),
+            Action::Reboot | Action::Off => match plan::refusal(&order, operation, self.pending().as_deref()) {
+                Some(failure) => Event::Failed(failure),
+                None if order.in_secs.is_some() => self.schedule(order),
+                None => {
+                    self.begin(order, false);
+                    return self.watch(client);
+                }
+            },
+        };
+        // Who asked may be gone already.
+        let _ = client.try_send(event);
     }
 
     /// Whether nothing is to be done.

@@ -10,11 +10,11 @@ use super::{
     bundle, doctor, exec, images, logs, look,
     metrics::Source,
     reset,
-    socket::{Answers, Asked, AskedSettings, HEARTBEAT, Image, Reply, Request},
+    socket::{Answers, Asked, AskedPower, AskedSettings, HEARTBEAT, Image, Reply, Request},
 };
 use crate::{
     clients::{cri, cri::Cri, host::Host},
-    power::{act::Asked as AskedPower, model as power},
+    power::model as power,
     settings::{
         model::{self as settings, FILE},
         observe,

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     clients::host::Host,
-    power::{act::Asked as AskedPower, model::Order},
+    power::model::{self as power, Order},
     settings::model::{self as settings, Shown},
     update::model::{Command, Event, Failure, Outcome, Progress},
 };
@@ -181,6 +181,15 @@ pub struct AskedSettings {
     pub command: settings::Command,
     /// Where to report it.
     pub client: mpsc::Sender<settings::Event>,
+}
+
+/// An order to go down that somebody waits for.
+#[derive(Debug)]
+pub struct AskedPower {
+    /// What to do.
+    pub order: Order,
+    /// Where to report it.
+    pub client: mpsc::Sender<power::Event>,
 }
 
 /// What the socket is given to answer with.
