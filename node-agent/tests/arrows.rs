@@ -6,7 +6,7 @@ use purity::Source;
 
 mod purity;
 
-const DOMAINS: [&str; 7] = ["cluster", "health", "kubelet", "pods", "runtime", "storage", "update"];
+const DOMAINS: [&str; 8] = ["cluster", "health", "kubelet", "pods", "power", "runtime", "storage", "update"];
 
 /// What a pure file does without: I/O, clocks, waiting, and whoever does such things.
 const IMPURE: [&str; 19] = [

@@ -92,7 +92,7 @@ fn the_keys_of_the_json_are_the_ones_that_were_promised() {
     let output = ballast(tree.path(), &["status", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let promised = [
-        ("", "api boot clusters deployments disk node os pods ready reasons runtime settings"),
+        ("", "api boot clusters deployments disk going_down node os pods ready reasons runtime settings"),
         ("/os", "commit digest id version"),
         ("/boot", "busy_ms cpu initramfs_ms kernel_ms ready_ms steps userspace_ms"),
         ("/node", "hostname machine_id"),
@@ -287,12 +287,15 @@ fn an_edit_that_cannot_be_made_says_what_is_missing() {
 fn explain_reports_what_a_manifest_is_and_its_exit_status_whether_all_is_taken() {
     let tree = tempfile::tempdir().unwrap();
     let file = tree.path().join("web.yaml");
-    let manifest =
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  priority: 7\n  containers: [{name: c, image: x}]\n";
+    let manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  schedulerName: x\n  containers: [{name: c, image: x}]\n";
     for (text, expected, status) in [
         (manifest.to_owned(), "pod web: is taken", 0),
-        (manifest.to_owned(), "5: spec.priority: without effect on this node", 0),
-        (manifest.replace("priority: 7", "hostUsers: false"), "5: spec.hostUsers: is not supported on this node", 4),
+        (manifest.to_owned(), "5: spec.schedulerName: without effect on this node", 0),
+        (
+            manifest.replace("schedulerName: x", "hostUsers: false"),
+            "5: spec.hostUsers: is not supported on this node",
+            4,
+        ),
         (String::new(), "the file has nothing in it, expected a v1 Pod", 4),
     ] {
         std::fs::write(&file, text).unwrap();
@@ -302,7 +305,7 @@ fn explain_reports_what_a_manifest_is_and_its_exit_status_whether_all_is_taken()
         assert_eq!(output.status.code(), Some(status), "{reported}");
     }
     // Its ConfigMap is a folder beside it, and for scripts there is JSON.
-    let text = manifest.replace("priority: 7", "volumes: [{name: v, configMap: {name: conf}}]");
+    let text = manifest.replace("schedulerName: x", "volumes: [{name: v, configMap: {name: conf}}]");
     std::fs::write(&file, text).unwrap();
     let explain = || ballast(tree.path(), &["pods", "explain", file.to_str().unwrap(), "--json"]);
     let refused: serde_json::Value = serde_json::from_slice(&explain().stdout).unwrap();

@@ -4,9 +4,11 @@ mod cluster;
 mod kubelet;
 mod plan;
 mod pods;
+mod power;
 mod releases;
 mod report;
 mod settings;
+mod wait;
 
 use std::{
     convert::Infallible,
@@ -38,6 +40,7 @@ use crate::{
     cluster::act::Memberships,
     health, kubelet as kubelet_domain,
     pods::{self as pods_domain, desired::Desired},
+    power::act::Power,
     report::{
         api,
         boot::{self, Boot},
@@ -47,14 +50,12 @@ use crate::{
         ready_line::ready_line,
         releases::Releases,
         reset,
-        socket::{self, Asked, AskedSettings},
+        socket::{self, Asked, AskedPower, AskedSettings},
         status::Status,
+        terminal::Terminal,
         warnings::Warnings,
     },
-    runtime::{
-        self,
-        model::{Health, PROBE_AGAIN, PROBE_EVERY},
-    },
+    runtime::{self, model::PROBE_EVERY},
     settings::{
         act::SettingsController,
         model::{Read, Shown},
@@ -71,9 +72,6 @@ const RUNTIME_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The socket's appearing wakes us; this, doubling, is for the moment between the socket and the first answer.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
-
-/// If the runtime does not report changes to containers, they are looked for this often.
-const RELIST: Duration = Duration::from_secs(3);
 
 /// What the agent keeps over boots: a change in it may be one of the settings.
 const STATE: &str = "/var/lib/ballast";
@@ -113,6 +111,8 @@ struct Agent {
     runtime: runtime::observe::Watcher,
     pods: pods_domain::observe::Observer,
     jobs: pods_domain::act::Jobs,
+    power: Power,
+    asked_power: mpsc::Receiver<AskedPower>,
     storage: storage::act::Resizer,
     update: update::act::Operations,
     asked: mpsc::Receiver<Asked>,
@@ -135,6 +135,7 @@ struct Agent {
     status: watch::Sender<Status>,
     releases: watch::Sender<Releases>,
     metrics: Server,
+    terminal: Terminal,
     api: api::Server,
     shown: watch::Sender<Shown>,
     last: Option<(Desired, pods_domain::plan::Plan)>,
@@ -151,6 +152,8 @@ struct Observed {
     pods: Option<(Desired, pods_domain::model::Observed)>,
     kubelet: Option<kubelet::Observation>,
     settings: Option<Arc<Read>>,
+    /// The node goes down: nothing begins any more.
+    is_ending: bool,
 }
 
 impl Agent {
@@ -176,6 +179,7 @@ impl Agent {
         let (asking, asked) = mpsc::channel(ASKED);
         let (asking_settings, asked_settings) = mpsc::channel(ASKED);
         let esp = esp::EspLock::default();
+        let (asking_power, asked_power) = mpsc::channel(ASKED);
         let metrics = Source { host: host.clone(), status: published.clone(), releases: published_releases.clone() };
         let answers = socket::Answers {
             host: host.clone(),
@@ -184,6 +188,7 @@ impl Agent {
             asked: asking,
             settings: published_settings,
             asked_settings: asking_settings,
+            asked_power: asking_power,
             changed: Arc::clone(&changed),
         };
         let api = api::Server::new(host.clone(), answers.clone());
@@ -199,6 +204,8 @@ impl Agent {
             runtime: runtime::observe::Watcher::new(socket, Arc::clone(&changed)),
             pods: pods_domain::observe::Observer::default(),
             jobs: pods_domain::act::Jobs::new(host.clone(), Arc::clone(&changed)),
+            power: Power::new(host.clone(), Arc::clone(&changed)),
+            asked_power,
             storage: storage::act::Resizer::new(host.clone(), Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), esp.clone(), Arc::clone(&changed)),
             asked,
@@ -220,6 +227,7 @@ impl Agent {
             status,
             releases,
             metrics: Server::new(metrics),
+            terminal: Terminal::default(),
             api,
             shown,
             last: None,
@@ -292,6 +300,7 @@ impl Agent {
             pods: None,
             kubelet: None,
             settings: None,
+            is_ending: self.power.is_ending(),
         };
         // A node that does not get READY is looked at as a whole all the same, only later.
         if self.boot.is_none() && self.started.elapsed() < READY_TIMEOUT {
@@ -354,36 +363,9 @@ impl Agent {
             self.act_on_clusters(&read.settings).await;
         }
         self.act_on_kubelet(observed, &plan.kubelet).await;
+        self.act_on_power(observed).await;
         self.storage.start(&plan.storage);
         self.act_on_pods(observed, plan.pods.as_ref());
-    }
-
-    fn wait(&mut self, observed: &Observed, plan: &Plan) -> Duration {
-        let mut wait = match observed.runtime.health {
-            // It is still on its way; its socket will report.
-            _ if self.boot.is_none() && observed.systemd.is_none() => RUNTIME_TIMEOUT,
-            Health::Ready | Health::NotReady { .. } => PROBE_EVERY,
-            Health::Down { .. } | Health::Silent => PROBE_AGAIN,
-        };
-        if let Some(watchdog) = Notifier::watchdog_every() {
-            wait = wait.min(watchdog);
-        }
-        if let Some(at) = plan.pods.as_ref().and_then(|pods| pods.wake_at) {
-            wait = wait.min(at.duration_since(SystemTime::now()).unwrap_or_default());
-        }
-        if let health::model::Verdict::Settles { left, .. } = plan.health {
-            wait = wait.min(left);
-        }
-        wait = wait.min(self.settings.due_in().unwrap_or(wait));
-        wait = wait.min(observed.kubelet.as_ref().map_or(wait, kubelet::Observation::wait));
-        if observed.pods.is_some() && !self.runtime.reports_changes() {
-            wait = wait.min(RELIST);
-        }
-        if self.boot.is_none() && matches!(observed.runtime.health, Health::NotReady { .. }) {
-            wait = wait.min(self.retry);
-            self.retry = self.retry.saturating_mul(2);
-        }
-        wait
     }
 }
 

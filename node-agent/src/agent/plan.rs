@@ -23,7 +23,9 @@ pub(super) struct Plan {
 /// What the host's state calls for: pure, as the domains' plans are that it is made of.
 pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime) -> Plan {
     let problem = runtime::plan::reason(&observed.runtime);
-    let kubelet = kubelet::plan(observed, now);
+    let mut kubelet = kubelet::plan(observed, now);
+    // It is not started anew while it is ended.
+    kubelet.step = kubelet.step.filter(|_| !observed.is_ending);
     let unwell = kubelet::unwell(observed, &kubelet);
     let runtime = health::model::Runtime {
         problem: problem.as_deref(),
@@ -35,9 +37,10 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
     // It is so until what was rendered for one is gone: it may run that long.
     let is_left = observed.kubelet.as_ref().is_some_and(kubelet::Observation::is_hosted);
     let is_hosted = kubelet::is_hosted(observed.settings()) || is_left;
-    let pods = |(desired, found): &(Desired, pods::model::Observed)| match is_hosted {
-        true => pods::plan::Plan::default(),
-        false => pods::plan::plan(desired, found, now),
+    let pods = |(desired, found): &(Desired, pods::model::Observed)| match (is_hosted, observed.is_ending) {
+        (true, _) => pods::plan::Plan::default(),
+        (false, true) => pods::plan::end_all(desired, found, now),
+        (false, false) => pods::plan::plan(desired, found, now),
     };
     Plan {
         runtime: runtime::plan::plan(&observed.runtime),

@@ -22,7 +22,8 @@ impl Agent {
     pub(super) fn act_on_pods(&mut self, observed: &Observed, plan: Option<&Plan>) {
         if let (Some((desired, pods)), Some(plan), Some(cri)) = (&observed.pods, plan, self.runtime.cri()) {
             self.jobs.rotate_logs(pods, cri, log_limits(observed.settings()));
-            self.jobs.give_up(|key, uid| desired.pods.get(key).is_some_and(|pod| pod.uid == uid));
+            let is_ending = observed.is_ending;
+            self.jobs.give_up(|key, uid| !is_ending && desired.pods.get(key).is_some_and(|pod| pod.uid == uid));
             self.jobs.follow_resolver(desired, pods);
             self.jobs.limit_pids(observed.settings().runtime.pids_limit);
             for job in &plan.jobs {

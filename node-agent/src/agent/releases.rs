@@ -10,7 +10,7 @@ use crate::{
     settings::model::Settings,
     update::{
         self,
-        model::{FailedRelease, Unattended},
+        model::{Event, FailedRelease, Failure, FailureKind, Unattended},
         plan::gate::{Gate, gate},
     },
 };
@@ -82,6 +82,12 @@ impl Agent {
             }
         }
         while is_seen && let Ok(Asked { command, client }) = self.asked.try_recv() {
+            if self.power.is_ending() {
+                let message = "the node goes down; ask again after its boot".to_owned();
+                // Who asked may be gone already.
+                let _ = client.try_send(Event::Failed(Failure { kind: FailureKind::Busy, message }));
+                continue;
+            }
             self.update.ask(command, client, &settings);
         }
     }

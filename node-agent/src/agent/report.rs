@@ -16,7 +16,7 @@ use crate::{
 impl Agent {
     /// Publishes what this pass saw and did.
     pub(super) async fn report(&mut self, observed: Observed, plan: Plan) {
-        let Observed { systemd: _, runtime, health, update, storage: _, pods, kubelet, settings: read } = observed;
+        let Observed { runtime, health, update, pods, kubelet, settings: read, .. } = observed;
         if let Some(read) = &read {
             let served = self.metrics.serve_root();
             self.warnings.note(served);
@@ -34,6 +34,7 @@ impl Agent {
         problems.extend(self.warnings.note(storage::observe::var_problem(&self.host)).flatten());
         problems.extend(self.update.problems());
         problems.extend(self.systemd.problem());
+        problems.extend(self.power.problem());
         problems.extend(damage::reported(&self.host));
         problems.extend(reset::pending(&self.host));
         if let (Some(read), Some(update)) = (&read, &update) {
@@ -66,6 +67,7 @@ impl Agent {
             kubelet: super::kubelet::shown(kubelet.as_ref(), &plan.kubelet),
             settings,
             api: self.api.shown(),
+            going_down: self.power.shown(),
             problems,
             now: unix_secs(SystemTime::now()),
         });
@@ -95,6 +97,10 @@ impl Agent {
             }
         }
         self.notifier.status(&summary(&status));
+        if self.boot.is_some() || self.is_overdue {
+            let shown = self.terminal.show(&self.host, &status);
+            self.warnings.note(shown);
+        }
         self.status.send_replace(status);
         self.releases.send_replace(compose::releases(update.as_ref(), self.update.running()));
     }

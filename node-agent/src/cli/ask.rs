@@ -140,13 +140,14 @@ fn timeout(request: &Request) -> Duration {
         | Request::Images {} => DEADLINE,
         // Three heartbeats may get lost on a busy machine.
         Request::Run { .. }
+        | Request::Power(_)
         | Request::Change { .. }
         | Request::Logs(_)
         | Request::Exec(_)
         | Request::Image { .. }
         | Request::SupportBundle {} => HEARTBEAT * 4,
         // They ask others, who may not answer.
-        Request::Power { .. } | Request::Doctor {} | Request::Inspect { .. } | Request::Reset { .. } => DEADLINE * 2,
+        Request::Doctor {} | Request::Inspect { .. } | Request::Reset { .. } => DEADLINE * 2,
     }
 }
 

@@ -36,7 +36,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::{node::Node, remote::NodeOptions};
-use crate::{clients::host::Host, report::socket::Power};
+use crate::{clients::host::Host, power::model::Action};
 
 /// The node agent of Ballast, and its command line.
 #[derive(Debug, Parser)]
@@ -106,9 +106,9 @@ enum Command {
     Disk(inspect::Disks),
     Dmesg(logs::Dmesg),
     Events(logs::Events),
-    /// Reboots the node
+    /// Reboots the node, at once or later, when its pods have ended
     Reboot(power::Arguments),
-    /// Switches the node off
+    /// Switches the node off, at once or later, when its pods have ended
     Poweroff(power::Arguments),
     Ca(ca::Arguments),
 }
@@ -173,8 +173,8 @@ fn common(command: Command, options: NodeOptions, here: Option<&Host>) -> anyhow
         Command::Logs(arguments) => logs::run(&arguments, &node(options, "logs")?),
         Command::Events(arguments) => logs::events(&arguments, &node(options, "events")?),
         Command::Dmesg(arguments) => logs::dmesg(&arguments, &node(options, "dmesg")?),
-        Command::Reboot(arguments) => power::run(&arguments, Power::Reboot, &node(options, "reboot")?),
-        Command::Poweroff(arguments) => power::run(&arguments, Power::Off, &node(options, "poweroff")?),
+        Command::Reboot(arguments) => power::run(&arguments, Action::Reboot, &node(options, "reboot")?),
+        Command::Poweroff(arguments) => power::run(&arguments, Action::Off, &node(options, "poweroff")?),
         Command::Ca(arguments) => ca::run(arguments),
     }
 }

@@ -42,6 +42,9 @@ pub(super) fn render(status: &Status, colour: bool) -> String {
         field(&mut out, "Kubelet", &format!("{version}  {state}{}{next}", times(kubelet.restarts)));
     }
     field(&mut out, "Machine", &status.node.machine_id);
+    if let Some(going) = &status.going_down {
+        field(&mut out, "Power", &paint(YELLOW, &going.message));
+    }
     if let Some(trial) = &status.settings.trial {
         let left = format!("on trial, taken back in {} s unless ballast settings confirm comes", trial.left_s);
         field(&mut out, "Settings", &paint(YELLOW, &left));
@@ -156,6 +159,7 @@ mod tests {
 
     fn status() -> Status {
         Status {
+            going_down: None,
             os: Os {
                 id: "ballast".into(),
                 version: "20261121.1".into(),

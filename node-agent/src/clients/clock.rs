@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::host::Host;
 
@@ -24,6 +25,12 @@ const DRIFT_SECS: u64 = 3600;
 
 /// Who sets the clock by hand moves it by more than this.
 const MOVED_SECS: u64 = 60;
+
+/// Time since the kernel started, by a clock that is never set and counts what the machine slept.
+pub fn uptime() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
 
 /// When this boot began, by the clock as it is now: setting the clock moves it.
 ///

@@ -1,8 +1,8 @@
 //! What travels between the machine and its memberships: the crate's own types.
 
 pub use ballast_cluster::model::{
-    Authority, Boot, Capacity, Config, Credentials, DEFAULT_POOL, Facts, Failed, FailedRelease, Hosted, Operation,
-    Order, Os, Prepared, Readings, Release, Report, Role, Secret, State,
+    ApiFacts, Authority, Boot, Capacity, Config, Credentials, DEFAULT_POOL, Facts, Failed, FailedRelease, Hosted,
+    Operation, Order, Os, Prepared, Readings, Release, Report, Role, Secret, State,
 };
 
 /// An order, and the cluster that it is from.

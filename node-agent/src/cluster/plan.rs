@@ -1,5 +1,7 @@
 //! Which memberships to begin and to end: pure functions of the settings and of the existing ones.
 
+use core::net::{IpAddr, SocketAddr};
+
 use ballast_types::status::Traffic;
 
 use super::model::{Asked, Authority, Config, Credentials, DEFAULT_POOL, Order, Report, Role, Secret, State, Step};
@@ -77,6 +79,14 @@ fn role(role: settings::ClusterRole) -> Role {
         settings::ClusterRole::Node => Role::Node,
         settings::ClusterRole::Kubelet => Role::Kubelet,
         settings::ClusterRole::ReportOnly => Role::ReportOnly,
+    }
+}
+
+/// Where others reach what listens at `listen`, `ADDRESS:PORT`: on all addresses is on the first of `addresses`.
+pub fn reachable(listen: &str, addresses: &[IpAddr]) -> String {
+    match (listen.parse::<SocketAddr>(), addresses.first()) {
+        (Ok(socket), Some(first)) if socket.ip().is_unspecified() => SocketAddr::new(*first, socket.port()).to_string(),
+        (Ok(_) | Err(_), _) => listen.to_owned(),
     }
 }
 
@@ -222,6 +232,21 @@ mod tests {
         for (report, expected) in table {
             assert_eq!(reasons(&report), expected);
         }
+    }
+
+    #[test]
+    fn what_listens_everywhere_is_reached_at_the_first_address() {
+        let addresses = ["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+        for (listen, expected) in [
+            ("0.0.0.0:9600", "192.0.2.7:9600"),
+            ("[::]:1", "192.0.2.7:1"),
+            ("198.51.100.1:9600", "198.51.100.1:9600"),
+            ("?", "?"),
+        ] {
+            assert_eq!(reachable(listen, &addresses), expected);
+        }
+        assert_eq!(reachable("[::]:1", &addresses[1..]), "[2001:db8::7]:1");
+        assert_eq!(reachable("0.0.0.0:9600", &[]), "0.0.0.0:9600");
     }
 
     #[test]

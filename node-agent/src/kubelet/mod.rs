@@ -2,6 +2,7 @@
 //! (docs/design/kubelet.md), in a unit of its own; this room looks after both.
 
 pub mod act;
+mod leave;
 pub mod memory;
 pub mod model;
 pub mod observe;

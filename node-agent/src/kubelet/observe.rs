@@ -41,7 +41,12 @@ pub struct Controller {
     pub(super) mended: Option<(Instant, u32)>,
     /// Without the role: nothing is left of a kubelet.
     pub(super) is_over: bool,
+    /// Ends it and its pods, since the node goes down.
+    pub(super) leaving: Option<JoinHandle<()>>,
 }
+
+/// How long all pods of a kubelet may take to end.
+pub use super::pods::LONGEST_GRACE;
 
 /// One that was well for so long was mended for good.
 const MENDED: Duration = Duration::from_secs(600);
@@ -72,6 +77,7 @@ impl Controller {
             permitted: None,
             mended: None,
             is_over: false,
+            leaving: None,
         }
     }
 

@@ -23,7 +23,7 @@ const GRACE: &str = "io.kubernetes.pod.terminationGracePeriod";
 const USUAL_GRACE: Duration = Duration::from_secs(30);
 
 /// The node's own pods wait meanwhile.
-const LONGEST_GRACE: Duration = Duration::from_secs(600);
+pub const LONGEST_GRACE: Duration = Duration::from_secs(600);
 
 /// Where a kubelet has containers write their logs.
 const LOGS: &str = "/var/log/pods";
@@ -46,6 +46,21 @@ fn is_of_kubelet(annotations: &BTreeMap<String, String>) -> bool {
     annotations.contains_key(MARK) && !annotations.contains_key(OWN)
 }
 
+/// Ends them all at once, each with its grace, because the node goes down: they are the kubelet's again after the boot.
+///
+/// # Errors
+/// If the runtime does not end one; the others are ended all the same.
+pub(super) async fn stop(cri: &Cri) -> Result<()> {
+    let containers = cri.containers(BTreeMap::new()).await.context("looking for containers of a kubelet")?;
+    let mut tasks = JoinSet::new();
+    for sandbox in of_kubelets(cri).await? {
+        log::info!("ending pod {}/{}: the node goes down", sandbox.namespace, sandbox.name);
+        let (cri, containers) = (cri.clone(), running(&containers, &sandbox));
+        tasks.spawn(async move { stop_one(&cri, &sandbox, containers).await });
+    }
+    all(tasks).await
+}
+
 /// Ends them all at once, each with its grace, and removes them with their logs.
 ///
 /// # Errors
@@ -55,11 +70,21 @@ pub(super) async fn end(host: &Host, cri: &Cri) -> Result<()> {
     let containers = cri.containers(BTreeMap::new()).await.context("looking for containers of a kubelet")?;
     let mut tasks = JoinSet::new();
     for sandbox in sandboxes {
-        let runs = |one: &&ContainerStatus| one.sandbox_id == sandbox.id && one.state == ContainerState::Running;
-        let containers = containers.iter().filter(runs).map(|one| (one.id.clone(), grace(&one.annotations))).collect();
+        let containers = running(&containers, &sandbox);
         log::info!("ending pod {}/{}, which the kubelet left", sandbox.namespace, sandbox.name);
         tasks.spawn(end_one(host.clone(), cri.clone(), sandbox, containers));
     }
+    all(tasks).await
+}
+
+/// The running containers of a sandbox, and the grace of each.
+fn running(containers: &[ContainerStatus], sandbox: &Sandbox) -> Vec<(String, Duration)> {
+    let runs = |one: &&ContainerStatus| one.sandbox_id == sandbox.id && one.state == ContainerState::Running;
+    containers.iter().filter(runs).map(|one| (one.id.clone(), grace(&one.annotations))).collect()
+}
+
+/// Waits for all; the first that failed says why.
+async fn all(mut tasks: JoinSet<Result<()>>) -> Result<()> {
     let mut failed = None;
     while let Some(ended) = tasks.join_next().await {
         failed = ended.context("ending a pod").and_then(|ended| ended).err().or(failed);
@@ -67,9 +92,8 @@ pub(super) async fn end(host: &Host, cri: &Cri) -> Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-async fn end_one(host: Host, cri: Cri, sandbox: Sandbox, containers: Vec<(String, Duration)>) -> Result<()> {
-    let Sandbox { id, namespace, name, uid, .. } = sandbox;
-    let doing = || format!("ending pod {namespace}/{name}");
+async fn stop_one(cri: &Cri, sandbox: &Sandbox, containers: Vec<(String, Duration)>) -> Result<()> {
+    let doing = || format!("ending pod {}/{}", sandbox.namespace, sandbox.name);
     let mut stops = JoinSet::new();
     for (container, grace) in containers {
         let cri = cri.clone();
@@ -78,7 +102,13 @@ async fn end_one(host: Host, cri: Cri, sandbox: Sandbox, containers: Vec<(String
     while let Some(stopped) = stops.join_next().await {
         stopped.with_context(doing)?.with_context(doing)?;
     }
-    cri.stop_sandbox(&id).await.with_context(doing)?;
+    cri.stop_sandbox(&sandbox.id).await.with_context(doing)
+}
+
+async fn end_one(host: Host, cri: Cri, sandbox: Sandbox, containers: Vec<(String, Duration)>) -> Result<()> {
+    stop_one(&cri, &sandbox, containers).await?;
+    let Sandbox { id, namespace, name, uid, .. } = sandbox;
+    let doing = || format!("ending pod {namespace}/{name}");
     cri.remove_sandbox(&id).await.with_context(doing)?;
     let logs = format!("{LOGS}/{namespace}_{name}_{uid}");
     let remove = move |host: &Host| match fs::remove_dir_all(host.path(&logs)) {

@@ -10,15 +10,16 @@ use super::{
     bundle, doctor, exec, images, inspect, logs,
     metrics::Source,
     reset,
-    socket::{Answers, Asked, AskedSettings, HEARTBEAT, Image, Power, Reply, Request},
+    socket::{Answers, Asked, AskedPower, AskedSettings, HEARTBEAT, Image, Reply, Request},
 };
 use crate::{
-    clients::{cri, cri::Cri, host::Host, systemd},
+    clients::{cri, cri::Cri, host::Host},
+    power::model as power,
     settings::{
         model::{self as settings, FILE},
         observe,
     },
-    update::model::{Event, Failure, FailureKind, Outcome, Progress},
+    update::model::{Event, Failure, Outcome, Progress},
 };
 
 /// Words of an operation that wait for a slow reader; more are left out, but for the last.
@@ -45,7 +46,6 @@ pub async fn replies(request: Request, answers: &Answers, inputs: exec::Inputs) 
         Request::Inspect { subject } => {
             inspect::inspect(&answers.host, subject).await.map_or_else(error, Reply::Inspected)
         }
-        Request::Power { action, force } => power(answers, action, force).await,
         Request::Logs(wanted) => {
             tokio::spawn(logs::send(answers.host.clone(), wanted, client));
             return Ok(replies);
@@ -60,6 +60,13 @@ pub async fn replies(request: Request, answers: &Answers, inputs: exec::Inputs) 
         }
         Request::Exec(wanted) => {
             tokio::spawn(exec::run(answers.host.clone(), wanted, inputs, client));
+            return Ok(replies);
+        }
+        Request::Power(order) => {
+            let (events, told) = mpsc::channel(WORDS);
+            answers.asked_power.send(AskedPower { order, client: events }).await.context("the agent is ending")?;
+            answers.changed.notify_one();
+            tokio::spawn(follow_power(told, client));
             return Ok(replies);
         }
         Request::Run { operation } => {
@@ -113,20 +120,25 @@ async fn list_images(host: &Host) -> Result<Reply> {
     Ok(Reply::Images(images))
 }
 
-/// systemd ends the pods in order: they are stopped within their grace periods with containerd.
-async fn power(answers: &Answers, action: Power, force: bool) -> Reply {
-    let running = answers.releases.borrow().operation.as_ref().map(|operation| operation.command.clone());
-    if let Some(running) = running.filter(|_| !force) {
-        let message = format!("{running} is running; wait for its end, or use --force, which cancels it");
-        return Reply::Failed(Failure { kind: FailureKind::Busy, message });
-    }
-    let (done, message) = match action {
-        Power::Reboot => (systemd::systemctl_reboot(&answers.host).await, "the node reboots"),
-        Power::Off => (systemd::systemctl_power_off(&answers.host).await, "the node switches itself off"),
-    };
-    match done {
-        Ok(()) => Reply::Done(Outcome { message: message.to_owned(), changed: true, ..Outcome::default() }),
-        Err(error) => Reply::Failed(Failure { kind: FailureKind::Failed, message: format!("{error:#}") }),
+/// Tells how far going down is until its end, or until nobody listens any more.
+async fn follow_power(mut events: mpsc::Receiver<power::Event>, client: mpsc::Sender<Reply>) {
+    while !client.is_closed() {
+        let event = tokio::select! {
+            event = timeout(HEARTBEAT, events.recv()) => event,
+            () = client.closed() => return,
+        };
+        let reply = match event {
+            Err(_) => Reply::Working {},
+            Ok(Some(power::Event::Progress(message))) => Reply::Line(message),
+            Ok(Some(power::Event::Done(message))) => {
+                return say(&client, Reply::Done(Outcome { message, changed: true, ..Outcome::default() })).await;
+            }
+            Ok(Some(power::Event::Failed(power::Failure { kind, message }))) => {
+                return say(&client, Reply::Failed(Failure { kind, message })).await;
+            }
+            Ok(None) => return log::debug!("going down ended without a word"),
+        };
+        say(&client, reply).await;
     }
 }
 
@@ -171,6 +183,7 @@ async fn say(client: &mpsc::Sender<Reply>, reply: Reply) {
 pub(super) fn is_cancelled_by_closing(request: &Request) -> bool {
     match request {
         Request::Run { .. }
+        | Request::Power(_)
         | Request::Logs(_)
         | Request::Exec(_)
         | Request::SupportBundle {}
@@ -184,7 +197,6 @@ pub(super) fn is_cancelled_by_closing(request: &Request) -> bool {
         | Request::Doctor {}
         | Request::Inspect { .. }
         | Request::Reset { .. }
-        | Request::Power { .. }
         | Request::Change { .. } => false,
     }
 }

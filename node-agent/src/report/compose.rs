@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use ballast_types::GoingDown;
+
 use super::{
     boot::Boot,
     releases::{Operation, Release, Releases},
@@ -57,6 +59,8 @@ pub struct Facts<'a> {
     pub settings: Sources,
     /// Where operators elsewhere reach it.
     pub api: Option<Api>,
+    /// Whether it is about to go down.
+    pub going_down: Option<GoingDown>,
     /// Manifests that are not followed, and what else went wrong.
     pub problems: Vec<String>,
     /// The time, in seconds since 1970.
@@ -93,6 +97,7 @@ pub fn status(facts: Facts<'_>) -> Status {
         kubelet: facts.kubelet.map(hosted),
         settings: facts.settings,
         api: facts.api,
+        going_down: facts.going_down,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod ready_line;
 pub mod reset;
 pub mod socket;
 pub mod status;
+pub mod terminal;
 pub mod warnings;
 
 pub use ballast_types::releases;

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     clients::host::Host,
+    power::model::{self as power, Order},
     settings::model::{self as settings, Shown},
     update::model::{Command, Event, Failure, Outcome, Progress},
 };
@@ -103,24 +104,8 @@ pub enum Request {
     Exec(Exec),
     /// What others need to see what is wrong with the node, packed. Closing the connection ends it.
     SupportBundle {},
-    /// To go down.
-    Power {
-        /// How.
-        action: Power,
-        /// Also while an operation is running.
-        #[serde(default)]
-        force: bool,
-    },
-}
-
-/// How to go down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Power {
-    /// And come back.
-    Reboot,
-    /// And stay down.
-    Off,
+    /// To go down, or not after all. Closing the connection takes it back, until the node's own pods end.
+    Power(Order),
 }
 
 /// An image that the container runtime has.
@@ -166,7 +151,7 @@ pub enum Reply {
     Inspected(Inspection),
     /// What was checked.
     Findings(Vec<Finding>),
-    /// A line of a log; more follows.
+    /// A line of a log, or how far something is; more follows.
     Line(String),
     /// What a command wrote, or a part of an archive; more follows.
     Stdout(Piece),
@@ -198,6 +183,15 @@ pub struct AskedSettings {
     pub client: mpsc::Sender<settings::Event>,
 }
 
+/// An order to go down that somebody waits for.
+#[derive(Debug)]
+pub struct AskedPower {
+    /// What to do.
+    pub order: Order,
+    /// Where to report it.
+    pub client: mpsc::Sender<power::Event>,
+}
+
 /// What the socket is given to answer with.
 #[derive(Debug, Clone)]
 pub struct Answers {
@@ -213,6 +207,8 @@ pub struct Answers {
     pub settings: watch::Receiver<Shown>,
     /// Where changes of them are asked for.
     pub asked_settings: mpsc::Sender<AskedSettings>,
+    /// Where it is asked for going down.
+    pub asked_power: mpsc::Sender<AskedPower>,
     /// Woken up when one is.
     pub changed: Arc<Notify>,
 }
@@ -357,7 +353,7 @@ async fn say(stream: &mut OwnedWriteHalf, reply: &Reply, within: Duration) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::exec::wanted;
+    use crate::{power::model::Action, report::exec::wanted};
 
     #[test]
     fn the_request_is_one_line_of_json() {
@@ -376,8 +372,8 @@ mod tests {
                 r#"{"command":"exec","namespace":null,"pod":"web","container":null,"stdin":false,"tty":true,"words":["sh"]}"#,
             ),
             (
-                Request::Power { action: Power::Off, force: false },
-                r#"{"command":"power","action":"off","force":false}"#,
+                Request::Power(Order::now(Action::Off, false)),
+                r#"{"command":"power","action":"off","force":false,"drain":false}"#,
             ),
             (
                 Request::Change { operation: settings::Command::Confirm },

@@ -79,6 +79,17 @@ async fn ready_is_reported_once_with_the_figures_of_the_boot() {
 }
 
 #[tokio::test]
+async fn a_screen_shows_how_the_node_is() {
+    let Running { node, .. } = start(|node, _| node.write("/dev/tty1", ""));
+    let shows = |text: &str| node.read("/dev/tty1").contains(text);
+    node.wait_until("the screen", || shows("node-1  READY\r\n") && shows("Nothing is wrong.")).await;
+    node.write(&pod_file("a"), "kind: Pod\n");
+    node.wait_until("the problem", || shows("node-1  READY, degraded\r\n") && shows("! /var/lib/ballast/pods/a.yaml"))
+        .await;
+    assert!(!shows("Nothing is wrong."));
+}
+
+#[tokio::test]
 async fn a_runtime_that_is_not_there_yet_is_waited_for() {
     let mut node = Node::new();
     let runtime = cri::Runtime::new();

@@ -94,7 +94,7 @@ fn rows(fields: &Fields, types: &BTreeMap<String, Item>, reached: &mut Vec<Strin
 }
 
 /// What the comment of `what` says: whoever reads the page has nothing else.
-fn comment(what: &str, attributes: &[Attribute]) -> String {
+pub(crate) fn comment(what: &str, attributes: &[Attribute]) -> String {
     let line = |attribute: &Attribute| {
         let Meta::NameValue(pair) = &attribute.meta else { return None };
         let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };
@@ -114,16 +114,16 @@ fn list(attributes: &[Attribute], name: &str) -> Vec<Meta> {
     attributes.iter().filter_map(of).flatten().collect()
 }
 
-fn derives(attributes: &[Attribute], name: &str) -> bool {
+pub(crate) fn derives(attributes: &[Attribute], name: &str) -> bool {
     list(attributes, "derive").iter().any(|one| one.path().is_ident(name))
 }
 
-fn has(attributes: &[Attribute], word: &str) -> bool {
+pub(crate) fn has(attributes: &[Attribute], word: &str) -> bool {
     list(attributes, "serde").iter().any(|one| one.path().is_ident(word))
 }
 
 /// The text of serde's `key = "TEXT"`.
-fn serde(attributes: &[Attribute], key: &str) -> Option<String> {
+pub(crate) fn serde(attributes: &[Attribute], key: &str) -> Option<String> {
     list(attributes, "serde").into_iter().find_map(|one| match one {
         Meta::NameValue(pair) if pair.path.is_ident(key) => match pair.value {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
@@ -134,7 +134,7 @@ fn serde(attributes: &[Attribute], key: &str) -> Option<String> {
 }
 
 /// `NoSpace` as serde's kebab-case.
-fn kebab(name: &str) -> String {
+pub(crate) fn kebab(name: &str) -> String {
     let mut word = String::new();
     for letter in name.chars() {
         if letter.is_uppercase() && !word.is_empty() {

@@ -7,6 +7,7 @@ mod boot_entry_name;
 mod deployment;
 mod digest;
 mod failure;
+mod going_down;
 mod reference;
 pub mod releases;
 mod sha256;
@@ -18,6 +19,7 @@ pub use self::{
     deployment::{DeploymentId, NotADeployment},
     digest::{Digest, NotADigest},
     failure::{Failure, FailureKind},
+    going_down::GoingDown,
     reference::{ImageReference, ReferenceError, split_reference},
     sha256::{NotSha256, Sha256Digest},
 };

@@ -4,6 +4,7 @@ mod api;
 mod body;
 mod counters;
 mod failure;
+mod once;
 mod server;
 mod tls;
 mod transport;
@@ -17,6 +18,7 @@ pub use self::{
     api::{ApiClient, Events},
     counters::Counters,
     failure::{Failure, Kind, Refusal},
+    once::get,
     server::Server,
     tls::{Identity, Trust},
     transport::REQUEST_TIMEOUT,

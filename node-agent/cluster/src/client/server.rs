@@ -64,6 +64,17 @@ impl Server {
         }
     }
 
+    /// Whom to connect to.
+    pub(super) fn place(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// As whom it proves itself.
+    pub(super) fn server_name(&self) -> Result<ServerName<'static>, String> {
+        let name = self.name.as_ref().unwrap_or(&self.host).clone();
+        ServerName::try_from(name).map_err(|error| error.to_string())
+    }
+
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -76,11 +87,10 @@ impl Server {
     ) -> Result<Connection, String> {
         let wrong = |what: String| format!("{self} cannot be reached: {what}");
         let late = |_| wrong(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()));
-        let dial = TcpStream::connect((self.host.as_str(), self.port));
+        let dial = TcpStream::connect(self.place());
         let stream = timeout(CONNECT_TIMEOUT, dial).await.map_err(late)?.map_err(|error| wrong(error.to_string()))?;
         stream.set_nodelay(true).map_err(|error| wrong(error.to_string()))?;
-        let name = self.name.as_ref().unwrap_or(&self.host).clone();
-        let name = ServerName::try_from(name).map_err(|error| wrong(error.to_string()))?;
+        let name = self.server_name().map_err(wrong)?;
         let secured = TlsConnector::from(tls.clone()).connect(name, Counted::new(stream, counters.clone()));
         let secured = timeout(CONNECT_TIMEOUT, secured).await.map_err(late)?.map_err(|error| wrong(chain(&error)))?;
         let is_http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -11,6 +11,7 @@
 pub mod certificate;
 mod discovery;
 mod kubeconfig;
+mod operator;
 mod request;
 mod store;
 
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use self::{
     certificate::Certificate,
+    operator::node_api,
     request::{Purpose, certificate, node_of, user_of},
     store::{Kept, Store},
 };

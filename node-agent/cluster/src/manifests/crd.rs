@@ -64,7 +64,7 @@ mod tests {
         check("", schema);
         assert!(!schema.as_object().unwrap().contains_key("required"), "a NodeOS without a spec is one");
         let properties = |of: &str| schema["properties"][of]["properties"].as_object().unwrap().len();
-        assert_eq!((properties("spec"), properties("status")), (7, 15));
+        assert_eq!((properties("spec"), properties("status")), (7, 16));
         let phases = schema["properties"]["status"]["properties"]["phase"]["enum"].as_array().unwrap().len();
         assert_eq!(phases, 10);
     }

@@ -14,7 +14,7 @@ use crate::{
     act::{self, Evictions},
     client::{Failure, Kind},
     credentials::Kept,
-    model::{ClusterSnapshot, Decision, Memory, Order, Phase, Resolved, Step},
+    model::{ClusterSnapshot, Decision, DrainProgress, Memory, Order, Phase, Resolved, Step},
     observe,
     plan::{
         self,
@@ -179,6 +179,8 @@ impl Member {
             (phase, message) => Some(format!("{phase:?}: {message}")),
         };
         self.status_reporter.rolls(says);
+        let drain = DrainProgress { is_done: decision.is_empty, message: decision.message.clone() };
+        self.status_reporter.drains(Some(drain).filter(|_| self.known.leaves));
         let happened =
             plan::event::events(Some((&self.known, self.rollout.decision.phase)), (&self.known, decision.phase));
         self.rollout.decision = decision;

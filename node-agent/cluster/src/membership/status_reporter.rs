@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::{
     client::Counters,
-    model::{Report, State},
+    model::{DrainProgress, Report, State},
 };
 
 /// Keeps the report, and says in the log what is new in it.
@@ -115,6 +115,12 @@ impl StatusReporter {
     /// What the rollout is at.
     pub(super) fn rolls(&mut self, rollout: Option<String>) {
         self.report.rollout = rollout;
+        self.publish();
+    }
+
+    /// How far the node is emptied that is to go down.
+    pub(super) fn drains(&mut self, drain: Option<DrainProgress>) {
+        self.report.drain = drain;
         self.publish();
     }
 

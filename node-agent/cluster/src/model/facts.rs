@@ -54,6 +54,10 @@ pub struct Facts {
     pub hosted: Option<Hosted>,
     /// How it came up.
     pub boot: Boot,
+    /// Where operators reach its API, if it has one.
+    pub api: Option<ApiFacts>,
+    /// Whether somebody on the machine wants its cluster's pods to go, since it is to go down.
+    pub leaves: bool,
 }
 
 impl Default for Facts {
@@ -83,8 +87,19 @@ impl Default for Facts {
             os: Os::default(),
             hosted: None,
             boot: Boot::default(),
+            api: None,
+            leaves: false,
         }
     }
+}
+
+/// Where operators reach the machine's API, and by what they know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApiFacts {
+    /// `ADDRESS:PORT`
+    pub address: String,
+    /// `sha256:` and the SHA-256 of its certificate.
+    pub fingerprint: String,
 }
 
 /// What there is of what pods use.

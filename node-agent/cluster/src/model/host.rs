@@ -49,10 +49,21 @@ pub struct Report {
     pub server_version: Option<String>,
     /// `PHASE: message` of the rollout.
     pub rollout: Option<String>,
+    /// How far the node is emptied while [`Facts::leaves`](super::Facts::leaves).
+    pub drain: Option<DrainProgress>,
     /// What is wrong, one sentence each.
     pub problems: Vec<String>,
     /// What was sent and received.
     pub traffic: Traffic,
+}
+
+/// How far a node is emptied that somebody wants to go down.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DrainProgress {
+    /// No pod is left that has to go.
+    pub is_done: bool,
+    /// What it waits for, in a sentence.
+    pub message: String,
 }
 
 /// How a membership stands.

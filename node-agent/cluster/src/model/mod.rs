@@ -8,12 +8,12 @@ mod rollout;
 mod slot;
 
 pub use self::{
-    facts::{Boot, Capacity, Facts, Failed, FailedRelease, Hosted, Operation, Os, Prepared, Readings},
-    host::{Order, Report, State},
+    facts::{ApiFacts, Boot, Capacity, Facts, Failed, FailedRelease, Hosted, Operation, Os, Prepared, Readings},
+    host::{DrainProgress, Order, Report, State},
     membership::{Authority, Config, Credentials, DEFAULT_POOL, Role, Secret},
     node_os::{
-        DrainTimeoutPolicy, FIELD_MANAGER, FailedReleaseStatus, KubeletSpec, KubeletStatus, NodeOs, NodeOsSpec,
-        NodeOsStatus, Phase, RebootPolicy, Release,
+        ApiStatus, DrainTimeoutPolicy, FIELD_MANAGER, FailedReleaseStatus, KubeletSpec, KubeletStatus, NodeOs,
+        NodeOsSpec, NodeOsStatus, Phase, RebootPolicy, Release,
     },
     rollout::{
         Blocked, CORDON_ANNOTATION, CORDON_VALUE, ClusterSnapshot, Cordon, Decision, DesiredState, Eviction, Fetch,

@@ -121,6 +121,9 @@ pub struct NodeOsStatus {
     /// The kubelet, where the node hosts one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubelet: Option<KubeletStatus>,
+    /// Where operators reach the node's API, if its settings have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiStatus>,
     /// The state of the upgrade to spec.image and spec.kubelet.image.
     pub phase: Phase,
     /// The phase in a sentence.
@@ -157,9 +160,10 @@ impl NodeOsStatus {
     /// Whether both report the same of what others go by.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let reported = |status: &Self| {
-            let Self { booted, next, kubelet, phase, message, slot, pool, observed_image, observed_digest, .. } =
-                status.clone();
-            (booted, next, kubelet, phase, message, slot, pool, (observed_image, observed_digest))
+            let Self {
+                booted, next, kubelet, api, phase, message, slot, pool, observed_image, observed_digest, ..
+            } = status.clone();
+            (booted, next, kubelet, api, phase, message, slot, pool, (observed_image, observed_digest))
         };
         reported(self) == reported(other)
     }
@@ -226,6 +230,16 @@ pub struct KubeletStatus {
     /// Versions that failed on this node. Each is tried again with another configuration only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedReleaseStatus>,
+}
+
+/// Where operators reach the node's API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ApiStatus {
+    /// ADDRESS:PORT.
+    pub address: String,
+    /// By what the node is known there: sha256: and the SHA-256 of its certificate.
+    pub fingerprint: String,
 }
 
 /// A release that failed on this node.

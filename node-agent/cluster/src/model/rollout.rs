@@ -144,6 +144,8 @@ pub struct Decision {
     pub wait: Option<Duration>,
     /// The drain was given up in this pass.
     pub gives_up: bool,
+    /// No pod is left on a node that [`Facts::leaves`](super::Facts::leaves).
+    pub is_empty: bool,
 }
 
 /// One thing that is to be done. Doing it twice does no harm: if the answer is lost, the next fetch shows it.
@@ -257,6 +259,8 @@ pub struct Memory {
     pub kubelet: Option<(String, Duration)>,
     /// Pods that a budget holds back, by uid.
     pub blocked: BTreeMap<String, Blocked>,
+    /// Whether it was emptied for somebody on the machine, so that its cordon is to be taken away if it stays.
+    pub leaves: bool,
 }
 
 /// How often something failed, and when it is tried again.

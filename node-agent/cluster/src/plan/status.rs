@@ -7,8 +7,8 @@ use k8s_openapi::{
 use serde_json::{Value, json};
 
 use crate::model::{
-    Decision, Facts, FailedRelease, FailedReleaseStatus, Hosted, Identity, KubeletStatus, NodeOsStatus, Release,
-    Resolved,
+    ApiStatus, Decision, Facts, FailedRelease, FailedReleaseStatus, Hosted, Identity, KubeletStatus, NodeOsStatus,
+    Release, Resolved,
 };
 
 /// The status for `facts` and what the rollout is at. `resolved` is what stands there of a tag, if this pass found nothing newer.
@@ -30,6 +30,10 @@ pub fn status(
         last_good: os.last_good.clone(),
         failed: os.failed.iter().map(failed).collect(),
         kubelet: facts.hosted.as_ref().map(kubelet),
+        api: facts
+            .api
+            .as_ref()
+            .map(|api| ApiStatus { address: api.address.clone(), fingerprint: api.fingerprint.clone() }),
         phase: rollout.phase,
         message: rollout.message.clone(),
         slot: rollout.slot.clone(),
@@ -89,7 +93,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::model::{Boot, FailedRelease, Os, Phase};
+    use crate::model::{ApiFacts, Boot, FailedRelease, Os, Phase};
 
     #[test]
     fn what_is_not_known_is_not_said() {
@@ -114,12 +118,14 @@ mod tests {
         let status = apply(&facts, None);
         assert_eq!(status["booted"], json!({ "version": "1" }));
         assert_eq!(status["failed"][0]["at"], "1970-01-01T00:00:00Z");
-        for absent in ["next", "lastGood", "slot", "bootedAt", "observedImage", "conditions"] {
+        for absent in ["api", "next", "lastGood", "slot", "bootedAt", "observedImage", "conditions"] {
             assert_eq!(status.get(absent), None, "{absent}");
         }
         facts.clock_is_set = true;
+        facts.api = Some(ApiFacts { address: "192.0.2.1:9600".to_owned(), fingerprint: "sha256:22".to_owned() });
         let resolved = Resolved { image: "r/os:1".to_owned(), digest: "sha256:11".to_owned() };
         let status = apply(&facts, Some(&resolved));
+        assert_eq!(status["api"], json!({ "address": "192.0.2.1:9600", "fingerprint": "sha256:22" }));
         assert_eq!(status["bootedAt"], "1970-01-01T00:00:01Z");
         assert_eq!((&status["observedImage"], &status["observedDigest"]), (&json!("r/os:1"), &json!("sha256:11")));
     }

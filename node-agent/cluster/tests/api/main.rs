@@ -5,8 +5,10 @@
 mod bound;
 mod join;
 mod kubelet;
+mod leave;
 mod machine;
 mod name;
+mod operator;
 mod rollout;
 mod server;
 mod trouble;

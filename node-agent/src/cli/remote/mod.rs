@@ -7,9 +7,10 @@ mod known;
 mod talk;
 mod tls;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use ballast_cluster::{credentials::node_api, model::ApiStatus};
 
 pub(crate) use self::{
     address::Address,
@@ -39,6 +40,10 @@ pub(crate) struct NodeOptions {
     /// Believes a node that was never spoken to if its certificate has this fingerprint, without asking
     #[arg(long, global = true, value_name = "sha256:DIGITS", value_parser = fingerprint)]
     fingerprint: Option<String>,
+
+    /// Takes --node as names of NodeOS, and where they are and their fingerprints from the cluster of this kubeconfig
+    #[arg(long, global = true, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
 }
 
 impl NodeOptions {
@@ -55,7 +60,11 @@ impl NodeOptions {
         let folder = Folder::of_user()?;
         let chosen = context::choose(&folder, self.context.as_deref(), &self.node)?;
         let identity = ClientIdentity::read(&chosen.certificate, &chosen.key)?;
+        let doing = |file: &PathBuf| format!("reading {}", file.display());
+        let read = |file| std::fs::read_to_string(file).with_context(|| doing(file));
+        let kubeconfig = self.kubeconfig.as_ref().map(read).transpose()?;
         let remote = |address| Remote {
+            kubeconfig: kubeconfig.clone(),
             folder: folder.clone(),
             address,
             identity: identity.clone(),
@@ -73,6 +82,8 @@ pub(crate) struct Remote {
     identity: ClientIdentity,
     /// What the command line says that it shows.
     fingerprint: Option<String>,
+    /// What leads to the cluster in which a NodeOS with this name says where it is.
+    kubeconfig: Option<String>,
 }
 
 impl Remote {
@@ -92,7 +103,24 @@ impl Remote {
         deadline: Duration,
         may_ask: bool,
     ) -> Result<Talk> {
-        Talk::open(self.connect(may_ask)?, request, inputs, deadline)
+        Talk::open(self.resolved()?.connect(may_ask)?, request, inputs, deadline)
+    }
+
+    /// The same with what its NodeOS says.
+    fn resolved(&self) -> Result<Self> {
+        let Some(kubeconfig) = &self.kubeconfig else { return Ok(self.clone()) };
+        let name = &self.address.host;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("setting up the event loop")?;
+        let asked = runtime.block_on(node_api(kubeconfig, name)).map_err(anyhow::Error::msg);
+        let ApiStatus { address, fingerprint: shown } = asked.with_context(|| format!("asking where {name} is"))?;
+        let doing = || format!("reading status.api of NodeOS {name}");
+        let shown = fingerprint(&shown).map_err(anyhow::Error::msg).with_context(doing)?;
+        if let Some(given) = self.fingerprint.as_ref().filter(|given| **given != shown) {
+            bail!("NodeOS {name} says that the node shows {shown}, and the command line says {given}");
+        }
+        let address = address.parse().map_err(anyhow::Error::msg).with_context(doing)?;
+        Ok(Self { address, fingerprint: Some(shown), kubeconfig: None, ..self.clone() })
     }
 
     fn connect(&self, may_ask: bool) -> Result<Line> {

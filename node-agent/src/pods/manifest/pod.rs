@@ -26,6 +26,9 @@ pub(super) const NAME: &str = "expected small letters, digits and hyphens (RFC 1
 const POLICIES: [(&str, RestartPolicy); 3] =
     [("Always", RestartPolicy::Always), ("OnFailure", RestartPolicy::OnFailure), ("Never", RestartPolicy::Never)];
 
+/// (kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption)
+const CLASSES: [(&str, i32); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+
 /// What an API server writes into metadata, and what only it reads.
 pub(super) const METADATA_WITHOUT_EFFECT: [&str; 10] = [
     "creationTimestamp",
@@ -41,7 +44,7 @@ pub(super) const METADATA_WITHOUT_EFFECT: [&str; 10] = [
 ];
 
 /// What a scheduler or a person reads: this node is the only one there is to choose.
-const SPEC_WITHOUT_EFFECT: [&str; 12] = [
+const SPEC_WITHOUT_EFFECT: [&str; 10] = [
     "affinity",
     "enableServiceLinks",
     "nodeName",
@@ -49,8 +52,6 @@ const SPEC_WITHOUT_EFFECT: [&str; 12] = [
     "os",
     "overhead",
     "preemptionPolicy",
-    "priority",
-    "priorityClassName",
     "schedulerName",
     "tolerations",
     "topologySpreadConstraints",
@@ -159,6 +160,7 @@ pub(super) fn spec(metadata: Metadata, mut fields: Fields<'_>, origin: &Origin<'
         supplemental_groups: security.supplemental_groups.clone(),
         fs_group: security.fs_group,
         sysctls: security.sysctls.clone(),
+        priority: priority(&mut fields),
         restart_policy: fields.word("restartPolicy", &POLICIES).unwrap_or(RestartPolicy::Always),
         grace: Duration::from_secs(
             fields.number("terminationGracePeriodSeconds", LONGEST_GRACE_SECS).unwrap_or(DEFAULT_GRACE_SECS),
@@ -173,6 +175,22 @@ pub(super) fn spec(metadata: Metadata, mut fields: Fields<'_>, origin: &Origin<'
     };
     fields.finish();
     Some(spec)
+}
+
+/// spec.priority, else what Kubernetes gives its two own classes: others are an API server's to know.
+fn priority(fields: &mut Fields<'_>) -> i32 {
+    let (class, number) = (fields.text("priorityClassName"), fields.text("priority"));
+    let class = class.and_then(|class| {
+        let known = CLASSES.iter().find(|(name, _)| *name == class.text).map(|(_, priority)| *priority);
+        if known.is_none() && number.is_none() {
+            fields.note("priorityClassName", "is no class that this node knows; spec.priority says a number");
+        }
+        known
+    });
+    let Some(number) = number else { return class.unwrap_or_default() };
+    let parsed = number.text.parse();
+    fields.require(parsed.is_ok(), number, "priority", "expected a whole number of at most 32 bits");
+    parsed.unwrap_or_default()
 }
 
 /// spec.initContainers and spec.containers.

@@ -124,6 +124,9 @@ pub struct Spec {
     /// What the kernel has once for each pod.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctls: BTreeMap<String, String>,
+    /// The higher it is, the later it ends when the node goes down. No part of what the manifest means: the pod is the same with another.
+    #[serde(skip)]
+    pub priority: i32,
     /// What happens when a container ends.
     pub restart_policy: RestartPolicy,
     /// How long a container may take to end when asked to.

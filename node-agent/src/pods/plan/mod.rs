@@ -12,7 +12,7 @@ use std::{
 
 use ballast_types::ImageReference;
 
-pub use self::end::End;
+pub use self::end::{End, end_all, left_to_end};
 use self::{end::tear_down, pod::PodPlan};
 use super::{
     desired::Desired,

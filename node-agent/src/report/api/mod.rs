@@ -11,6 +11,7 @@ mod refusals;
 mod rights;
 pub mod route;
 mod serve;
+pub mod table;
 
 use anyhow::Result;
 use ballast_settings::model::Api as Settings;

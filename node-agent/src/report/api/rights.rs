@@ -3,6 +3,7 @@
 use ballast_settings::{edit, model::ApiRole};
 
 use crate::{
+    power::model::Order,
     report::{
         exec::Exec,
         logs::{LogsOf, Name},
@@ -43,7 +44,7 @@ pub(super) fn needed(request: &Request) -> ApiRole {
             LogsOf::Pod { .. } => ApiRole::Operator,
             LogsOf::Journal | LogsOf::Kernel | LogsOf::Unit(_) | LogsOf::Events => ApiRole::Reader,
         },
-        Request::Run { .. } | Request::Power { .. } | Request::Image { .. } => ApiRole::Operator,
+        Request::Run { .. } | Request::Power(_) | Request::Image { .. } => ApiRole::Operator,
         // Who runs commands in any container is root on the node. What pods said is in the bundle.
         Request::Document {} | Request::Exec(_) | Request::SupportBundle {} | Request::Reset { .. } => ApiRole::Admin,
         Request::Change { operation } => change(operation),
@@ -89,10 +90,17 @@ pub(super) fn describe(request: &Request) -> String {
             let program = command.first().map_or("", String::as_str);
             format!("exec in {}/{pod}/{}: {program:?}", part(namespace), part(container))
         }
-        Request::Power { action, force } => format!("power: {action:?}{}", if *force { ", by force" } else { "" }),
+        Request::Power(order) => describe_power(order),
         Request::Run { operation } => format!("{operation:?}"),
         Request::Change { operation } => format!("settings: {operation:?}"),
     }
+}
+
+fn describe_power(order: &Order) -> String {
+    let Order { action, force, drain, drain_timeout_secs: _, in_secs } = order;
+    let later = in_secs.map(|secs| format!(" in {secs} s")).unwrap_or_default();
+    let (force, drain) = (if *force { ", by force" } else { "" }, if *drain { ", drained first" } else { "" });
+    format!("power: {}{later}{drain}{force}", action.name())
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use anyhow::{Context, Result};
 use http::{Method, StatusCode};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
+use super::table::paths;
 use crate::report::{
     exec::wanted,
     inspect::{Inspection, Subject},
     logs,
-    socket::{Power, Reply, Request},
+    socket::{Reply, Request},
 };
 
 /// A request as HTTP carries it.
@@ -55,35 +56,6 @@ const RESET: &str = "/v1/reset";
 const OPERATIONS: &str = "/v1/operations";
 const POWER: &str = "/v1/power";
 
-/// All paths, for whoever asks for another.
-const PATHS: [&str; 16] = [
-    STATUS,
-    RELEASES,
-    SETTINGS,
-    DOCUMENT,
-    METRICS,
-    IMAGES,
-    DOCTOR,
-    LOGS,
-    EXEC,
-    SUPPORT_BUNDLE,
-    PROCESSES,
-    NETWORK,
-    DISKS,
-    RESET,
-    OPERATIONS,
-    POWER,
-];
-
-/// The body of a request to go down.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PowerBody {
-    action: Power,
-    #[serde(default)]
-    force: bool,
-}
-
 /// `request` as HTTP carries it.
 ///
 /// # Errors
@@ -107,7 +79,7 @@ pub fn encode(request: &Request) -> Result<Call> {
         Request::Exec(exec) => {
             Ok(Call { method: Method::POST, target: format!("{EXEC}?{}", wanted::query(exec)), body: None })
         }
-        Request::Power { action, force } => post(POWER, &PowerBody { action: *action, force: *force }),
+        Request::Power(order) => post(POWER, order),
         Request::Reset { operation } => post(RESET, operation),
         Request::Image { operation } => post(IMAGES, operation),
         Request::Run { operation } => post(OPERATIONS, operation),
@@ -145,22 +117,19 @@ pub fn decode(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> 
             let wanted = wanted::of_query(query.unwrap_or_default());
             return wanted.map(Request::Exec).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
         }
-        (&Method::POST, POWER) => {
-            let PowerBody { action, force } = json(body)?;
-            Request::Power { action, force }
-        }
+        (&Method::POST, POWER) => Request::Power(json(body)?),
         (&Method::POST, IMAGES) => Request::Image { operation: json(body)? },
         (&Method::POST, RESET) => Request::Reset { operation: json(body)? },
         (&Method::POST, OPERATIONS) => Request::Run { operation: json(body)? },
         (&Method::POST, SETTINGS) => Request::Change { operation: json(body)? },
-        (_, path) if PATHS.contains(&path) => {
+        (_, path) if paths().contains(&path) => {
             return Err(Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 format!("{path} does not take {method}; GET reads, POST changes"),
             ));
         }
         (_, path) => {
-            let message = format!("there is no {path:?}; expected one of {}", PATHS.join(", "));
+            let message = format!("there is no {path:?}; expected one of {}", paths().join(", "));
             return Err(Refusal::new(StatusCode::NOT_FOUND, message));
         }
     };
@@ -194,9 +163,9 @@ pub fn is_stream(request: &Request) -> bool {
         | Request::Images {}
         | Request::Doctor {}
         | Request::Inspect { .. }
-        | Request::Reset { .. }
-        | Request::Power { .. } => false,
+        | Request::Reset { .. } => false,
         Request::Run { .. }
+        | Request::Power(_)
         | Request::Change { .. }
         | Request::Logs(_)
         | Request::Exec(_)
@@ -252,7 +221,7 @@ pub fn reply(request: &Request, text: &str) -> Result<Reply> {
         Request::Images {} => Reply::Images(serde_json::from_str(text).context(doing)?),
         Request::Doctor {} => Reply::Findings(serde_json::from_str(text).context(doing)?),
         Request::Inspect { subject } => Reply::Inspected(inspection(*subject, text).context(doing)?),
-        Request::Power { .. }
+        Request::Power(_)
         | Request::Run { .. }
         | Request::Change { .. }
         | Request::Logs(_)
@@ -272,9 +241,10 @@ fn inspection(subject: Subject, text: &str) -> serde_json::Result<Inspection> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
+        power::model::{Action, Order},
         report::{
             images::ImageCommand,
             releases::Releases,
@@ -285,7 +255,8 @@ mod tests {
         update::model::{Command, Target},
     };
 
-    fn all() -> Vec<Request> {
+    /// One of each kind.
+    pub(in crate::report::api) fn all() -> Vec<Request> {
         vec![
             Request::Status {},
             Request::Releases {},
@@ -303,7 +274,8 @@ mod tests {
             Request::Inspect { subject: Subject::Disks },
             Request::Logs(logs::of_query("pod=default/web&follow=true").unwrap()),
             Request::Exec(wanted::of_query("pod=web&tty=true&command=sh").unwrap()),
-            Request::Power { action: Power::Off, force: true },
+            Request::Power(Order { in_secs: Some(600), drain: true, ..Order::now(Action::Off, true) }),
+            Request::Power(Order::now(Action::Cancel, false)),
             Request::Run { operation: Command::Pin(Target { release: "20261121.1".to_owned() }) },
             Request::Change { operation: settings::Command::Confirm },
         ]
@@ -322,7 +294,7 @@ mod tests {
                 request,
                 Request::Run { .. }
                     | Request::Change { .. }
-                    | Request::Power { .. }
+                    | Request::Power(_)
                     | Request::Image { .. }
                     | Request::Reset { .. }
                     | Request::Exec(_)
@@ -368,7 +340,7 @@ mod tests {
             (Request::Doctor {}, Reply::Findings(Vec::new())),
             (Request::Inspect { subject: Subject::Network }, Reply::Inspected(Inspection::Network(Default::default()))),
             (Request::Inspect { subject: Subject::Disks }, Reply::Inspected(Inspection::Disks(Default::default()))),
-            (Request::Power { action: Power::Off, force: false }, Reply::Done(Default::default())),
+            (Request::Reset { operation: Reset::Cancel {} }, Reply::Done(Default::default())),
         ] {
             let text = body(&whole).unwrap().unwrap();
             assert_eq!(reply(&request, &text).unwrap(), whole);

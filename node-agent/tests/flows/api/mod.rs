@@ -4,6 +4,7 @@ mod bundle;
 mod client;
 mod exec;
 mod going_down;
+mod kubeconfig;
 mod limits;
 mod logs;
 mod rights;

@@ -8,6 +8,8 @@ mod settings;
 
 use serde::{Deserialize, Serialize};
 
+use crate::GoingDown;
+
 pub use self::{
     boot::{Boot, Cpu, InitStep},
     clusters::{Cluster, FailedKubelet, Kubelet, Traffic},
@@ -48,6 +50,9 @@ pub struct Status {
     /// Where operators elsewhere reach it; null if the settings do not say so.
     #[serde(default)]
     pub api: Option<Api>,
+    /// That it is about to go down, as somebody asked; null: it is not.
+    #[serde(default)]
+    pub going_down: Option<GoingDown>,
 }
 
 /// Where operators elsewhere reach the node.

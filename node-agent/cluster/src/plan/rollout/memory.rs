@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ballast_client::backoff::doubled;
 
-use super::{Context, held};
+use super::{Context, held, leave};
 use crate::model::{Cordon, Decision, Memory, Order, Phase, Retry, Step};
 
 /// How long until a fetch that failed is tried again: at first, at most.
@@ -40,6 +40,7 @@ pub(super) fn learn(context: &Context<'_>, memory: &mut Memory) {
     memory.waits = waits.cloned();
     memory.about = (context.facts.boot_id.clone(), image);
     outcome(context, memory);
+    leave::learn(context, memory);
     if context.snapshot.slots.is_some() {
         let own = held(context).map(|(slot, _)| slot);
         memory.slot = own.map(|slot| slot.name.clone());

@@ -11,6 +11,7 @@
 //! only in a pass that has seen nobody else there: of two that claim it, at least the later sees the other.
 
 mod kubelet;
+mod leave;
 mod memory;
 mod prepare;
 mod settle;
@@ -82,7 +83,7 @@ pub fn concerns(before: &Facts, after: &Facts) -> bool {
     let rest = |facts: &Facts| {
         let os = facts.os.clone();
         let os = crate::model::Os { operation: None, ..os };
-        (facts.boot_id.clone(), facts.clock_is_set, facts.ready.clone(), os, facts.hosted.clone())
+        (facts.boot_id.clone(), facts.clock_is_set, facts.ready.clone(), os, facts.hosted.clone(), facts.leaves)
     };
     progress(before) != progress(after) || rest(before) != rest(after)
 }
@@ -90,11 +91,17 @@ pub fn concerns(before: &Facts, after: &Facts) -> bool {
 fn decide(context: &Context<'_>, memory: &Memory) -> Decision {
     // The first facts of all are none.
     let is_known = !context.facts.boot_id.is_empty();
-    let Some(node_os) = context.snapshot.node_os.as_ref().filter(|_| is_known) else { return Decision::default() };
-    let os = &context.facts.os;
+    if !is_known {
+        return Decision::default();
+    }
     if memory.reboot.is_some_and(|at| context.now.saturating_sub(at) < REBOOT_WAIT) {
         return at(Phase::Rebooting, "the node goes down", Some(REBOOT_WAIT));
     }
+    if let Some(decision) = leave::leave(context, memory) {
+        return decision;
+    }
+    let Some(node_os) = context.snapshot.node_os.as_ref() else { return Decision::default() };
+    let os = &context.facts.os;
     let desired_state = match desired_state(&node_os.spec) {
         Ok(desired_state) => desired_state,
         Err(wrong) => return settle(context, memory, at(Phase::Failed, wrong, None)),

@@ -1,4 +1,5 @@
 mod kubelet;
+mod leave;
 mod scene;
 
 use self::scene::{Scene, check, digest_of, draining, in_slot, prepared, release, step};

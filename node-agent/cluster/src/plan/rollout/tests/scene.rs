@@ -93,6 +93,11 @@ impl Scene {
         self.snapshot.node.as_mut().unwrap().cordon = cordon;
     }
 
+    /// The Node is seen, with our cordon.
+    pub(super) fn cordon_again(&mut self) {
+        self.snapshot.node = Some(NodeSnapshot { cordon: Cordon::Ours, resource_version: "2".to_owned() });
+    }
+
     pub(super) fn pod(&mut self, name: &str, kind: PodKind) {
         let id = PodId { namespace: "default".to_owned(), name: name.to_owned(), uid: name.to_owned() };
         self.snapshot.pods.as_mut().unwrap().push(PodSnapshot { id, kind });
