@@ -80,7 +80,10 @@ pub(super) fn attend(node: &Node, wanted: Exec) -> Result<ExitCode> {
     let mut talk = Conversation::with_inputs(node, "exec", &Request::Exec(wanted), Some(inputs), true)?;
     let raw = tty.then(Raw::begin).transpose()?;
     let listener = say.clone();
-    thread::spawn(move || pass_on_signals(&listener, tty));
+    let (caught, is_caught) = std::sync::mpsc::sync_channel(1);
+    thread::spawn(move || pass_on_signals(&listener, tty, &caught));
+    // Before the command says its first word: who waits for that may end it. An error closes the channel.
+    let _ = is_caught.recv();
     if stdin {
         thread::spawn(move || pass_on_stdin(&say));
     }
@@ -131,12 +134,13 @@ fn pass_on_stdin(say: &mpsc::Sender<Input>) {
 }
 
 /// Signals that come for us are for the command; with a terminal Ctrl-C is a character like others.
-fn pass_on_signals(say: &mpsc::Sender<Input>, tty: bool) {
+fn pass_on_signals(say: &mpsc::Sender<Input>, tty: bool, caught: &std::sync::mpsc::SyncSender<()>) {
     let waited = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
         runtime.block_on(async {
             let resized = signal(SignalKind::window_change())?;
             let interrupt = signal(SignalKind::interrupt())?;
             let terminate = signal(SignalKind::terminate())?;
+            let _ = caught.send(());
             wait_for_signals(say, tty, resized, interrupt, terminate).await;
             Ok(())
         })
