@@ -22,17 +22,17 @@ const PODS: [&str; 4] = [
 
 const IMAGES: [&str; 1] = ["lib/containerd/io.containerd.content.v1.content/blobs/sha256/a"];
 
-const STAYS: [&str; 1] = ["lib/ballast/update.json"];
+const ALWAYS_KEPT: [&str; 1] = ["lib/ballast/update.json"];
 
 const GOES: [&str; 3] = ["lib/kubelet/pki/kubelet.key", "lib/systemd/random-seed", "log/journal/m/system.journal"];
 
 fn all() -> Vec<&'static str> {
-    [&IDENTITY[..], &SETTINGS, &PODS, &IMAGES, &STAYS, &GOES].concat()
+    [&IDENTITY[..], &SETTINGS, &PODS, &IMAGES, &ALWAYS_KEPT, &GOES].concat()
 }
 
 /// What is there after a reset that kept `kept`.
 fn left(kept: &[&[&'static str]]) -> Vec<&'static str> {
-    let mut left = [&kept.concat()[..], &STAYS].concat();
+    let mut left = [&kept.concat()[..], &ALWAYS_KEPT].concat();
     left.sort_unstable();
     left
 }

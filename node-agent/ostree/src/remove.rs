@@ -26,10 +26,10 @@ pub(crate) async fn remove(root: &Path, keep: &[Digest]) -> Result<Removed> {
     let mut kept: Vec<Digest> = keep.to_vec();
     kept.extend(booted.as_ref().and_then(digest));
     let is_booted = |deployment: &Deployment| booted.as_ref().is_some_and(|booted| booted.equal(deployment));
-    let stays = |deployment: &Deployment| {
+    let is_kept = |deployment: &Deployment| {
         is_booted(deployment) || digest(deployment).is_some_and(|digest| kept.contains(&digest))
     };
-    let (staying, going): (Vec<_>, Vec<_>) = sysroot.deployments().into_iter().partition(stays);
+    let (staying, going): (Vec<_>, Vec<_>) = sysroot.deployments().into_iter().partition(is_kept);
     let mut removed: BTreeSet<String> = going.iter().filter_map(digest).map(|digest| digest.to_string()).collect();
     if !going.is_empty() {
         // Its clean-up comes below, once, when the images are gone as well.

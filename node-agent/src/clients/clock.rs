@@ -45,7 +45,7 @@ pub fn is_set_by_timesyncd(host: &Host) -> bool {
     host.path(SYNCHRONIZED).exists()
 }
 
-/// Whether the clock was set, by a time server, by the machine's own clock or by hand: certificates can be judged by it.
+/// Whether the clock was set, by a time server, by the machine's own clock or by hand: certificates can be checked by it.
 ///
 /// PID 1 sets a clock that stands before its own build to that (systemd(1)); what is ahead of the machine's clock was made up.
 ///

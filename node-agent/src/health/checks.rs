@@ -57,11 +57,11 @@ impl Checks {
     pub(super) async fn observe(&mut self, host: &Host) -> Result<Vec<Check>> {
         let mut checks = host.read("looking for health checks", |host| list(&host.path(CHECKS))).await?;
         self.runs.retain(|name, run| {
-            let stays = checks.iter().any(|check| check.name == *name && check.modified == run.check.modified);
-            if let (false, Progress::Working(task)) = (stays, &run.progress) {
+            let is_kept = checks.iter().any(|check| check.name == *name && check.modified == run.check.modified);
+            if let (false, Progress::Working(task)) = (is_kept, &run.progress) {
                 task.abort();
             }
-            stays
+            is_kept
         });
         for check in &mut checks {
             if let (CheckState::New, Some(run)) = (&check.state, self.runs.get_mut(&check.name)) {

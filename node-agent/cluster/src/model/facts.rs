@@ -32,7 +32,7 @@ pub struct Facts {
     pub architecture: String,
     /// Of interfaces that are up, without loopback and link-local ones; the one of the default route first.
     pub addresses: Vec<IpAddr>,
-    /// Whether the clock was set in this boot: before, no certificate can be judged.
+    /// Whether the clock was set in this boot: before, no certificate can be checked.
     pub clock_is_set: bool,
     /// What there is of what pods use.
     pub capacity: Capacity,

@@ -72,7 +72,7 @@ pub enum State {
     /// It has not begun.
     #[default]
     Off,
-    /// The clock is not set, so no certificate can be judged.
+    /// The clock is not set, so no certificate can be checked.
     WaitingForClock,
     /// It connects, gets its certificate, registers the node.
     Joining,

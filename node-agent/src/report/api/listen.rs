@@ -65,7 +65,7 @@ impl Shared {
             None => {}
             Some(0) => log::warn!("api: {from} is refused: {what}"),
             Some(left_out) => {
-                log::warn!("api: {from} is refused: {what} ({left_out} refusals before it are not logged)")
+                log::warn!("api: {from} is refused: {what} ({left_out} refusals before it are not logged)");
             }
         }
     }

@@ -69,7 +69,7 @@ pub(super) fn findings(facts: &Facts<'_>) -> Vec<Finding> {
         false => wrong(
             "clock",
             "nobody has set the clock in this boot",
-            "certificates cannot be judged, and the node neither joins clusters nor upgrades by itself",
+            "certificates cannot be checked, and the node neither joins clusters nor upgrades by itself",
             "ballast settings set time.servers ADDRESS",
         ),
     });

@@ -29,9 +29,10 @@ pub fn surplus(observed: &Observed, kernels: &[String]) -> Surplus {
 
     // An entry whose tries are used up boots nothing; that of what runs may still be blessed.
     let is_used_up = |entry: &BootEntry| entry.is_exhausted() && observed.booted.as_ref() != Some(&entry.deployment);
-    let stays =
+    let is_kept =
         |entry: &BootEntry| kept.contains(&entry.deployment) && !is_superseded(&entries, entry) && !is_used_up(entry);
-    let (staying, going): (Vec<&BootEntry>, Vec<&BootEntry>) = observed.entries.iter().partition(|entry| stays(entry));
+    let (staying, going): (Vec<&BootEntry>, Vec<&BootEntry>) =
+        observed.entries.iter().partition(|entry| is_kept(entry));
     let named: BTreeSet<&str> = staying
         .iter()
         .flat_map(|entry| [&entry.linux, &entry.initrd])

@@ -21,8 +21,8 @@ pub fn target(observed: &Observed) -> Result<&BootEntry, Failure> {
         && !runs(next)
         && next.is_blessed()
     {
-        let stays = "so the rollback from it, which waits for its reboot, is not taken back";
-        return if is_revoked(booted) { Err(refused(booted, stays)) } else { Ok(booted) };
+        let why = "so the rollback from it, which waits for its reboot, is not taken back";
+        return if is_revoked(booted) { Err(refused(booted, why)) } else { Ok(booted) };
     }
     let is_prepared = entries.first().is_some_and(|next| !runs(next));
     let good = entries.iter().copied().filter(|entry| !runs(entry) && entry.is_blessed());

@@ -22,10 +22,10 @@ pub fn running(observed: &Observed) -> &str {
 /// not believed for good.
 pub(super) fn to_learn(observed: &Observed) -> Option<Step> {
     let booted = observed.booted.as_ref()?;
-    let stays = bootable(observed).first().is_some_and(|next| next.deployment == *booted);
+    let is_next = bootable(observed).first().is_some_and(|next| next.deployment == *booted);
     let has_proved_itself = booted_entry(observed).is_some_and(BootEntry::is_blessed);
     let reached = floor(observed);
-    let is_new = stays && has_proved_itself && observed.memory.floor.as_deref() != Some(reached);
+    let is_new = is_next && has_proved_itself && observed.memory.floor.as_deref() != Some(reached);
     let floor = is_new.then(|| reached.to_owned());
     (floor.is_some() || has_proved_itself && observed.revoked != observed.memory.revoked)
         .then(|| Step::Learn { floor, revoked: observed.revoked.clone() })

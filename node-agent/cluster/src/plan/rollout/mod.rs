@@ -122,8 +122,8 @@ fn decide(context: &Context<'_>, memory: &Memory) -> Decision {
     let wanted = resolved.as_ref().map(|resolved| resolved.digest.as_str());
     let is_wanted = |digest: &str| !digest.is_empty() && wanted == Some(digest);
     // What somebody armed beside it would come with the next reboot, whoever asks for that. What is on trial is left alone.
-    let stays = os.on_trial || os.next.as_ref().is_none_or(|next| is_wanted(&next.digest));
-    let decision = if is_wanted(&os.booted.digest) && stays {
+    let is_settled = os.on_trial || os.next.as_ref().is_none_or(|next| is_wanted(&next.digest));
+    let decision = if is_wanted(&os.booted.digest) && is_settled {
         let verified = settle::verify(context, memory);
         let is_well = verified.phase == Phase::Idle;
         is_well.then(|| kubelet(context, memory, &desired_state)).flatten().unwrap_or(verified)
