@@ -287,12 +287,15 @@ fn an_edit_that_cannot_be_made_says_what_is_missing() {
 fn explain_reports_what_a_manifest_is_and_its_exit_status_whether_all_is_taken() {
     let tree = tempfile::tempdir().unwrap();
     let file = tree.path().join("web.yaml");
-    let manifest =
-        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  schedulerName: x\n  containers: [{name: c, image: x}]\n";
+    let manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  schedulerName: x\n  containers: [{name: c, image: x}]\n";
     for (text, expected, status) in [
         (manifest.to_owned(), "pod web: is taken", 0),
         (manifest.to_owned(), "5: spec.schedulerName: without effect on this node", 0),
-        (manifest.replace("schedulerName: x", "hostUsers: false"), "5: spec.hostUsers: is not supported on this node", 4),
+        (
+            manifest.replace("schedulerName: x", "hostUsers: false"),
+            "5: spec.hostUsers: is not supported on this node",
+            4,
+        ),
         (String::new(), "the file has nothing in it, expected a v1 Pod", 4),
     ] {
         std::fs::write(&file, text).unwrap();

@@ -67,6 +67,10 @@ pub async fn replies(request: Request, answers: &Answers, inputs: exec::Inputs) 
             tokio::spawn(follow_power(told, client));
             return Ok(replies);
         }
+        Request::Shell(wanted) => {
+            tokio::spawn(exec::shell::run(answers.clone(), wanted, inputs, client));
+            return Ok(replies);
+        }
         Request::Run { operation } => {
             let (events, told) = mpsc::channel(WORDS);
             answers.asked.send(Asked { command: operation, client: events }).await.context("the agent is ending")?;
@@ -184,6 +188,7 @@ pub(super) fn is_cancelled_by_closing(request: &Request) -> bool {
         | Request::Power(_)
         | Request::Logs(_)
         | Request::Exec(_)
+        | Request::Shell(_)
         | Request::SupportBundle {}
         | Request::Image { .. } => true,
         Request::Status {}
