@@ -30,7 +30,7 @@ MKOSI = target/mkosi --tools-tree=target/tools --package-cache-dir=$(CACHE)/pack
 # What the image is made from, and the folders, whose time stamps show removed files; tests and texts do not change it.
 SOURCES := $(shell git ls-files -co --exclude-standard -- Makefile mkosi.conf image initramfs node-agent Cargo.toml Cargo.lock .cargo | grep -vE '\.md$$|/tests/' | xargs ls -dL 2>/dev/null)
 
-.PHONY: cli help run test checks image image-4k release kubelet-image sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
+.PHONY: cli help run test checks image image-4k release kubelet-image toolbox sign setup set-up programs rust kernel control-plane why docs reproduce bench budget fmt lint unit vm fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ release: image ## push the release: REGISTRY=HOST/PATH[:TAG], signed: KEY=FILE [
 
 kubelet-image: setup ## push a kubelet for nodes, signed: KUBELET=FILE VERSION=1.33.0 REGISTRY=HOST/PATH[:TAG] KEY=FILE [PASSPHRASE_FILE=FILE]
 	@image/release/kubelet target/tools "$(KUBELET)" "$(VERSION)" "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
+
+toolbox: setup ## build and push the toolbox of ballast shell, signed: REGISTRY=HOST/PATH[:TAG] KEY=FILE [PASSPHRASE_FILE=FILE]
+# Its own folder as the working directory: the checkout's mkosi.conf is the image's.
+	@cd image/toolbox && $(CURDIR)/target/mkosi --tools-tree=$(CURDIR)/target/tools --sandbox-tree=$(CURDIR)/target/setup \
+		--package-cache-dir=$(CACHE)/packages --workspace-dir=$(CACHE)/work --output-directory=$(CURDIR)/target/toolbox --force build
+	@image/release/toolbox target/tools target/toolbox/toolbox "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"
 
 sign: setup ## sign a release in a registry anew, or with another key: REGISTRY=HOST/PATH:TAG@sha256:DIGEST KEY=FILE [PASSPHRASE_FILE=FILE]
 	@image/release/sign target/tools "$(REGISTRY)" "$(KEY)" "$(PASSPHRASE_FILE)"

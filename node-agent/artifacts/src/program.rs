@@ -64,6 +64,23 @@ enum Task {
         #[arg(long, value_name = "FILE", default_value = ballast_proxy_client::PROGRAM, hide = true)]
         proxy: PathBuf,
     },
+    /// Tells the digest of an image that the policy allows, whatever it is
+    Resolve {
+        #[arg(value_name = "IMAGE")]
+        image: String,
+        /// Which images may be used (containers-policy.json(5)), in place of /etc/containers/policy.json
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+        /// How long a registry may send nothing
+        #[arg(long, value_name = "SECONDS")]
+        idle_timeout: Option<f64>,
+        /// How often a registry may fail in a row
+        #[arg(long, value_name = "N")]
+        attempts: Option<u32>,
+        /// The program that fetches
+        #[arg(long, value_name = "FILE", default_value = ballast_proxy_client::PROGRAM, hide = true)]
+        proxy: PathBuf,
+    },
     /// Measures all files of an artifact
     Check {
         #[arg(value_name = "DIGEST")]
@@ -138,6 +155,13 @@ fn run(store: &Path, task: Task) -> Result<Value> {
             let mut result = shown(&fetched.digest, &fetched.artifact);
             result["fetched_bytes"] = json!(fetched.bytes);
             Ok(result)
+        }
+        Task::Resolve { image, policy, idle_timeout, attempts, proxy } => {
+            let is_service = store == Path::new(STORE) && !image.starts_with("oci:");
+            let (program, policy) = (&*proxy, policy.as_deref());
+            let start = ballast_proxy_client::Options { program, is_service, policy, idle_timeout, attempts };
+            let opened = Proxy::start(&start)?.open(&source(&image))?;
+            Ok(json!({ "digest": opened.digest.as_str() }))
         }
         Task::Check { digest } => {
             let artifact = observe::check(store, &digest)?;

@@ -8,6 +8,7 @@ mod power;
 mod releases;
 mod report;
 mod settings;
+mod shell;
 mod wait;
 
 use std::{
@@ -20,7 +21,7 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
     time::{interval_at, sleep, timeout},
 };
 
@@ -44,7 +45,8 @@ use crate::{
     report::{
         api,
         boot::{self, Boot},
-        console, exec,
+        console,
+        exec::{self, shell::AskedShell},
         metrics::{Server, Source},
         notify::Notifier,
         ready_line::ready_line,
@@ -113,6 +115,7 @@ struct Agent {
     jobs: pods_domain::act::Jobs,
     power: Power,
     asked_power: mpsc::Receiver<AskedPower>,
+    asked_shell: mpsc::Receiver<AskedShell>,
     storage: storage::act::Resizer,
     update: update::act::Operations,
     asked: mpsc::Receiver<Asked>,
@@ -180,6 +183,7 @@ impl Agent {
         let (asking_settings, asked_settings) = mpsc::channel(ASKED);
         let esp = esp::EspLock::default();
         let (asking_power, asked_power) = mpsc::channel(ASKED);
+        let (asking_shell, asked_shell) = mpsc::channel(ASKED);
         let metrics = Source { host: host.clone(), status: published.clone(), releases: published_releases.clone() };
         let answers = socket::Answers {
             host: host.clone(),
@@ -189,6 +193,8 @@ impl Agent {
             settings: published_settings,
             asked_settings: asking_settings,
             asked_power: asking_power,
+            asked_shell: asking_shell,
+            shells: Arc::new(Semaphore::new(1)),
             changed: Arc::clone(&changed),
         };
         let api = api::Server::new(host.clone(), answers.clone());
@@ -198,6 +204,9 @@ impl Agent {
         if host.path(exec::FOLDER).exists() {
             tokio::spawn(exec::end_those_left(host.clone()));
         }
+        if host.path(exec::shell::FOLDER).exists() {
+            tokio::spawn(exec::shell::end_those_left(host.clone()));
+        }
         Self {
             started: Instant::now(),
             is_overdue: false,
@@ -206,6 +215,7 @@ impl Agent {
             jobs: pods_domain::act::Jobs::new(host.clone(), Arc::clone(&changed)),
             power: Power::new(host.clone(), Arc::clone(&changed)),
             asked_power,
+            asked_shell,
             storage: storage::act::Resizer::new(host.clone(), Arc::clone(&changed)),
             update: update::act::Operations::new(host.clone(), esp.clone(), Arc::clone(&changed)),
             asked,
@@ -364,6 +374,7 @@ impl Agent {
         }
         self.act_on_kubelet(observed, &plan.kubelet).await;
         self.act_on_power(observed).await;
+        self.act_on_shells(observed).await;
         self.storage.start(&plan.storage);
         self.act_on_pods(observed, plan.pods.as_ref());
     }

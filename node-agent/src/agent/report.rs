@@ -7,7 +7,9 @@ use crate::{
     clients::{damage, identity, proc},
     report::{
         compose::{self, Facts},
-        console, reset,
+        console,
+        exec::shell,
+        reset,
         status::{Node, not_ready_line, summary},
     },
     storage, update,
@@ -37,6 +39,7 @@ impl Agent {
         problems.extend(self.power.problem());
         problems.extend(damage::reported(&self.host));
         problems.extend(reset::pending(&self.host));
+        problems.extend(shell::open_ones(&self.host));
         if let (Some(read), Some(update)) = (&read, &update) {
             problems.extend(update::plan::arguments::reason(update, &releases::arguments(&read.settings)));
         }

@@ -144,6 +144,7 @@ fn timeout(request: &Request) -> Duration {
         | Request::Change { .. }
         | Request::Logs(_)
         | Request::Exec(_)
+        | Request::Shell(_)
         | Request::Image { .. }
         | Request::SupportBundle {} => HEARTBEAT * 4,
         // They ask others, who may not answer.

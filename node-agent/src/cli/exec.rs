@@ -64,20 +64,19 @@ pub(super) fn run(arguments: Arguments, node: &Node) -> Result<ExitCode> {
     if tty && !std::io::stdin().is_terminal() {
         bail!("-t needs a terminal here, too; leave it out");
     }
-    attend(node, Exec { namespace, pod, container, stdin, tty, command })
+    attend(node, "exec", &Request::Exec(Exec { namespace, pod, container, stdin, tty, command }), stdin, tty)
 }
 
-/// Has `wanted` run and stays with it until its end.
+/// Has what is `wanted` run for the command `name` and stays with it until its end; `stdin` and `tty` say what it gets from here.
 ///
 /// # Errors
 /// If it cannot be run.
-pub(super) fn attend(node: &Node, wanted: Exec) -> Result<ExitCode> {
-    let (stdin, tty) = (wanted.stdin, wanted.tty);
+pub(super) fn attend(node: &Node, name: &str, wanted: &Request, stdin: bool, tty: bool) -> Result<ExitCode> {
     let (say, inputs) = mpsc::channel(4);
     if tty && let Some((columns, rows)) = terminal::size() {
         say.try_send(Input::Size { columns, rows }).context("telling the terminal's size")?;
     }
-    let mut talk = Conversation::with_inputs(node, "exec", &Request::Exec(wanted), Some(inputs), true)?;
+    let mut talk = Conversation::with_inputs(node, name, wanted, Some(inputs), true)?;
     let raw = tty.then(Raw::begin).transpose()?;
     let listener = say.clone();
     let (caught, is_caught) = std::sync::mpsc::sync_channel(1);

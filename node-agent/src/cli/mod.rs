@@ -25,6 +25,7 @@ mod remote;
 mod reset;
 mod screen;
 mod settings;
+mod shell;
 mod status;
 mod support_bundle;
 mod table;
@@ -99,6 +100,7 @@ enum Command {
     Doctor(doctor::Arguments),
     Logs(logs::Arguments),
     Exec(exec::Arguments),
+    Shell(shell::Arguments),
     SupportBundle(support_bundle::Arguments),
     Reset(reset::Arguments),
     Ps(inspect::Processes),
@@ -170,6 +172,7 @@ fn common(command: Command, options: NodeOptions, here: Option<&Host>) -> anyhow
         Command::Net(arguments) => inspect::network(&arguments, &node(options, "net")?),
         Command::Disk(arguments) => inspect::disks(&arguments, &node(options, "disk")?),
         Command::Exec(arguments) => exec::run(arguments, &node(options, "exec")?),
+        Command::Shell(arguments) => shell::run(arguments, &node(options, "shell")?),
         Command::Logs(arguments) => logs::run(&arguments, &node(options, "logs")?),
         Command::Events(arguments) => logs::events(&arguments, &node(options, "events")?),
         Command::Dmesg(arguments) => logs::dmesg(&arguments, &node(options, "dmesg")?),

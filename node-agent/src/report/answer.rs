@@ -63,10 +63,14 @@ pub async fn replies(request: Request, answers: &Answers, inputs: exec::Inputs) 
             return Ok(replies);
         }
         Request::Power(order) => {
-            let (events, told) = mpsc::channel(WORDS);
+            let (events, received) = mpsc::channel(WORDS);
             answers.asked_power.send(AskedPower { order, client: events }).await.context("the agent is ending")?;
             answers.changed.notify_one();
-            tokio::spawn(follow_power(told, client));
+            tokio::spawn(follow_power(received, client));
+            return Ok(replies);
+        }
+        Request::Shell(wanted) => {
+            tokio::spawn(exec::shell::run(answers.clone(), wanted, inputs, client));
             return Ok(replies);
         }
         Request::Run { operation } => {
@@ -186,6 +190,7 @@ pub(super) fn is_cancelled_by_closing(request: &Request) -> bool {
         | Request::Power(_)
         | Request::Logs(_)
         | Request::Exec(_)
+        | Request::Shell(_)
         | Request::SupportBundle {}
         | Request::Image { .. } => true,
         Request::Status {}

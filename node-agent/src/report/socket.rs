@@ -11,7 +11,7 @@ use tokio::{
         UnixListener, UnixSocket, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
     time::{sleep, timeout},
 };
 
@@ -19,7 +19,7 @@ use super::{
     answer::{is_cancelled_by_closing, replies},
     connections::Connections,
     doctor::Finding,
-    exec::{Exec, Input, Piece},
+    exec::{Exec, Input, Piece, Shell, shell::AskedShell},
     images::ImageCommand,
     inspect::{Inspection, Subject},
     logs::Logs,
@@ -102,6 +102,8 @@ pub enum Request {
     Logs(Logs),
     /// To run a command in a container. What the client says after this is [`Input`], a line each. Closing the connection ends the command.
     Exec(Exec),
+    /// A shell on the node. What the client says after this is [`Input`]. Closing the connection ends it.
+    Shell(Shell),
     /// What others need to see what is wrong with the node, packed. Closing the connection ends it.
     SupportBundle {},
     /// To go down, or not after all. Closing the connection takes it back, until the node's own pods end.
@@ -209,6 +211,10 @@ pub struct Answers {
     pub asked_settings: mpsc::Sender<AskedSettings>,
     /// Where it is asked for going down.
     pub asked_power: mpsc::Sender<AskedPower>,
+    /// Where shells are asked for.
+    pub asked_shell: mpsc::Sender<AskedShell>,
+    /// One shell is open at a time.
+    pub shells: Arc<Semaphore>,
     /// Woken up when one is.
     pub changed: Arc<Notify>,
 }
@@ -294,7 +300,7 @@ async fn answer(
         Err(error) => return say(&mut writer, &Reply::Error(format!("unknown request: {error}")), DEADLINE).await,
     };
     let is_cancelled = is_cancelled_by_closing(&request);
-    let within = if matches!(request, Request::Exec(_)) { TAKE_WITHIN } else { DEADLINE };
+    let within = if matches!(request, Request::Exec(_) | Request::Shell(_)) { TAKE_WITHIN } else { DEADLINE };
     let (said, inputs) = mpsc::channel(1);
     let mut replies = replies(request, answers, inputs).await?;
     // It goes on while a reply is written: whoever says much and listens to nothing must not stop both.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the verdict")]
 
 mod cli;
+mod conforms;
 mod metrics;
 mod openapi;
 mod schema;
@@ -97,6 +98,7 @@ fn openapi_json() {
     let sources: Vec<_> = API_TYPES.iter().map(|(path, prefix)| (read(path), *prefix)).collect();
     let document = openapi::document(&ballast::report::api::table::TABLE, &openapi::Types::of(&sources));
     openapi::check_references(&document);
+    conforms::check(&document);
     check_file("openapi.json", &(serde_json::to_string_pretty(&document).unwrap() + "\n"));
 }
 

@@ -101,7 +101,7 @@ fn operation(entry: &Entry, schemas: &mut Schemas<'_>) -> Value {
         let one = |(name, about): &(&str, &str)| {
             let schema = match *name {
                 "command" => json!({ "type": "array", "items": { "type": "string" } }),
-                "since" | "lines" => json!({ "type": "integer", "minimum": 0 }),
+                "since" | "lines" | "secs" => json!({ "type": "integer", "minimum": 0 }),
                 _ if about.starts_with("true") => json!({ "type": "boolean" }),
                 _ => json!({ "type": "string" }),
             };

@@ -2,6 +2,7 @@
 
 mod api;
 mod cluster;
+mod debug;
 mod images;
 mod kubelet;
 mod network;
@@ -12,6 +13,7 @@ mod update;
 pub use self::{
     api::{Api, ApiListen, ApiRole},
     cluster::{Authority, Cluster, ClusterRole, Credential, Listen, Metrics},
+    debug::{Debug, DebugShell},
     images::Images,
     kubelet::{Kubelet, Reserved},
     network::{Bond, BondMode, Dhcp, HashPolicy, Interface, InterfaceMatch, LacpRate, Network, Proxy, Route, Vlan},
@@ -53,6 +55,8 @@ pub struct Settings {
     pub metrics: Metrics,
     /// `[api]`
     pub api: Api,
+    /// `[debug]`
+    pub debug: Debug,
     /// `[log]`
     pub log: Log,
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod cluster;
+mod debug;
 #[cfg(test)]
 mod field;
 mod health;
@@ -55,6 +56,7 @@ pub(crate) fn read(merged: &Merged) -> Outcome {
         kubelet: root.table("kubelet", kubelet::kubelet),
         metrics: root.table("metrics", cluster::metrics),
         api: root.table("api", api::api),
+        debug: root.table("debug", debug::debug),
         log: root.table("log", node::log),
     };
     let findings = root.finish();

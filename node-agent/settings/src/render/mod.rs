@@ -1,7 +1,7 @@
 //! From settings to the files that others read. Pure: the caller writes them, before the units that read them start, and
 //! later only those that changed.
 //!
-//! What the agent itself reads has no file: `[update]`, `[health]`, `[[cluster]]`, `[metrics]`, `[api]`, `log.level`, the limits of `[runtime]`.
+//! What the agent itself reads has no file: `[update]`, `[health]`, `[[cluster]]`, `[metrics]`, `[api]`, `[debug]`, `log.level`, the limits of `[runtime]`.
 
 mod change;
 mod containerd;

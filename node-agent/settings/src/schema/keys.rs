@@ -31,7 +31,17 @@ pub const KEYS: &[Key] = &[
     ),
     key("metrics", Shape::Table(METRICS), "Where the node's metrics are served over TLS."),
     key("api", Shape::Table(API), "Who may operate the node from elsewhere. Not said: nobody."),
+    key("debug", Shape::Table(DEBUG), "Whether an admin may have a shell on the node."),
     key("log", Shape::Table(LOG), "Logging."),
+];
+
+const DEBUG: &[Key] = &[
+    key(
+        "shell",
+        Shape::Choice(&["admin", "never"]),
+        "Who may have a shell (ballast shell). After never, only another boot allows it again. Default: admin.",
+    ),
+    key("image", Shape::Text, "The toolbox that a shell runs in, HOST[:PORT]/PATH[:TAG], signed as a release is."),
 ];
 
 const NETWORK: &[Key] = &[

@@ -2,6 +2,7 @@
 
 mod api;
 mod cluster;
+mod debug;
 mod images;
 mod kubelet;
 
@@ -50,6 +51,7 @@ pub fn write(settings: &Settings, secrets: Secrets) -> String {
     put_table(root, "health", health);
     put_tables(root, "cluster", settings.clusters.iter().map(|one| cluster::cluster(one, secrets)));
     put_table(root, "kubelet", kubelet::kubelet(&settings.kubelet));
+    put_table(root, "debug", debug::debug(&settings.debug));
     put_table(root, "metrics", cluster::metrics(&settings.metrics, secrets));
     put_table(root, "api", api::api(&settings.api));
     put_table(root, "log", log(&settings.log));

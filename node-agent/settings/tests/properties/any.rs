@@ -5,9 +5,9 @@ use std::time::Duration;
 use ballast_settings::{
     model::{
         Access, Api, ApiListen, ApiRole, Authority, Bond, BondMode, Cluster, ClusterRole, Credential, Credentials,
-        Dhcp, HashPolicy, Health, Identity, Images, Interface, InterfaceMatch, Kernel, Kubelet, LacpRate, Listen, Log,
-        LogLevel, Manifest, Metrics, Mirror, Network, OciRuntime, Pods, Proxy, Registry, Reserved, Route, Runtime,
-        Settings, Signatures, Time, Update, Vlan,
+        Debug, DebugShell, Dhcp, HashPolicy, Health, Identity, Images, Interface, InterfaceMatch, Kernel, Kubelet,
+        LacpRate, Listen, Log, LogLevel, Manifest, Metrics, Mirror, Network, OciRuntime, Pods, Proxy, Registry,
+        Reserved, Route, Runtime, Settings, Signatures, Time, Update, Vlan,
     },
     values::{Certificates, Destination, PrivateKey, RegistryHost, Size, Text},
     window::Window,
@@ -327,6 +327,11 @@ fn api() -> impl Strategy<Value = Api> {
     option::of(listen).prop_map(|listen| Api { listen })
 }
 
+fn debug() -> impl Strategy<Value = Debug> {
+    let images = option::of(select(vec!["r.example/toolbox:1".to_owned(), "r.example:5000/a/toolbox".to_owned()]));
+    (select(DebugShell::ALL.to_vec()), images).prop_map(|(shell, image)| Debug { shell, image })
+}
+
 fn log() -> impl Strategy<Value = Log> {
     let sizes = (8_u64 << 20..64 << 30).prop_map(Size::from_bytes);
     (select(LogLevel::ALL.to_vec()), option::of(sizes))
@@ -350,11 +355,11 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
         vec(registry(), 0..3).prop_map(|all| with_one_account(once(all, |registry| registry.host.to_string())));
     let first = (option::of(text(NAME)), network(), time, kernel(), registries, runtime(), images());
     let clusters = vec(cluster(), 0..3).prop_map(|all| with_one_kubelet(once(all, |cluster| cluster.name.to_string())));
-    let second = (pods, update(), health, clusters, (kubelet(), metrics(), api()), log());
+    let second = (pods, update(), health, clusters, (kubelet(), metrics(), api()), (debug(), log()));
     (first, second).prop_map(
         |(
             (hostname, network, time, kernel, registries, runtime, images),
-            (pods, update, health, clusters, (kubelet, metrics, api), log),
+            (pods, update, health, clusters, (kubelet, metrics, api), (debug, log)),
         )| {
             Settings {
                 hostname,
@@ -371,6 +376,7 @@ pub(crate) fn any_settings() -> impl Strategy<Value = Settings> {
                 kubelet,
                 metrics,
                 api,
+                debug,
                 log,
             }
         },

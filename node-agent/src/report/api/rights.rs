@@ -5,7 +5,7 @@ use ballast_settings::{edit, model::ApiRole};
 use crate::{
     power::model::Order,
     report::{
-        exec::Exec,
+        exec::{Exec, Shell},
         logs::{LogsOf, Name},
         socket::Request,
     },
@@ -14,9 +14,10 @@ use crate::{
 
 /// Keys by which an operator would become more than that: who may come in, what runs as root and where it comes from, who signs releases,
 /// whom the node believes.
-const ADMINS_KEYS: [&[&str]; 11] = [
+const ADMINS_KEYS: [&[&str]; 12] = [
     &["api"],
     &["cluster"],
+    &["debug"],
     &["kubelet"],
     &["network", "certificates"],
     &["network", "proxy"],
@@ -46,7 +47,11 @@ pub(super) fn needed(request: &Request) -> ApiRole {
         },
         Request::Run { .. } | Request::Power(_) | Request::Image { .. } => ApiRole::Operator,
         // Who runs commands in any container is root on the node. What pods said is in the bundle.
-        Request::Document {} | Request::Exec(_) | Request::SupportBundle {} | Request::Reset { .. } => ApiRole::Admin,
+        Request::Document {}
+        | Request::Exec(_)
+        | Request::Shell(_)
+        | Request::SupportBundle {}
+        | Request::Reset { .. } => ApiRole::Admin,
         Request::Change { operation } => change(operation),
     }
 }
@@ -91,6 +96,10 @@ pub(super) fn describe(request: &Request) -> String {
             format!("exec in {}/{pod}/{}: {program:?}", part(namespace), part(container))
         }
         Request::Power(order) => describe_power(order),
+        Request::Shell(Shell { image, secs, command, .. }) => {
+            let program = command.first().map_or("", String::as_str);
+            format!("shell in {} for {secs} s: {program:?}", image.as_deref().unwrap_or("the usual toolbox"))
+        }
         Request::Run { operation } => format!("{operation:?}"),
         Request::Change { operation } => format!("settings: {operation:?}"),
     }
@@ -135,6 +144,7 @@ mod tests {
             "cluster.prod.token",
             "kubelet.config",
             "kubelet",
+            "debug.shell",
             "registry.\"r.example\".plain_http",
             "network.certificates",
             "network",

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::table::paths;
 use crate::report::{
-    exec::wanted,
+    exec::{wanted, wanted_shell},
     inspect::{Inspection, Subject},
     logs,
     socket::{Reply, Request},
@@ -48,6 +48,7 @@ const IMAGES: &str = "/v1/images";
 const DOCTOR: &str = "/v1/doctor";
 const LOGS: &str = "/v1/logs";
 const EXEC: &str = "/v1/exec";
+const SHELL: &str = "/v1/shell";
 const SUPPORT_BUNDLE: &str = "/v1/support-bundle";
 const PROCESSES: &str = "/v1/processes";
 const NETWORK: &str = "/v1/network";
@@ -78,6 +79,9 @@ pub fn encode(request: &Request) -> Result<Call> {
         // Its body is what the client says.
         Request::Exec(exec) => {
             Ok(Call { method: Method::POST, target: format!("{EXEC}?{}", wanted::query(exec)), body: None })
+        }
+        Request::Shell(shell) => {
+            Ok(Call { method: Method::POST, target: format!("{SHELL}?{}", wanted_shell::query(shell)), body: None })
         }
         Request::Power(order) => post(POWER, order),
         Request::Reset { operation } => post(RESET, operation),
@@ -117,6 +121,10 @@ pub fn decode(method: &Method, path: &str, query: Option<&str>, body: &[u8]) -> 
             let wanted = wanted::of_query(query.unwrap_or_default());
             return wanted.map(Request::Exec).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
         }
+        (&Method::POST, SHELL) => {
+            let wanted = wanted_shell::of_query(query.unwrap_or_default());
+            return wanted.map(Request::Shell).map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why));
+        }
         (&Method::POST, POWER) => Request::Power(json(body)?),
         (&Method::POST, IMAGES) => Request::Image { operation: json(body)? },
         (&Method::POST, RESET) => Request::Reset { operation: json(body)? },
@@ -149,7 +157,7 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 
 /// Whether the body is a stream of what the client says, in place of the request itself.
 pub fn has_inputs(path: &str) -> bool {
-    path == EXEC
+    path == EXEC || path == SHELL
 }
 
 /// Whether the answer is a line for each reply, the last of which is the end.
@@ -169,6 +177,7 @@ pub fn is_stream(request: &Request) -> bool {
         | Request::Change { .. }
         | Request::Logs(_)
         | Request::Exec(_)
+        | Request::Shell(_)
         | Request::Image { .. }
         | Request::SupportBundle {} => true,
     }
@@ -226,6 +235,7 @@ pub fn reply(request: &Request, text: &str) -> Result<Reply> {
         | Request::Change { .. }
         | Request::Logs(_)
         | Request::Exec(_)
+        | Request::Shell(_)
         | Request::Image { .. }
         | Request::Reset { .. }
         | Request::SupportBundle {} => serde_json::from_str(text).context(doing)?,
@@ -274,6 +284,7 @@ pub(super) mod tests {
             Request::Inspect { subject: Subject::Disks },
             Request::Logs(logs::of_query("pod=default/web&follow=true").unwrap()),
             Request::Exec(wanted::of_query("pod=web&tty=true&command=sh").unwrap()),
+            Request::Shell(wanted_shell::of_query("image=r%2Ft%3A1&tty=true").unwrap()),
             Request::Power(Order { in_secs: Some(600), drain: true, ..Order::now(Action::Off, true) }),
             Request::Power(Order::now(Action::Cancel, false)),
             Request::Run { operation: Command::Pin(Target { release: "20261121.1".to_owned() }) },
@@ -298,6 +309,7 @@ pub(super) mod tests {
                     | Request::Image { .. }
                     | Request::Reset { .. }
                     | Request::Exec(_)
+                    | Request::Shell(_)
             );
             assert_eq!(call.method == Method::POST, changes, "{call:?}");
         }

@@ -66,8 +66,16 @@ const EXEC: &[(&str, &str)] = &[
     ("command", "a word of the command; once for each"),
 ];
 
+const SHELL: &[(&str, &str)] = &[
+    ("image", "the toolbox; without it that of the settings"),
+    ("secs", "how long it is open at most; without it 1800"),
+    ("stdin", "true: the command reads what the body says"),
+    ("tty", "true: the command has a terminal"),
+    ("command", "a word of the command; once for each; without one bash -l"),
+];
+
 /// All of it.
-pub const TABLE: [Entry; 18] = [
+pub const TABLE: [Entry; 19] = [
     look("/v1/status", "The status", "Status"),
     look("/v1/releases", "Releases, and what is being done", "Releases"),
     look("/v1/images", "Images that the container runtime has", "Vec<Image>"),
@@ -119,6 +127,15 @@ pub const TABLE: [Entry; 18] = [
         )
     },
     Entry {
+        query: SHELL,
+        ..change(
+            "/v1/shell",
+            ApiRole::Admin,
+            "Opens a shell with all rights on the node; the body is a line of JSON for each input",
+            "Input",
+        )
+    },
+    Entry {
         answer: Answer::Json("Reply"),
         ..change("/v1/reset", ApiRole::Admin, "Has the next boot empty /var, or takes that back", "Reset")
     },
@@ -159,7 +176,11 @@ mod tests {
                 needed(&request) == entry.role || may_need_more && needed(&request) > entry.role,
                 "{method} {path}"
             );
-            assert_eq!(call.body.is_some(), !entry.body.is_empty() && entry.path != "/v1/exec", "{method} {path}");
+            assert_eq!(
+                call.body.is_some(),
+                !entry.body.is_empty() && !["/v1/exec", "/v1/shell"].contains(&entry.path),
+                "{method} {path}"
+            );
             assert_eq!(call.target.contains('?'), !entry.query.is_empty(), "{method} {path}");
             seen.insert((method, path));
         }

@@ -2,7 +2,9 @@
 
 mod pipes;
 mod session;
+pub mod shell;
 pub mod wanted;
+pub mod wanted_shell;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,7 @@ use tokio::{
     sync::mpsc,
 };
 
-pub use self::{pipes::FOLDER, wanted::Exec};
+pub use self::{pipes::FOLDER, wanted::Exec, wanted_shell::Shell};
 use self::{pipes::Session, wanted::choose};
 use super::socket::Reply;
 use crate::clients::{

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use self::work::Work;
-pub use self::work::{Settings, artifact_registry};
+pub use self::work::{Settings, artifact_registry, toolbox_registry};
 use super::{
     memory::Changer,
     model::{Command, Event, FailedRelease, Failure, FailureKind, Memory, Outcome, Progress, Revoked, Step, Upgrade},

@@ -42,6 +42,9 @@ const POLICY: &str = "/run/ballast/policy.json";
 /// The same for artifacts.
 const ARTIFACT_POLICY: &str = "/run/ballast/policy-artifact.json";
 
+/// The same for a toolbox.
+const TOOLBOX_POLICY: &str = "/run/ballast/policy-toolbox.json";
+
 /// What the settings say of upgrades.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -188,6 +191,19 @@ pub async fn artifact_registry(
     revoked: Revoked,
 ) -> anyhow::Result<Registry> {
     Ok(registry_by(&host, ARTIFACT_POLICY, &image, &settings, &revoked).await?)
+}
+
+/// The same for the toolbox `image`.
+///
+/// # Errors
+/// As for [`artifact_registry`].
+pub async fn toolbox_registry(
+    host: Host,
+    image: String,
+    settings: Settings,
+    revoked: Revoked,
+) -> anyhow::Result<Registry> {
+    Ok(registry_by(&host, TOOLBOX_POLICY, &image, &settings, &revoked).await?)
 }
 
 /// How `image` may be fetched as `settings` say, without the keys that are `revoked`; the policy is written for it to the file `place`.

@@ -12,7 +12,7 @@ use super::{
         manifest, pod_file, upgrades,
         upgrades::FOLDER,
     },
-    SOON, Workstation, pair, program,
+    SOON, Workstation, listens, pair, program,
 };
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn what_is_scheduled_outlives_the_agent_and_is_taken_back() {
     let status = node.wait_for("the status again", |status| status.ready && is_scheduled(status)).await;
     let going = status.going_down.unwrap();
     assert_eq!((going.action.as_str(), going.drain), ("reboot", false));
-    super::served(node).await;
+    listens(&address).await;
     let screen = workstation.succeeds(&["--node", &address, "status"]).await;
     assert!(screen.contains("Power") && screen.contains("the node reboots in "), "{screen}");
     let said = workstation.succeeds(&["--node", &address, "reboot", "--cancel"]).await;

@@ -8,6 +8,7 @@ mod kubeconfig;
 mod limits;
 mod logs;
 mod rights;
+mod shell;
 
 use std::{
     fs,
@@ -91,6 +92,16 @@ fn free_address() -> String {
 
 async fn served(node: &Node) -> Api {
     node.wait_for("the API", |status| status.ready && status.api.is_some()).await.api.unwrap()
+}
+
+/// Waits until an agent that was started anew listens: the one before it may answer on its own socket for a moment.
+async fn listens(address: &str) {
+    let listens = async {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, listens).await.expect("it does not listen");
 }
 
 /// A workstation and a node that know each other.

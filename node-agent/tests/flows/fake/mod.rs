@@ -150,7 +150,7 @@ impl Node {
     }
 
     /// All that the agent answers, until it closes the connection.
-    async fn ask(&self, request: &Request) -> Option<Vec<Reply>> {
+    pub(crate) async fn ask(&self, request: &Request) -> Option<Vec<Reply>> {
         let mut stream = UnixStream::connect(self.path(SOCKET)).await.ok()?;
         stream.write_all((serde_json::to_string(request).unwrap() + "\n").as_bytes()).await.ok()?;
         let mut lines = BufReader::new(stream).lines();

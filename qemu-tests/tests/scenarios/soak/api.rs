@@ -1,6 +1,7 @@
 //! A way in: the real client on the host, over a forwarded port, from the authority to the reset.
 
 mod going_down;
+mod shell;
 
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -83,19 +84,20 @@ struct Way {
 
 type Case = (&'static str, fn(&mut Way) -> Result<()>);
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     ("A01 first contact", first_contact),
     ("A01 every look", looks),
     ("A02 a command in a container", exec),
     ("A02 a client that vanishes", vanishes),
     ("A04 a bundle", bundle),
     ("A05 later, and not after all", going_down::scheduled),
+    ("A06 a shell that is forbidden", shell::forbidden),
     ("A01 roles", roles),
     ("A01 revoked", revoked),
 ];
 
 #[test]
-fn a01_a02_a03_a04_a05_operators_reach_a_node_from_elsewhere() {
+fn a01_a02_a03_a04_a05_a06_operators_reach_a_node_from_elsewhere() {
     Scenario::run("a01_to_a04", |scenario| {
         let id = std::process::id();
         let address = Ipv4Addr::new(127, (id >> 16) as u8, (id >> 8) as u8, (id | 1) as u8);
@@ -137,7 +139,9 @@ fn a01_a02_a03_a04_a05_operators_reach_a_node_from_elsewhere() {
         let mut node = scenario.start(&options)?;
         node.ready(Deadline::after(READY))?;
         cases.note("A05 the pods end first", going_down::has_ended(&mut node));
+        on_the_network(&mut node)?;
         listens(&mut node)?;
+        cases.note("A06 the next boot allows it", shell::allowed_again(&there));
         let before = node.guest.ask("cat /etc/machine-id")?;
         there.says(&["reset", "--yes", "--keep", "identity"])?;
         node.reboot_to_exit()?;
