@@ -38,11 +38,11 @@ fn the_dashboard_shows_what_agents_report() {
     // The one place where metrics are written.
     let exporter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/report/metrics/figures.rs");
     let exporter = fs::read_to_string(exporter).unwrap();
-    let is_told = |name: &str| exporter.contains(&format!("\"{name}\""));
+    let is_exported = |name: &str| exporter.contains(&format!("\"{name}\""));
     for target in targets {
         let query = target["expr"].as_str().unwrap();
         let words = query.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-        let unknown: Vec<&str> = words.filter(|word| word.starts_with("ballast_") && !is_told(word)).collect();
+        let unknown: Vec<&str> = words.filter(|word| word.starts_with("ballast_") && !is_exported(word)).collect();
         assert!(unknown.is_empty(), "{query}: no agent reports {unknown:?}");
         assert!(query.contains("ballast_") && query.contains("$instance"), "{query}");
         assert_eq!(query.matches('{').count(), query.matches('}').count(), "{query}");

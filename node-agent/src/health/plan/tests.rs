@@ -132,7 +132,7 @@ fn what_does_not_count_fails_no_release() {
 
 #[test]
 fn healthy_for_a_moment_is_not_healthy() {
-    let judged_with = |steady, uptime: u64, restarts| {
+    let verdicts_with = |steady, uptime: u64, restarts| {
         let (mut observed, mut trial) = healthy();
         (trial.steady, trial.uptime) = (steady, Duration::from_secs(uptime));
         observed.trial = Some(trial);
@@ -143,13 +143,16 @@ fn healthy_for_a_moment_is_not_healthy() {
         left: Duration::from_secs(left),
     };
     let since_ten = Some(Steady { since: Duration::from_secs(10), restarts: 1 });
-    assert_eq!(judged_with(None, 10, 1), settles(10, 1, 10));
-    assert_eq!(judged_with(since_ten, 17, 1), settles(10, 1, 3));
-    assert_eq!(judged_with(since_ten, 20, 1), Verdict::Good);
+    assert_eq!(verdicts_with(None, 10, 1), settles(10, 1, 10));
+    assert_eq!(verdicts_with(since_ten, 17, 1), settles(10, 1, 3));
+    assert_eq!(verdicts_with(since_ten, 20, 1), Verdict::Good);
     // The runtime was restarted between two probes at which it answered.
-    assert_eq!(judged_with(since_ten, 20, 2), settles(20, 2, 10));
+    assert_eq!(verdicts_with(since_ten, 20, 2), settles(20, 2, 10));
     // The time is over, but it became healthy before that.
-    assert_eq!(judged_with(Some(Steady { since: Duration::from_secs(305), restarts: 1 }), 311, 1), settles(305, 1, 4));
+    assert_eq!(
+        verdicts_with(Some(Steady { since: Duration::from_secs(305), restarts: 1 }), 311, 1),
+        settles(305, 1, 4)
+    );
 }
 
 #[test]

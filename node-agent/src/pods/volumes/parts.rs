@@ -89,9 +89,9 @@ fn release(place: &Path) -> Result<()> {
 
 /// What lies at `path` inside the volume; folders that are missing are made, as the volume's own are.
 fn open(volume: &Path, path: &str) -> Result<OwnedFd> {
-    let look = OFlags::PATH | OFlags::CLOEXEC;
-    let root = rustix::fs::open(volume, look | OFlags::DIRECTORY, Mode::empty()).context("opening the volume")?;
-    let inside = |path: &str, flags| openat2(&root, path, look | flags, Mode::empty(), ResolveFlags::IN_ROOT);
+    let path_only = OFlags::PATH | OFlags::CLOEXEC;
+    let root = rustix::fs::open(volume, path_only | OFlags::DIRECTORY, Mode::empty()).context("opening the volume")?;
+    let inside = |path: &str, flags| openat2(&root, path, path_only | flags, Mode::empty(), ResolveFlags::IN_ROOT);
     match inside(path, OFlags::empty()) {
         Err(Errno::NOENT) => {}
         found => return found.context("looking for it"),
