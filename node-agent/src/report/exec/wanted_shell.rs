@@ -92,7 +92,7 @@ mod tests {
             ("user=0", "there is no \"user\", expected one of image, "),
         ] {
             let error = of_query(query).unwrap_err();
-            assert!(error.starts_with(expected), "{query}: {told}");
+            assert!(error.starts_with(expected), "{query}: {error}");
         }
     }
 }
