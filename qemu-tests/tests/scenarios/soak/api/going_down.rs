@@ -60,7 +60,7 @@ pub(super) fn goes(there: &Workstation, mut node: Node) -> Result<()> {
 /// What the pod wrote, looked at in the next boot, in which it runs again.
 pub(super) fn has_ended(node: &mut Node) -> Result<()> {
     let word = node.guest.ask("cat /var/lib/ender/word")?;
-    ensure!(word == "ended\n", "the pod was not let end: {word:?}");
+    ensure!(word.trim() == "ended", "the pod was not let end: {word:?}");
     node.status_when("it runs again", 120, |status| status.runs("ender"))?;
     ensure!(pending_here(node)?.is_null(), "it is to go down still");
     node.guest.ask(&format!("rm {MANIFEST}"))?;
