@@ -101,7 +101,7 @@ async fn listens(address: &str) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(SOON, listens).await.expect("it does not listen");
+    timeout(SOON, listens).await.unwrap();
 }
 
 /// A workstation and a node that know each other.
