@@ -216,7 +216,8 @@ async fn a_kubelets_pods_end_after_it_and_are_its_own_again() {
     kubelet::left(runtime, cri::RUNNING);
     workstation.succeeds(&["--node", &address, "reboot"]).await;
     assert_eq!(node.read("/asked"), "--no-block reboot\n");
-    assert_eq!((runtime.state().stops.clone(), runtime.calls("StopPodSandbox").len()), (vec!["c 7".to_owned()], 1));
+    assert_eq!(runtime.state().stops, ["c 7"]);
+    assert_eq!(runtime.calls("StopPodSandbox"), ["StopPodSandbox k1"]);
     assert!(runtime.calls("RemovePodSandbox").is_empty(), "{:?}", runtime.state().calls);
     let ended = "StopUnit ballast-kubelet.service replace";
     assert!(systemd.state().calls.iter().any(|call| call == ended), "{:?}", systemd.state().calls);
