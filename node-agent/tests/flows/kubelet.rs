@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::*;
 
-const ENVIRONMENT: &str = "/run/ballast/kubelet/environment";
+pub(super) const ENVIRONMENT: &str = "/run/ballast/kubelet/environment";
 const LOGS: &str = "/var/log/pods/default_web_u1/c/0.log";
 
 /// A pod that a kubelet ran: what it leaves in the runtime.
-fn left(runtime: &cri::Runtime, state: i32) {
+pub(super) fn left(runtime: &cri::Runtime, state: i32) {
     let text = |text: &str| text.to_owned();
     let metadata = wire::SandboxMetadata { name: text("web"), uid: text("u1"), namespace: text("default"), attempt: 0 };
     let mut runtime = runtime.state();

@@ -8,8 +8,8 @@ use tokio::time::{sleep, timeout};
 use super::{
     super::{
         Running,
-        fake::{Node, shown},
-        manifest, pod_file, upgrades,
+        fake::{Node, cri, shown},
+        kubelet, manifest, pod_file, upgrades,
         upgrades::FOLDER,
     },
     SOON, Workstation, listens, pair, program,
@@ -202,4 +202,23 @@ async fn a_reset_is_ordered_for_the_next_boot() {
     assert!(!node.path(ORDER).exists());
     let (code, message) = workstation.fails(&["--node", &address, "reset", "--cancel"]).await;
     assert!(code == 4 && message.contains("no reset is ordered"), "{message}");
+}
+
+#[tokio::test]
+async fn a_kubelets_pods_end_after_it_and_are_its_own_again() {
+    let (workstation, running, address) = going(|node| {
+        node.write(kubelet::ENVIRONMENT, "ARTIFACT=sha256:a\n");
+        let settings = node.read(FILE);
+        node.write(FILE, &(settings + "[kubelet]\nimage = \"r.example/kubelet:1\"\n"));
+    })
+    .await;
+    let Running { node, runtime, systemd } = &running;
+    kubelet::left(runtime, cri::RUNNING);
+    workstation.succeeds(&["--node", &address, "reboot"]).await;
+    assert_eq!(node.read("/asked"), "--no-block reboot\n");
+    assert_eq!(runtime.state().stops, ["c 7"]);
+    assert_eq!(runtime.calls("StopPodSandbox"), ["StopPodSandbox k1"]);
+    assert!(runtime.calls("RemovePodSandbox").is_empty(), "{:?}", runtime.state().calls);
+    let ended = "StopUnit ballast-kubelet.service replace";
+    assert!(systemd.state().calls.iter().any(|call| call == ended), "{:?}", systemd.state().calls);
 }

@@ -119,6 +119,15 @@ impl Manager {
         self.job(format!("TryRestartUnit {name} {mode}"), name, &emitter).await
     }
 
+    async fn stop_unit(
+        &self,
+        name: &str,
+        mode: &str,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> fdo::Result<OwnedObjectPath> {
+        self.job(format!("StopUnit {name} {mode}"), name, &emitter).await
+    }
+
     async fn reload_or_try_restart_unit(
         &self,
         name: &str,

@@ -300,7 +300,13 @@ impl State {
                 let status = Some(wire::Conditions { conditions: vec![network, ready] });
                 wire::StatusResponse { status }.encode_to_vec()
             }
-            "ListPodSandbox" => wire::Sandboxes { items: self.sandboxes.clone() }.encode_to_vec(),
+            "ListPodSandbox" => {
+                let request = wire::ListSandboxesRequest::decode(message).unwrap();
+                let wanted = request.filter.unwrap_or_default().label_selector;
+                let is_wanted =
+                    |one: &&wire::Sandbox| wanted.iter().all(|(key, value)| one.labels.get(key) == Some(value));
+                wire::Sandboxes { items: self.sandboxes.iter().filter(is_wanted).cloned().collect() }.encode_to_vec()
+            }
             // Where tests have servers of their own.
             "PodSandboxStatus" => {
                 let network = Some(wire::PodSandboxNetworkStatus { ip: "127.0.0.1".to_owned() });

@@ -93,6 +93,18 @@ pub(crate) struct Sandbox {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(crate) struct SandboxFilter {
+    #[prost(map = "string, string", tag = "3")]
+    pub(crate) label_selector: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ListSandboxesRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) filter: Option<SandboxFilter>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(crate) struct Sandboxes {
     #[prost(message, repeated, tag = "1")]
     pub(crate) items: Vec<Sandbox>,
@@ -134,6 +146,14 @@ pub(crate) struct ContainerConfig {
 pub(crate) struct LinuxContainerConfig {
     #[prost(message, optional, tag = "1")]
     pub(crate) resources: Option<LinuxContainerResources>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) security: Option<LinuxSecurity>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct LinuxSecurity {
+    #[prost(bool, tag = "2")]
+    pub(crate) privileged: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
