@@ -136,6 +136,19 @@ fn tail(text: &str) -> String {
     lines[lines.len().saturating_sub(TAIL_LINES)..].join("; ")
 }
 
+/// A program for tests. Another process writes it: as long as this one had it open, a child that another test starts in that moment would have it
+/// open, too, and it could not be run ("text file busy").
+#[cfg(test)]
+pub(crate) fn script(path: &Path, text: &str) {
+    use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let source = path.with_extension("source");
+    fs::write(&source, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(Command::new("cp").arg("--preserve=mode").args([&source, path]).status().unwrap().success());
+    fs::remove_file(source).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,8 +172,7 @@ mod tests {
     }
     fn script(folder: &Path, text: &str) -> std::path::PathBuf {
         let path = folder.join("db");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        super::script(&path, text);
         path
     }
 

@@ -143,17 +143,13 @@ fn arguments(wanted: &Wanted<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 
     fn host(script: &str) -> (tempfile::TempDir, Host) {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
-        let program = host.path(JOURNALCTL);
-        fs::create_dir_all(program.parent().unwrap()).unwrap();
-        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        crate::clients::exec::script(&host.path(JOURNALCTL), script);
         (tree, host)
     }
 

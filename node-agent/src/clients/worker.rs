@@ -111,7 +111,7 @@ async fn talk<T: DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+    use std::{fs, path::Path};
 
     use super::*;
 
@@ -119,13 +119,10 @@ mod tests {
     async fn a_worker_that_goes_on_and_on_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         let host = Host::new(folder.path());
-        let program = host.path(RELEASES);
-        fs::create_dir_all(program.parent().unwrap()).unwrap();
         // It makes progress all the time: no idle timeout ends this one.
         let goes_on = r#"while sleep 0.05; do echo '{"progress":{"fetched_bytes":1,"total_bytes":9}}'; done"#;
         let pid = folder.path().join("pid");
-        fs::write(&program, format!("#!/bin/sh\necho $$ >{}\n{goes_on}\n", pid.display())).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        crate::clients::exec::script(&host.path(RELEASES), &format!("echo $$ >{}\n{goes_on}", pid.display()));
         let mut reported = 0;
         let ended = run::<Fetched>(&host, RELEASES, &["fetch"], None, Duration::from_secs(2), |_| reported += 1)
             .await

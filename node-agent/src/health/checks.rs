@@ -152,10 +152,7 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::new(tree.path());
         let write = |path: &str, text: &str| {
-            let path = host.path(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            crate::clients::exec::script(&host.path(path), text);
         };
         let record = host.path("/arguments").display().to_string();
         write(

@@ -330,11 +330,7 @@ mod tests {
     }
 
     fn program(host: &Host, path: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let path = host.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        crate::clients::exec::script(&host.path(path), script);
     }
 
     const PLACE: &str = "pci0000:00/0000:00:04.0/virtio3/host2/target2:0:0/2:0:0:1";

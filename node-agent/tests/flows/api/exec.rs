@@ -138,7 +138,7 @@ async fn an_agent_ends_what_one_before_it_left_running() {
     ways.running.node.kill_agent().await;
     tasks::leave(&ways.running.runtime, "ballast-left", &["sleep", "2468"]);
     ways.running.node.write("/run/ballast/exec/ballast-left/container", "c1");
-    assert!(tasks::runs("2468"));
+    ways.running.node.wait_until("it to run", || tasks::runs("2468")).await;
     ways.running.node.start_agent();
     ways.running.node.wait_until("its end", || !tasks::runs("2468")).await;
     ways.running.node.wait_until("it to be forgotten", || ways.folder() == 0).await;

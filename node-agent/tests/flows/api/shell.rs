@@ -79,7 +79,8 @@ async fn a_shell_has_all_rights_and_leaves_nothing() {
         let state = runtime.state();
         let [container] = state.containers.as_slice() else { panic!("{:?}", state.calls) };
         let config = &container.config;
-        let is_privileged = config.linux.as_ref().and_then(|linux| linux.security.as_ref()).map(|own| own.privileged);
+        let is_privileged =
+            config.linux.as_ref().and_then(|linux| linux.security_context.as_ref()).map(|own| own.privileged);
         assert_eq!(is_privileged, Some(true));
         assert!(config.mounts.iter().any(|mount| mount.container_path == "/host"), "{config:?}");
     }

@@ -301,7 +301,7 @@ impl State {
                 wire::StatusResponse { status }.encode_to_vec()
             }
             "ListPodSandbox" => {
-                let request = wire::ListSandboxesRequest::decode(message).unwrap();
+                let request = wire::ListPodSandboxRequest::decode(message).unwrap();
                 let wanted = request.filter.unwrap_or_default().label_selector;
                 let is_wanted =
                     |one: &&wire::Sandbox| wanted.iter().all(|(key, value)| one.labels.get(key) == Some(value));

@@ -93,15 +93,15 @@ pub(crate) struct Sandbox {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct SandboxFilter {
+pub(crate) struct PodSandboxFilter {
     #[prost(map = "string, string", tag = "3")]
     pub(crate) label_selector: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListSandboxesRequest {
+pub(crate) struct ListPodSandboxRequest {
     #[prost(message, optional, tag = "1")]
-    pub(crate) filter: Option<SandboxFilter>,
+    pub(crate) filter: Option<PodSandboxFilter>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -147,11 +147,11 @@ pub(crate) struct LinuxContainerConfig {
     #[prost(message, optional, tag = "1")]
     pub(crate) resources: Option<LinuxContainerResources>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) security: Option<LinuxSecurity>,
+    pub(crate) security_context: Option<LinuxContainerSecurityContext>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct LinuxSecurity {
+pub(crate) struct LinuxContainerSecurityContext {
     #[prost(bool, tag = "2")]
     pub(crate) privileged: bool,
 }
