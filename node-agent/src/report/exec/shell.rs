@@ -41,6 +41,10 @@ const PERMIT: Duration = Duration::from_secs(60);
 /// A manifest and its signatures.
 const RESOLVE: Duration = Duration::from_secs(300);
 
+/// How often, and how long after each other, it is tried to remove a shell's container.
+const CLOSE_TRIES: u32 = 10;
+const CLOSE_AGAIN: Duration = Duration::from_secs(1);
+
 /// What may be fetched, and how.
 #[derive(Debug)]
 pub struct Permit {
@@ -206,8 +210,19 @@ async fn stay(
     ended
 }
 
-/// Ends what was made for the shell `id`.
+/// Ends what was made for the shell `id`. containerd fails once if the shell's own process ends in that very moment.
 async fn close(cri: &Cri, id: &str) -> Result<()> {
+    for _ in 1..CLOSE_TRIES {
+        match remove(cri, id).await {
+            Ok(()) => return Ok(()),
+            Err(error) => log::info!("shell: {error:#}; it is tried again"),
+        }
+        sleep(CLOSE_AGAIN).await;
+    }
+    remove(cri, id).await
+}
+
+async fn remove(cri: &Cri, id: &str) -> Result<()> {
     for sandbox in cri.sandboxes(BTreeMap::from([(LABEL.to_owned(), id.to_owned())])).await? {
         cri.stop_sandbox(&sandbox.id).await?;
         cri.remove_sandbox(&sandbox.id).await?;

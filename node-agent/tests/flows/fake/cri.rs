@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub(crate) missing: Vec<String>,
     /// Whether it takes no archives.
     pub(crate) refuses_archives: bool,
+    /// So often a sandbox cannot be stopped.
+    pub(crate) failing_stops: u32,
     pub(crate) is_ready: bool,
     pub(crate) is_silent: bool,
     /// Why containers cannot be started, in the runtime's words.
@@ -180,6 +182,10 @@ impl State {
                 self.sandboxes.push(sandbox);
                 self.dns.push(config.dns);
                 Some(Answer::Message(id.encode_to_vec()))
+            }
+            "StopPodSandbox" if self.failing_stops > 0 => {
+                self.failing_stops -= 1;
+                return Some(Answer::Refusal("failed to kill container: ttrpc: closed".to_owned()));
             }
             "StopPodSandbox" => {
                 self.sandboxes.iter_mut().filter(|one| one.id == id.id).for_each(|one| one.state = 1);

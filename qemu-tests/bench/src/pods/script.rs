@@ -27,10 +27,13 @@ END
 }
 "#;
 
+/// READY comes first, and what a node does after it takes minutes of this CPU: growing /var, the network, its own pod.
+const SETTLED: &str = "systemctl is-system-running --wait >/dev/null || :\nsleep 60\n";
+
 /// Starts what `start NAME` starts, [`STARTS`] times, each ended by `end NAME` before the next.
 fn starts(functions: &str) -> String {
     format!(
-        "set -e\n{MANIFEST}{functions}\nfor n in $(seq {STARTS}); do\n\
+        "set -e\n{SETTLED}{MANIFEST}{functions}\nfor n in $(seq {STARTS}); do\n\
          mkdir -p /run/bench/bench$n; manifest bench$n >/run/bench/bench$n.yaml\n\
          begin=$(date +%s%N); start bench$n >/dev/null\n\
          until [ -e /run/bench/bench$n/boot_id ]; do sleep 0.005; done\n\

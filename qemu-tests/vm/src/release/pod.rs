@@ -33,14 +33,38 @@ impl PodImage {
     /// When the program cannot be read, or the image not be written.
     pub fn of(program: &Path, into: &Path) -> Result<Self> {
         let name = program.file_name().and_then(|name| name.to_str()).context("a program without a name")?;
-        let content = std::fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+        Self::of_files(&[(name, program)], into)
+    }
+
+    /// The node's own shell, `sleep` and `cat`, as a toolbox, in the folder `into`, which must not be there yet.
+    ///
+    /// # Errors
+    /// When the image under test lacks one, or the other cannot be written.
+    pub fn toolbox(image: &Image, into: &Path) -> Result<Self> {
+        let places = [
+            ("bin/sh", "usr/bin/dash"),
+            ("bin/sleep", "usr/bin/sleep"),
+            ("bin/cat", "usr/bin/cat"),
+            ("lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
+            ("lib/x86_64-linux-gnu/libc.so.6", "usr/lib/x86_64-linux-gnu/libc.so.6"),
+        ];
+        let files: Vec<(&str, PathBuf)> = places.iter().map(|(path, from)| (*path, image.root.join(from))).collect();
+        let files: Vec<(&str, &Path)> = files.iter().map(|(path, from)| (*path, from.as_path())).collect();
+        Self::of_files(&files, into)
+    }
+
+    /// One of `files`, each with its place inside and where it is from; the first is the entry point.
+    fn of_files(files: &[(&str, &Path)], into: &Path) -> Result<Self> {
         std::fs::create_dir_all(into.join("blobs/sha256")).with_context(|| format!("making {}", into.display()))?;
         std::fs::write(into.join("oci-layout"), "{\"imageLayoutVersion\":\"1.0.0\"}").context("writing oci-layout")?;
         let layout = Layout::open(into.to_owned())?;
         let mut layer = Layer::default();
-        layer.file(name, 0o755, content);
+        for (place, from) in files {
+            layer.file(place, 0o755, std::fs::read(from).with_context(|| format!("reading {}", from.display()))?);
+        }
         let (tar, compressed) = layer.pack().context("packing the layer")?;
-        let config = json!({"architecture": "amd64", "os": "linux", "config": {"Entrypoint": [format!("/{name}")]},
+        let (first, _) = files.first().context("an image of no files")?;
+        let config = json!({"architecture": "amd64", "os": "linux", "config": {"Entrypoint": [format!("/{first}")]},
             "rootfs": {"type": "layers", "diff_ids": [Blob::of(&tar).digest]}});
         let config = layout.add(config.to_string().as_bytes())?;
         let layer = layout.add(&compressed)?;
