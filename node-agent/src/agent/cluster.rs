@@ -163,6 +163,9 @@ impl Agent {
         let is_busy = self.orders.underway.is_some() || self.update.running().is_some();
         match self.orders.next(is_busy) {
             Some(Asked { cluster, order: Order::Prepare { id, image } }) => self.prepare(cluster, id, image, settings),
+            Some(Asked { cluster, order: Order::Reboot { .. } }) if !self.power.is_up() => {
+                log::info!("cluster {cluster} asks for a reboot, and the node goes down otherwise; it asks again");
+            }
             Some(Asked { cluster, order: Order::Reboot { reason } }) => {
                 self.update.reboot(&format!("cluster {cluster} asks for it: {reason}"));
             }

@@ -26,7 +26,7 @@ pub(super) fn plan(observed: &Observed, unattended: Unattended, now: SystemTime)
     let mut kubelet = kubelet::plan(observed, now);
     // It is not started anew while it is ended.
     kubelet.step = kubelet.step.filter(|_| !observed.is_ending);
-    let unwell = kubelet::unwell(observed, &kubelet);
+    let unwell = kubelet::unwell(observed, &kubelet).filter(|_| !observed.is_ending);
     let runtime = health::model::Runtime {
         problem: problem.as_deref(),
         restarts: observed.runtime.restarts,

@@ -21,11 +21,18 @@ impl Agent {
         }
         if !self.power.is_up() {
             let pods = self.pods_left(observed);
-            let clusters = self.memberships.reports().iter().filter_map(cluster).collect();
+            let reports = self.memberships.reports();
+            let clusters = observed.settings.as_ref().map(|_| reports.iter().filter_map(cluster).collect());
             self.power.go_on(Seen { now: Duration::ZERO, operation, clusters, pods }).await;
         }
         if !self.power.is_ending() {
             self.kubelet.stay();
+        }
+        if observed.is_ending
+            && let Some((_, pods)) = &observed.pods
+        {
+            let noted = self.pods.cut_short(&self.host, pods).await;
+            self.warnings.note(noted);
         }
         for line in self.power.announced() {
             self.warnings.note(console::print(&self.host, &format!("ballast: {line}")));

@@ -32,7 +32,8 @@ impl Agent {
         let now = (settings.auto && settings.windows.is_some()).then(|| self.set_clock(now)).flatten();
         Unattended {
             is_on: settings.auto,
-            reboots: settings.reboot,
+            // Somebody asked to go down, perhaps to stay down: that is what happens.
+            reboots: settings.reboot && self.power.is_up(),
             is_open: settings.auto && matches!(gate(settings.windows.as_deref(), now), Gate::Open { .. }),
             is_due: self.update.is_due(),
         }

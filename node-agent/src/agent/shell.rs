@@ -7,13 +7,10 @@ use ballast_types::ImageReference;
 
 use super::{Agent, Observed, kubelet};
 use crate::{
-    report::exec::shell::{AskedShell, Permit},
+    report::exec::shell::{AskedShell, NEVER, Permit},
     settings::model::DebugShell,
     update,
 };
-
-/// Is there once the settings said that there is to be no shell, and gone with the boot: who may change settings cannot give himself one.
-const NEVER: &str = "/run/ballast/shell-never";
 
 impl Agent {
     /// Takes note of what the settings say, and answers who asked.

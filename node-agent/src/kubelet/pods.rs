@@ -97,12 +97,12 @@ async fn stop_one(cri: &Cri, sandbox: &Sandbox, containers: Vec<(String, Duratio
     let mut stops = JoinSet::new();
     for (container, grace) in containers {
         let cri = cri.clone();
-        stops.spawn(async move { cri.stop_container(&container, grace).await });
+        stops.spawn(async move { Ok(cri.stop_container(&container, grace).await?) });
     }
-    while let Some(stopped) = stops.join_next().await {
-        stopped.with_context(doing)?.with_context(doing)?;
-    }
-    cri.stop_sandbox(&sandbox.id).await.with_context(doing)
+    // All have their grace, whatever becomes of one.
+    let stopped = all(stops).await.with_context(doing);
+    let sandbox = cri.stop_sandbox(&sandbox.id).await.with_context(doing);
+    stopped.and(sandbox)
 }
 
 async fn end_one(host: Host, cri: Cri, sandbox: Sandbox, containers: Vec<(String, Duration)>) -> Result<()> {

@@ -43,7 +43,8 @@ pub struct Jobs {
     importing: Arc<Mutex<()>>,
     pids_limit: Option<u32>,
     rotating: Option<JoinHandle<()>>,
-    resolver: Option<Resolver>,
+    /// Which name servers running pods were given last, and by what.
+    following: Option<(Resolver, JoinHandle<()>)>,
     disk: DiskController,
     prober: Prober,
 }
@@ -72,7 +73,7 @@ impl Jobs {
             importing: Arc::default(),
             pids_limit: None,
             rotating: None,
-            resolver: None,
+            following: None,
         }
     }
 
@@ -180,17 +181,24 @@ impl Jobs {
 
     /// Has the pods that run ask the name servers of `observed`, if they are others than before: a network that comes late, or another one.
     pub fn follow_resolver(&mut self, desired: &Desired, observed: &Observed) {
-        let Some(resolver) = observed.resolver.as_ref().filter(|found| self.resolver.as_ref() != Some(found)) else {
+        let Some(resolver) = &observed.resolver else { return };
+        // One after the other: the last one to write has the newest.
+        if self.following.as_ref().is_some_and(|(_, task)| !task.is_finished()) {
             return;
-        };
-        self.resolver = Some(resolver.clone());
-        let (host, resolver) = (self.host.clone(), resolver.clone());
+        }
+        if self.following.as_ref().is_some_and(|(followed, _)| followed == resolver) {
+            return;
+        }
+        let (host, servers) = (self.host.clone(), resolver.clone());
         let pods: Vec<Pod> = desired.pods.values().cloned().collect();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = volumes::files::update_resolv_confs(&host, &pods, &resolver) {
+        let changed = Arc::clone(&self.changed);
+        let task = tokio::task::spawn_blocking(move || {
+            for error in volumes::files::update_resolv_confs(&host, &pods, &servers) {
                 log::warn!("{error:#}");
             }
+            changed.notify_one();
         });
+        self.following = Some((resolver.clone(), task));
     }
 
     /// Takes note of the jobs that ended.

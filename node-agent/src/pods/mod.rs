@@ -2,6 +2,7 @@
 
 pub mod act;
 mod cached;
+mod cut_short;
 pub mod desired;
 pub mod disk;
 mod files;

@@ -14,6 +14,7 @@ use ballast_types::ImageReference;
 use super::{
     act::Jobs,
     cached::{Cached, EndedContainer},
+    cut_short,
     disk::model::Marks,
     files,
     manifest::{self, Read},
@@ -70,6 +71,8 @@ fn is_manifest(name: &str) -> bool {
 pub struct Observer {
     archives: Option<BTreeMap<ImageReference, Archive>>,
     cached: Cached,
+    /// Containers that were ended because the node goes down, once they were read.
+    cut_short: Option<BTreeSet<String>>,
     /// The first look.
     since: Option<Instant>,
 }
@@ -85,13 +88,19 @@ impl Observer {
         let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
         let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();
         self.cached.addresses(cri, &mut sandboxes).await;
+        if self.cut_short.is_none() {
+            let read = |host: &Host| Ok(cut_short::read(host));
+            self.cut_short = Some(host.read("reading which containers were cut short", read).await?);
+        }
+        let cut_short = self.cut_short.clone().unwrap_or_default();
         let mut used = BTreeSet::new();
         let mut ended = Vec::new();
         for container in cri.containers(managed()).await? {
             used.insert(container.image.clone());
             ended.extend(EndedContainer::of(&container));
             if let Some(sandbox) = sandboxes.iter_mut().find(|sandbox| sandbox.id == container.sandbox_id) {
-                sandbox.containers.push(instance(container, &boot));
+                let is_cut_short = cut_short.contains(&container.id);
+                sandbox.containers.push(instance(container, &boot, is_cut_short));
             }
         }
         self.cached.termination_messages(host, ended, &mut sandboxes).await?;
@@ -119,6 +128,22 @@ impl Observer {
         let since = *self.since.get_or_insert_with(Instant::now);
         let found = resolver(host);
         (!found.servers.is_empty() || since.elapsed() >= RESOLVER_TIMEOUT).then_some(found)
+    }
+
+    /// Writes down which containers run now that the node goes down.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub async fn cut_short(&mut self, host: &Host, observed: &Observed) -> Result<()> {
+        let known = self.cut_short.clone().unwrap_or_default();
+        let all = cut_short::with_running(&known, &observed.sandboxes);
+        if all != known {
+            let ids = all.clone();
+            host.change("writing down which containers are cut short", move |host| cut_short::write(host, &ids))
+                .await?;
+            self.cut_short = Some(all);
+        }
+        Ok(())
     }
 
     async fn archives(&mut self, host: &Host) -> Result<&BTreeMap<ImageReference, Archive>> {
@@ -167,7 +192,7 @@ fn sandbox_of(found: cri::Sandbox) -> Sandbox {
     }
 }
 
-fn instance(found: ContainerStatus, boot: &str) -> Instance {
+fn instance(found: ContainerStatus, boot: &str, is_cut_short: bool) -> Instance {
     let crashes = sandbox::crashes(&found.annotations, boot);
     let state = match found.state {
         ContainerState::Created => State::Created,
@@ -176,7 +201,10 @@ fn instance(found: ContainerStatus, boot: &str) -> Instance {
         ContainerState::Exited | ContainerState::Unknown => State::Exited {
             started_at: found.started_at,
             finished_at: found.finished_at.unwrap_or(SystemTime::UNIX_EPOCH + Duration::from_secs(1)),
-            exit_code: if found.state == ContainerState::Unknown { UNKNOWN_EXIT } else { found.exit_code },
+            exit_code: match found.state == ContainerState::Unknown || is_cut_short {
+                true => UNKNOWN_EXIT,
+                false => found.exit_code,
+            },
             reason: found.reason,
             message: one_line(&found.message, MAX_MESSAGE),
         },

@@ -71,6 +71,15 @@ impl Power {
         if client.is_closed() {
             return;
         }
+        if let (State::Underway(underway), true) = (&mut self.state, order.force && order.in_secs.is_none())
+            && underway.phase == Phase::EndsPods
+            && order.action != Action::Cancel
+        {
+            underway.is_hurried = true;
+            self.announce("its pods are not waited for any longer".to_owned());
+            self.changed.notify_one();
+            return self.watch(client);
+        }
         let event = match order.action {
             Action::Cancel => self.cancel(),
             Action::Reboot | Action::Off => match plan::refusal(&order, operation, self.pending().as_deref()) {
@@ -179,7 +188,14 @@ impl Power {
         match phase {
             Phase::Waits => {}
             Phase::Drains => self.tell("the pods of its clusters go".to_owned()),
-            Phase::EndsPods => self.tell("its pods end".to_owned()),
+            Phase::EndsPods => {
+                // From here on it goes down, also if this agent does not live to see it.
+                let order = Order { drain: false, in_secs: None, ..underway.order.clone() };
+                if let Err(error) = save(&self.host, &Scheduled { order, at_secs: now.as_secs() }) {
+                    log::warn!("{error:#}");
+                }
+                self.tell("its pods end".to_owned());
+            }
             Phase::GoesDown => {
                 self.tell(action.sentence().to_owned());
                 let told = match action {
@@ -202,7 +218,13 @@ impl Power {
         (self.told, self.grace) = (String::new(), Duration::ZERO);
         let drained = if order.drain { ", drained first" } else { "" };
         self.announce(format!("{}{drained}", order.action.sentence()));
-        self.state = State::Underway(Underway { order, is_scheduled, phase: Phase::Waits, since: clock::uptime() });
+        self.state = State::Underway(Underway {
+            order,
+            is_scheduled,
+            phase: Phase::Waits,
+            since: clock::uptime(),
+            is_hurried: false,
+        });
         self.changed.notify_one();
     }
 
@@ -263,8 +285,17 @@ impl Power {
     fn pending(&self) -> Option<String> {
         match &self.state {
             State::Up => None,
-            State::Scheduled(scheduled) => Some(sentence(scheduled)),
-            State::Underway(underway) => Some(format!("{} already", underway.order.action.sentence())),
+            State::Scheduled(scheduled) => {
+                Some(format!("{}; ballast reboot --cancel takes it back", sentence(scheduled)))
+            }
+            State::Underway(underway) => {
+                let does = match underway.phase {
+                    Phase::Waits | Phase::Drains => "ballast reboot --cancel takes it back",
+                    Phase::EndsPods => "--force waits for its pods no longer",
+                    Phase::GoesDown => "systemd was told",
+                };
+                Some(format!("{} already; {does}", underway.order.action.sentence()))
+            }
         }
     }
 

@@ -96,6 +96,8 @@ pub struct Underway {
     pub phase: Phase,
     /// Since when, since the kernel started.
     pub since: Duration,
+    /// Somebody asked once more, with force: its pods are not waited for any longer.
+    pub is_hurried: bool,
 }
 
 /// How far it is.
@@ -130,8 +132,8 @@ pub struct Seen {
     pub now: Duration,
     /// The operation on releases that runs.
     pub operation: Option<String>,
-    /// The clusters that it has a Node in.
-    pub clusters: Vec<Cluster>,
+    /// The clusters that it has a Node in; None while nobody knows.
+    pub clusters: Option<Vec<Cluster>>,
     /// The pods that still run.
     pub pods: Pods,
 }

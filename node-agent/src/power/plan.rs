@@ -12,6 +12,9 @@ const OPERATION: Duration = Duration::from_secs(2 * 3600);
 /// What ending pods takes beside their grace: the runtime has to do it.
 const BESIDE_GRACE: Duration = Duration::from_secs(30);
 
+/// No pod keeps the node up for longer, whatever grace its manifest asks for: as with a kubelet's pods.
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// systemd stops every unit within 90 s, one after the other at worst; by then it has not.
 const GOING: Duration = Duration::from_secs(300);
 
@@ -26,7 +29,7 @@ pub fn refusal(order: &Order, operation: Option<&str>, pending: Option<&str>) ->
         return None;
     }
     if let Some(pending) = pending {
-        return busy(format!("{pending}; ballast reboot --cancel takes it back"));
+        return busy(pending.to_owned());
     }
     if let Some(operation) = operation.filter(|_| !order.force) {
         return busy(format!("{operation} is running; wait for its end, or use --force, which cancels it"));
@@ -56,11 +59,12 @@ pub fn step(underway: &Underway, seen: &Seen) -> Step {
             None => Step::Enter(Phase::EndsPods),
             Some(operation) => wait_for(operation, been),
         },
-        Phase::Drains => match (drains(order, &seen.clusters, been), busy) {
+        Phase::Drains => match (drains(order, seen.clusters.as_deref(), been), busy) {
             (None, None) => Step::Enter(Phase::EndsPods),
             (None, Some(operation)) => wait_for(operation, been),
             (Some(step), _) => step,
         },
+        Phase::EndsPods if underway.is_hurried => Step::Enter(Phase::GoesDown),
         Phase::EndsPods => ends(&seen.pods, been),
         Phase::GoesDown if been > GOING => give_up(format!(
             "systemd was told to go down and did not within {} s; see ballast logs, or use --force",
@@ -82,11 +86,14 @@ fn wait_for(operation: &str, been: Duration) -> Step {
 }
 
 /// None: all are empty.
-fn drains(order: &Order, clusters: &[Cluster], been: Duration) -> Option<Step> {
-    let waits: Vec<String> = clusters
-        .iter()
-        .filter_map(|cluster| Some(format!("cluster {}: {}", cluster.name, cluster.waits.as_ref()?)))
-        .collect();
+fn drains(order: &Order, clusters: Option<&[Cluster]>, been: Duration) -> Option<Step> {
+    let waits: Vec<String> = match clusters {
+        Some(clusters) => clusters
+            .iter()
+            .filter_map(|cluster| Some(format!("cluster {}: {}", cluster.name, cluster.waits.as_ref()?)))
+            .collect(),
+        None => vec!["its clusters are not known yet".to_owned()],
+    };
     if waits.is_empty() {
         return None;
     }
@@ -104,7 +111,8 @@ fn drains(order: &Order, clusters: &[Cluster], been: Duration) -> Option<Step> {
 fn ends(pods: &Pods, been: Duration) -> Step {
     match pods {
         Pods::Run { names, .. } if names.is_empty() => Step::Enter(Phase::GoesDown),
-        Pods::Run { names, grace } if been < *grace + BESIDE_GRACE => {
+        Pods::Run { names, grace } if been < (*grace).min(LONGEST) + BESIDE_GRACE => {
+            let grace = (*grace).min(LONGEST);
             let some = names.iter().take(SOME_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
             let more = if names.len() > SOME_NAMES { ", …" } else { "" };
             let verb = if names.len() == 1 { "pod ends" } else { "pods end" };
@@ -129,7 +137,7 @@ mod tests {
         Seen {
             now: Duration::from_secs(now),
             operation: operation.map(str::to_owned),
-            clusters: vec![Cluster { name: "a".to_owned(), waits: waits.map(str::to_owned) }],
+            clusters: Some(vec![Cluster { name: "a".to_owned(), waits: waits.map(str::to_owned) }]),
             pods: Pods::Run {
                 names: pods.iter().map(|&name| name.to_owned()).collect(),
                 grace: Duration::from_secs(30),
@@ -137,8 +145,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_pod_keeps_the_node_up_for_ever() {
+        let run = |secs| Pods::Run { names: vec!["db".to_owned()], grace: Duration::from_secs(secs) };
+        let day = |now| Seen { pods: run(86_400), ..seen(now, None, None, &[]) };
+        assert_eq!(shown(Phase::EndsPods, order(false, false), &day(700)), "wait: 1 pod ends, within 600 s: db");
+        assert_eq!(shown(Phase::EndsPods, order(false, false), &day(731)), "goes-down");
+        let underway = Underway {
+            order: order(false, true),
+            is_scheduled: false,
+            phase: Phase::EndsPods,
+            since: Duration::from_secs(100),
+            is_hurried: true,
+        };
+        assert_eq!(step(&underway, &day(101)), Step::Enter(Phase::GoesDown));
+        // Nobody knows yet which clusters there are: nothing is drained before.
+        let unknown = |now| Seen { clusters: None, ..seen(now, None, None, &[]) };
+        let drains = |now| shown(Phase::Drains, order(true, false), &unknown(now));
+        assert_eq!(drains(101), "wait: its clusters are not known yet");
+        assert!(drains(161).starts_with("give up: not drained within 60 s"), "{}", drains(161));
+    }
+
     fn shown(phase: Phase, order: Order, seen: &Seen) -> String {
-        let underway = Underway { order, is_scheduled: false, phase, since: Duration::from_secs(100) };
+        let underway =
+            Underway { order, is_scheduled: false, phase, since: Duration::from_secs(100), is_hurried: false };
         match step(&underway, seen) {
             Step::Wait(message) => format!("wait: {message}"),
             Step::Enter(phase) => phase.name().to_owned(),

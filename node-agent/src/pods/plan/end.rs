@@ -14,6 +14,9 @@ use crate::pods::{
     probes::model::Hook,
 };
 
+/// A pod has no longer to end when the node goes down, as a kubelet's.
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// A container that is to be ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
@@ -79,7 +82,13 @@ pub fn end_all(desired: &Desired, observed: &Observed, now: SystemTime) -> Plan 
     for (sandbox, _) in all.iter().filter(|(_, priority)| Some(*priority) == lowest) {
         let kept = spec(desired, sandbox).is_none().then(|| kept_spec(sandbox)).flatten();
         let (_, steps) = jobs.entry(&sandbox.key).or_insert((&sandbox.uid, Vec::new()));
-        steps.extend(stop(sandbox, spec(desired, sandbox).or(kept.as_ref()), |_| true));
+        let stop = stop(sandbox, spec(desired, sandbox).or(kept.as_ref()), |_| true);
+        steps.extend(stop.map(|mut step| {
+            if let Step::StopContainers { grace, .. } = &mut step {
+                *grace = (*grace).min(LONGEST);
+            }
+            step
+        }));
         steps.push(Step::StopSandbox { id: sandbox.id.clone() });
     }
     for (key, (uid, steps)) in jobs {
@@ -96,7 +105,7 @@ pub fn left_to_end(desired: &Desired, observed: &Observed) -> (Vec<String>, Dura
     names.dedup();
     for sandbox in left(observed) {
         let grace = graces.entry(priority(desired, sandbox)).or_default();
-        *grace = sandbox.grace.max(*grace);
+        *grace = sandbox.grace.min(LONGEST).max(*grace);
     }
     (names, graces.values().sum())
 }

@@ -39,18 +39,15 @@ pub(in crate::pods) fn provide_resolv_conf(host: &Host, pod: &Pod, resolver: Res
     provide(host, pod, "resolv.conf", &sandbox::resolv_conf::text(&pod.spec, resolver))
 }
 
-/// Writes the name servers of `resolver` into the files of those of `pods` that have one.
-///
-/// # Errors
-/// If one cannot be written.
-pub(in crate::pods) fn update_resolv_confs(host: &Host, pods: &[Pod], resolver: &Resolver) -> Result<()> {
-    for pod in pods {
+/// Writes the name servers of `resolver` into the files of those of `pods` that have one; which could not be written.
+pub(in crate::pods) fn update_resolv_confs(host: &Host, pods: &[Pod], resolver: &Resolver) -> Vec<anyhow::Error> {
+    let update = |pod: &Pod| {
         let path = place(host, pod, "resolv.conf");
-        if sandbox::resolv_conf::is_own(&pod.spec) && path.exists() {
-            write_in_place(&path, &sandbox::resolv_conf::text(&pod.spec, resolver.clone()))?;
-        }
-    }
-    Ok(())
+        let has_one = sandbox::resolv_conf::is_own(&pod.spec) && path.exists();
+        let text = has_one.then(|| sandbox::resolv_conf::text(&pod.spec, resolver.clone()));
+        text.and_then(|text| write_in_place(&path, &text).err())
+    };
+    pods.iter().filter_map(update).collect()
 }
 
 fn place(host: &Host, pod: &Pod, name: &str) -> PathBuf {
@@ -101,7 +98,7 @@ mod tests {
         let (own, shared) = (pod("own", ""), pod("shared", "hostNetwork: true,"));
         let path = provide_resolv_conf(&host, &own, resolver(&["192.0.2.1", "192.0.2.2"])).unwrap();
         let inode = fs::metadata(&path).unwrap().ino();
-        update_resolv_confs(&host, &[own.clone(), shared.clone()], &resolver(&["192.0.2.9"])).unwrap();
+        update_resolv_confs(&host, &[own.clone(), shared.clone()], &resolver(&["192.0.2.9"]));
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.ends_with("\nnameserver 192.0.2.9\n"), "{text}");
         let there = fs::metadata(&path).unwrap();

@@ -32,6 +32,9 @@ use crate::{
 /// A file for each that is open, so that the status knows of it, and the agent that comes after this one.
 pub const FOLDER: &str = "/run/ballast/shell";
 
+/// Is there once the settings said that there is to be no shell, and gone with the boot: who may change settings cannot give himself one.
+pub const NEVER: &str = "/run/ballast/shell-never";
+
 /// Sandboxes of shells have it. They have no mark of the agent's pods, which would end them.
 const LABEL: &str = "os.ballast.dev/shell";
 
@@ -102,8 +105,14 @@ async fn attend(answers: &Answers, wanted: &Shell, inputs: Inputs, client: &mpsc
         Err(error) => Err(error),
     };
     let closed = close(&cri, &mark.id).await.context("removing the shell's container");
-    log::warn!("shell: {image} is closed");
-    drop(mark);
+    match &closed {
+        Ok(()) => {
+            log::warn!("shell: {image} is closed");
+            drop(mark);
+        }
+        // The status goes on to say so, and the next agent tries again.
+        Err(_) => mark.stays(),
+    }
     ended.and_then(|status| closed.map(|()| status))
 }
 
@@ -121,13 +130,7 @@ async fn beating<T>(client: &mpsc::Sender<Reply>, work: impl Future<Output = Res
 
 /// Has the image checked and fetched; by what it is known then. What was signed is a digest, and that is what is fetched.
 async fn fetch(answers: &Answers, wanted: &Shell, cri: &Cri) -> Result<String> {
-    let (reply, permit) = oneshot::channel();
-    let asked = AskedShell { image: wanted.image.clone(), reply };
-    answers.asked_shell.send(asked).await.context("the agent is ending")?;
-    answers.changed.notify_one();
-    let late = || format!("the agent gave no answer within {} s", PERMIT.as_secs());
-    let permit = timeout(PERMIT, permit).await.with_context(late)?.context("the agent is ending")?;
-    let Permit { image, registry } = permit.map_err(anyhow::Error::msg)?;
+    let Permit { image, registry } = permit(answers, wanted).await?;
     let resolve = ["resolve", image.as_str()];
     let resolved = worker::run::<Resolved>(&answers.host, ARTIFACTS, &resolve, Some(&registry), RESOLVE, |_| {});
     let Resolved { digest } = resolved.await.with_context(|| format!("checking the toolbox {image}"))?;
@@ -138,7 +141,27 @@ async fn fetch(answers: &Answers, wanted: &Shell, cri: &Cri) -> Result<String> {
     if let Err(error) = preloaded::provide_all(&answers.host, cri).await {
         log::warn!("shell: importing the images of the OS: {error:#}");
     }
+    // A fetch may take long, and the settings may have changed.
+    permit(answers, wanted).await?;
     Ok(exact)
+}
+
+/// Asks the loop, which knows the settings.
+async fn permit(answers: &Answers, wanted: &Shell) -> Result<Permit> {
+    let (reply, permit) = oneshot::channel();
+    let asked = AskedShell { image: wanted.image.clone(), reply };
+    answers.asked_shell.send(asked).await.context("the agent is ending")?;
+    answers.changed.notify_one();
+    let late = || format!("the agent gave no answer within {} s", PERMIT.as_secs());
+    let permit = timeout(PERMIT, permit).await.with_context(late)?.context("the agent is ending")?;
+    permit.map_err(anyhow::Error::msg)
+}
+
+/// Until the settings forbid shells.
+async fn forbidden(host: &Host) {
+    while !host.path(NEVER).exists() {
+        sleep(HEARTBEAT).await;
+    }
 }
 
 /// Makes and starts the container; its id.
@@ -202,6 +225,7 @@ async fn stay(
     let ended = tokio::select! {
         ended = session::attend(&process, &session, inputs, client) => ended,
         () = client.closed() => Err(anyhow!("who asked has gone away")),
+        () = forbidden(host) => Err(anyhow!("debug.shell is \"never\" now, so it ends")),
         () = sleep(Duration::from_secs(wanted.secs)) => Err(anyhow!("the shell's {} s are over", wanted.secs)),
     };
     if let Err(error) = process.remove().await {
@@ -247,6 +271,13 @@ impl Mark {
         let text = format!("a shell with all rights on the node is open, in {image}, for at most {minutes} min");
         fs::write(&file, text).with_context(doing)?;
         Ok(Self { id, file })
+    }
+}
+
+impl Mark {
+    /// What it stands for could not be removed.
+    fn stays(self) {
+        std::mem::forget(self);
     }
 }
 

@@ -185,7 +185,7 @@ impl State {
             }
             "StopPodSandbox" if self.failing_stops > 0 => {
                 self.failing_stops -= 1;
-                return Some(Answer::Refusal("failed to kill container: ttrpc: closed".to_owned()));
+                Some(Answer::Refusal("failed to kill container: ttrpc: closed".to_owned()))
             }
             "StopPodSandbox" => {
                 self.sandboxes.iter_mut().filter(|one| one.id == id.id).for_each(|one| one.state = 1);

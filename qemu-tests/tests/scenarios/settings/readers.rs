@@ -19,6 +19,10 @@ mod any;
 /// So many settings at random, the same each time; each is read by all.
 const SETTINGS: usize = 24;
 
+/// So many registries are tried, and so many settings are made at most until there are as many.
+const HOSTS: usize = 4;
+const MOST: usize = 2000;
+
 /// Each drop-in's folder, who reads it, and how it is reported.
 const DROP_INS: [(&str, &str); 3] = [
     ("resolved.conf.d", "systemd-resolved.service"),
@@ -28,14 +32,26 @@ const DROP_INS: [(&str, &str); 3] = [
 
 pub(super) fn read_any_settings(node: &mut Node) -> Result<()> {
     let mut runner = TestRunner::deterministic();
-    let mut all: Vec<Settings> = Vec::new();
-    for _ in 0..SETTINGS {
-        let tree = any::any_settings().new_tree(&mut runner).map_err(|why| anyhow::anyhow!("no settings: {why}"))?;
-        all.push(tree.current());
-    }
+    let mut all: Vec<Settings> = (0..SETTINGS).map(|_| one(&mut runner)).collect::<Result<_>>()?;
     drop_ins(&mut node.guest, &all)?;
     containerd(&mut node.guest, &all).context("containerd's configuration")?;
+    // Few have registries, and which do changes with each key that is added: as many more as it takes.
+    while registries(&all).len() < HOSTS && all.len() < MOST {
+        all.push(one(&mut runner)?);
+    }
     hosts(node, &all).context("containerd's hosts.toml")
+}
+
+fn one(runner: &mut TestRunner) -> Result<Settings> {
+    let tree = any::any_settings().new_tree(runner).map_err(|why| anyhow::anyhow!("no settings: {why}"))?;
+    Ok(tree.current())
+}
+
+/// The files of registries that nobody can reach, by registry.
+fn registries(all: &[Settings]) -> BTreeMap<String, String> {
+    let files = all.iter().flat_map(|settings| rendered(settings, "/etc/containerd/certs.d/"));
+    let folder = |path: &str| path.split('/').nth(4).unwrap_or_default().to_owned();
+    files.map(|(path, _)| (folder(&path), path)).filter(|(host, _)| host.contains(".example")).collect()
 }
 
 /// The rendered texts whose path has `part` in it, by their names.
@@ -114,13 +130,8 @@ fn hosts(node: &mut Node, all: &[Settings]) -> Result<()> {
     for settings in all {
         files.extend(rendered(settings, "/etc/containerd/certs.d/"));
     }
-    let folder = |path: &str| path.split('/').nth(4).unwrap_or_default().to_owned();
-    let mut hosts: Vec<String> = files.keys().map(|path| folder(path)).collect();
-    hosts.retain(|host| host.contains(".example"));
-    hosts.dedup();
-    hosts.truncate(6);
-    // How many the settings at random have changes with each key that is added.
-    ensure!(hosts.len() >= 4, "only {hosts:?} have files");
+    let hosts: Vec<String> = registries(all).into_keys().take(HOSTS).collect();
+    ensure!(hosts.len() == HOSTS, "only {hosts:?} have files");
     let mut script = String::new();
     for (path, text) in files.iter().filter(|(path, _)| hosts.contains(&folder(path))) {
         put(&mut script, path, text);

@@ -222,9 +222,10 @@ fn in_turn(context: &Context<'_>, memory: &Memory, desired_state: &DesiredState,
             let message = format!(
                 "pool {pool} has no slots: make Leases with its label in ballast-system, as in pool-example.yaml"
             );
-            at(Phase::WaitingForSlot, message, Some(NO_SLOTS_WAIT))
+            settle(context, memory, at(Phase::WaitingForSlot, message, Some(NO_SLOTS_WAIT)))
         }
-        Choice::Full(claims) => wait_for_slot(pool, &claims),
+        // No slot is ours: what an emptying that somebody else asked for has left is undone.
+        Choice::Full(claims) => settle(context, memory, wait_for_slot(pool, &claims)),
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{Way, Workstation, listens, outcome};
 
-/// A pod that takes a moment to end, and writes down that it did.
-const ENDER: &str = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"ender"},"spec":{"terminationGracePeriodSeconds":30,
+/// A pod that takes a moment to end, well, and writes down that it did: that is no reason not to run again.
+const ENDER: &str = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"ender"},"spec":{"terminationGracePeriodSeconds":30,"restartPolicy":"OnFailure",
   "volumes":[{"name":"usr","hostPath":{"path":"/usr"}},{"name":"lib","hostPath":{"path":"/usr/lib"}},{"name":"lib64","hostPath":{"path":"/usr/lib64"}},
   {"name":"end","hostPath":{"path":"/var/lib/ender","type":"DirectoryOrCreate"}}],
   "containers":[{"name":"c","image":"localhost/ballast/canary:1","env":[{"name":"PATH","value":"/usr/bin"}],
