@@ -47,10 +47,14 @@ fn one(runner: &mut TestRunner) -> Result<Settings> {
     Ok(tree.current())
 }
 
+/// A registry's folder below certs.d.
+fn folder(path: &str) -> String {
+    path.split('/').nth(4).unwrap_or_default().to_owned()
+}
+
 /// The files of registries that nobody can reach, by registry.
 fn registries(all: &[Settings]) -> BTreeMap<String, String> {
     let files = all.iter().flat_map(|settings| rendered(settings, "/etc/containerd/certs.d/"));
-    let folder = |path: &str| path.split('/').nth(4).unwrap_or_default().to_owned();
     files.map(|(path, _)| (folder(&path), path)).filter(|(host, _)| host.contains(".example")).collect()
 }
 
