@@ -42,6 +42,38 @@ struct Options {
     task: Task,
 }
 
+/// How images come here.
+#[derive(Debug, clap::Args)]
+struct Way {
+    /// Which images may be used (containers-policy.json(5)), in place of /etc/containers/policy.json
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// How long a registry may send nothing
+    #[arg(long, value_name = "SECONDS")]
+    idle_timeout: Option<f64>,
+    /// How often a registry may fail in a row
+    #[arg(long, value_name = "N")]
+    attempts: Option<u32>,
+    /// The program that fetches
+    #[arg(long, value_name = "FILE", default_value = ballast_proxy_client::PROGRAM, hide = true)]
+    proxy: PathBuf,
+}
+
+impl Way {
+    /// The proxy that fetches `image` into `store`: on a node that is a service, which is told nothing of files.
+    fn proxy(&self, store: &Path, image: &str) -> Result<Proxy> {
+        let Self { policy, idle_timeout, attempts, proxy } = self;
+        let is_service = store == Path::new(STORE) && !image.starts_with("oci:");
+        Proxy::start(&ballast_proxy_client::Options {
+            program: proxy,
+            is_service,
+            policy: policy.as_deref(),
+            idle_timeout: *idle_timeout,
+            attempts: *attempts,
+        })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Fetches an artifact and seals it, if it is not here
@@ -51,35 +83,15 @@ enum Task {
         /// What it has to be for
         #[arg(long, value_name = "NAME")]
         name: String,
-        /// Which images may be used (containers-policy.json(5)), in place of /etc/containers/policy.json
-        #[arg(long, value_name = "FILE")]
-        policy: Option<PathBuf>,
-        /// How long a registry may send nothing
-        #[arg(long, value_name = "SECONDS")]
-        idle_timeout: Option<f64>,
-        /// How often a registry may fail in a row
-        #[arg(long, value_name = "N")]
-        attempts: Option<u32>,
-        /// The program that fetches
-        #[arg(long, value_name = "FILE", default_value = ballast_proxy_client::PROGRAM, hide = true)]
-        proxy: PathBuf,
+        #[command(flatten)]
+        way: Way,
     },
     /// Tells the digest of an image that the policy allows, whatever it is
     Resolve {
         #[arg(value_name = "IMAGE")]
         image: String,
-        /// Which images may be used (containers-policy.json(5)), in place of /etc/containers/policy.json
-        #[arg(long, value_name = "FILE")]
-        policy: Option<PathBuf>,
-        /// How long a registry may send nothing
-        #[arg(long, value_name = "SECONDS")]
-        idle_timeout: Option<f64>,
-        /// How often a registry may fail in a row
-        #[arg(long, value_name = "N")]
-        attempts: Option<u32>,
-        /// The program that fetches
-        #[arg(long, value_name = "FILE", default_value = ballast_proxy_client::PROGRAM, hide = true)]
-        proxy: PathBuf,
+        #[command(flatten)]
+        way: Way,
     },
     /// Measures all files of an artifact
     Check {
@@ -137,14 +149,11 @@ fn start(store: &Path, digest: &Digest, name: &str, arguments: &[OsString]) -> E
 
 fn run(store: &Path, task: Task) -> Result<Value> {
     match task {
-        Task::Fetch { image, name, policy, idle_timeout, attempts, proxy } => {
+        Task::Fetch { image, name, way } => {
             let folder = store;
             let store = Store::open(folder)?;
             isolation::isolate(folder).context("setting this process apart")?;
-            let is_service = folder == Path::new(STORE) && !image.starts_with("oci:");
-            let (program, policy) = (&*proxy, policy.as_deref());
-            let start = ballast_proxy_client::Options { program, is_service, policy, idle_timeout, attempts };
-            let proxy = Proxy::start(&start)?;
+            let proxy = way.proxy(folder, &image)?;
             let mut reported = Instant::now();
             let fetched = store.fetch(&proxy, &source(&image), &name, |bytes, total| {
                 if reported.elapsed() >= PROGRESS_EVERY {
@@ -156,11 +165,8 @@ fn run(store: &Path, task: Task) -> Result<Value> {
             result["fetched_bytes"] = json!(fetched.bytes);
             Ok(result)
         }
-        Task::Resolve { image, policy, idle_timeout, attempts, proxy } => {
-            let is_service = store == Path::new(STORE) && !image.starts_with("oci:");
-            let (program, policy) = (&*proxy, policy.as_deref());
-            let start = ballast_proxy_client::Options { program, is_service, policy, idle_timeout, attempts };
-            let opened = Proxy::start(&start)?.open(&source(&image))?;
+        Task::Resolve { image, way } => {
+            let opened = way.proxy(store, &image)?.open(&source(&image))?;
             Ok(json!({ "digest": opened.digest.as_str() }))
         }
         Task::Check { digest } => {

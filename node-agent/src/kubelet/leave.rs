@@ -11,7 +11,7 @@ use crate::clients::{cri::Cri, systemd::Systemd};
 const UNIT_ENDS: Duration = Duration::from_secs(25);
 
 /// How often systemd is asked.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(200);
 
 impl Controller {
     /// Begins it, once; whether it is done.
@@ -47,7 +47,7 @@ async fn end_unit(systemd: &Systemd) {
     while Instant::now() < until {
         match systemd.active_state(UNIT).await.as_deref() {
             Ok("inactive" | "failed") => return,
-            Ok(_) | Err(_) => sleep(LOOK).await,
+            Ok(_) | Err(_) => sleep(POLL).await,
         }
     }
     log::warn!("{UNIT} did not end within {} s", UNIT_ENDS.as_secs());

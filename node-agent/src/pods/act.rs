@@ -183,10 +183,7 @@ impl Jobs {
     pub fn follow_resolver(&mut self, desired: &Desired, observed: &Observed) {
         let Some(resolver) = &observed.resolver else { return };
         // One after the other: the last one to write has the newest.
-        if self.following.as_ref().is_some_and(|(_, task)| !task.is_finished()) {
-            return;
-        }
-        if self.following.as_ref().is_some_and(|(followed, _)| followed == resolver) {
+        if self.following.as_ref().is_some_and(|(followed, task)| !task.is_finished() || followed == resolver) {
             return;
         }
         let (host, servers) = (self.host.clone(), resolver.clone());

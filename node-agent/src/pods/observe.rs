@@ -88,11 +88,11 @@ impl Observer {
         let managed = || BTreeMap::from([(sandbox::MANAGED.0.to_owned(), sandbox::MANAGED.1.to_owned())]);
         let mut sandboxes: Vec<Sandbox> = cri.sandboxes(managed()).await?.into_iter().map(sandbox_of).collect();
         self.cached.addresses(cri, &mut sandboxes).await;
-        if self.cut_short.is_none() {
-            let read = |host: &Host| Ok(cut_short::read(host));
-            self.cut_short = Some(host.read("reading which containers were cut short", read).await?);
-        }
-        let cut_short = self.cut_short.clone().unwrap_or_default();
+        let cut_short = match self.cut_short.take() {
+            Some(read) => read,
+            None => host.read("reading which containers were cut short", |host| Ok(cut_short::read(host))).await?,
+        };
+        let cut_short = self.cut_short.insert(cut_short);
         let mut used = BTreeSet::new();
         let mut ended = Vec::new();
         for container in cri.containers(managed()).await? {
@@ -135,9 +135,9 @@ impl Observer {
     /// # Errors
     /// If the disk does not take it.
     pub async fn cut_short(&mut self, host: &Host, observed: &Observed) -> Result<()> {
-        let known = self.cut_short.clone().unwrap_or_default();
-        let all = cut_short::with_running(&known, &observed.sandboxes);
-        if all != known {
+        let known = self.cut_short.get_or_insert_default();
+        let all = cut_short::with_running(known, &observed.sandboxes);
+        if all != *known {
             let ids = all.clone();
             host.change("writing down which containers are cut short", move |host| cut_short::write(host, &ids))
                 .await?;

@@ -16,11 +16,11 @@ use crate::clients::{clock, host::Host, store, systemd};
 /// In memory, so that it is gone with the boot.
 const FILE: &str = "/run/ballast/going-down.json";
 
-/// So long before its time a scheduled one is told once more.
+/// So long before its time a scheduled one is announced once more.
 const WARNING: Duration = Duration::from_secs(60);
 
 /// How often it is looked how far it is.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum State {
@@ -36,8 +36,8 @@ pub struct Power {
     changed: Arc<Notify>,
     state: State,
     client: Option<mpsc::Sender<Event>>,
-    /// What was told last.
-    told: String,
+    /// What was reported last.
+    reported: String,
     /// The longest that its pods were found to need in this going down.
     grace: Duration,
     is_warned: bool,
@@ -58,7 +58,7 @@ impl Power {
             changed,
             state,
             client: None,
-            told: String::new(),
+            reported: String::new(),
             grace: Duration::ZERO,
             is_warned: false,
             announced: Vec::new(),
@@ -114,15 +114,15 @@ impl Power {
     pub fn due_in(&self) -> Option<Duration> {
         match &self.state {
             State::Up => None,
-            State::Underway(_) => Some(LOOK),
+            State::Underway(_) => Some(POLL),
             State::Scheduled(scheduled) => {
                 let left = left(scheduled);
-                Some(if self.is_warned { left } else { left.saturating_sub(WARNING) }.max(LOOK))
+                Some(if self.is_warned { left } else { left.saturating_sub(WARNING) }.max(POLL))
             }
         }
     }
 
-    /// What is to be told on the console, once.
+    /// What is to be announced on the console, once.
     pub fn announced(&mut self) -> Vec<String> {
         std::mem::take(&mut self.announced)
     }
@@ -144,7 +144,7 @@ impl Power {
         };
         match &self.state {
             State::Up => None,
-            State::Underway(underway) => Some(of(&underway.order, underway.phase.name(), &self.told)),
+            State::Underway(underway) => Some(of(&underway.order, underway.phase.name(), &self.reported)),
             State::Scheduled(scheduled) => Some(GoingDown {
                 until_s: Some(scheduled.at_secs),
                 left_s: Some(left(scheduled).as_secs()),
@@ -174,7 +174,7 @@ impl Power {
             return self.end(None);
         }
         match plan::step(underway, &seen) {
-            Step::Wait(message) => self.tell(message),
+            Step::Wait(message) => self.report(message),
             Step::GiveUp(failure) => self.give_up(failure),
             Step::Enter(phase) => self.enter(phase, seen.now).await,
         }
@@ -187,22 +187,22 @@ impl Power {
         self.changed.notify_one();
         match phase {
             Phase::Waits => {}
-            Phase::Drains => self.tell("the pods of its clusters go".to_owned()),
+            Phase::Drains => self.report("the pods of its clusters go".to_owned()),
             Phase::EndsPods => {
                 // From here on it goes down, also if this agent does not live to see it.
                 let order = Order { drain: false, in_secs: None, ..underway.order.clone() };
                 if let Err(error) = save(&self.host, &Scheduled { order, at_secs: now.as_secs() }) {
                     log::warn!("{error:#}");
                 }
-                self.tell("its pods end".to_owned());
+                self.report("its pods end".to_owned());
             }
             Phase::GoesDown => {
-                self.tell(action.sentence().to_owned());
-                let told = match action {
+                self.report(action.sentence().to_owned());
+                let asked = match action {
                     Action::Reboot => systemd::systemctl_reboot(&self.host).await,
                     Action::Off | Action::Cancel => systemd::systemctl_power_off(&self.host).await,
                 };
-                match told {
+                match asked {
                     Ok(()) => self.answer(Event::Done(action.sentence().to_owned())),
                     Err(error) => {
                         let message = format!("{error:#}");
@@ -215,7 +215,7 @@ impl Power {
 
     fn begin(&mut self, order: Order, is_scheduled: bool) {
         self.problem = None;
-        (self.told, self.grace) = (String::new(), Duration::ZERO);
+        (self.reported, self.grace) = (String::new(), Duration::ZERO);
         let drained = if order.drain { ", drained first" } else { "" };
         self.announce(format!("{}{drained}", order.action.sentence()));
         self.state = State::Underway(Underway {
@@ -248,8 +248,8 @@ impl Power {
         let message = sentence(&scheduled);
         self.announce(format!("{message}; ballast reboot --cancel takes it back"));
         self.problem = None;
-        // A short one is told now, and not once more.
-        self.is_warned = wait <= WARNING + LOOK;
+        // A short one is announced now, and not once more.
+        self.is_warned = wait <= WARNING + POLL;
         self.state = State::Scheduled(scheduled);
         self.changed.notify_one();
         Event::Done(message)
@@ -318,8 +318,8 @@ impl Power {
         self.changed.notify_one();
     }
 
-    fn tell(&mut self, message: String) {
-        if self.told == message {
+    fn report(&mut self, message: String) {
+        if self.reported == message {
             return;
         }
         log::info!("going down: {message}");
@@ -327,7 +327,7 @@ impl Power {
             // One that is slow to read misses a word; the next says more.
             let _ = client.try_send(Event::Progress(message.clone()));
         }
-        self.told = message;
+        self.reported = message;
     }
 
     /// The last word; nobody waits any more.

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_way_is_told() {
+    fn what_is_in_the_way_is_reported() {
         let kind = |order: &Order, operation, pending| refusal(order, operation, pending).map(|failure| failure.kind);
         let reboot = order(false, false);
         assert_eq!(kind(&reboot, None, None), None);

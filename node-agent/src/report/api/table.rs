@@ -36,7 +36,7 @@ pub enum Answer {
 const GET: &str = "GET";
 const POST: &str = "POST";
 
-const fn look(path: &'static str, about: &'static str, answer: &'static str) -> Entry {
+const fn get(path: &'static str, about: &'static str, answer: &'static str) -> Entry {
     let answer = Answer::Json(answer);
     Entry { method: GET, path, role: ApiRole::Reader, about, query: &[], body: "", answer }
 }
@@ -76,32 +76,32 @@ const SHELL: &[(&str, &str)] = &[
 
 /// All of it.
 pub const TABLE: [Entry; 19] = [
-    look("/v1/status", "The status", "Status"),
-    look("/v1/releases", "Releases, and what is being done", "Releases"),
-    look("/v1/images", "Images that the container runtime has", "Vec<Image>"),
-    look("/v1/doctor", "What was checked, and what mends what is wrong", "Vec<Finding>"),
-    look("/v1/processes", "What pods, units and processes take", "Processes"),
-    look("/v1/network", "Addresses, routes, name servers, who listens", "Network"),
-    look("/v1/disks", "Partitions, how full they are, who uses /var", "Disks"),
-    Entry { answer: Answer::Text("text/plain"), ..look("/v1/metrics", "Metrics, in Prometheus' text format", "") },
+    get("/v1/status", "The status", "Status"),
+    get("/v1/releases", "Releases, and what is being done", "Releases"),
+    get("/v1/images", "Images that the container runtime has", "Vec<Image>"),
+    get("/v1/doctor", "What was checked, and what mends what is wrong", "Vec<Finding>"),
+    get("/v1/processes", "What pods, units and processes take", "Processes"),
+    get("/v1/network", "Addresses, routes, name servers, who listens", "Network"),
+    get("/v1/disks", "Partitions, how full they are, who uses /var", "Disks"),
+    Entry { answer: Answer::Text("text/plain"), ..get("/v1/metrics", "Metrics, in Prometheus' text format", "") },
     Entry {
         role: ApiRole::Operator,
-        ..look("/v1/settings", "What holds, with secrets masked, and where it is from", "Shown")
+        ..get("/v1/settings", "What holds, with secrets masked, and where it is from", "Shown")
     },
     Entry {
         role: ApiRole::Admin,
         answer: Answer::Text("text/plain"),
-        ..look("/v1/settings/document", "What was set on the node, as it was written, with secrets", "")
+        ..get("/v1/settings/document", "What was set on the node, as it was written, with secrets", "")
     },
     Entry {
         query: LOGS,
         answer: Answer::Lines,
-        ..look("/v1/logs", "Logs, line by line; closing the connection ends them", "")
+        ..get("/v1/logs", "Logs, line by line; closing the connection ends them", "")
     },
     Entry {
         role: ApiRole::Admin,
         answer: Answer::Lines,
-        ..look("/v1/support-bundle", "What others need to see what is wrong: parts of a .tar.zst", "")
+        ..get("/v1/support-bundle", "What others need to see what is wrong: parts of a .tar.zst", "")
     },
     change(
         "/v1/operations",

@@ -101,15 +101,25 @@ pub fn query(exec: &Exec) -> String {
     if let Some(container) = &exec.container {
         query.append_pair("container", container.as_str());
     }
-    for (key, is_set) in [("stdin", exec.stdin), ("tty", exec.tty)] {
+    append_process(&mut query, exec.stdin, exec.tty, &exec.command);
+    query.finish()
+}
+
+/// What a command and a shell have in common.
+pub(super) fn append_process(
+    query: &mut form_urlencoded::Serializer<'_, String>,
+    stdin: bool,
+    tty: bool,
+    command: &[String],
+) {
+    for (key, is_set) in [("stdin", stdin), ("tty", tty)] {
         if is_set {
             query.append_pair(key, "true");
         }
     }
-    for word in &exec.command {
+    for word in command {
         query.append_pair("command", word);
     }
-    query.finish()
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wanted::append_process;
+
 /// What runs in a shell if nobody says.
 const USUAL: [&str; 2] = ["bash", "-l"];
 
@@ -64,14 +66,7 @@ pub fn query(shell: &Shell) -> String {
         query.append_pair("image", image);
     }
     query.append_pair("secs", &shell.secs.to_string());
-    for (key, is_set) in [("stdin", shell.stdin), ("tty", shell.tty)] {
-        if is_set {
-            query.append_pair(key, "true");
-        }
-    }
-    for word in &shell.command {
-        query.append_pair("command", word);
-    }
+    append_process(&mut query, shell.stdin, shell.tty, &shell.command);
     query.finish()
 }
 

@@ -1,6 +1,6 @@
 //! Whatever the settings say, resolved, timesyncd, journald and containerd read what is made of it; for networkd the harness holds that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
@@ -52,10 +52,10 @@ fn folder(path: &str) -> String {
     path.split('/').nth(4).unwrap_or_default().to_owned()
 }
 
-/// The files of registries that nobody can reach, by registry.
-fn registries(all: &[Settings]) -> BTreeMap<String, String> {
+/// The registries that have files, and that nobody can reach.
+fn registries(all: &[Settings]) -> BTreeSet<String> {
     let files = all.iter().flat_map(|settings| rendered(settings, "/etc/containerd/certs.d/"));
-    files.map(|(path, _)| (folder(&path), path)).filter(|(host, _)| host.contains(".example")).collect()
+    files.map(|(path, _)| folder(&path)).filter(|host| host.contains(".example")).collect()
 }
 
 /// The rendered texts whose path has `part` in it, by their names.
@@ -134,7 +134,7 @@ fn hosts(node: &mut Node, all: &[Settings]) -> Result<()> {
     for settings in all {
         files.extend(rendered(settings, "/etc/containerd/certs.d/"));
     }
-    let hosts: Vec<String> = registries(all).into_keys().take(HOSTS).collect();
+    let hosts: Vec<String> = registries(all).into_iter().take(HOSTS).collect();
     ensure!(hosts.len() == HOSTS, "only {hosts:?} have files");
     let mut script = String::new();
     for (path, text) in files.iter().filter(|(path, _)| hosts.contains(&folder(path))) {

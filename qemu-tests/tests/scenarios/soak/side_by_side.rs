@@ -224,7 +224,7 @@ fn lines(file: &str, text: &str) -> Vec<String> {
 }
 
 /// What is in one and not in the other: `-` of the agent, `+` of the kubelet.
-fn differences(ours: &Seen, theirs: &Seen) -> Vec<(String, String, String)> {
+fn differences(ours: &Seen, theirs: &Seen) -> Vec<Difference> {
     let mut found = Vec::new();
     let keys: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
     for key in keys {
@@ -239,10 +239,16 @@ fn differences(ours: &Seen, theirs: &Seen) -> Vec<(String, String, String)> {
     found
 }
 
-fn is_explained((pod, file, line): &(String, String, String)) -> bool {
-    EXPLAINED
-        .iter()
-        .any(|(of, in_file, begins)| (*of == "*" || of == pod) && in_file == file && line[1..].starts_with(begins))
+/// A difference: the pod, the file, the line.
+type Difference = (String, String, String);
+
+/// Whether a row of [`EXPLAINED`] speaks of it.
+fn explains((of, in_file, begins): &(&str, &str, &str), (pod, file, line): &Difference) -> bool {
+    (*of == "*" || of == pod) && in_file == file && line[1..].starts_with(begins)
+}
+
+fn is_explained(found: &Difference) -> bool {
+    EXPLAINED.iter().any(|row| explains(row, found))
 }
 
 /// Folders that anybody may write to, empty.
@@ -308,13 +314,7 @@ fn l13_the_same_pods_beside_a_kubelet() {
         println!("{of} lines of {} files are compared: {} differ as explained", ours.len(), explained.len());
         let others: Vec<_> = others.iter().map(|(pod, file, line)| format!("  {pod} {file}: {line}")).collect();
         ensure!(others.is_empty(), "- the agent, + the kubelet:\n{}", others.join("\n"));
-        let used = |row: &(&str, &str, &str)| {
-            let is_of = |(pod, file, line): &(String, String, String)| {
-                (row.0 == "*" || row.0 == pod) && row.1 == file && line[1..].starts_with(row.2)
-            };
-            explained.iter().any(is_of)
-        };
-        let idle: Vec<_> = EXPLAINED.iter().filter(|row| !used(row)).collect();
+        let idle: Vec<_> = EXPLAINED.iter().filter(|row| !explained.iter().any(|found| explains(row, found))).collect();
         ensure!(idle.is_empty(), "these differ no more: {idle:?}");
         node.power_off()
     });

@@ -1,8 +1,10 @@
 //! Somebody on the machine wants it to go down: it is emptied first, as for a rollout, but without a slot and at any time, since who asked decides
 //! when. If it stays after all, its cordon is taken away; if it goes down, that is done after its next boot, as after any.
 
-use super::{Context, Drain, LONG_WAIT, at, does, drain, fetch};
-use crate::model::{Cordon, Decision, Fetch, Memory, Phase, Role, Step};
+use std::ops::ControlFlow;
+
+use super::{Context, Drain, LONG_WAIT, at, does, fetch, next_of_drain};
+use crate::model::{Cordon, Decision, Fetch, Memory, Phase, Step};
 
 /// Whether it is to be emptied, or was and is to be as before.
 pub(super) fn learn(context: &Context<'_>, memory: &mut Memory) {
@@ -36,20 +38,11 @@ fn empty(context: &Context<'_>, memory: &Memory) -> Decision {
     if !context.identity.role.has_node() {
         return done("it has no Node here, so no pods");
     }
-    let Some(node) = &context.snapshot.node else {
-        return fetch(Phase::Draining, "its Node cannot be read", Fetch::Node);
-    };
-    if node.cordon == Cordon::None {
-        let step = Step::Cordon { resource_version: node.resource_version.clone() };
-        return does(Phase::Draining, "no new pods come", step);
-    }
-    let Some(pods) = &context.snapshot.pods else {
-        return fetch(Phase::Draining, "its pods cannot be read", Fetch::Pods);
-    };
-    match drain(pods, &memory.blocked, context.identity.role == Role::Kubelet, context.now) {
-        Drain::Evict(pods) => does(Phase::Draining, "asks pods to go", Step::Evict { pods }),
-        Drain::Remove(pods) => does(Phase::Draining, "pods end", Step::Remove { pods }),
-        Drain::Wait { message, wait } => at(Phase::Draining, message, Some(wait)),
-        Drain::Done => done("no pod is left; the node goes down"),
+    match next_of_drain(context, memory) {
+        ControlFlow::Break(first) => first,
+        ControlFlow::Continue(Drain::Evict(pods)) => does(Phase::Draining, "asks pods to go", Step::Evict { pods }),
+        ControlFlow::Continue(Drain::Remove(pods)) => does(Phase::Draining, "pods end", Step::Remove { pods }),
+        ControlFlow::Continue(Drain::Wait { message, wait }) => at(Phase::Draining, message, Some(wait)),
+        ControlFlow::Continue(Drain::Done) => done("no pod is left; the node goes down"),
     }
 }

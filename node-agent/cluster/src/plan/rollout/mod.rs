@@ -18,7 +18,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use self::{kubelet::kubelet, settle::settle};
 use super::{
@@ -267,6 +267,21 @@ fn cut(reason: &str) -> String {
     }
 }
 
+/// What the drain is at, once no new pods come; before, what is to be done first.
+fn next_of_drain(context: &Context<'_>, memory: &Memory) -> ControlFlow<Decision, Drain> {
+    let Some(node) = &context.snapshot.node else {
+        return ControlFlow::Break(fetch(Phase::Draining, "its Node cannot be read", Fetch::Node));
+    };
+    if node.cordon == Cordon::None {
+        let step = Step::Cordon { resource_version: node.resource_version.clone() };
+        return ControlFlow::Break(does(Phase::Draining, "no new pods come", step));
+    }
+    let Some(pods) = &context.snapshot.pods else {
+        return ControlFlow::Break(fetch(Phase::Draining, "its pods cannot be read", Fetch::Pods));
+    };
+    ControlFlow::Continue(drain(pods, &memory.blocked, context.identity.role == Role::Kubelet, context.now))
+}
+
 /// The slot is ours: cordon, drain, and then what `target` says.
 fn empty(
     context: &Context<'_>,
@@ -278,17 +293,10 @@ fn empty(
     if !context.identity.role.has_node() {
         return go(context, memory, target, slot);
     }
-    let Some(node) = &context.snapshot.node else {
-        return fetch(Phase::Draining, "its Node cannot be read", Fetch::Node);
+    let next = match next_of_drain(context, memory) {
+        ControlFlow::Continue(next) => next,
+        ControlFlow::Break(first) => return first,
     };
-    if node.cordon == Cordon::None {
-        let step = Step::Cordon { resource_version: node.resource_version.clone() };
-        return does(Phase::Draining, "no new pods come", step);
-    }
-    let Some(pods) = &context.snapshot.pods else {
-        return fetch(Phase::Draining, "its pods cannot be read", Fetch::Pods);
-    };
-    let next = drain(pods, &memory.blocked, context.identity.role == Role::Kubelet, context.now);
     let is_late =
         memory.phase.0 == Phase::Draining && context.now.saturating_sub(memory.phase.1) >= desired_state.drain_timeout;
     if next == Drain::Done || (is_late && desired_state.after_timeout == DrainTimeoutPolicy::Force) {
